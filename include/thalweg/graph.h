@@ -1,0 +1,198 @@
+/* thalweg/graph.h - mathematics as a graph: build it, differentiate it, print it, read it back.
+ *
+ * A graph is an append-only list of nodes; a tw_val names one node of one graph. Equal nodes are made once
+ * (hash-consing), constants are folded and x+0, x*1, x*0 vanish as nodes are made, so repeated derivatives stay small.
+ * Append order is a topological order.
+ *
+ * Errors: builders never fail in place. The first error (with both shapes and the scope path) is kept in the
+ * graph, every later value is invalid, and tw_graph_check() - called by every transform and by compilation -
+ * reports it. Forty lines of model code need no checks.
+ *
+ * Shapes are row-major; binary builders broadcast as NumPy does (right-aligned, 1 stretches).
+ */
+#ifndef THALWEG_GRAPH_H
+#define THALWEG_GRAPH_H
+
+#include <thalweg/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TW_MAX_RANK 8
+
+typedef enum tw_dtype { TW_DTYPE_F32, TW_DTYPE_F64, TW_DTYPE_I32, TW_DTYPE_U32, TW_DTYPE_BOOL } tw_dtype;
+
+/* Bytes of one element; bool is one byte. */
+TW_API size_t tw_dtype_size(tw_dtype dtype);
+/* "f32", "f64", "i32", "u32", "bool". */
+TW_API const char *tw_dtype_name(tw_dtype dtype);
+
+typedef struct tw_shape {
+    int32_t rank; /* 0: a scalar */
+    int64_t dim[TW_MAX_RANK];
+} tw_shape;
+
+/* tw_shape_of(2, 3) is the shape [2,3]. */
+#define tw_shape_of(...)                                                                           \
+    tw_shape_make((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
+TW_API tw_shape tw_shape_make(int rank, const int64_t *dim);
+#define TW_SCALAR ((tw_shape){0, {0}})
+TW_API int64_t tw_shape_size(tw_shape shape); /* number of elements */
+TW_API bool tw_shape_equal(tw_shape a, tw_shape b);
+
+typedef struct tw_graph tw_graph;
+
+/* A value: node `id` of `graph`. id < 0 is invalid (after an error), or "none" where documented. */
+typedef struct tw_val {
+    tw_graph *graph;
+    int32_t id;
+} tw_val;
+#define TW_NONE ((tw_val){NULL, -1})
+static inline bool tw_is_none(tw_val v) { return v.id < 0; }
+
+TW_NODISCARD TW_API tw_status tw_graph_create(tw_context *ctx, tw_graph **out_graph);
+TW_API void tw_graph_destroy(tw_graph *graph);
+/* TW_OK, or the first error of building, its sentence set in the context. */
+TW_NODISCARD TW_API tw_status tw_graph_check(tw_graph *graph);
+/* Reports an error found by code that builds on the graph (networks, paths); first one wins. Returns an invalid value. */
+TW_API tw_val tw_graph_fail(tw_graph *graph, tw_status status, const char *format, ...) TW_PRINTF(3, 4);
+
+TW_API tw_shape tw_shape_at(tw_val v);
+TW_API tw_dtype tw_dtype_at(tw_val v);
+TW_API int64_t tw_dim(tw_val v, int axis); /* negative axes count from the end */
+TW_API int64_t tw_last_dim(tw_val v);
+
+/* --- leaves ------------------------------------------------------------------------------------------- */
+/* Inputs are never merged; names are copied and need not be unique. */
+TW_API tw_val tw_input(tw_graph *g, const char *name, tw_dtype dtype, tw_shape shape);
+TW_API tw_val tw_const(tw_graph *g, tw_dtype dtype, double value); /* a scalar */
+TW_API tw_val tw_const_data(tw_graph *g, tw_dtype dtype, tw_shape shape, const void *data); /* copied */
+TW_API tw_val tw_full(tw_graph *g, tw_dtype dtype, tw_shape shape, double value);
+TW_API tw_val tw_zeros_like(tw_val v);
+TW_API tw_val tw_ones_like(tw_val v);
+TW_API tw_val tw_iota(tw_graph *g, tw_dtype dtype, tw_shape shape, int axis); /* counts 0,1,.. along axis */
+
+/* --- random bits: pure functions of (key, counter) ------------------------------------------------------ */
+/* u32 [shape]: element i is word i%4 of Philox4x32-10 at counter (i/4, stream, counter[0], counter[1]) under key;
+ * key, counter u32 [2]. */
+TW_API tw_val tw_random_bits(tw_val key, tw_val counter, uint32_t stream, tw_shape shape);
+TW_API tw_val tw_bits_to_uniform(tw_val bits, tw_dtype dtype); /* (0,1), never the ends */
+TW_API tw_val tw_bits_to_normal(tw_val bits, tw_dtype dtype);  /* inverse normal distribution function; |z| < 6.5 */
+
+/* --- elementwise ---------------------------------------------------------------------------------------- */
+TW_API tw_val tw_neg(tw_val x);
+TW_API tw_val tw_exp(tw_val x);
+TW_API tw_val tw_expm1(tw_val x);
+TW_API tw_val tw_log(tw_val x);
+TW_API tw_val tw_log1p(tw_val x);
+TW_API tw_val tw_sin(tw_val x);
+TW_API tw_val tw_cos(tw_val x);
+TW_API tw_val tw_tanh(tw_val x);
+TW_API tw_val tw_erf(tw_val x);
+TW_API tw_val tw_sqrt(tw_val x);
+TW_API tw_val tw_rsqrt(tw_val x);
+TW_API tw_val tw_abs(tw_val x);
+TW_API tw_val tw_sigmoid(tw_val x);
+TW_API tw_val tw_sign(tw_val x);
+TW_API tw_val tw_floor(tw_val x);
+TW_API tw_val tw_is_finite(tw_val x); /* bool */
+TW_API tw_val tw_not(tw_val x);
+TW_API tw_val tw_square(tw_val x); /* x * x */
+TW_API tw_val tw_add(tw_val a, tw_val b);
+TW_API tw_val tw_sub(tw_val a, tw_val b);
+TW_API tw_val tw_mul(tw_val a, tw_val b);
+TW_API tw_val tw_div(tw_val a, tw_val b);
+TW_API tw_val tw_pow(tw_val a, tw_val b); /* a > 0 where b is not a whole constant */
+TW_API tw_val tw_max(tw_val a, tw_val b);
+TW_API tw_val tw_min(tw_val a, tw_val b);
+TW_API tw_val tw_lt(tw_val a, tw_val b); /* bool */
+TW_API tw_val tw_eq(tw_val a, tw_val b); /* bool */
+TW_API tw_val tw_and(tw_val a, tw_val b); /* bool or bits of u32/i32 */
+TW_API tw_val tw_xor(tw_val a, tw_val b);
+TW_API tw_val tw_select(tw_val condition, tw_val yes, tw_val no);
+TW_API tw_val tw_cast(tw_val x, tw_dtype dtype);
+TW_API tw_val tw_stop_gradient(tw_val x);
+/* the same with a number instead of the second value */
+TW_API tw_val tw_adds(tw_val a, double b);
+TW_API tw_val tw_muls(tw_val a, double b);
+TW_API tw_val tw_pows(tw_val a, double b);
+
+/* --- shape ---------------------------------------------------------------------------------------------- */
+TW_API tw_val tw_reshape(tw_val x, tw_shape shape); /* one dim may be -1 */
+TW_API tw_val tw_transpose(tw_val x, const int *permutation); /* output axis i is input axis permutation[i] */
+TW_API tw_val tw_broadcast_to(tw_val x, tw_shape shape);     /* NumPy rules */
+TW_API tw_val tw_expand_dim(tw_val x, int axis);             /* inserts a dim of 1 */
+TW_API tw_val tw_slice(tw_val x, int axis, int64_t begin, int64_t end); /* [begin, end); negative from the end */
+TW_API tw_val tw_slice_strided(tw_val x, const int64_t *begin, const int64_t *end, const int64_t *stride);
+/* per axis: low and high padding (negative crops) and zeros between elements */
+TW_API tw_val tw_pad(tw_val x, double value, const int64_t *low, const int64_t *high, const int64_t *interior);
+TW_API tw_val tw_reverse(tw_val x, int axis);
+TW_API tw_val tw_concat(int axis, int count, const tw_val *parts);
+TW_API tw_val tw_concat2(int axis, tw_val a, tw_val b);
+
+/* --- reductions; axes as a list, kept axes close up ------------------------------------------------------- */
+TW_API tw_val tw_sum(tw_val x, int count, const int *axes);
+TW_API tw_val tw_sum_axis(tw_val x, int axis);
+TW_API tw_val tw_sum_all(tw_val x);
+TW_API tw_val tw_mean_axis(tw_val x, int axis);
+TW_API tw_val tw_mean_all(tw_val x);
+TW_API tw_val tw_reduce_max(tw_val x, int count, const int *axes);
+TW_API tw_val tw_argmax(tw_val x, int axis); /* i32, first of equals */
+TW_API tw_val tw_cumsum(tw_val x, int axis);
+
+/* --- contraction, indexing --------------------------------------------------------------------------------- */
+/* General product: batch axes first, then a's free axes, then b's. */
+TW_API tw_val tw_dot_general(tw_val a, tw_val b, int batches, const int *batch_a, const int *batch_b, int contractions,
+                             const int *contract_a, const int *contract_b);
+TW_API tw_val tw_matmul(tw_val a, tw_val b); /* (...,M,K) x (K,N) or (...,M,K) x (...,K,N) */
+TW_API tw_val tw_take_rows(tw_val table, tw_val index);                      /* (N,...),(B) i32/u32 -> (B,...); index clamped */
+TW_API tw_val tw_scatter_add_rows(tw_val rows, tw_val index, int64_t count); /* (B,...),(B) -> (count,...) */
+
+/* --- composites: written in the primitives above; kernels may recognise them ----------------------------------- */
+TW_API tw_val tw_silu(tw_val x);
+TW_API tw_val tw_gelu(tw_val x); /* erf form */
+TW_API tw_val tw_softplus(tw_val x);
+TW_API tw_val tw_softmax(tw_val x, int axis);
+TW_API tw_val tw_logsumexp(tw_val x, int axis);
+
+/* --- transforms: append to the same graph -------------------------------------------------------------------- */
+/* Forward mode: out_tangents[k] = sum_i d outputs[k]/d inputs[i] tangents[i]. A none tangent is zero; a
+ * none result means "zero". */
+TW_NODISCARD TW_API tw_status tw_jvp(int inputs_count, const tw_val *inputs, const tw_val *tangents, int outputs_count,
+                                     const tw_val *outputs, tw_val *out_tangents);
+/* Transpose of the linear map from `inputs` to `outputs` (what depends on inputs must be linear in them):
+ * out_cotangents[i] = sum_k (d outputs[k]/d inputs[i])^T cotangents[k]. */
+TW_NODISCARD TW_API tw_status tw_linear_transpose(int inputs_count, const tw_val *inputs, int outputs_count,
+                                                  const tw_val *outputs, const tw_val *cotangents,
+                                                  tw_val *out_cotangents);
+/* Reverse mode, made from the two above: vjp = jvp + linearize + transpose. None results are returned as zeros. */
+TW_NODISCARD TW_API tw_status tw_vjp(int inputs_count, const tw_val *inputs, int outputs_count, const tw_val *outputs,
+                                     const tw_val *cotangents, tw_val *out_cotangents);
+/* Gradient of a scalar. */
+TW_NODISCARD TW_API tw_status tw_grad(tw_val scalar, int inputs_count, const tw_val *inputs, tw_val *out_gradients);
+/* Hessian-vector product of a scalar: jvp of grad. */
+TW_NODISCARD TW_API tw_status tw_hvp(tw_val scalar, int inputs_count, const tw_val *inputs, const tw_val *vectors,
+                                     tw_val *out_products);
+/* Re-expresses `outputs` as functions of `replacements` in place of `inputs` (nodes that do not depend on inputs are shared). */
+TW_NODISCARD TW_API tw_status tw_substitute(int inputs_count, const tw_val *inputs, const tw_val *replacements,
+                                            int outputs_count, const tw_val *outputs, tw_val *out_outputs);
+/* Batching behind the row axis: given row-wise functions (axis 0 of every dependent node is the same row axis R), each
+ * replacement carries one more axis K at position 1 - (R,K,...) for an input (R,...) - and so do the results. */
+TW_NODISCARD TW_API tw_status tw_vmap_rows(int inputs_count, const tw_val *inputs, const tw_val *replacements,
+                                           int outputs_count, const tw_val *outputs, tw_val *out_outputs);
+
+/* --- text --------------------------------------------------------------------------------------------------------- */
+/* A function as text, one node a line: `%7 = dot_general(%3, %5) {...} f32[64,128]`. Free with tw_string_free. */
+TW_NODISCARD TW_API tw_status tw_graph_print(tw_context *ctx, int inputs_count, const tw_val *inputs, int outputs_count,
+                                             const tw_val *outputs, char **out_text);
+/* Reads such a text into an empty graph; errors name line and column. *out_inputs, *out_outputs are arrays of the graph,
+ * valid until it is destroyed. */
+TW_NODISCARD TW_API tw_status tw_graph_parse(tw_graph *graph, const char *text, int *out_inputs_count,
+                                             const tw_val **out_inputs, int *out_outputs_count, const tw_val **out_outputs);
+TW_API void tw_string_free(tw_context *ctx, char *text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

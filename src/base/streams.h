@@ -1,0 +1,18 @@
+/* base/streams.h - who draws from which random stream. One seed, many independent uses; numbers never change
+ * meaning, so that a seed keeps giving the same model. */
+#ifndef TW_BASE_STREAMS_H
+#define TW_BASE_STREAMS_H
+
+typedef enum tw_stream {
+    TW_STREAM_SPLIT = 1,      /* which row goes to train, validation, test */
+    TW_STREAM_SYNTHETIC = 2,  /* built-in data sets */
+    TW_STREAM_INIT = 3,       /* initial weights (+ parameter number << 8) */
+    TW_STREAM_TRAIN_ROW = 4,  /* rows of a batch */
+    TW_STREAM_TRAIN_TIME = 5, /* times of a batch */
+    TW_STREAM_TRAIN_SOURCE = 6,
+    TW_STREAM_SAMPLE = 7, /* source points when sampling */
+    TW_STREAM_EVAL = 8,   /* projections, subsampling */
+    TW_STREAM_PROBE = 9,  /* Hutchinson probes */
+} tw_stream;
+
+#endif

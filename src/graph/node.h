@@ -1,0 +1,152 @@
+/* graph/node.h - the inside of a graph: nodes, attributes, the op table.
+ *
+ * One row of ops.def declares an op: enum, name, arity, flags, and the functions for shape inference, forward derivative,
+ * transpose and reference evaluation are all taken from it. A node is never changed after it was made.
+ */
+#ifndef TW_GRAPH_NODE_H
+#define TW_GRAPH_NODE_H
+
+#include "base/base.h"
+
+#include <thalweg/graph.h>
+
+typedef enum tw_op {
+#define TW_OP(name, arity, flags, infer, jvp, transpose, evaluate) TW_OP_##name,
+#define TW_COMPOSITE(name, decompose) TW_OP_##name,
+#include "graph/ops.def"
+#undef TW_COMPOSITE
+#undef TW_OP
+    TW_OP_COUNT
+} tw_op;
+
+enum {
+    TW_OPF_ELEMENTWISE = 1, /* output element i depends on element i of each argument (all of one shape) */
+    TW_OPF_LINEAR = 2,      /* linear in every argument together (add, sub, neg, shape ops, sums) */
+    TW_OPF_BILINEAR = 4,    /* linear in each argument alone (mul, dot_general) */
+    TW_OPF_COMMUTES = 8,    /* arguments may be swapped: sorted by id when made */
+    TW_OPF_NO_DERIVATIVE = 16,
+    TW_OPF_LEAF = 32,
+    TW_OPF_COMPOSITE = 64, /* has `decompose`; compilation replaces it by its body in primitives */
+};
+
+#define TW_MAX_ARGS 4
+
+/* Attributes, by op (all else zero):
+ *   input        name (offset into graph->names), number (unique)
+ *   const        data (offset into graph->data); scalars and arrays alike
+ *   iota, argmax, cumsum, reverse, concat   axis[0]
+ *   random_bits  number = stream
+ *   broadcast    none: argument has the rank of the result, dims equal or 1
+ *   transpose    axis[] = permutation
+ *   sum, reduce_max   axis_mask = axes reduced away
+ *   slice        begin[], stride[] (ends follow from the shape)
+ *   pad          begin[] = low, end[] = high, stride[] = interior, value
+ *   dot_general  batch_count, contract_count, axis[] = batch axes of a then contracted axes of a, axis_b[] likewise of b
+ *   scatter_add_rows, reshape, cast: the node's own shape and dtype say it all
+ */
+typedef struct tw_attr {
+    int64_t begin[TW_MAX_RANK];
+    int64_t end[TW_MAX_RANK];
+    int64_t stride[TW_MAX_RANK];
+    int8_t axis[TW_MAX_RANK];
+    int8_t axis_b[TW_MAX_RANK];
+    int8_t batch_count, contract_count;
+    uint32_t axis_mask;
+    uint32_t number;
+    int64_t data;
+    int64_t name;
+    double value;
+} tw_attr;
+
+typedef struct tw_node {
+    uint8_t op;
+    uint8_t dtype;
+    int32_t args_count;       /* may exceed TW_MAX_ARGS (concat): then args[0] is an offset into graph->extra */
+    int32_t args[TW_MAX_ARGS];
+    int32_t attr;             /* number in graph->attrs, or -1 */
+    tw_shape shape;
+} tw_node;
+
+struct tw_graph {
+    tw_context *ctx;
+    tw_node *nodes;
+    int64_t count, capacity;
+    tw_attr *attrs;
+    int64_t attrs_count, attrs_capacity;
+    int32_t *extra; /* long argument lists */
+    int64_t extra_count, extra_capacity;
+    char *names; /* zero-terminated input names, one after another */
+    int64_t names_count, names_capacity;
+    unsigned char *data; /* constants, each 16-byte aligned within */
+    int64_t data_count, data_capacity;
+    int32_t *table; /* hash table of node ids, open addressing, -1 empty */
+    int64_t table_size;
+    uint32_t inputs_count;
+    tw_val *parsed; /* arrays handed out by tw_graph_parse */
+    tw_status status; /* first error */
+    char error[512];
+};
+
+typedef struct tw_op_info tw_op_info;
+
+/* What a new node would be: filled by the builder, completed (dtype, shape) and checked by inference. */
+typedef struct tw_draft {
+    tw_graph *graph;
+    tw_op op;
+    int count;
+    const tw_val *args;
+    tw_attr attr;
+    tw_dtype dtype;
+    tw_shape shape;
+} tw_draft;
+
+/* Completes and checks a draft; on error calls tw_graph_fail and returns false. */
+typedef bool (*tw_infer_fn)(tw_draft *draft);
+/* The tangent of `node` given its arguments' tangents (none = zero; at least one is present). */
+typedef tw_val (*tw_jvp_fn)(tw_val node, const tw_val *args, const tw_val *tangents);
+/* Cotangents for the arguments marked linear (`wanted[i]`), written to out[i] (none = zero). */
+typedef void (*tw_transpose_fn)(tw_val node, const tw_val *args, const bool *wanted, tw_val cotangent, tw_val *out);
+
+/* Reference kernel: plain loops over doubles, whatever the dtype (u32 and bool are exact in a double). */
+typedef void (*tw_evaluate_fn)(const tw_graph *g, const tw_node *node, const double *const *args, double *out);
+
+struct tw_op_info {
+    const char *name;
+    int arity; /* -1: any */
+    unsigned flags;
+    tw_infer_fn infer;
+    tw_jvp_fn jvp;             /* NULL: linear ops apply themselves to the tangents, or no derivative */
+    tw_transpose_fn transpose; /* NULL: not linear in anything */
+    tw_evaluate_fn evaluate;   /* reference kernel (graph/reference.h) */
+    tw_val (*decompose)(tw_val x); /* unary elementwise composites: the body; tangent = tangent * body'(x) */
+};
+
+extern const tw_op_info tw_op_table[TW_OP_COUNT];
+
+static inline const tw_node *tw_node_at(tw_val v) { return &v.graph->nodes[v.id]; }
+static inline const tw_node *tw_node_of(const tw_graph *g, int32_t id) { return &g->nodes[id]; }
+static inline const int32_t *tw_node_args(const tw_graph *g, const tw_node *n)
+{
+    return n->args_count <= TW_MAX_ARGS ? n->args : g->extra + n->args[0];
+}
+static inline const tw_attr *tw_node_attr(const tw_graph *g, const tw_node *n)
+{
+    return n->attr < 0 ? NULL : &g->attrs[n->attr];
+}
+/* Bytes of a constant node, in its dtype. */
+static inline const void *tw_node_data(const tw_graph *g, const tw_node *n)
+{
+    return g->data + g->attrs[n->attr].data;
+}
+/* True when the node is a constant all of whose elements equal `value` (looks through broadcasts). */
+bool tw_node_is_full_of(const tw_graph *g, int32_t id, double value);
+
+/* The one way a node comes to be: inference, simplification, hash-consing, append. */
+tw_val tw_graph_append(tw_draft *draft);
+
+/* Marks reach[id] = true for every node that depends on one of the inputs. `reach` has graph->count entries, zeroed. */
+void tw_mark_dependent(const tw_graph *g, int count, const tw_val *inputs, bool *reach);
+/* Marks need[id] = true for every node an output depends on. */
+void tw_mark_needed(const tw_graph *g, int count, const tw_val *outputs, bool *need);
+
+#endif
