@@ -1,0 +1,78 @@
+/* cpu/cpu.h - numerical kernels of one CPU core: no allocation, no threads, no graph.
+ *
+ * The same source (kernels.inc) is built for several instruction sets; tw_cpu_best() picks once by cpuid. All sums use
+ * 16 logical lanes and a fixed tree, exp/log/tanh/... are our own polynomials with explicit fma, so every instruction set
+ * gives the same bits.
+ */
+#ifndef TW_CPU_CPU_H
+#define TW_CPU_CPU_H
+
+#include "base/base.h"
+
+#include <thalweg/graph.h>
+
+/* Elements a tile holds: elementwise chains run tile by tile so that intermediate values stay in L1. */
+#define TW_TILE 256
+
+/* Elementwise kernels: X(NAME, arity). Every one exists for f32 and f64; AND, XOR, LT, EQ, SELECT, ADD, SUB, MUL also for
+ * i32 and u32 where meaningful. `dtype` of a kernel is that of its (last) argument; LT, EQ, IS_FINITE write bool (1 byte,
+ * 0 or 1), SELECT reads its first argument as bool. */
+#define TW_TILE_OPS(X)                                                                             \
+    X(NEG, 1) X(EXP, 1) X(EXPM1, 1) X(LOG, 1) X(LOG1P, 1) X(SIN, 1) X(COS, 1) X(TANH, 1) X(ERF, 1) \
+    X(SQRT, 1) X(RSQRT, 1) X(ABS, 1) X(SIGMOID, 1) X(SIGN, 1) X(FLOOR, 1) X(IS_FINITE, 1) X(NOT, 1) \
+    X(ADD, 2) X(SUB, 2) X(MUL, 2) X(DIV, 2) X(POW, 2) X(MAX, 2) X(MIN, 2) X(LT, 2) X(EQ, 2) X(AND, 2) X(XOR, 2) \
+    X(SELECT, 3) X(COPY, 1)                                                                        \
+    X(MUL_ADD, 3)     /* a*b + c, one rounding */                                                  \
+    X(MUL_SUB, 3)     /* a*b - c */                                                                \
+    X(NEG_MUL_ADD, 3) /* c - a*b */                                                                \
+    X(SILU, 1)        /* a * sigmoid(a) */
+
+typedef enum tw_tile_op {
+#define TW_TILE_ENUM(name, arity) TW_TILE_##name,
+    TW_TILE_OPS(TW_TILE_ENUM)
+#undef TW_TILE_ENUM
+    TW_TILE_OP_COUNT
+} tw_tile_op;
+
+/* dst[i] = op(a[i], b[i], c[i]) for i in [0, n). dst may equal an argument exactly. No alignment is needed. */
+typedef void (*tw_tile_fn)(void *dst, const void *a, const void *b, const void *c, int64_t n);
+
+typedef struct tw_cpu {
+    const char *name; /* "generic", "x86-64-v3", "x86-64-v4" */
+    tw_tile_fn tile[TW_TILE_OP_COUNT][5]; /* by tw_dtype; NULL where it does not exist */
+    tw_tile_fn cast[5][5];                /* [from][to] */
+    tw_tile_fn bits_to_uniform[5];        /* u32 -> f32, f64 (by target dtype) */
+    tw_tile_fn bits_to_normal[5];
+
+    /* Reductions over f32 (0) and f64 (1); index [dtype == TW_DTYPE_F64].
+     * inner: x (m,n) -> out (m), sums of rows: 16 lanes, fixed tree.
+     * outer: x (m,n) -> out (n), sums of columns, rows added in order; `accumulate` adds to out. */
+    void (*sum_inner[2])(const void *x, int64_t m, int64_t n, void *out);
+    void (*sum_outer[2])(const void *x, int64_t m, int64_t n, bool accumulate, void *out);
+    void (*max_inner[2])(const void *x, int64_t m, int64_t n, void *out); /* NaN wins */
+    void (*max_outer[2])(const void *x, int64_t m, int64_t n, void *out);
+    void (*argmax_inner[2])(const void *x, int64_t m, int64_t n, int32_t *out);
+    void (*cumsum_outer[2])(const void *x, int64_t m, int64_t n, void *out); /* running sums down the columns; inner: n = 1 */
+    /* sum of a[i]*b[i], the same lanes and tree as sum_inner */
+    void (*dot[2])(const void *a, const void *b, int64_t n, void *out);
+
+    /* out[i] = word (begin+i)%4 of Philox at counter ((begin+i)/4, stream, counter[0], counter[1]) */
+    void (*philox)(const uint32_t key[2], const uint32_t counter[2], uint32_t stream, int64_t begin, int64_t n,
+                   uint32_t *out);
+
+    /* Packed product of one thread: C (m,n) = op(A) op(B) (+ C when accumulate), row-major with leading dimensions;
+     * op(A) is m x k: A is stored (m,k), or (k,m) when ta. workspace: tw_gemm_workspace() bytes, 64-byte aligned. */
+    void (*gemm_f32)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                     int64_t ldb, bool accumulate, float *c, int64_t ldc, void *workspace);
+    void (*gemm_f64)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b,
+                     int64_t ldb, bool accumulate, double *c, int64_t ldc, void *workspace);
+} tw_cpu;
+
+/* The best kernels this processor runs. TW_CPU=generic|x86-64-v3|x86-64-v4 in the environment asks for fewer. */
+const tw_cpu *tw_cpu_best(void);
+
+/* Copies an n-d array element by element; strides in elements. Contiguous inner runs are moved with memcpy. */
+void tw_cpu_copy(size_t element, int rank, const int64_t *dim, const void *src, const int64_t *src_stride, void *dst,
+                 const int64_t *dst_stride);
+
+#endif
