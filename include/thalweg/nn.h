@@ -1,0 +1,66 @@
+/* thalweg/nn.h - networks as functions that build a graph; parameters are collected by name on the way.
+ *
+ * A scope says where in the network we are ("block.3.linear"); tw_param() makes a parameter there, or returns the one already made, so
+ * building twice shares weights. Network code needs no error checks: the graph keeps the first error with its scope path. */
+#ifndef THALWEG_NN_H
+#define THALWEG_NN_H
+
+#include <thalweg/graph.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The named parameters of a network: their graph inputs, in the order of making, packed one behind another in one flat array. */
+typedef struct tw_params tw_params;
+
+TW_NODISCARD TW_API tw_status tw_params_create(tw_context *ctx, tw_graph *graph, tw_dtype dtype, tw_params **out_params);
+TW_API void tw_params_destroy(tw_params *params);
+TW_API int tw_params_count(const tw_params *params);
+TW_API const char *tw_params_name(const tw_params *params, int index);
+TW_API tw_val tw_params_value(const tw_params *params, int index);
+TW_API int64_t tw_params_offset(const tw_params *params, int index); /* in elements, multiples of 16 */
+TW_API int64_t tw_params_size(const tw_params *params);              /* elements of the flat array, padding included */
+TW_API int64_t tw_params_parameters(const tw_params *params);        /* numbers learned, no padding */
+/* Fills a zeroed flat array with initial values: a pure function of seed and parameter order. */
+TW_API void tw_params_init(const tw_params *params, uint64_t seed, float *flat);
+
+typedef struct tw_scope {
+    tw_params *params;
+    int32_t path; /* of params' list of paths */
+} tw_scope;
+
+TW_API tw_scope tw_scope_root(tw_params *params);
+TW_API tw_scope tw_in(tw_scope scope, const char *name);            /* scope.name */
+TW_API tw_scope tw_at(tw_scope scope, const char *name, int index); /* scope.name.index */
+
+typedef enum tw_init { TW_INIT_ZERO, TW_INIT_ONE, TW_INIT_UNIFORM, TW_INIT_NORMAL } tw_init;
+/* A parameter; scale is the half width (uniform) or the standard deviation (normal). */
+TW_API tw_val tw_param(tw_scope scope, const char *name, tw_shape shape, tw_init init, double scale);
+
+/* x (...,D) -> (...,width): x W + b, W (D,width) uniform in +-1/sqrt(D) times `gain` (He et al. style), b zero. */
+TW_API tw_val tw_linear(tw_scope scope, tw_val x, int64_t width);
+TW_API tw_val tw_linear_init(tw_scope scope, tw_val x, int64_t width, tw_init init, double scale);
+/* t (B) -> (B, count): sin and cos of t at count/2 frequencies spaced geometrically from 1 to 1000 cycles over [0,1]/(2 pi). count even. */
+TW_API tw_val tw_time_features(tw_val t, int count);
+
+/* Description of a network; zeros mean the defaults of its kind. */
+typedef struct tw_network_desc {
+    const char *kind; /* "mlp" */
+    int width;        /* 256 */
+    int depth;        /* 4 residual blocks */
+    int time_features; /* 64 */
+} tw_network_desc;
+
+/* u(x, t): x (B,D), t (B) -> (B,outputs). */
+TW_API tw_val tw_network(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val t, int64_t outputs);
+
+typedef struct tw_network_info {
+    const char *name, *about, *source;
+} tw_network_info;
+TW_API const tw_network_info *tw_network_list(int index); /* NULL past the end */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

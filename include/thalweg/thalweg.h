@@ -1,0 +1,15 @@
+/* thalweg/thalweg.h - everything: generative modelling with flows. */
+#ifndef THALWEG_THALWEG_H
+#define THALWEG_THALWEG_H
+
+#include <thalweg/base.h>
+#include <thalweg/data.h>
+#include <thalweg/eval.h>
+#include <thalweg/exec.h>
+#include <thalweg/flow.h>
+#include <thalweg/graph.h>
+#include <thalweg/nn.h>
+#include <thalweg/solve.h>
+#include <thalweg/train.h>
+
+#endif
