@@ -1,7 +1,7 @@
 /* graph/node.h - the inside of a graph: nodes, attributes, the op table.
  *
- * One row of ops.def declares an op: enum, name, arity, flags, and the functions for shape inference, forward derivative,
- * transpose and reference evaluation are all taken from it. A node is never changed after it was made.
+ * One row of ops.def declares an op: enum, name, arity, flags, and the functions for shape inference, forward
+ * derivative, transpose and reference evaluation are all taken from it. A node is never changed after it was made.
  */
 #ifndef TW_GRAPH_NODE_H
 #define TW_GRAPH_NODE_H
@@ -12,21 +12,20 @@
 
 typedef enum tw_op {
 #define TW_OP(name, arity, flags, infer, jvp, transpose, evaluate) TW_OP_##name,
-#define TW_COMPOSITE(name, decompose) TW_OP_##name,
+#define TW_COMPOSITE(name, jvp)                                    TW_OP_##name,
 #include "graph/ops.def"
-#undef TW_COMPOSITE
-#undef TW_OP
     TW_OP_COUNT
 } tw_op;
 
 enum {
     TW_OPF_ELEMENTWISE = 1, /* output element i depends on element i of each argument (all of one shape) */
-    TW_OPF_LINEAR = 2,      /* linear in every argument together (add, sub, neg, shape ops, sums) */
+    TW_OPF_LINEAR = 2,      /* linear in every argument together (add, sub, neg, shape ops, sums); indices aside */
     TW_OPF_BILINEAR = 4,    /* linear in each argument alone (mul, dot_general) */
     TW_OPF_COMMUTES = 8,    /* arguments may be swapped: sorted by id when made */
     TW_OPF_NO_DERIVATIVE = 16,
     TW_OPF_LEAF = 32,
     TW_OPF_COMPOSITE = 64, /* has `decompose`; compilation replaces it by its body in primitives */
+    TW_OPF_ATTR = 128,     /* carries attributes: tw_node_attr is not NULL */
 };
 
 #define TW_MAX_ARGS 4
@@ -34,15 +33,15 @@ enum {
 /* Attributes, by op (all else zero):
  *   input        name (offset into graph->names), number (unique)
  *   const        data (offset into graph->data); scalars and arrays alike
- *   iota, argmax, cumsum, reverse, concat   axis[0]
+ *   iota, argmax, cumsum, reverse, concat   axis[0] = the axis
  *   random_bits  number = stream
  *   broadcast    none: argument has the rank of the result, dims equal or 1
  *   transpose    axis[] = permutation
  *   sum, reduce_max   axis_mask = axes reduced away
  *   slice        begin[], stride[] (ends follow from the shape)
  *   pad          begin[] = low, end[] = high, stride[] = interior, value
- *   dot_general  batch_count, contract_count, axis[] = batch axes of a then contracted axes of a, axis_b[] likewise of b
- *   scatter_add_rows, reshape, cast: the node's own shape and dtype say it all
+ *   dot_general  batch_count, contract_count, axis[] = batch axes of a then contracted axes of a, axis_b[] likewise of
+ * b scatter_add_rows, reshape, cast: the node's own shape and dtype say it all
  */
 typedef struct tw_attr {
     int64_t begin[TW_MAX_RANK];
@@ -61,9 +60,10 @@ typedef struct tw_attr {
 typedef struct tw_node {
     uint8_t op;
     uint8_t dtype;
-    int32_t args_count;       /* may exceed TW_MAX_ARGS (concat): then args[0] is an offset into graph->extra */
+    int32_t args_count; /* may exceed TW_MAX_ARGS (concat): then args[0] is an offset into graph->extra */
     int32_t args[TW_MAX_ARGS];
-    int32_t attr;             /* number in graph->attrs, or -1 */
+    int32_t attr; /* number in graph->attrs, or -1 */
+    uint32_t hash;
     tw_shape shape;
 } tw_node;
 
@@ -82,7 +82,7 @@ struct tw_graph {
     int32_t *table; /* hash table of node ids, open addressing, -1 empty */
     int64_t table_size;
     uint32_t inputs_count;
-    tw_val *parsed; /* arrays handed out by tw_graph_parse */
+    tw_val *parsed;   /* arrays handed out by tw_graph_parse */
     tw_status status; /* first error */
     char error[512];
 };
@@ -115,16 +115,22 @@ struct tw_op_info {
     int arity; /* -1: any */
     unsigned flags;
     tw_infer_fn infer;
-    tw_jvp_fn jvp;             /* NULL: linear ops apply themselves to the tangents, or no derivative */
-    tw_transpose_fn transpose; /* NULL: not linear in anything */
-    tw_evaluate_fn evaluate;   /* reference kernel (graph/reference.h) */
+    tw_jvp_fn jvp;                 /* NULL: linear ops apply themselves to the tangents, or no derivative */
+    tw_transpose_fn transpose;     /* NULL: not linear in anything */
+    tw_evaluate_fn evaluate;       /* reference kernel (graph/reference.h) */
     tw_val (*decompose)(tw_val x); /* unary elementwise composites: the body; tangent = tangent * body'(x) */
 };
 
 extern const tw_op_info tw_op_table[TW_OP_COUNT];
 
-static inline const tw_node *tw_node_at(tw_val v) { return &v.graph->nodes[v.id]; }
-static inline const tw_node *tw_node_of(const tw_graph *g, int32_t id) { return &g->nodes[id]; }
+static inline const tw_node *tw_node_at(tw_val v)
+{
+    return &v.graph->nodes[v.id];
+}
+static inline const tw_node *tw_node_of(const tw_graph *g, int32_t id)
+{
+    return &g->nodes[id];
+}
 static inline const int32_t *tw_node_args(const tw_graph *g, const tw_node *n)
 {
     return n->args_count <= TW_MAX_ARGS ? n->args : g->extra + n->args[0];
@@ -141,12 +147,65 @@ static inline const void *tw_node_data(const tw_graph *g, const tw_node *n)
 /* True when the node is a constant all of whose elements equal `value` (looks through broadcasts). */
 bool tw_node_is_full_of(const tw_graph *g, int32_t id, double value);
 
+/* If the node is a constant all of whose elements are equal (looks through broadcasts and reshapes), that element. */
+bool tw_node_full_value(const tw_graph *g, int32_t id, double *out_value);
+/* Element i of a constant node as a double (every dtype but f64 is narrower). */
+double tw_const_element(const tw_graph *g, const tw_node *node, int64_t i);
+/* Stores `value` as element i of an array of `dtype`, rounded or wrapped into it. */
+void tw_store_element(void *data, tw_dtype dtype, int64_t i, double value);
+
 /* The one way a node comes to be: inference, simplification, hash-consing, append. */
 tw_val tw_graph_append(tw_draft *draft);
+/* The same without simplification: what the parser does, so that text says exactly which nodes there are. */
+tw_val tw_graph_append_as_is(tw_draft *draft);
+/* The node's op with the same attributes, dtype and shape on other arguments. */
+tw_val tw_graph_remake(tw_val node, const tw_val *args);
+/* A draft with the op, attributes, dtype and shape of a node. */
+tw_draft tw_draft_of(tw_val node, const tw_val *args);
+/* The value a simpler graph already has or can have for this (inferred) draft; none when there is nothing to gain. */
+tw_val tw_simplify(const tw_draft *draft);
+
+/* Appends `size` bytes to the constants (16-byte aligned; data NULL: zeros) and returns their offset, or -1. */
+int64_t tw_graph_store(tw_graph *g, const void *data, int64_t size);
+/* Appends an input name and returns its offset, or -1. */
+int64_t tw_graph_store_name(tw_graph *g, const char *name);
 
 /* Marks reach[id] = true for every node that depends on one of the inputs. `reach` has graph->count entries, zeroed. */
 void tw_mark_dependent(const tw_graph *g, int count, const tw_val *inputs, bool *reach);
 /* Marks need[id] = true for every node an output depends on. */
 void tw_mark_needed(const tw_graph *g, int count, const tw_val *outputs, bool *need);
+/* The same, but what the inputs themselves depend on is not needed. */
+void tw_mark_between(const tw_graph *g, int inputs_count, const tw_val *inputs, int outputs_count,
+                     const tw_val *outputs, bool *need);
+/* The longest argument list of the graph, at least 1. */
+int32_t tw_graph_max_args(const tw_graph *g);
+/* Checks that every value belongs to one graph and returns its state; the graph goes to *out_graph. */
+TW_NODISCARD tw_status tw_graph_of(const char *who, int count, const tw_val *values, tw_graph **out_graph);
+
+/* Checks every invariant of a graph (tests, and after parsing): TW_ERR_INTERNAL with a sentence when one is broken. */
+TW_NODISCARD tw_status tw_graph_verify(tw_graph *g);
+
+/* --- small things every rule uses --- */
+static inline bool tw_dtype_is_real(tw_dtype dtype)
+{
+    return dtype == TW_DTYPE_F32 || dtype == TW_DTYPE_F64;
+}
+static inline tw_val tw_val_of(tw_graph *g, int32_t id)
+{
+    return (tw_val){g, id};
+}
+bool tw_shape_is_valid(tw_shape shape); /* rank in [0, 8], no negative dims, size far from overflow */
+/* "(2,3)", for sentences. */
+typedef struct tw_shape_text {
+    char text[TW_MAX_RANK * 21 + 3];
+} tw_shape_text;
+tw_shape_text tw_shape_show(tw_shape shape);
+/* sum over the axes of a bit mask */
+tw_val tw_sum_mask(tw_val x, uint32_t mask);
+/* reshape and broadcast a reduced value back: the reduced axes of `shape` return as 1 and are stretched */
+tw_val tw_spread(tw_val reduced, uint32_t mask, tw_shape shape);
+tw_val tw_full_like(tw_val v, double value);
+tw_val tw_slice_given(tw_val x, const int64_t *begin, const int64_t *stride, tw_shape shape);
+tw_val tw_transpose_axes(tw_val x, const int8_t *permutation);
 
 #endif

@@ -1,0 +1,26 @@
+/* graph/table.c - the op table itself, filled in from ops.def. */
+#include "graph/rules.h"
+
+#define tw_jvp_none       NULL
+#define tw_transpose_none NULL
+#define tw_eval_none      NULL
+
+const tw_op_info tw_op_table[TW_OP_COUNT] = {
+#define TW_OP(name_, arity_, flags_, infer_, jvp_, transpose_, evaluate_)                                              \
+    [TW_OP_##name_] = {.name = #name_,                                                                                 \
+                       .arity = arity_,                                                                                \
+                       .flags = flags_,                                                                                \
+                       .infer = tw_infer_##infer_,                                                                     \
+                       .jvp = tw_jvp_##jvp_,                                                                           \
+                       .transpose = tw_transpose_##transpose_,                                                         \
+                       .evaluate = tw_eval_##evaluate_},
+#define TW_COMPOSITE(name_, jvp_)                                                                                      \
+    [TW_OP_##name_] = {.name = #name_,                                                                                 \
+                       .arity = 1,                                                                                     \
+                       .flags = TW_OPF_ELEMENTWISE | TW_OPF_COMPOSITE,                                                 \
+                       .infer = tw_infer_real,                                                                         \
+                       .jvp = tw_jvp_##jvp_,                                                                           \
+                       .evaluate = tw_eval_unary,                                                                      \
+                       .decompose = tw_body_##name_},
+#include "graph/ops.def"
+};
