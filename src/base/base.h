@@ -22,7 +22,7 @@ tw_status tw_fail(tw_context *ctx, tw_status status, const char *format, ...) TW
 /* The same for an allocation of `size` bytes that failed. */
 tw_status tw_fail_memory(tw_context *ctx, size_t size);
 
-void tw_log(tw_context *ctx, tw_log_level level, const char *format, ...) TW_PRINTF(3, 4);
+void tw_report(tw_context *ctx, tw_log_level level, const char *format, ...) TW_PRINTF(3, 4);
 
 /* Memory through the context's hook. tw_alloc returns zeroed memory; all return NULL when it is used up or
  * when count * size overflows (count 0 is treated as 1 byte). tw_free accepts NULL. */

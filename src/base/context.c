@@ -89,7 +89,7 @@ tw_status tw_fail_memory(tw_context *ctx, size_t size)
     return tw_fail(ctx, TW_ERR_MEMORY, "out of memory: %zu bytes could not be allocated", size);
 }
 
-void tw_log(tw_context *ctx, tw_log_level level, const char *format, ...)
+void tw_report(tw_context *ctx, tw_log_level level, const char *format, ...)
 {
     if (!ctx || !ctx->log) return;
     char message[1024];
