@@ -49,7 +49,7 @@ built_tests() { # PRESET [CTEST OPTIONS]
 python() {
     local venv=build/python
     if [ ! -x $venv/bin/python ] || ! $venv/bin/python -c 'import numpy, safetensors' 2>/dev/null; then
-        if ! { python3 -m venv $venv && $venv/bin/pip install -q numpy safetensors; }; then
+        if ! { python3 -m venv $venv && $venv/bin/pip install -q --retries 2 --timeout 30 numpy safetensors; }; then
             echo "no safetensors package for Python: the test that reads models with it will be skipped"
             return 0
         fi
