@@ -46,7 +46,8 @@ TW_NODISCARD TW_API tw_status tw_flow_set_fact(tw_flow *flow, const char *name, 
 typedef struct tw_sample_desc {
     tw_ode_desc solver; /* zeros: dopri5 from 0 to 1 at 1e-5 */
     uint64_t seed;      /* row i of a seed is the same whatever n */
-    int frames;         /* > 1: also keep `frames` states at equal times from source to data */
+    int frames;         /* > 1: also keep `frames` states at equal times from source to data; the solver stops at each of them */
+    bool double_precision; /* evaluate the network in f64 */
     /* called between blocks with rows done; non-zero stops with TW_ERR_CANCELLED */
     int (*on_progress)(void *user, int64_t done, int64_t total);
     void *user;
@@ -65,10 +66,8 @@ TW_NODISCARD TW_API tw_status tw_log_density(tw_flow *flow, int64_t n, const dou
 /* u_t(x) in normalised coordinates, (n, columns) each; t (n). For tests and studies. */
 TW_NODISCARD TW_API tw_status tw_velocity(tw_flow *flow, int64_t n, const double *t, const double *x, double *out);
 
-/* Pieces a flow can be made of: kind "methods", "spaces", "sources", "paths", "schedules", "couplings". NULL past the end. */
-typedef struct tw_piece_info {
-    const char *name, *about, *source;
-} tw_piece_info;
+/* Pieces a flow can be made of: kind "methods", "spaces", "sources", "paths", "schedules", "couplings", "networks". NULL past the
+ * end, and for another kind. */
 TW_API const tw_piece_info *tw_piece_list(const char *kind, int index);
 
 #ifdef __cplusplus

@@ -41,7 +41,7 @@ TW_API tw_val tw_param(tw_scope scope, const char *name, tw_shape shape, tw_init
 /* x (...,D) -> (...,width): x W + b, W (D,width) uniform in +-1/sqrt(D) times `gain` (He et al. style), b zero. */
 TW_API tw_val tw_linear(tw_scope scope, tw_val x, int64_t width);
 TW_API tw_val tw_linear_init(tw_scope scope, tw_val x, int64_t width, tw_init init, double scale);
-/* t (B) -> (B, count): sin and cos of t at count/2 frequencies spaced geometrically from 1 to 1000 cycles over [0,1]/(2 pi). count even. */
+/* t (B) -> (B, count): sin and cos of w t at count/2 angular frequencies w spaced geometrically from 1 to 100. count even. */
 TW_API tw_val tw_time_features(tw_val t, int count);
 
 /* Description of a network; zeros mean the defaults of its kind. */
@@ -55,9 +55,11 @@ typedef struct tw_network_desc {
 /* u(x, t): x (B,D), t (B) -> (B,outputs). */
 TW_API tw_val tw_network(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val t, int64_t outputs);
 
-typedef struct tw_network_info {
+/* One piece a flow can be made of (network, method, schedule, ...): name, one line about it, where it was published. */
+typedef struct tw_piece_info {
     const char *name, *about, *source;
-} tw_network_info;
+} tw_piece_info;
+typedef tw_piece_info tw_network_info;
 TW_API const tw_network_info *tw_network_list(int index); /* NULL past the end */
 
 #ifdef __cplusplus

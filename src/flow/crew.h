@@ -1,0 +1,41 @@
+/* flow/crew.h - threads that integrate a flow: each takes a block of rows through all solver steps.
+ *
+ * A block stays with one thread, its state, its solver memory and the packed weights in that core's cache; nothing is shared, so the
+ * work needs no barriers but the last. Blocks are cut by shape alone and rows never see each other: the result does not depend on the
+ * number of threads. The solver works in double; the network's own precision begins and ends at the field. */
+#ifndef TW_FLOW_CREW_H
+#define TW_FLOW_CREW_H
+
+#include "flow/flow.h"
+
+typedef struct tw_worker {
+    const tw_flow_program *program;
+    tw_state *state;
+    tw_ode *ode;
+    int columns; /* of the data */
+    void *x, *t, *u, *divergence; /* one block, in the program's number type */
+    const void **inputs;
+} tw_worker;
+
+typedef struct tw_crew {
+    tw_flow *flow;
+    tw_flow_program *program;
+    int count;
+    tw_worker *worker;
+    int columns; /* of the state: D, or D + 1 when the divergence is integrated behind it */
+} tw_crew;
+
+typedef int (*tw_rows_progress_fn)(void *user, int64_t done, int64_t total);
+
+TW_NODISCARD tw_status tw_crew_create(tw_flow *flow, bool divergence, bool wide, tw_crew *out_crew);
+void tw_crew_destroy(tw_crew *crew);
+
+/* Integrates the rows of `state` (n, crew->columns) in place. Adds to *stats (nfe and nfe_mean of successive solves add up). Rows that fail are counted
+ * and told by TW_ERR_NUMERIC when all others are done. */
+TW_NODISCARD tw_status tw_crew_solve(tw_crew *crew, const tw_ode_desc *solver, int64_t n, double *state,
+                                     tw_rows_progress_fn on_progress, void *user, tw_ode_stats *stats);
+
+/* The field itself, on worker 0: dx (rows, columns) of x (rows, columns) at t (rows). */
+TW_NODISCARD tw_status tw_crew_field(tw_crew *crew, int64_t rows, const double *t, const double *x, double *out_dx);
+
+#endif

@@ -1,0 +1,63 @@
+/* flow/flow.h - the inside of a flow: pieces by name, weights, normaliser, facts, and programs compiled when first needed. */
+#ifndef TW_FLOW_FLOW_H
+#define TW_FLOW_FLOW_H
+
+#include "base/base.h"
+#include "data/normaliser.h"
+#include "method/method.h"
+
+#include <thalweg/exec.h>
+#include <thalweg/flow.h>
+
+enum { TW_FLOW_FORMAT_VERSION = 1, TW_FLOW_MAX_COLUMNS = 65536 };
+
+typedef struct tw_fact {
+    char *name, *value;
+} tw_fact;
+
+/* u(x,t), or u and its divergence, in f32 or f64, for blocks of `rows` rows. Inputs: the parameters, then x (rows,D), t (rows);
+ * outputs: u (rows,D), then the divergence (rows). */
+typedef struct tw_flow_program {
+    tw_graph *graph;
+    tw_params *params;
+    tw_program *program;
+    int64_t rows;
+    bool divergence, wide;
+    void *weights; /* copy in double when wide */
+    const void **inputs; /* parameters in place, the last two left to the caller */
+    int inputs_count;
+} tw_flow_program;
+
+struct tw_flow {
+    tw_context *ctx;
+    tw_flow_desc desc; /* every name filled in; names and decimals owned */
+    const tw_method *method;
+    tw_model model; /* without the network, which needs a graph: tw_flow_model */
+    tw_graph *graph; /* the network once, for the layout of its parameters */
+    tw_params *params;
+    float *weights; /* averaged weights, flat, 64-byte aligned */
+    tw_normaliser normaliser;
+    tw_fact *facts;
+    int64_t facts_count, facts_capacity;
+    tw_flow_program *program[2][2]; /* [divergence][wide], NULL until needed */
+    double *curve_step, *curve_loss; /* of the last training */
+    int64_t curve_count;
+};
+
+/* Ties a model's network to the parameters of a graph. */
+typedef struct tw_flow_binding {
+    tw_params *params;
+    const tw_flow_desc *desc;
+} tw_flow_binding;
+/* The flow's pieces with a network whose parameters are made in `binding`, which must outlive the model. */
+tw_model tw_flow_model(const tw_flow *flow, tw_flow_binding *binding);
+
+/* A flow without weights (NULL): what loading fills. */
+TW_NODISCARD tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flow **out_flow);
+TW_NODISCARD tw_status tw_flow_alloc_weights(tw_flow *flow);
+
+TW_NODISCARD tw_status tw_flow_program_get(tw_flow *flow, bool divergence, bool wide, tw_flow_program **out_program);
+/* To be called when weights change. */
+void tw_flow_programs_drop(tw_flow *flow);
+
+#endif

@@ -1,0 +1,197 @@
+/* flow/model_file.c - a flow as one .safetensors file.
+ *
+ * The tensors are the network's parameters by name (F32) and the normaliser's shift and scale (F64); the metadata holds every
+ * piece by name, the columns, the facts and a checksum. Reading checks everything before it allocates by what it read. */
+#include "flow/flow.h"
+
+#include "flow/checksum.h"
+#include "flow/metadata.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char fact_prefix[] = "fact.";
+
+static void describe(const tw_flow *flow, tw_metadata *m)
+{
+    const tw_flow_desc *d = &flow->desc;
+    char seed[32];
+    snprintf(seed, sizeof(seed), "%llu", (unsigned long long)d->seed);
+    tw_metadata_add(m, "format", "thalweg-flow");
+    tw_metadata_add_int(m, "format_version", TW_FLOW_FORMAT_VERSION);
+    tw_metadata_add(m, "thalweg_version", TW_VERSION);
+    tw_metadata_add(m, "method", d->method);
+    tw_metadata_add(m, "space", d->space);
+    tw_metadata_add(m, "source", d->source);
+    tw_metadata_add(m, "path", d->path);
+    tw_metadata_add(m, "schedule", d->schedule);
+    tw_metadata_add(m, "coupling", d->coupling);
+    tw_metadata_add(m, "network.kind", d->network.kind);
+    tw_metadata_add_int(m, "network.width", d->network.width);
+    tw_metadata_add_int(m, "network.depth", d->network.depth);
+    tw_metadata_add_int(m, "network.time_features", d->network.time_features);
+    tw_metadata_add(m, "seed", seed);
+    tw_metadata_add_names(m, "columns", d->columns, d->names);
+    tw_metadata_add_ints(m, "decimals", d->columns, d->decimals);
+    for (int64_t i = 0; i < flow->facts_count; i++) {
+        char key[256];
+        snprintf(key, sizeof(key), "%s%s", fact_prefix, flow->facts[i].name);
+        tw_metadata_add(m, key, flow->facts[i].value);
+    }
+}
+
+static tw_tensor make_tensor(const char *name, const char *dtype, tw_shape shape, const void *data, size_t element)
+{
+    tw_tensor tensor = {.name = (char *)(uintptr_t)name, .shape = shape, .data = data,
+                        .size = (size_t)tw_shape_size(shape) * element};
+    snprintf(tensor.dtype, sizeof(tensor.dtype), "%s", dtype);
+    return tensor;
+}
+
+tw_status tw_flow_save(tw_flow *flow, const char *path)
+{
+    tw_context *ctx = flow->ctx;
+    tw_metadata metadata = {.ctx = ctx};
+    int count = tw_params_count(flow->params);
+    tw_status status = TW_OK;
+    tw_tensor *tensors = tw_alloc(ctx, (size_t)count + 2, sizeof(tw_tensor));
+    if (!tensors) return tw_fail_memory(ctx, ((size_t)count + 2) * sizeof(tw_tensor));
+    for (int i = 0; i < count; i++)
+        tensors[i] = make_tensor(tw_params_name(flow->params, i), "F32", tw_shape_at(tw_params_value(flow->params, i)),
+                                 flow->weights + tw_params_offset(flow->params, i), sizeof(float));
+    tw_shape columns = tw_shape_of(flow->desc.columns);
+    tensors[count] = make_tensor("normaliser.shift", "F64", columns, flow->normaliser.shift, sizeof(double));
+    tensors[count + 1] = make_tensor("normaliser.scale", "F64", columns, flow->normaliser.scale, sizeof(double));
+    describe(flow, &metadata);
+    TW_TRY(tw_metadata_write(&metadata, path, count + 2, tensors));
+done:
+    tw_metadata_free(&metadata);
+    tw_free(ctx, tensors);
+    return status;
+}
+
+/* --- loading -------------------------------------------------------------------------------------------------------- */
+
+static tw_status read_names(tw_context *ctx, const char *path, const tw_tensor_file *file, tw_flow_desc *desc)
+{
+    int64_t width, depth, features;
+    tw_status status = TW_OK;
+    TW_TRY(tw_metadata_text(ctx, path, file, "method", &desc->method));
+    TW_TRY(tw_metadata_text(ctx, path, file, "space", &desc->space));
+    TW_TRY(tw_metadata_text(ctx, path, file, "source", &desc->source));
+    TW_TRY(tw_metadata_text(ctx, path, file, "path", &desc->path));
+    TW_TRY(tw_metadata_text(ctx, path, file, "schedule", &desc->schedule));
+    TW_TRY(tw_metadata_text(ctx, path, file, "coupling", &desc->coupling));
+    TW_TRY(tw_metadata_text(ctx, path, file, "network.kind", &desc->network.kind));
+    TW_TRY(tw_metadata_int(ctx, path, file, "network.width", 1, INT32_MAX, &width));
+    TW_TRY(tw_metadata_int(ctx, path, file, "network.depth", 1, INT32_MAX, &depth));
+    TW_TRY(tw_metadata_int(ctx, path, file, "network.time_features", 1, INT32_MAX, &features));
+    TW_TRY(tw_metadata_seed(ctx, path, file, "seed", &desc->seed));
+    desc->network.width = (int)width;
+    desc->network.depth = (int)depth;
+    desc->network.time_features = (int)features;
+done:
+    return status;
+}
+
+/* A flow without weights, from the metadata; the sentence of a piece this version does not know names the file. */
+static tw_status read_description(tw_context *ctx, const char *path, const tw_tensor_file *file, tw_flow **out_flow)
+{
+    tw_flow_desc desc = {0};
+    char **names = NULL;
+    int *decimals = NULL;
+    tw_status status = TW_OK;
+    TW_TRY(read_names(ctx, path, file, &desc));
+    TW_TRY(tw_metadata_names(ctx, path, file, "columns", TW_FLOW_MAX_COLUMNS, &desc.columns, &names));
+    decimals = tw_alloc(ctx, (size_t)desc.columns, sizeof(int));
+    if (!decimals) TW_TRY(tw_fail_memory(ctx, (size_t)desc.columns * sizeof(int)));
+    TW_TRY(tw_metadata_ints(ctx, path, file, "decimals", desc.columns, -1, 17, decimals));
+    desc.names = (const char *const *)names;
+    desc.decimals = decimals;
+    status = tw_flow_create_empty(ctx, &desc, out_flow);
+    if (status != TW_OK && status != TW_ERR_MEMORY) {
+        char why[700];
+        snprintf(why, sizeof(why), "%s", tw_context_error(ctx));
+        status = tw_fail(ctx, TW_ERR_FORMAT, "%s: %s", path, why);
+    }
+done:
+    for (int i = 0; names && i < desc.columns; i++) tw_free(ctx, names[i]);
+    tw_free(ctx, names);
+    tw_free(ctx, decimals);
+    return status;
+}
+
+static tw_status read_normaliser(const char *path, const tw_tensor_file *file, tw_flow *flow)
+{
+    tw_context *ctx = flow->ctx;
+    int columns = flow->desc.columns;
+    const void *shift = NULL, *scale = NULL;
+    tw_status status = TW_OK;
+    TW_TRY(tw_safetensors_get(ctx, file, path, "normaliser.shift", "F64", columns, &shift));
+    TW_TRY(tw_safetensors_get(ctx, file, path, "normaliser.scale", "F64", columns, &scale));
+    memcpy(flow->normaliser.shift, shift, (size_t)columns * sizeof(double));
+    memcpy(flow->normaliser.scale, scale, (size_t)columns * sizeof(double));
+    for (int i = 0; i < columns; i++)
+        if (!isfinite(flow->normaliser.shift[i]) || !isfinite(flow->normaliser.scale[i]) || !(flow->normaliser.scale[i] > 0))
+            TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: the normaliser of column '%s' is not a finite shift and a positive scale",
+                           path, flow->desc.names[i]));
+done:
+    return status;
+}
+
+static tw_status read_weights(const char *path, const tw_tensor_file *file, tw_flow *flow)
+{
+    tw_context *ctx = flow->ctx;
+    int count = tw_params_count(flow->params);
+    const void *data = NULL;
+    tw_status status = TW_OK;
+    for (int i = 0; i < count; i++) {
+        const char *name = tw_params_name(flow->params, i);
+        tw_shape shape = tw_shape_at(tw_params_value(flow->params, i));
+        TW_TRY(tw_safetensors_get(ctx, file, path, name, "F32", tw_shape_size(shape), &data));
+        if (!tw_shape_equal(tw_safetensors_find(file, name)->shape, shape))
+            TW_TRY(tw_fail(ctx, TW_ERR_SHAPE, "%s: tensor '%s' has another shape than the network described", path, name));
+    }
+    if (file->count != count + 2)
+        TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: %d tensors, expected %d for the network described", path, file->count,
+                       count + 2));
+    TW_TRY(tw_flow_alloc_weights(flow));
+    for (int i = 0; i < count; i++) {
+        const tw_tensor *tensor = tw_safetensors_find(file, tw_params_name(flow->params, i));
+        memcpy(flow->weights + tw_params_offset(flow->params, i), tensor->data, tensor->size);
+    }
+done:
+    return status;
+}
+
+static tw_status read_facts(const tw_tensor_file *file, tw_flow *flow)
+{
+    size_t prefix = sizeof(fact_prefix) - 1;
+    for (int i = 0; i < file->keys_count; i++) {
+        if (strncmp(file->key[i], fact_prefix, prefix) != 0) continue;
+        tw_status status = tw_flow_set_fact(flow, file->key[i] + prefix, file->value[i]);
+        if (status != TW_OK) return status;
+    }
+    return TW_OK;
+}
+
+tw_status tw_flow_load(tw_context *ctx, const char *path, tw_flow **out_flow)
+{
+    tw_tensor_file file = {0};
+    tw_flow *flow = NULL;
+    tw_status status = TW_OK;
+    TW_TRY(tw_safetensors_read(ctx, path, &file));
+    TW_TRY(tw_metadata_format(ctx, path, &file, "model", "thalweg-flow", TW_FLOW_FORMAT_VERSION));
+    TW_TRY(read_description(ctx, path, &file, &flow));
+    TW_TRY(read_normaliser(path, &file, flow));
+    TW_TRY(read_weights(path, &file, flow));
+    TW_TRY(tw_checksum_verify(ctx, path, &file));
+    TW_TRY(read_facts(&file, flow));
+    *out_flow = flow;
+    flow = NULL;
+done:
+    tw_flow_destroy(flow);
+    tw_safetensors_free(ctx, &file);
+    return status;
+}

@@ -1,0 +1,31 @@
+/* space/normal.c - the standard normal source. */
+#include "base/philox.h"
+#include "space/space.h"
+
+#include <math.h>
+
+static tw_val draw(tw_val key, tw_val counter, uint32_t stream, tw_shape shape, tw_dtype dtype)
+{
+    return tw_bits_to_normal(tw_random_bits(key, counter, stream, shape), dtype);
+}
+
+static void draw_row(uint64_t seed, uint32_t stream, int64_t row, int columns, double *out)
+{
+    enum { WORDS_PER_NORMAL = 4 }; /* two uniforms of two words, see tw_random_normal */
+    tw_random random = {.seed = seed, .stream = stream, .index = (uint64_t)row * (uint64_t)columns * WORDS_PER_NORMAL};
+    for (int i = 0; i < columns; i++) out[i] = tw_random_normal(&random);
+}
+
+static double log_density(int columns, const double *x)
+{
+    const double half_log_two_pi = 0.91893853320467274178;
+    double sum = 0;
+    for (int i = 0; i < columns; i++) sum += 0.5 * x[i] * x[i] + half_log_two_pi;
+    return -sum;
+}
+
+const tw_source_rules tw_source_normal = {
+    .draw = draw,
+    .draw_row = draw_row,
+    .log_density = log_density,
+};
