@@ -1,0 +1,53 @@
+# The CPU room: kernels built once per instruction set, and the library behind matrix products.
+# Included after the rooms are made (it adds to tw_cpu).
+
+# -O3 in every build type: the kernels are loops meant for the vectoriser.
+set(TW_KERNEL_FLAGS -O3)
+set_source_files_properties(src/cpu/kernels_generic.c PROPERTIES COMPILE_OPTIONS "${TW_KERNEL_FLAGS}")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set_source_files_properties(src/cpu/kernels_v3.c PROPERTIES COMPILE_OPTIONS "${TW_KERNEL_FLAGS};-march=x86-64-v3")
+  set_source_files_properties(src/cpu/kernels_v4.c PROPERTIES COMPILE_OPTIONS
+                              "${TW_KERNEL_FLAGS};-march=x86-64-v4;-mprefer-vector-width=512")
+endif()
+# the templates are no headers to CMake's scanner of some generators
+file(GLOB TW_KERNEL_TEMPLATES CONFIGURE_DEPENDS src/cpu/*.inc)
+set_property(SOURCE src/cpu/kernels_generic.c src/cpu/kernels_v3.c src/cpu/kernels_v4.c
+             APPEND PROPERTY OBJECT_DEPENDS "${TW_KERNEL_TEMPLATES}")
+
+set(TW_GEMM "auto" CACHE STRING "matrix products: auto, onednn, cblas, own")
+set_property(CACHE TW_GEMM PROPERTY STRINGS auto onednn cblas own)
+set(TW_GEMM_CHOSEN own)
+if(TW_GEMM MATCHES "^(auto|onednn)$")
+  find_path(DNNL_INCLUDE dnnl.h)
+  find_library(DNNL_LIBRARY NAMES dnnl)
+  if(DNNL_INCLUDE AND DNNL_LIBRARY)
+    set(TW_GEMM_CHOSEN onednn)
+    target_include_directories(tw_cpu PRIVATE ${DNNL_INCLUDE})
+    target_link_libraries(tw_cpu PUBLIC ${DNNL_LIBRARY} ${CMAKE_DL_LIBS})
+  elseif(TW_GEMM STREQUAL "onednn")
+    message(FATAL_ERROR "TW_GEMM=onednn: dnnl.h or libdnnl not found")
+  endif()
+elseif(TW_GEMM STREQUAL "cblas")
+  find_path(CBLAS_INCLUDE cblas.h PATH_SUFFIXES openblas x86_64-linux-gnu blis)
+  find_library(CBLAS_LIBRARY NAMES openblas blis cblas)
+  if(NOT CBLAS_INCLUDE OR NOT CBLAS_LIBRARY)
+    message(FATAL_ERROR "TW_GEMM=cblas: cblas.h or a BLAS library not found")
+  endif()
+  set(TW_GEMM_CHOSEN cblas)
+  target_include_directories(tw_cpu PRIVATE ${CBLAS_INCLUDE})
+  target_link_libraries(tw_cpu PUBLIC ${CBLAS_LIBRARY} ${CMAKE_DL_LIBS})
+elseif(NOT TW_GEMM STREQUAL "own")
+  message(FATAL_ERROR "TW_GEMM=${TW_GEMM}: known are auto, onednn, cblas, own")
+endif()
+string(TOUPPER ${TW_GEMM_CHOSEN} TW_GEMM_DEFINE)
+set_source_files_properties(src/cpu/gemm.c PROPERTIES COMPILE_DEFINITIONS TW_GEMM_${TW_GEMM_DEFINE})
+message(STATUS "Matrix products: ${TW_GEMM_CHOSEN}")
+
+option(TW_BENCH "build the benchmarks" OFF)
+if(TW_BENCH)
+  foreach(bench gemm kernels)
+    add_executable(bench_${bench} bench/${bench}.c)
+    target_compile_definitions(bench_${bench} PRIVATE _GNU_SOURCE)
+    target_link_libraries(bench_${bench} PRIVATE tw_upto_cpu)
+  endforeach()
+endif()
