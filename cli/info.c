@@ -1,0 +1,130 @@
+/* info.c - `thalweg info`: what this program is built from, or what a model is made of. */
+#include "model.h"
+
+#include "base/pool.h"
+#include "cpu/gemm.h"
+
+#include <cairo.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+#include <zlib.h>
+
+static cJSON *features_json(void)
+{
+    cJSON *features = cJSON_CreateObject();
+    json_text(features, "gemm", tw_gemm_best()->name);
+    json_text(features, "cpu", tw_cpu_best()->name);
+    json_int(features, "threads", tw_cpus_available());
+    json_text(features, "cairo", cairo_version_string());
+    json_text(features, "libyaml", yaml_get_version_string());
+    json_text(features, "zlib", zlibVersion());
+    json_text(features, "cjson", cJSON_Version());
+    return features;
+}
+
+static int program_info(cli *c)
+{
+    if (c->json) {
+        cJSON *object = cJSON_CreateObject();
+        json_text(object, "version", tw_version());
+        cJSON_AddItemToObject(object, "features", features_json());
+        return json_print(object);
+    }
+    cli_say(c, "thalweg %s", tw_version());
+    cli_say(c, "  kernels          %s", tw_cpu_best()->name);
+    cli_say(c, "  matrix products  %s", tw_gemm_best()->name);
+    cli_say(c, "  threads          %d", tw_cpus_available());
+    cli_say(c, "  libraries        cairo %s, libyaml %s, zlib %s, cJSON %s", cairo_version_string(),
+            yaml_get_version_string(), zlibVersion(), cJSON_Version());
+    return EXIT_DONE;
+}
+
+/* Facts of training, in the order people ask for them. */
+static const struct {
+    const char *name, *label;
+} facts[] = {{FACT_DATA, "data"},   {FACT_ROWS, "rows of data"}, {"steps", "steps trained"}, {"seconds", "seconds trained"},
+             {"loss", "training loss"}, {"validation", "validation loss"}, {"version", "made by version"}};
+
+static void json_fact(cJSON *object, const char *name, const char *value)
+{
+    double number;
+    if (value && tw_parse_double(value, strlen(value), &number))
+        json_number(object, name, number);
+    else
+        json_text(object, name, value);
+}
+
+static int model_json(const model *m)
+{
+    const tw_flow_desc *about = m->about;
+    cJSON *object = cJSON_CreateObject(), *network = cJSON_CreateObject(), *columns = cJSON_CreateArray();
+    json_text(object, "version", tw_version());
+    cJSON_AddItemToObject(object, "features", features_json());
+    json_text(object, "model", m->path);
+    json_text(object, "space", about->space);
+    json_text(object, "method", about->method);
+    json_text(object, "source", about->source);
+    json_text(object, "path", about->path);
+    json_text(object, "schedule", about->schedule);
+    json_text(object, "coupling", about->coupling);
+    json_text(network, "kind", about->network.kind);
+    json_int(network, "width", about->network.width);
+    json_int(network, "depth", about->network.depth);
+    json_int(network, "time_features", about->network.time_features);
+    cJSON_AddItemToObject(object, "network", network);
+    json_int(object, "parameters", tw_flow_parameters(m->flow));
+    json_seed(object, "seed", about->seed);
+    for (int i = 0; i < about->columns; i++) cJSON_AddItemToArray(columns, cJSON_CreateString(about->names[i]));
+    cJSON_AddItemToObject(object, "columns", columns);
+    for (int i = 0; i < TW_COUNT(facts); i++) {
+        const char *value = tw_flow_fact(m->flow, facts[i].name);
+        if (value && !cJSON_GetObjectItem(object, facts[i].name)) json_fact(object, facts[i].name, value);
+    }
+    json_text(object, "settings", tw_flow_fact(m->flow, FACT_SETTINGS));
+    return json_print(object);
+}
+
+static void say_columns(cli *c, const tw_flow_desc *about)
+{
+    tw_text text = tw_text_new(c->ctx);
+    for (int i = 0; i < about->columns && text.length < 400; i++)
+        tw_text_add(&text, "%s%s", i ? ", " : "", about->names[i]);
+    if (text.length >= 400) tw_text_add(&text, ", ...");
+    cli_say(c, "  columns          %d: %s", about->columns, text.data ? text.data : "");
+    tw_text_free(&text);
+}
+
+static int model_info(cli *c, const model *m)
+{
+    const tw_flow_desc *about = m->about;
+    char count[32];
+    if (c->json) return model_json(m);
+    cli_say(c, "%s", m->path);
+    cli_say(c, "  method           %s", about->method);
+    cli_say(c, "  space            %s, source %s", about->space, about->source);
+    cli_say(c, "  path             %s, schedule %s, coupling %s", about->path, about->schedule, about->coupling);
+    cli_say(c, "  network          %s, width %d, depth %d, %d time features, %s parameters", about->network.kind,
+            about->network.width, about->network.depth, about->network.time_features,
+            human_count((double)tw_flow_parameters(m->flow), count, sizeof count));
+    say_columns(c, about);
+    for (int i = 0; i < TW_COUNT(facts); i++) {
+        const char *value = tw_flow_fact(m->flow, facts[i].name);
+        if (value) cli_say(c, "  %-16s %s", facts[i].label, value);
+    }
+    cli_say(c, "\nNext: thalweg sample %s -n 1000 -o samples.csv", m->shown);
+    return EXIT_DONE;
+}
+
+int run_info(cli *c)
+{
+    model m = {0};
+    if (!opt_text(&c->set, OPT_MODEL)) return program_info(c);
+    c->ctx = tw_context_create(&(tw_context_desc){.threads = 1});
+    if (!c->ctx) return cli_exit(c, TW_ERR_MEMORY);
+    int result = model_open(c, &m);
+    if (result == EXIT_DONE) result = model_info(c, &m);
+    model_close(&m);
+    return result;
+}

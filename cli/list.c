@@ -1,0 +1,80 @@
+/* list.c - `thalweg list`: the names that options accept, each with one line and where it comes from. */
+#include "cli.h"
+
+#include <string.h>
+#include <unistd.h>
+
+bool list_item(const char *kind, int index, listed *out_item)
+{
+    if (strcmp(kind, "solvers") == 0) {
+        const tw_ode_method_info *info = tw_ode_method_list(index);
+        if (info) *out_item = (listed){info->name, info->about, info->source};
+        return info != NULL;
+    }
+    if (strcmp(kind, "networks") == 0) {
+        const tw_network_info *info = tw_network_list(index);
+        if (info) *out_item = (listed){info->name, info->about, info->source};
+        return info != NULL;
+    }
+    if (strcmp(kind, "datasets") == 0) {
+        const tw_builtin_info *info = tw_builtin_list(index);
+        if (info) *out_item = (listed){info->name, info->about, info->source};
+        return info != NULL;
+    }
+    const tw_piece_info *info = tw_piece_list(kind, index);
+    if (info) *out_item = (listed){info->name, info->about, info->source};
+    return info != NULL;
+}
+
+static const struct {
+    const char *kind, *about, *option;
+} kinds[] = {
+    {"methods", "how a flow learns", "train --method"},
+    {"solvers", "how its equation is solved", "sample, score, eval --solver"},
+    {"networks", "networks for its velocity", "train --network"},
+    {"datasets", "built-in data sets", "train SET"},
+    {"spaces", "spaces the data can live in", "train --space"},
+    {"sources", "distributions at t = 0", "train --source"},
+    {"paths", "how source and data are joined", "train --path"},
+    {"schedules", "pace along the path", "train --schedule"},
+    {"couplings", "which source point goes with which data point", "train --coupling"},
+};
+
+static int list_kinds(const cli *c)
+{
+    if (!c->json) {
+        for (int i = 0; i < TW_COUNT(kinds); i++)
+            printf("  %-10s  %s (%s)\n", kinds[i].kind, kinds[i].about, kinds[i].option);
+        printf("\nNext: thalweg list %s\n", kinds[0].kind);
+        return EXIT_DONE;
+    }
+    cJSON *array = cJSON_CreateArray();
+    for (int i = 0; i < TW_COUNT(kinds); i++) {
+        cJSON *object = cJSON_CreateObject();
+        json_text(object, "name", kinds[i].kind);
+        json_text(object, "about", kinds[i].about);
+        json_text(object, "source", kinds[i].option);
+        cJSON_AddItemToArray(array, object);
+    }
+    return json_print(array);
+}
+
+int run_list(cli *c)
+{
+    const char *kind = opt_text(&c->set, OPT_KIND);
+    if (!kind) return list_kinds(c);
+    cJSON *array = c->json ? cJSON_CreateArray() : NULL;
+    listed item;
+    for (int i = 0; list_item(kind, i, &item); i++) {
+        if (!c->json) {
+            printf("%-16s %s\n%-16s %s\n", item.name, item.about, "", item.source ? item.source : "");
+            continue;
+        }
+        cJSON *object = cJSON_CreateObject();
+        json_text(object, "name", item.name);
+        json_text(object, "about", item.about);
+        json_text(object, "source", item.source);
+        cJSON_AddItemToArray(array, object);
+    }
+    return c->json ? json_print(array) : EXIT_DONE;
+}

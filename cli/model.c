@@ -1,0 +1,271 @@
+/* model.c - see model.h. */
+#include "model.h"
+
+#include "files.h"
+#include "signals.h"
+
+#include "base/file.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- the model file ------------------------------------------------------------------------------------------ */
+
+static int find_model(cli *c, const char *given, model *m)
+{
+    char checkpoint[MODEL_PATH];
+    snprintf(m->shown, sizeof m->shown, "%s", given);
+    if (!folder_exists(given)) {
+        snprintf(m->path, sizeof m->path, "%s", given);
+        const char *slash = strrchr(given, '/');
+        snprintf(m->folder, sizeof m->folder, "%.*s", slash ? (int)(slash - given) : 1, slash ? given : ".");
+        if (slash == given) snprintf(m->folder, sizeof m->folder, "/");
+        return EXIT_DONE;
+    }
+    snprintf(m->folder, sizeof m->folder, "%s", given);
+    if (!path_join(m->path, sizeof m->path, given, MODEL_FILE) ||
+        !path_join(checkpoint, sizeof checkpoint, given, CHECKPOINT_FILE)) {
+        cli_complain("'%s': the path is too long", given);
+        return EXIT_FAILED;
+    }
+    if (file_exists(m->path)) return EXIT_DONE;
+    if (file_exists(checkpoint))
+        cli_complain("'%s' holds no model yet, its training was stopped; continue it with: thalweg train --resume --out %s",
+                     given, given);
+    else
+        cli_complain("'%s' holds no model: there is no %s in it", given, MODEL_FILE);
+    (void)c;
+    return EXIT_FAILED;
+}
+
+int model_open(cli *c, model *out_model)
+{
+    model m = {0};
+    const char *given = opt_text(&c->set, OPT_MODEL);
+    if (!given)
+        return cli_usage("%s needs a MODEL: a run's folder or a .safetensors file (thalweg %s --help)", c->verb->name,
+                         c->verb->name);
+    int result = find_model(c, given, &m);
+    if (result != EXIT_DONE) return result;
+    tw_status status = tw_flow_load(c->ctx, m.path, &m.flow);
+    if (status != TW_OK) return cli_exit(c, status);
+    m.about = tw_flow_about(m.flow);
+    *out_model = m;
+    return EXIT_DONE;
+}
+
+void model_close(model *m)
+{
+    tw_flow_destroy(m->flow);
+    *m = (model){0};
+}
+
+/* --- its data ------------------------------------------------------------------------------------------------ */
+
+bool is_builtin(const char *name)
+{
+    const tw_builtin_info *info;
+    for (int i = 0; (info = tw_builtin_list(i)); i++)
+        if (strcmp(info->name, name) == 0) return true;
+    return false;
+}
+
+static int word_index(const char *text, const char *words)
+{
+    int index = 0;
+    for (const char *at = words; text && *at; at += strcspn(at, "|"), at += *at == '|', index++)
+        if (strcspn(at, "|") == strlen(text) && strncmp(at, text, strlen(text)) == 0) return index;
+    return 0;
+}
+
+tw_dataset_desc dataset_desc_of(const settings *s, double split[3])
+{
+    tw_dataset_desc desc = {.columns = opt_text(s, OPT_COLUMNS),
+                            .drop = opt_text(s, OPT_DROP),
+                            .header = (tw_header)word_index(opt_text(s, OPT_HEADER), "auto|yes|no"),
+                            .separator = separator_of(opt_text(s, OPT_SEPARATOR)),
+                            .missing = (tw_missing)word_index(opt_text(s, OPT_MISSING), "auto|error|drop|median"),
+                            .seed = opt_seed(s, OPT_SEED),
+                            .rows = opt_int(s, OPT_ROWS),
+                            .array = opt_text(s, OPT_ARRAY)};
+    if (opt_text(s, OPT_SPLIT) && split_parse(opt_text(s, OPT_SPLIT), split))
+        memcpy(desc.split, split, sizeof desc.split);
+    return desc;
+}
+
+void show_notes(cli *c, const tw_dataset *data)
+{
+    for (int i = 0; i < tw_dataset_notes_count(data); i++) cli_note(c, "%s", tw_dataset_note(data, i));
+}
+
+/* Where the training data lies now: where the run's config.yaml says, or under its name in this folder. */
+static bool find_data(const model *m, const char *name, char *out, size_t size)
+{
+    snprintf(out, size, "%s", name);
+    if (is_builtin(name)) return true;
+    char path[MODEL_PATH];
+    settings s = {.verb = 'T'};
+    bool found = path_join(path, sizeof path, m->folder, CONFIG_FILE) && file_exists(path) &&
+                 config_read(&s, path, ORIGIN_RUN) == EXIT_DONE && opt_given(&s, OPT_DATA);
+    if (found && file_exists(opt_text(&s, OPT_DATA))) snprintf(out, size, "%s", opt_text(&s, OPT_DATA));
+    settings_free(&s);
+    return file_exists(out);
+}
+
+static tw_status check_same(cli *c, const model *m, const char *path, const tw_dataset *data)
+{
+    const char *rows = tw_flow_fact(m->flow, FACT_ROWS);
+    int64_t now = tw_dataset_rows(data, TW_PART_ALL);
+    if (tw_dataset_columns(data) != m->about->columns)
+        return tw_fail(c->ctx, TW_ERR_IO, "'%s' has changed since training: %d columns, the model has %d", path,
+                       tw_dataset_columns(data), m->about->columns);
+    if (rows && strtoll(rows, NULL, 10) != now)
+        return tw_fail(c->ctx, TW_ERR_IO, "'%s' has changed since training: %" PRId64 " rows, then %s", path, now, rows);
+    return TW_OK;
+}
+
+tw_status model_open_data(cli *c, const model *m, tw_dataset **out_data)
+{
+    const char *name = tw_flow_fact(m->flow, FACT_DATA), *kept = tw_flow_fact(m->flow, FACT_SETTINGS);
+    char path[MODEL_PATH];
+    double split[3];
+    tw_status status = TW_OK;
+    tw_dataset *data = NULL;
+    settings s = {.verb = 'T'};
+    if (!name || !kept) TW_TRY(tw_fail(c->ctx, TW_ERR_IO, "the model does not say what data it was trained on"));
+    if (!find_data(m, name, path, sizeof path))
+        TW_TRY(tw_fail(c->ctx, TW_ERR_IO, "the data it was trained on, '%s', is not there", name));
+    if (config_parse(&s, m->path, kept, ORIGIN_RUN) != EXIT_DONE)
+        TW_TRY(tw_fail(c->ctx, TW_ERR_FORMAT, "the settings inside '%s' cannot be read", m->path));
+    tw_dataset_desc desc = dataset_desc_of(&s, split);
+    TW_TRY(tw_dataset_open(c->ctx, path, &desc, &data));
+    TW_TRY(check_same(c, m, path, data));
+    *out_data = data;
+    data = NULL;
+done:
+    tw_dataset_destroy(data);
+    settings_free(&s);
+    return status;
+}
+
+/* --- held-out rows --------------------------------------------------------------------------------------------- */
+
+/* Rows of a built-in set that the model cannot have seen: another seed, unless one is given. */
+static tw_status open_builtin(cli *c, const char *name, held_out *h)
+{
+    enum { FRESH_ROWS = 100000, FRESH_SEED = 0x66726573 };
+    uint64_t seed = opt_given(&c->set, OPT_SEED) ? opt_seed(&c->set, OPT_SEED) : FRESH_SEED;
+    tw_dataset_desc desc = {.seed = seed, .rows = FRESH_ROWS};
+    tw_status status = tw_dataset_open(c->ctx, name, &desc, &h->data);
+    if (status == TW_OK) snprintf(h->label, sizeof h->label, "fresh rows of %s (seed %" PRIu64 ")", name, seed);
+    return status;
+}
+
+static tw_status open_given(cli *c, const model *m, const char *path, held_out *h)
+{
+    double split[3];
+    tw_status status = TW_OK;
+    if (is_builtin(path)) {
+        TW_TRY(open_builtin(c, path, h));
+    } else {
+        tw_dataset_desc desc = dataset_desc_of(&c->set, split);
+        desc.columns = desc.drop = NULL;
+        TW_TRY(tw_dataset_open_like(c->ctx, path, &desc, m->about->columns, m->about->names, &h->data));
+        snprintf(h->label, sizeof h->label, "%s", path);
+    }
+    show_notes(c, h->data);
+    h->values = tw_dataset_values(h->data, TW_PART_ALL);
+    h->rows = tw_dataset_rows(h->data, TW_PART_ALL);
+done:
+    return status;
+}
+
+static tw_status open_test_part(cli *c, const model *m, held_out *h)
+{
+    tw_status status = TW_OK;
+    if (model_open_data(c, m, &h->data) != TW_OK)
+        TW_TRY(tw_fail(c->ctx, TW_ERR_IO, "nothing to compare with: %s; name a FILE: thalweg %s %s FILE",
+                       tw_context_error(c->ctx), c->verb->name, m->shown));
+    h->training = h->data;
+    h->values = tw_dataset_values(h->data, TW_PART_TEST);
+    h->rows = tw_dataset_rows(h->data, TW_PART_TEST);
+    snprintf(h->label, sizeof h->label, "test part of %s", tw_flow_fact(m->flow, FACT_DATA));
+    if (h->rows == 0)
+        TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "the model was trained without a test part; name a FILE: thalweg %s %s FILE",
+                       c->verb->name, m->shown));
+done:
+    return status;
+}
+
+tw_status held_out_open(cli *c, const model *m, bool need_training, held_out *out_held)
+{
+    held_out h = {.columns = m->about->columns};
+    tw_status status = TW_OK;
+    const char *path = opt_text(&c->set, OPT_DATA);
+    if (path)
+        TW_TRY(open_given(c, m, path, &h));
+    else
+        TW_TRY(open_test_part(c, m, &h));
+    if (tw_dataset_columns(h.data) != h.columns)
+        TW_TRY(tw_fail(c->ctx, TW_ERR_SHAPE, "'%s' has %d columns, the model has %d", path,
+                       tw_dataset_columns(h.data), h.columns));
+    if (need_training && !h.training && model_open_data(c, m, &h.training) != TW_OK)
+        cli_note(c, "no floors: %s", tw_context_error(c->ctx));
+    *out_held = h;
+    h = (held_out){0};
+done:
+    held_out_close(&h);
+    return status;
+}
+
+void held_out_close(held_out *h)
+{
+    if (h->training != h->data) tw_dataset_destroy(h->training);
+    tw_dataset_destroy(h->data);
+    *h = (held_out){0};
+}
+
+/* --- solving --------------------------------------------------------------------------------------------------- */
+
+static bool is_adaptive(const char *solver)
+{
+    const tw_ode_method_info *info;
+    for (int i = 0; (info = tw_ode_method_list(i)); i++)
+        if (strcmp(info->name, solver) == 0) return info->adaptive;
+    return true;
+}
+
+bool solver_of(const cli *c, tw_ode_desc *out_solver)
+{
+    const settings *s = &c->set;
+    const char *name = opt_text(s, OPT_SOLVER);
+    bool tolerance = opt_given(s, OPT_RTOL) || opt_given(s, OPT_ATOL);
+    bool steps = opt_given(s, OPT_SOLVER_STEPS), size = opt_given(s, OPT_STEP_SIZE);
+    if (steps && size) return cli_usage("--steps and --step-size: give one of them"), false;
+    if (tolerance && !is_adaptive(name))
+        return cli_usage("--rtol and --atol are for adaptive solvers; %s takes --steps", name), false;
+    if (tolerance && (steps || size))
+        return cli_usage("--rtol and --atol have no meaning with --steps or --step-size"), false;
+    *out_solver = (tw_ode_desc){.method = name,
+                                .steps = (int)opt_int(s, OPT_SOLVER_STEPS),
+                                .step_size = opt_number(s, OPT_STEP_SIZE),
+                                .rtol = opt_number(s, OPT_RTOL),
+                                .atol = opt_number(s, OPT_ATOL)};
+    return true;
+}
+
+int on_rows(void *user, int64_t done, int64_t total)
+{
+    row_bar *bar = user;
+    progress *p = &bar->c->progress;
+    char detail[160], rate[48], left[32], count[32], all[32];
+    double seconds = tw_clock() - p->begun, speed = seconds > 0 ? (double)done / seconds : 0;
+    double share = total > 0 ? (double)done / (double)total : 0;
+    human_rate(speed, "rows", rate, sizeof rate);
+    human_time(speed > 0 ? (double)(total - done) / speed : -1, left, sizeof left);
+    snprintf(detail, sizeof detail, "%s of %s rows\t%s\t%s left", human_count((double)done, count, sizeof count),
+             human_count((double)total, all, sizeof all), rate, left);
+    progress_show(p, bar->label, share, detail, false);
+    return signals_caught() != 0;
+}

@@ -1,0 +1,62 @@
+/* model.h - the model a verb works on, and the data it was trained on. */
+#ifndef THALWEG_CLI_MODEL_H
+#define THALWEG_CLI_MODEL_H
+
+#include "cli.h"
+
+enum { MODEL_PATH = 4096 };
+
+/* Names of a run's files. */
+#define MODEL_FILE "model.safetensors"
+#define CHECKPOINT_FILE "checkpoint.safetensors"
+#define CONFIG_FILE "config.yaml"
+/* Facts the program keeps in a model beside those of training. */
+#define FACT_DATA "data"         /* its name, without folders */
+#define FACT_SETTINGS "settings" /* config.yaml */
+#define FACT_ROWS "data_rows"
+
+typedef struct model {
+    char path[MODEL_PATH];   /* of the file */
+    char folder[MODEL_PATH]; /* it lies in */
+    char shown[MODEL_PATH];  /* as the user would name it: the run's folder, else the file */
+    tw_flow *flow;
+    const tw_flow_desc *about;
+} model;
+
+/* Opens --model, a run's folder or a file. EXIT_DONE, or complains. */
+int model_open(cli *c, model *out_model);
+void model_close(model *m);
+
+/* What `settings` say about reading data. */
+tw_dataset_desc dataset_desc_of(const settings *s, double split_memory[3]);
+
+/* The data the model was trained on, with the same parts, when it is still there unchanged; else a sentence why not in the
+ * context and TW_ERR_IO. */
+TW_NODISCARD tw_status model_open_data(cli *c, const model *m, tw_dataset **out_data);
+
+/* Rows to compare the model with: --data, or the test part of its training data. */
+typedef struct held_out {
+    tw_dataset *data;     /* owns what follows */
+    tw_dataset *training; /* the training data, NULL when it cannot be had; may be the same object as data */
+    const double *values; /* (rows, columns) */
+    int64_t rows;
+    int columns;
+    char label[MODEL_PATH]; /* "test part of housing.csv" */
+} held_out;
+TW_NODISCARD tw_status held_out_open(cli *c, const model *m, bool need_training, held_out *out_held);
+void held_out_close(held_out *h);
+
+bool is_builtin(const char *name);
+/* The solver part of --solver, --steps, --rtol ...; false after a complaint about options that do not go together. */
+bool solver_of(const cli *c, tw_ode_desc *out_solver);
+/* Notes of a data set, once. */
+void show_notes(cli *c, const tw_dataset *data);
+
+/* A progress bar over rows that stops for signals: give &bar as the user of tw_sample_desc. */
+typedef struct row_bar {
+    cli *c;
+    const char *label;
+} row_bar;
+int on_rows(void *user, int64_t done, int64_t total);
+
+#endif

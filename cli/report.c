@@ -1,0 +1,150 @@
+/* report.c - see report.h. */
+#include "report.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- columns ------------------------------------------------------------------------------------------------------- */
+
+static int by_value(const void *a, const void *b)
+{
+    double x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x > y) - (x < y);
+}
+
+/* The value with a share `p` of the sorted values below it, linear between neighbours. */
+static double quantile(const double *sorted, int64_t n, double p)
+{
+    double place = p * (double)(n - 1);
+    int64_t low = (int64_t)place, high = tw_min_i64(low + 1, n - 1);
+    return sorted[low] + (place - (double)low) * (sorted[high] - sorted[low]);
+}
+
+tw_status summarise(tw_context *ctx, int columns, int64_t rows, const double *values, column_summary *out)
+{
+    double *sorted = tw_alloc(ctx, (size_t)rows, sizeof *sorted);
+    if (!sorted) return tw_fail_memory(ctx, (size_t)rows * sizeof *sorted);
+    for (int j = 0; j < columns; j++) {
+        double mean = 0, squares = 0;
+        for (int64_t i = 0; i < rows; i++) {
+            double delta = values[i * columns + j] - mean;
+            mean += delta / (double)(i + 1);
+            squares += delta * (values[i * columns + j] - mean);
+            sorted[i] = values[i * columns + j];
+        }
+        qsort(sorted, (size_t)rows, sizeof *sorted, by_value);
+        out[j] = (column_summary){mean,
+                                  rows > 1 ? sqrt(squares / (double)(rows - 1)) : (double)NAN,
+                                  {quantile(sorted, rows, 0.05), quantile(sorted, rows, 0.5), quantile(sorted, rows, 0.95)}};
+    }
+    tw_free(ctx, sorted);
+    return TW_OK;
+}
+
+/* --- text ------------------------------------------------------------------------------------------------------------ */
+
+static void add_distance(tw_text *out, const char *name, const distance *d)
+{
+    char value[48], floor_text[48];
+    snprintf(value, sizeof value, isfinite(d->value_sd) ? "%.5g +- %.2g" : "%.5g", d->value, d->value_sd);
+    if (isfinite(d->floor))
+        snprintf(floor_text, sizeof floor_text, isfinite(d->floor_sd) ? "%.5g +- %.2g" : "%.5g", d->floor, d->floor_sd);
+    else
+        snprintf(floor_text, sizeof floor_text, "not known");
+    tw_text_add(out, "  %-22s %-22s %-22s", name, value, floor_text);
+    if (isfinite(d->floor) && d->floor > 0) tw_text_add(out, " %.2f", d->value / d->floor);
+    tw_text_add(out, "\n");
+}
+
+static void add_summary(tw_text *out, const char *name, const char *what, const column_summary *s)
+{
+    tw_text_add(out, "  %-20.20s %-8s %12.6g %12.6g %12.6g %12.6g %12.6g\n", name, what, s->mean, s->sd, s->quantile[0],
+                s->quantile[1], s->quantile[2]);
+}
+
+static void add_columns(const report *r, tw_text *out)
+{
+    tw_text_add(out, "\nColumns\n  %-20s %-8s %12s %12s %12s %12s %12s\n", "", "", "mean", "sd", "5 %", "median", "95 %");
+    for (int j = 0; j < r->held->columns; j++) {
+        add_summary(out, r->m->about->names[j], "data", &r->of_data[j]);
+        add_summary(out, "", "samples", &r->of_samples[j]);
+    }
+}
+
+void report_text(const report *r, tw_text *out)
+{
+    char rows[32], count[32];
+    tw_text_add(out, "%s against %s (%s rows, %d columns)\n\n", r->m->shown, r->held->label,
+                human_count((double)r->held->rows, rows, sizeof rows), r->held->columns);
+    tw_text_add(out, "Negative log-likelihood  %.5f +- %.5f nats a row (%s rows)\n", r->score.nll, r->score.error,
+                human_count((double)r->score.n, count, sizeof count));
+    if (isfinite(r->exact)) tw_text_add(out, "  of the exact density   %.5f\n", r->exact);
+    if (isfinite(r->score.bits_per_dim)) tw_text_add(out, "  bits per dimension     %.5f\n", r->score.bits_per_dim);
+    tw_text_add(out, "\nDistances (%s columns, %s rows on each side, mean of %d)\n  %-22s %-22s %-22s %s\n",
+                strcmp(r->units, "data") == 0 ? "original" : "standardised",
+                human_count((double)r->pairs, count, sizeof count), r->repeats, "", "samples to held-out",
+                "training to held-out", "ratio");
+    add_distance(out, "energy distance", &r->energy);
+    add_distance(out, "2-Wasserstein", &r->w2);
+    add_distance(out, "sliced 2-Wasserstein", &r->sliced);
+    add_columns(r, out);
+    tw_text_add(out, "\nSampling: %lld network evaluations a row at most, %.1f on average\n", (long long)r->sampling.nfe,
+                r->sampling.nfe_mean);
+}
+
+/* --- JSON ------------------------------------------------------------------------------------------------------------ */
+
+static void add_distance_json(cJSON *object, const char *name, const distance *d)
+{
+    char key[64];
+    json_number(object, name, d->value);
+    snprintf(key, sizeof key, "%s_floor", name);
+    json_number(object, key, d->floor);
+    snprintf(key, sizeof key, "%s_sd", name);
+    json_number(object, key, d->value_sd);
+    snprintf(key, sizeof key, "%s_floor_sd", name);
+    json_number(object, key, d->floor_sd);
+}
+
+static cJSON *summary_json(const column_summary *s)
+{
+    cJSON *object = cJSON_CreateObject();
+    json_number(object, "mean", s->mean);
+    json_number(object, "sd", s->sd);
+    json_number(object, "q05", s->quantile[0]);
+    json_number(object, "q50", s->quantile[1]);
+    json_number(object, "q95", s->quantile[2]);
+    return object;
+}
+
+cJSON *report_json(const report *r)
+{
+    cJSON *object = cJSON_CreateObject(), *columns = cJSON_CreateArray();
+    score_json(object, &r->score, r->exact);
+    add_distance_json(object, "energy_distance", &r->energy);
+    add_distance_json(object, "w2", &r->w2);
+    add_distance_json(object, "sliced_w2", &r->sliced);
+    json_int(object, "pairs", r->pairs);
+    json_int(object, "repeats", r->repeats);
+    json_text(object, "units", r->units);
+    json_text(object, "model", r->m->path);
+    json_text(object, "data", r->held->label);
+    json_int(object, "rows", r->held->rows);
+    for (int j = 0; j < r->held->columns; j++) {
+        cJSON *column = cJSON_CreateObject();
+        json_text(column, "name", r->m->about->names[j]);
+        cJSON_AddItemToObject(column, "data", summary_json(&r->of_data[j]));
+        cJSON_AddItemToObject(column, "samples", summary_json(&r->of_samples[j]));
+        cJSON_AddItemToArray(columns, column);
+    }
+    cJSON_AddItemToObject(object, "columns", columns);
+    json_int(object, "nfe", r->sampling.nfe);
+    json_number(object, "seconds", r->seconds);
+    json_text(object, "report", r->report_path);
+    json_text(object, "clouds", r->clouds_path);
+    json_text(object, "flow", r->flow_path);
+    return object;
+}

@@ -1,0 +1,39 @@
+/* report.h - what eval found out, and how it is written down. */
+#ifndef THALWEG_CLI_REPORT_H
+#define THALWEG_CLI_REPORT_H
+
+#include "score.h"
+
+/* One distance: samples to held-out rows, and training rows to held-out rows (NaN when those are not at hand). Means over the repeats, with
+ * standard deviations (NaN for one repeat). */
+typedef struct distance {
+    double value, value_sd, floor, floor_sd;
+} distance;
+
+typedef struct column_summary {
+    double mean, sd, quantile[3]; /* 5, 50, 95 % */
+} column_summary;
+
+typedef struct report {
+    const model *m;
+    const held_out *held;
+    score score;
+    double exact; /* mean negative log-density of the exact density, NaN */
+    distance energy, w2, sliced;
+    int64_t pairs;
+    int repeats;
+    const char *units;
+    const column_summary *of_samples, *of_data; /* (columns) */
+    tw_ode_stats sampling;
+    double seconds;
+    const char *report_path, *clouds_path, *flow_path;
+} report;
+
+/* mean, sd and quantiles of each column of (rows, columns) into out (columns). */
+TW_NODISCARD tw_status summarise(tw_context *ctx, int columns, int64_t rows, const double *values, column_summary *out);
+
+void report_text(const report *r, tw_text *out);
+/* To be deleted by the caller. */
+cJSON *report_json(const report *r);
+
+#endif

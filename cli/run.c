@@ -1,0 +1,164 @@
+/* run.c - see run.h. A run is finished when its model is newer than its config.yaml and no checkpoint is left. */
+#include "run.h"
+
+#include "files.h"
+
+#include "base/file.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool name_files(const char *folder, run_files *f)
+{
+    char previous[64];
+    snprintf(f->folder, sizeof f->folder, "%s", folder);
+    snprintf(previous, sizeof previous, "%s.prev", CHECKPOINT_FILE);
+    return path_join(f->model, sizeof f->model, folder, MODEL_FILE) &&
+           path_join(f->checkpoint, sizeof f->checkpoint, folder, CHECKPOINT_FILE) &&
+           path_join(f->previous, sizeof f->previous, folder, previous) &&
+           path_join(f->config, sizeof f->config, folder, CONFIG_FILE) &&
+           path_join(f->loss_png, sizeof f->loss_png, folder, "loss.png") &&
+           path_join(f->loss_csv, sizeof f->loss_csv, folder, "loss.csv");
+}
+
+static bool has_checkpoint(const run_files *f) { return file_exists(f->checkpoint) || file_exists(f->previous); }
+
+static bool is_finished(const run_files *f)
+{
+    struct stat model_stat, config_stat;
+    if (has_checkpoint(f) || stat(f->model, &model_stat) != 0 || stat(f->config, &config_stat) != 0) return false;
+    if (model_stat.st_mtim.tv_sec != config_stat.st_mtim.tv_sec) return model_stat.st_mtim.tv_sec > config_stat.st_mtim.tv_sec;
+    return model_stat.st_mtim.tv_nsec >= config_stat.st_mtim.tv_nsec;
+}
+
+/* A data file by its full path, so that a run can be resumed from any folder. */
+static const char *full_path(const char *data, char *out)
+{
+    if (is_builtin(data) || !realpath(data, out)) snprintf(out, PATH_MAX, "%s", data);
+    return out;
+}
+
+static int locate_resumed(cli *c, const run_files *f, bool *out_resume, bool *out_finished)
+{
+    *out_finished = is_finished(f);
+    *out_resume = has_checkpoint(f);
+    if (!file_exists(f->config)) {
+        if (!opt_given(&c->set, OPT_DATA)) {
+            cli_complain("nothing to resume in '%s': there is no %s in it", f->folder, CONFIG_FILE);
+            return EXIT_FAILED;
+        }
+        return EXIT_DONE;
+    }
+    return config_read(&c->set, f->config, ORIGIN_RUN);
+}
+
+int run_locate(cli *c, run_files *out_files, bool *out_resume, bool *out_finished)
+{
+    const char *data = opt_text(&c->set, OPT_DATA), *out = opt_text(&c->set, OPT_OUT_FOLDER);
+    bool resume = opt_flag(&c->set, OPT_RESUME);
+    char folder[MODEL_PATH], stem[256];
+    if (!data && !(resume && out))
+        return cli_usage("train needs a FILE or a built-in set, such as: thalweg train checkerboard (thalweg train --help)");
+    if (out) {
+        snprintf(folder, sizeof folder, "%s", out);
+    } else {
+        path_stem(stem, sizeof stem, data);
+        snprintf(folder, sizeof folder, "runs/%s", stem);
+    }
+    if (!name_files(folder, out_files)) {
+        cli_complain("'%s': the path is too long", folder);
+        return EXIT_FAILED;
+    }
+    if (!resume) return EXIT_DONE;
+    return locate_resumed(c, out_files, out_resume, out_finished);
+}
+
+tw_status run_check_earlier(cli *c, const run_files *f)
+{
+    bool resume = opt_flag(&c->set, OPT_RESUME);
+    if (resume && !has_checkpoint(f)) cli_note(c, "no checkpoint in %s yet: starting at the beginning", f->folder);
+    if (!has_checkpoint(f) && !file_exists(f->model)) return TW_OK;
+    char now[PATH_MAX], then[PATH_MAX] = "";
+    settings earlier = {.verb = 'T'};
+    if (file_exists(f->config) && config_read(&earlier, f->config, ORIGIN_RUN) == EXIT_DONE &&
+        opt_given(&earlier, OPT_DATA))
+        snprintf(then, sizeof then, "%s", opt_text(&earlier, OPT_DATA));
+    settings_free(&earlier);
+    full_path(opt_text(&c->set, OPT_DATA), now);
+    if (!resume && opt_flag(&c->set, OPT_FORCE)) return TW_OK;
+    if (*then && strcmp(now, then) != 0)
+        return tw_fail(c->ctx, TW_ERR_INVALID, "'%s' holds a run on other data (%s); choose another --out%s", f->folder,
+                       then, resume ? "" : ", or --force to replace it");
+    if (!resume && has_checkpoint(f))
+        return tw_fail(c->ctx, TW_ERR_INVALID, "'%s' holds an unfinished run: --resume continues it, --force starts anew",
+                       f->folder);
+    return TW_OK;
+}
+
+/* Whether the file holds this text already. */
+static bool holds(cli *c, const char *path, const char *text)
+{
+    char *data = NULL;
+    size_t size = 0;
+    if (!file_exists(path) || tw_file_read(c->ctx, path, false, 0, &data, &size) != TW_OK) return false;
+    bool same = size == strlen(text) && memcmp(data, text, size) == 0;
+    tw_free(c->ctx, data);
+    return same;
+}
+
+tw_status run_begin(cli *c, const run_files *f, bool resumed)
+{
+    char data[PATH_MAX];
+    tw_status status = TW_OK;
+    tw_writer writer = {0};
+    tw_text text = tw_text_new(c->ctx);
+    tw_text_add(&text, "# what this run used: thalweg train --config %s\n", CONFIG_FILE);
+    config_write(&c->set, full_path(opt_text(&c->set, OPT_DATA), data), &text);
+    TW_TRY(tw_text_check(&text));
+    TW_TRY(tw_make_folder(c->ctx, f->folder));
+    if (resumed && holds(c, f->config, text.data)) goto done;
+    if (!resumed) run_end(f); /* or a later --resume would take up the run that is being replaced */
+    TW_TRY(tw_writer_open(c->ctx, f->config, &writer));
+    TW_TRY(tw_writer_write(&writer, text.data, text.length));
+    TW_TRY(tw_writer_commit(&writer));
+done:
+    tw_writer_abandon(&writer);
+    tw_text_free(&text);
+    return status;
+}
+
+void run_end(const run_files *f)
+{
+    unlink(f->checkpoint);
+    unlink(f->previous);
+}
+
+static double fact_number(const tw_flow *flow, const char *name)
+{
+    const char *text = tw_flow_fact(flow, name);
+    double value;
+    return text && tw_parse_double(text, strlen(text), &value) ? value : (double)NAN;
+}
+
+int run_tell_finished(cli *c, const run_files *f)
+{
+    tw_flow *flow = NULL;
+    tw_status status = tw_flow_load(c->ctx, f->model, &flow);
+    if (status != TW_OK) return cli_exit(c, status);
+    cli_say(c, "nothing to resume: the run in %s is finished, its model is %s", f->folder, f->model);
+    int result = EXIT_DONE;
+    if (c->json) {
+        cJSON *object = cJSON_CreateObject();
+        const char *const numbers[] = {"steps", "seconds", "loss", "validation", "steps_per_second", "peak_bytes"};
+        json_text(object, "model", f->model);
+        for (int i = 0; i < TW_COUNT(numbers); i++) json_number(object, numbers[i], fact_number(flow, numbers[i]));
+        cJSON_AddBoolToObject(object, "finished", true);
+        result = json_print(object);
+    }
+    tw_flow_destroy(flow);
+    return result;
+}

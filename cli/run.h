@@ -1,0 +1,24 @@
+/* run.h - the folder of a training run: its files, its settings, what an earlier run left there. */
+#ifndef THALWEG_CLI_RUN_H
+#define THALWEG_CLI_RUN_H
+
+#include "model.h"
+
+typedef struct run_files {
+    char folder[MODEL_PATH], model[MODEL_PATH], checkpoint[MODEL_PATH], previous[MODEL_PATH], config[MODEL_PATH],
+        loss_png[MODEL_PATH], loss_csv[MODEL_PATH];
+} run_files;
+
+/* Where the run lives: --out, or runs/NAME of the data. With --resume the settings of the folder are taken below the ones given;
+ * *out_resume tells whether there is a checkpoint to go on from, *out_finished that the run is already done. Exit status. */
+int run_locate(cli *c, run_files *out_files, bool *out_resume, bool *out_finished);
+/* Refuses to replace the model of other data, or an unfinished run, without --force. */
+TW_NODISCARD tw_status run_check_earlier(cli *c, const run_files *files);
+/* Makes the folder and writes config.yaml (left alone when resuming with the same settings). */
+TW_NODISCARD tw_status run_begin(cli *c, const run_files *files, bool resumed);
+/* Removes the checkpoints of a finished run. */
+void run_end(const run_files *files);
+/* --resume of a finished run: says so, from the facts in its model. Exit status. */
+int run_tell_finished(cli *c, const run_files *files);
+
+#endif

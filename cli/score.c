@@ -1,0 +1,170 @@
+/* score.c - `thalweg score`: how likely rows are under a flow. */
+#include "score.h"
+
+#include "files.h"
+#include "signals.h"
+
+#include "base/file.h"
+#include "base/philox.h"
+#include "base/streams.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- used by eval too -------------------------------------------------------------------------------------------- */
+
+double *random_rows(cli *c, uint64_t draw, int columns, int64_t rows, const double *values, int64_t count)
+{
+    tw_random random = {.seed = opt_seed(&c->set, OPT_SEED), .stream = TW_STREAM_EVAL, .index = draw << 40};
+    int64_t *order = tw_alloc(c->ctx, (size_t)rows, sizeof *order);
+    double *out = tw_alloc(c->ctx, (size_t)count, (size_t)columns * sizeof *out);
+    if (!order || !out) {
+        tw_free(c->ctx, order);
+        tw_free(c->ctx, out);
+        return NULL;
+    }
+    for (int64_t i = 0; i < rows; i++) order[i] = i;
+    for (int64_t i = 0; i < count; i++) { /* Fisher and Yates, as far as needed */
+        int64_t j = count == rows ? i : i + tw_random_below(&random, rows - i), row = order[j];
+        order[j] = order[i];
+        memcpy(out + i * columns, values + row * columns, (size_t)columns * sizeof *out);
+    }
+    tw_free(c->ctx, order);
+    return out;
+}
+
+/* Data of whole numbers: then a density in units of 1 is a probability and has bits. */
+static bool is_whole(int64_t rows, int columns, const double *values)
+{
+    for (int64_t i = 0; i < rows * columns; i++)
+        if (values[i] != floor(values[i])) return false;
+    return true;
+}
+
+tw_status score_rows(cli *c, const model *m, const tw_ode_desc *solver, int64_t rows, const double *values,
+                     double *out_log_density, score *out_score)
+{
+    tw_status status = TW_OK;
+    row_bar bar = {c, "score"};
+    tw_sample_desc desc = {.solver = *solver, .seed = opt_seed(&c->set, OPT_SEED), .on_progress = on_rows, .user = &bar};
+    score s = {.n = rows, .bits_per_dim = NAN};
+    progress_begin(&c->progress);
+    signals_watch();
+    TW_TRY(tw_log_density(m->flow, rows, values, &desc, out_log_density, &s.stats));
+    s.seconds = tw_clock() - c->progress.begun;
+    double mean = 0, squares = 0;
+    for (int64_t i = 0; i < rows; i++) mean -= out_log_density[i] / (double)rows;
+    for (int64_t i = 0; i < rows; i++) squares += (out_log_density[i] + mean) * (out_log_density[i] + mean);
+    s.nll = mean;
+    s.error = rows > 1 ? sqrt(squares / (double)(rows - 1) / (double)rows) : (double)NAN;
+    int columns = m->about->columns;
+    if (is_whole(rows, columns, values)) s.bits_per_dim = mean / columns / log(2);
+    *out_score = s;
+done:
+    signals_release();
+    progress_clear(&c->progress);
+    return status;
+}
+
+double exact_nll(const tw_dataset *data, int64_t rows, int columns, const double *values)
+{
+    double sum = 0, log_density;
+    for (int64_t i = 0; i < rows; i++) {
+        if (!tw_dataset_log_density(data, values + i * columns, &log_density)) return NAN;
+        sum -= log_density;
+    }
+    return sum / (double)rows;
+}
+
+/* --- the verb ---------------------------------------------------------------------------------------------------- */
+
+typedef struct scoring {
+    cli *c;
+    model m;
+    held_out held;
+    double *rows, *log_density;
+    score score;
+    double exact;
+} scoring;
+
+static tw_status take_rows(scoring *s)
+{
+    enum { HELD_OUT_ROWS = 10000 };
+    cli *c = s->c;
+    int64_t limit = opt_int(&c->set, OPT_N_SCORE), n = s->held.rows;
+    bool file = opt_given(&c->set, OPT_DATA) && !is_builtin(opt_text(&c->set, OPT_DATA));
+    if (limit == 0 && !file) limit = HELD_OUT_ROWS;
+    if (limit > 0 && limit < n) n = limit;
+    s->rows = random_rows(c, 0, s->held.columns, s->held.rows, s->held.values, n);
+    s->log_density = tw_alloc(c->ctx, (size_t)n, sizeof(double));
+    s->score.n = n;
+    if (!s->rows || !s->log_density) return tw_fail_memory(c->ctx, (size_t)n * sizeof(double));
+    return TW_OK;
+}
+
+static void tell(const scoring *s)
+{
+    char rows[32], time[32];
+    cli *c = s->c;
+    cli_say(c, "%s: %s rows scored in %s", s->held.label, human_count((double)s->score.n, rows, sizeof rows),
+            human_time(s->score.seconds, time, sizeof time));
+    cli_say(c, "negative log-likelihood  %.5f +- %.5f nats a row", s->score.nll, s->score.error);
+    if (isfinite(s->exact)) cli_say(c, "of the exact density     %.5f", s->exact);
+    if (isfinite(s->score.bits_per_dim)) cli_say(c, "bits per dimension       %.5f", s->score.bits_per_dim);
+    if (opt_text(&c->set, OPT_PER_ROW)) cli_say(c, "each row's log-density -> %s", opt_text(&c->set, OPT_PER_ROW));
+}
+
+void score_json(cJSON *object, const score *s, double exact)
+{
+    json_number(object, "nll", s->nll);
+    json_int(object, "n", s->n);
+    json_number(object, "nll_error", s->error);
+    json_number(object, "bits_per_dim", s->bits_per_dim);
+    json_number(object, "nll_exact", exact);
+}
+
+static int print_json(const scoring *s)
+{
+    cJSON *object = cJSON_CreateObject();
+    score_json(object, &s->score, s->exact);
+    json_int(object, "columns", s->held.columns);
+    json_int(object, "nfe", s->score.stats.nfe);
+    json_int(object, "accepted", s->score.stats.accepted);
+    json_int(object, "rejected", s->score.stats.rejected);
+    json_number(object, "seconds", s->score.seconds);
+    json_number(object, "rows_per_second", (double)s->score.n / s->score.seconds);
+    json_text(object, "data", s->held.label);
+    json_text(object, "model", s->m.path);
+    json_text(object, "per_row", opt_text(&s->c->set, OPT_PER_ROW));
+    return json_print(object);
+}
+
+int run_score(cli *c)
+{
+    scoring s = {.c = c};
+    tw_ode_desc solver;
+    tw_status status = TW_OK;
+    int result;
+    const char *per_row = opt_text(&c->set, OPT_PER_ROW);
+    static const char *const per_row_names[] = {"log_density"};
+    if (!solver_of(c, &solver)) return EXIT_USAGE;
+    TW_TRY(cli_start(c));
+    if (per_row) TW_TRY(check_writable_file(c->ctx, per_row));
+    result = model_open(c, &s.m);
+    if (result != EXIT_DONE) goto done;
+    TW_TRY(held_out_open(c, &s.m, false, &s.held));
+    TW_TRY(take_rows(&s));
+    TW_TRY(score_rows(c, &s.m, &solver, s.score.n, s.rows, s.log_density, &s.score));
+    s.exact = exact_nll(s.held.data, s.score.n, s.held.columns, s.rows);
+    if (per_row) TW_TRY(write_csv(c->ctx, per_row, 1, per_row_names, NULL, s.score.n, s.log_density));
+    tell(&s);
+    result = c->json ? print_json(&s) : EXIT_DONE;
+done:
+    if (status != TW_OK) result = cli_exit(c, status);
+    tw_free(c->ctx, s.rows);
+    tw_free(c->ctx, s.log_density);
+    held_out_close(&s.held);
+    model_close(&s.m);
+    return result;
+}

@@ -1,0 +1,26 @@
+/* score.h - likelihood of rows, as score and eval need it. */
+#ifndef THALWEG_CLI_SCORE_H
+#define THALWEG_CLI_SCORE_H
+
+#include "model.h"
+
+typedef struct score {
+    int64_t n;
+    double nll, error;   /* nats a row: mean and its standard error */
+    double bits_per_dim; /* NaN unless every value is a whole number */
+    double seconds;
+    tw_ode_stats stats;
+} score;
+
+/* log_density (rows). Shows a bar, stops for signals. */
+TW_NODISCARD tw_status score_rows(cli *c, const model *m, const tw_ode_desc *solver, int64_t rows, const double *values,
+                                  double *out_log_density, score *out_score);
+/* Mean negative log-density of the rows under the exact density of a built-in set; NaN where there is none. */
+double exact_nll(const tw_dataset *data, int64_t rows, int columns, const double *values);
+void score_json(cJSON *object, const score *s, double exact);
+
+/* A copy of `count` different rows, all in order when count == rows, else by chance: a pure function of --seed and `draw`. NULL: no memory. To
+ * be freed with tw_free. */
+double *random_rows(cli *c, uint64_t draw, int columns, int64_t rows, const double *values, int64_t count);
+
+#endif

@@ -1,0 +1,291 @@
+/* train.c - `thalweg train`: from a data file to a model in a run's folder.
+ *
+ * What can be wrong is found before the long part begins: options, the folder, the data. config.yaml is written first, so that
+ * --resume needs nothing but the folder; the checkpoint goes when the model is there. */
+#include "files.h"
+#include "model.h"
+#include "run.h"
+#include "signals.h"
+
+#include "base/file.h"
+#include "plot/plot.h"
+
+#include <float.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+typedef struct training {
+    cli *c;
+    run_files files;
+    tw_dataset *data;
+    tw_flow *flow;
+    tw_train_result result;
+    tw_train_progress seen; /* the last progress */
+    bool resumed;
+    char last_word[MODEL_PATH + 16]; /* the folder as typed in a shell */
+} training;
+
+static int on_progress(void *user, const tw_train_progress *now)
+{
+    training *t = user;
+    char detail[256], rate[48], left[32], done[32], all[32], validation[48] = "";
+    t->seen = *now;
+    double share = now->steps > 0 ? (double)now->step / (double)now->steps : 0;
+    if (opt_given(&t->c->set, OPT_MINUTES) && now->seconds + now->seconds_left > 0)
+        share = now->seconds / (now->seconds + now->seconds_left);
+    if (isfinite(now->validation)) snprintf(validation, sizeof validation, "\tvalidation %.4f", now->validation);
+    human_count((double)now->step, done, sizeof done);
+    human_count((double)now->steps, all, sizeof all);
+    snprintf(detail, sizeof detail, "step %s of %s\tloss %.4f\t%s\t%s left%s", done, all, now->loss,
+             human_rate(now->steps_per_second, "steps", rate, sizeof rate),
+             human_time(now->seconds_left, left, sizeof left), validation);
+    progress_show(&t->c->progress, "train", share, detail, now->step == now->steps);
+    return signals_caught() != 0;
+}
+
+/* --- before ---------------------------------------------------------------------------------------------------- */
+
+/* --steps and --minutes: the one that was said closer to the command line counts. */
+static int settle_length(settings *s)
+{
+    if (!opt_given(s, OPT_STEPS) || !opt_given(s, OPT_MINUTES)) return EXIT_DONE;
+    if (s->value[OPT_STEPS].from == s->value[OPT_MINUTES].from)
+        return cli_usage("--steps and --minutes: give one of them");
+    settings_forget(s, s->value[OPT_STEPS].from < s->value[OPT_MINUTES].from ? OPT_STEPS : OPT_MINUTES);
+    return EXIT_DONE;
+}
+
+static tw_status open_data(training *t)
+{
+    cli *c = t->c;
+    double split[3];
+    char rows[32], part[3][32];
+    tw_dataset_desc desc = dataset_desc_of(&c->set, split);
+    tw_status status = tw_dataset_open(c->ctx, opt_text(&c->set, OPT_DATA), &desc, &t->data);
+    if (status != TW_OK) return status;
+    show_notes(c, t->data);
+    for (int i = 0; i < 3; i++)
+        human_count((double)tw_dataset_rows(t->data, (tw_part)i), part[i], sizeof part[i]);
+    cli_say(c, "%s: %s rows of %d %s (%s to train, %s to validate, %s held out)", opt_text(&c->set, OPT_DATA),
+            human_count((double)tw_dataset_rows(t->data, TW_PART_ALL), rows, sizeof rows), tw_dataset_columns(t->data),
+            tw_dataset_columns(t->data) == 1 ? "column" : "columns", part[0], part[1], part[2]);
+    return TW_OK;
+}
+
+static tw_status create_flow(training *t)
+{
+    const settings *s = &t->c->set;
+    tw_context *ctx = t->c->ctx;
+    int columns = tw_dataset_columns(t->data);
+    tw_status status = TW_OK;
+    const char **names = tw_alloc(ctx, (size_t)columns, sizeof *names);
+    int *decimals = tw_alloc(ctx, (size_t)columns, sizeof *decimals);
+    if (!names || !decimals) TW_TRY(tw_fail_memory(ctx, (size_t)columns * sizeof *names));
+    for (int i = 0; i < columns; i++) {
+        names[i] = tw_dataset_name(t->data, i);
+        decimals[i] = tw_dataset_decimals(t->data, i);
+    }
+    tw_flow_desc desc = {.method = opt_text(s, OPT_METHOD),
+                         .space = opt_text(s, OPT_SPACE),
+                         .source = opt_text(s, OPT_SOURCE),
+                         .path = opt_text(s, OPT_PATH),
+                         .schedule = opt_text(s, OPT_SCHEDULE),
+                         .coupling = opt_text(s, OPT_COUPLING),
+                         .network = {.kind = opt_text(s, OPT_NETWORK),
+                                     .width = (int)opt_int(s, OPT_WIDTH),
+                                     .depth = (int)opt_int(s, OPT_DEPTH),
+                                     .time_features = (int)opt_int(s, OPT_TIME_FEATURES)},
+                         .columns = columns,
+                         .names = names,
+                         .decimals = decimals,
+                         .seed = opt_seed(s, OPT_SEED)};
+    TW_TRY(tw_flow_create(ctx, &desc, &t->flow));
+    const tw_flow_desc *about = tw_flow_about(t->flow);
+    char count[32];
+    cli_say(t->c, "network: %s, width %d, depth %d, %s parameters; %d %s", about->network.kind, about->network.width,
+            about->network.depth, human_count((double)tw_flow_parameters(t->flow), count, sizeof count),
+            tw_context_threads(ctx), tw_context_threads(ctx) == 1 ? "thread" : "threads");
+done:
+    tw_free(ctx, names);
+    tw_free(ctx, decimals);
+    return status;
+}
+
+/* What the model must know to find its held-out rows again: the data's name (not where it lay) and the settings. */
+static tw_status set_facts(training *t)
+{
+    const char *data = opt_text(&t->c->set, OPT_DATA), *slash = strrchr(data, '/');
+    tw_status status = TW_OK;
+    char rows[32];
+    tw_text text = tw_text_new(t->c->ctx);
+    if (slash) data = slash + 1;
+    config_write(&t->c->set, data, &text);
+    TW_TRY(tw_text_check(&text));
+    snprintf(rows, sizeof rows, "%" PRId64, tw_dataset_rows(t->data, TW_PART_ALL));
+    TW_TRY(tw_flow_set_fact(t->flow, FACT_DATA, data));
+    TW_TRY(tw_flow_set_fact(t->flow, FACT_ROWS, rows));
+    TW_TRY(tw_flow_set_fact(t->flow, FACT_SETTINGS, text.data));
+done:
+    tw_text_free(&text);
+    return status;
+}
+
+/* --- the long part ----------------------------------------------------------------------------------------------- */
+
+/* For the library 0 means "the default"; where the user means none, the least number above it. */
+static double or_least(double value) { return value == 0 ? DBL_MIN : value; }
+
+static tw_status fit(training *t)
+{
+    cli *c = t->c;
+    const settings *s = &c->set;
+    tw_train_desc desc = {.steps = opt_int(s, OPT_STEPS),
+                          .minutes = opt_number(s, OPT_MINUTES),
+                          .batch = (int)opt_int(s, OPT_BATCH),
+                          .lr = opt_number(s, OPT_LR),
+                          .warmup = opt_int(s, OPT_WARMUP),
+                          .weight_decay = or_least(opt_number(s, OPT_WEIGHT_DECAY)),
+                          .beta1 = opt_number(s, OPT_BETA1),
+                          .beta2 = opt_number(s, OPT_BETA2),
+                          .epsilon = opt_number(s, OPT_EPSILON),
+                          .clip = opt_number(s, OPT_CLIP) > 0 ? opt_number(s, OPT_CLIP) : -1,
+                          .ema = or_least(opt_number(s, OPT_EMA)),
+                          .seed = opt_seed(s, OPT_SEED),
+                          .checkpoint = t->files.checkpoint,
+                          .checkpoint_seconds = opt_number(s, OPT_CHECKPOINT_SECONDS),
+                          .checkpoint_steps = opt_int(s, OPT_CHECKPOINT_STEPS),
+                          .resume = t->resumed,
+                          .on_progress = on_progress,
+                          .user = t};
+    if (opt_given(s, OPT_WARMUP) && desc.warmup == 0) desc.warmup = 1;
+    progress_begin(&c->progress);
+    signals_watch();
+    tw_status status = tw_train(t->flow, t->data, &desc, &t->result);
+    if (status == TW_OK) status = tw_flow_save(t->flow, t->files.model);
+    signals_release();
+    progress_clear(&c->progress);
+    return status;
+}
+
+/* --- after ------------------------------------------------------------------------------------------------------- */
+
+static tw_status write_curve(training *t)
+{
+    tw_status status = TW_OK;
+    const tw_train_result *r = &t->result;
+    tw_writer writer = {0};
+    tw_curve curve = {"training loss", r->curve_count, r->curve_step, r->curve_loss};
+    if (r->curve_count == 0) return TW_OK;
+    TW_TRY(tw_writer_open(t->c->ctx, t->files.loss_csv, &writer));
+    TW_TRY(tw_writer_print(&writer, "step,loss\n"));
+    for (int64_t i = 0; i < r->curve_count; i++)
+        TW_TRY(tw_writer_print(&writer, "%.0f,%.9g\n", r->curve_step[i], r->curve_loss[i]));
+    TW_TRY(tw_writer_commit(&writer));
+    TW_TRY(tw_plot_curves(t->c->ctx, t->files.loss_png, "training loss", "step", "loss", 1, &curve));
+done:
+    tw_writer_abandon(&writer);
+    return status;
+}
+
+static int64_t peak_bytes(void)
+{
+    struct rusage use;
+    return getrusage(RUSAGE_SELF, &use) == 0 ? (int64_t)use.ru_maxrss * 1024 : 0;
+}
+
+static void tell(training *t)
+{
+    const tw_train_result *r = &t->result;
+    char time[32], rate[48], steps[32], memory[32], validation[64] = "";
+    if (isfinite(r->validation)) snprintf(validation, sizeof validation, ", validation loss %.4f", r->validation);
+    cli_say(t->c, "trained %s steps in %s (%s): loss %.4f%s; peak memory %s",
+            human_count((double)r->steps, steps, sizeof steps), human_time(r->seconds, time, sizeof time),
+            human_rate(r->steps_per_second, "steps", rate, sizeof rate), r->loss, validation,
+            human_bytes((double)peak_bytes(), memory, sizeof memory));
+    cli_say(t->c, "model       %s", t->files.model);
+    if (r->curve_count) cli_say(t->c, "loss curve  %s, %s", t->files.loss_png, t->files.loss_csv);
+    cli_say(t->c, "settings    %s", t->files.config);
+    cli_say(t->c, "\nNext: thalweg eval %s", t->last_word);
+}
+
+static int print_json(training *t)
+{
+    const tw_train_result *r = &t->result;
+    const tw_flow_desc *about = tw_flow_about(t->flow);
+    cJSON *object = cJSON_CreateObject();
+    json_text(object, "model", t->files.model);
+    json_int(object, "steps", r->steps);
+    json_number(object, "seconds", r->seconds);
+    json_number(object, "loss", r->loss);
+    json_number(object, "validation", r->validation);
+    json_number(object, "steps_per_second", r->steps_per_second);
+    json_int(object, "peak_bytes", peak_bytes());
+    json_int(object, "parameters", tw_flow_parameters(t->flow));
+    json_int(object, "rows", tw_dataset_rows(t->data, TW_PART_ALL));
+    json_int(object, "columns", about->columns);
+    json_text(object, "data", opt_text(&t->c->set, OPT_DATA));
+    json_text(object, "out", t->files.folder);
+    json_seed(object, "seed", about->seed);
+    json_int(object, "threads", tw_context_threads(t->c->ctx));
+    cJSON_AddBoolToObject(object, "resumed", t->resumed);
+    return json_print(object);
+}
+
+static int stopped(training *t)
+{
+    progress_clear(&t->c->progress);
+    if (file_exists(t->files.checkpoint))
+        cli_complain("stopped after step %" PRId64 "; continue with: thalweg train --resume --out %s", t->seen.step,
+                     t->last_word);
+    else
+        cli_complain("stopped before the first checkpoint");
+    return 128 + signals_caught();
+}
+
+static tw_status prepare(training *t)
+{
+    cli *c = t->c;
+    tw_status status = TW_OK;
+    TW_TRY(check_writable_folder(c->ctx, t->files.folder));
+    TW_TRY(run_check_earlier(c, &t->files));
+    TW_TRY(open_data(t));
+    TW_TRY(create_flow(t));
+    TW_TRY(set_facts(t));
+    TW_TRY(run_begin(c, &t->files, t->resumed));
+done:
+    return status;
+}
+
+int run_train(cli *c)
+{
+    training t = {.c = c};
+    tw_status status = TW_OK;
+    bool finished = false;
+    int result = run_locate(c, &t.files, &t.resumed, &finished);
+    if (result == EXIT_DONE) result = settle_length(&c->set);
+    if (result != EXIT_DONE) return result;
+    shell_word(t.last_word, sizeof t.last_word, t.files.folder);
+    TW_TRY(cli_start(c));
+    if (finished) return run_tell_finished(c, &t.files);
+    TW_TRY(prepare(&t));
+    status = fit(&t);
+    if (status == TW_ERR_CANCELLED && signals_caught()) {
+        result = stopped(&t);
+        status = TW_OK;
+        goto done;
+    }
+    TW_TRY(status);
+    TW_TRY(write_curve(&t));
+    run_end(&t.files);
+    tell(&t);
+    result = c->json ? print_json(&t) : EXIT_DONE;
+done:
+    if (status != TW_OK) result = cli_exit(c, status);
+    tw_flow_destroy(t.flow);
+    tw_dataset_destroy(t.data);
+    return result;
+}

@@ -1,0 +1,80 @@
+/* verbs.c - the verbs: what each is for, how it is called, examples to copy. */
+#include "cli.h"
+
+#include <string.h>
+
+const verb verb_table[] = {
+    {.letter = 'T',
+     .name = "train",
+     .usage = "FILE|SET [OPTIONS]",
+     .about = "learn a flow from a data file or a built-in set",
+     .more = "Writes model.safetensors, loss.png, loss.csv and config.yaml into the run's folder, and checkpoint.safetensors while "
+             "it trains. Ctrl-C stops at the next step and keeps a checkpoint; --resume goes on from there as if it had "
+             "never stopped.",
+     .examples = "thalweg train checkerboard --minutes 2\n"
+                 "thalweg train housing.csv --drop ocean_proximity --out runs/housing\n"
+                 "thalweg train --resume --out runs/housing\n"
+                 "thalweg train housing.csv --set width=512 --set lr=5e-4 --seed 7\n"
+                 "thalweg train --config runs/housing/config.yaml --out runs/again\n",
+     .argument = {OPT_DATA, OPT_COUNT},
+     .run = run_train},
+    {.letter = 'S',
+     .name = "sample",
+     .usage = "MODEL [-n N] [-o FILE] [OPTIONS]",
+     .about = "draw new rows from a trained flow",
+     .more = "Row i of a seed is the same whatever the number of rows and threads.",
+     .examples = "thalweg sample runs/checkerboard -n 10000 -o samples.csv --plot samples.png\n"
+                 "thalweg sample runs/checkerboard -n 2000 --frames-plot flow.png --frames 8\n"
+                 "thalweg sample runs/housing -n 100 -o - --solver heun2 --steps 40 --seed 3\n",
+     .argument = {OPT_MODEL, OPT_COUNT},
+     .run = run_sample},
+    {.letter = 'C',
+     .name = "score",
+     .usage = "MODEL [FILE] [OPTIONS]",
+     .about = "negative log-likelihood of rows under a flow",
+     .more = "Nats a row, in the units of the data, with exact divergence. Without FILE the test part of the data the model was "
+             "trained on is scored. Bits per dimension are given for data of whole numbers.",
+     .examples = "thalweg score runs/housing\n"
+                 "thalweg score runs/housing held-out.csv --per-row log-density.csv\n"
+                 "thalweg score runs/checkerboard checkerboard -n 5000 --json\n",
+     .argument = {OPT_MODEL, OPT_DATA, OPT_COUNT},
+     .run = run_score},
+    {.letter = 'E',
+     .name = "eval",
+     .usage = "MODEL [FILE] [OPTIONS]",
+     .about = "compare a flow with held-out data: likelihood, distances, pictures",
+     .more = "Every distance between samples and held-out rows stands beside its floor: the distance between as many training "
+             "rows and the same held-out rows. Writes report.txt, report.json, clouds.png (data beside samples) and flow.png.",
+     .examples = "thalweg eval runs/checkerboard\n"
+                 "thalweg eval runs/housing --out reports/housing --repeats 5\n"
+                 "thalweg eval runs/housing new-data.csv --json\n",
+     .argument = {OPT_MODEL, OPT_DATA, OPT_COUNT},
+     .run = run_eval},
+    {.letter = 'I',
+     .name = "info",
+     .usage = "[MODEL] [OPTIONS]",
+     .about = "what this program or a model is made of",
+     .examples = "thalweg info\n"
+                 "thalweg info runs/checkerboard\n"
+                 "thalweg info runs/checkerboard --json\n",
+     .argument = {OPT_MODEL, OPT_COUNT},
+     .run = run_info},
+    {.letter = 'L',
+     .name = "list",
+     .usage = "[KIND] [OPTIONS]",
+     .about = "names that options accept: methods, solvers, data sets, ...",
+     .examples = "thalweg list\n"
+                 "thalweg list solvers\n"
+                 "thalweg list datasets --json\n",
+     .argument = {OPT_KIND, OPT_COUNT},
+     .run = run_list},
+};
+
+int verb_count(void) { return TW_COUNT(verb_table); }
+
+const verb *verb_find(const char *name)
+{
+    for (int i = 0; i < verb_count(); i++)
+        if (strcmp(verb_table[i].name, name) == 0) return &verb_table[i];
+    return NULL;
+}
