@@ -23,6 +23,9 @@ typedef struct tw_program_desc {
     const int *overwrites;
     /* Nonzero: axis 0 of this length is the row axis; the program can be run on fewer rows. */
     int64_t rows;
+    /* Which inputs have that row axis; NULL: every input whose axis 0 has the length `rows`. Say so when a weight
+     * matrix might have as many rows by chance. */
+    const bool *row_inputs;
     int64_t block_rows; /* rows a block of work holds; 0: chosen from the memory the block needs */
     bool unplanned;     /* every value gets memory of its own (tests: planned and unplanned must agree) */
 } tw_program_desc;

@@ -208,9 +208,9 @@ void tw_eval_bits_to_normal(const tw_graph *g, const tw_node *n, const double *c
     (void)g;
     for (int64_t i = 0, size = size_of(n); i < size; i++) {
         uint32_t bits = word_of(a[0][i]);
-        bool upper = bits >= 0x80000000u;
-        double z = normal_quantile_low(((upper ? ~bits : bits) + 0.5) * 0x1p-32);
-        out[i] = upper ? -z : z;
+        uint32_t distance = bits & 0x7FFFFFFFu; /* from the median, in cells; the top bit is the sign */
+        double z = -normal_quantile_low(((0x7FFFFFFFu - distance) + 0.5) * 0x1p-32);
+        out[i] = bits >> 31 ? -z : z;
     }
 }
 

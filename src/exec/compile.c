@@ -1,0 +1,98 @@
+/* exec/compile.c - the passes in order, and the program's life. */
+#include "exec/build.h"
+
+#include <string.h>
+
+static tw_status check_desc(tw_context *ctx, const tw_program_desc *desc)
+{
+    for (int i = 0; desc->overwrites && i < desc->outputs_count; i++) {
+        int input = desc->overwrites[i];
+        if (input < 0) continue;
+        if (input >= desc->inputs_count) return tw_fail(ctx, TW_ERR_INVALID, "output %d overwrites input %d, which does not exist", i, input);
+        tw_val in = desc->inputs[input], out = desc->outputs[i];
+        if (tw_dtype_at(in) != tw_dtype_at(out) || !tw_shape_equal(tw_shape_at(in), tw_shape_at(out)))
+            return tw_fail(ctx, TW_ERR_SHAPE, "output %d cannot overwrite input %d: shape or dtype differ", i, input);
+        for (int j = 0; j < i; j++)
+            if (desc->overwrites[j] == input) return tw_fail(ctx, TW_ERR_INVALID, "outputs %d and %d overwrite the same input", j, i);
+    }
+    return TW_OK;
+}
+
+static tw_status prepare(tw_build *b, const tw_program_desc *desc, bool *row_inputs)
+{
+    tw_program *p = b->p;
+    tw_status status = TW_OK;
+    b->n = (int32_t)b->g->count;
+    b->value = tw_alloc(b->ctx, (size_t)b->n, sizeof *b->value);
+    b->base = tw_alloc(b->ctx, (size_t)b->n, sizeof *b->base);
+    b->input_number = tw_alloc(b->ctx, (size_t)b->n, sizeof *b->input_number);
+    if (!b->value || !b->base || !b->input_number) TW_TRY(tw_fail_memory(b->ctx, (size_t)b->n * sizeof *b->value));
+    for (int32_t i = 0; i < b->n; i++) b->input_number[i] = -1;
+    for (int i = 0; i < p->inputs_count; i++) {
+        tw_shape shape = tw_shape_at(b->inputs[i]);
+        b->input_number[b->inputs[i].id] = i;
+        row_inputs[i] = desc->rows > 0 && shape.rank > 0 && shape.dim[0] == desc->rows;
+        if (desc->row_inputs) row_inputs[i] = row_inputs[i] && desc->row_inputs[i];
+    }
+    b->row_inputs = row_inputs;
+done:
+    return status;
+}
+
+tw_status tw_program_compile(tw_context *ctx, const tw_program_desc *desc, tw_program **out_program)
+{
+    tw_status status = TW_OK;
+    tw_build b = {.ctx = ctx, .unplanned = desc->unplanned, .asked_block_rows = desc->block_rows, .overwrites = desc->overwrites};
+    bool *row_inputs = NULL;
+    size_t inputs = (size_t)tw_max_i64(desc->inputs_count, 1), outputs = (size_t)tw_max_i64(desc->outputs_count, 1);
+    tw_program *p = tw_alloc(ctx, 1, sizeof *p);
+    if (!p) return tw_fail_memory(ctx, sizeof *p);
+    b.p = p;
+    p->ctx = ctx;
+    p->cpu = tw_cpu_best();
+    p->gemm = tw_gemm_best();
+    p->inputs_count = desc->inputs_count;
+    p->outputs_count = desc->outputs_count;
+    p->rows = desc->rows;
+    b.inputs = tw_alloc(ctx, inputs, sizeof *b.inputs);
+    b.outputs = tw_alloc(ctx, outputs, sizeof *b.outputs);
+    row_inputs = tw_alloc(ctx, inputs, sizeof *row_inputs);
+    if (!b.inputs || !b.outputs || !row_inputs) TW_TRY(tw_fail_memory(ctx, inputs * sizeof *b.inputs));
+    TW_TRY(check_desc(ctx, desc));
+    TW_TRY(tw_lower(ctx, desc, &p->graph, b.inputs, b.outputs));
+    b.g = p->graph;
+    TW_TRY(prepare(&b, desc, row_inputs));
+    TW_TRY(tw_build_regions(&b));
+    TW_TRY(tw_build_storage(&b));
+    for (int32_t r = 0; r < p->regions_count; r++) {
+        TW_TRY(tw_emit_region(&b, r));
+        TW_TRY(tw_plan_region(&b, r));
+    }
+    TW_TRY(tw_plan_global(&b));
+    *out_program = p;
+    p = NULL;
+done:
+    tw_program_destroy(p);
+    tw_free(ctx, b.inputs);
+    tw_free(ctx, b.outputs);
+    tw_free(ctx, row_inputs);
+    tw_free(ctx, b.value);
+    tw_free(ctx, b.base);
+    tw_free(ctx, b.input_number);
+    return status;
+}
+
+void tw_program_destroy(tw_program *p)
+{
+    if (!p) return;
+    tw_context *ctx = p->ctx;
+    tw_graph_destroy(p->graph);
+    tw_free(ctx, p->regions);
+    tw_free(ctx, p->insts);
+    tw_free(ctx, p->tiles);
+    tw_free(ctx, p->loads);
+    tw_free(ctx, p->places);
+    tw_free(ctx, p->combines);
+    tw_free(ctx, p->finals);
+    tw_free(ctx, p);
+}

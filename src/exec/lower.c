@@ -1,0 +1,165 @@
+/* exec/lower.c - the graph again, ready for instructions: only needed nodes, composites replaced by their bodies (so that a
+ * function and its derivative share their parts), sums over scattered axes split, products brought to a form GEMM takes. */
+#include "exec/build.h"
+
+tw_dot tw_dot_of(const tw_graph *g, const tw_node *node)
+{
+    const int32_t *args = tw_node_args(g, node);
+    const tw_node *a = tw_node_of(g, args[0]), *b = tw_node_of(g, args[1]);
+    const tw_attr *at = tw_node_attr(g, node);
+    int nb = at->batch_count, nc = at->contract_count;
+    tw_dot dot = {.regular = true, .batch = 1, .m = 1, .n = 1, .k = 1};
+    bool lead_a = true, trail_a = true, lead_b = true, trail_b = true;
+    for (int i = 0; i < nb; i++) {
+        if (at->axis[i] != i || at->axis_b[i] != i) dot.regular = false;
+        dot.batch *= a->shape.dim[at->axis[i]];
+    }
+    for (int i = 0; i < nc; i++) {
+        int ca = at->axis[nb + i], cb = at->axis_b[nb + i];
+        dot.k *= a->shape.dim[ca];
+        if (ca != nb + i) lead_a = false;
+        if (ca != a->shape.rank - nc + i) trail_a = false;
+        if (cb != nb + i) lead_b = false;
+        if (cb != b->shape.rank - nc + i) trail_b = false;
+    }
+    if (!(lead_a || trail_a) || !(lead_b || trail_b)) dot.regular = false;
+    dot.ta = !trail_a;
+    dot.tb = !lead_b;
+    uint32_t used_a = 0, used_b = 0;
+    for (int i = 0; i < nb + nc; i++) {
+        used_a |= 1u << at->axis[i];
+        used_b |= 1u << at->axis_b[i];
+    }
+    for (int i = 0; i < a->shape.rank; i++)
+        if (!(used_a >> i & 1)) dot.m *= a->shape.dim[i];
+    for (int i = 0; i < b->shape.rank; i++)
+        if (!(used_b >> i & 1)) dot.n *= b->shape.dim[i];
+    return dot;
+}
+
+/* An irregular product: operands transposed to (batch, free, contracted) and (batch, contracted, free). */
+static tw_val regular_dot(tw_graph *g, const tw_attr *at, tw_val a, tw_val b)
+{
+    int nb = at->batch_count, nc = at->contract_count;
+    int perm_a[TW_MAX_RANK], perm_b[TW_MAX_RANK], batch[TW_MAX_RANK], ca[TW_MAX_RANK], cb[TW_MAX_RANK];
+    tw_shape sa = tw_shape_at(a), sb = tw_shape_at(b);
+    uint32_t used_a = 0, used_b = 0;
+    int na = 0, nb_axes = 0;
+    (void)g;
+    for (int i = 0; i < nb + nc; i++) {
+        used_a |= 1u << at->axis[i];
+        used_b |= 1u << at->axis_b[i];
+    }
+    for (int i = 0; i < nb; i++) {
+        batch[i] = i;
+        perm_a[na++] = at->axis[i];
+        perm_b[nb_axes++] = at->axis_b[i];
+    }
+    for (int i = 0; i < sa.rank; i++)
+        if (!(used_a >> i & 1)) perm_a[na++] = i;
+    for (int i = 0; i < nc; i++) {
+        ca[i] = na;
+        cb[i] = nb_axes;
+        perm_a[na++] = at->axis[nb + i];
+        perm_b[nb_axes++] = at->axis_b[nb + i];
+    }
+    for (int i = 0; i < sb.rank; i++)
+        if (!(used_b >> i & 1)) perm_b[nb_axes++] = i;
+    return tw_dot_general(tw_transpose(a, perm_a), tw_transpose(b, perm_b), nb, batch, batch, nc, ca, cb);
+}
+
+/* Axes of a mask as contiguous runs; reduces one run at a time, last axes first. */
+static tw_val reduce_runs(tw_op op, tw_val x, uint32_t mask)
+{
+    tw_shape shape = tw_shape_at(x);
+    for (int i = shape.rank - 1; i >= 0 && !tw_is_none(x);) {
+        if (!(mask >> i & 1)) {
+            i--;
+            continue;
+        }
+        int axes[TW_MAX_RANK], count = 0;
+        while (i >= 0 && (mask >> i & 1)) axes[count++] = i--;
+        x = op == TW_OP_sum ? tw_sum(x, count, axes) : tw_reduce_max(x, count, axes);
+    }
+    return x;
+}
+
+static bool mask_is_run(uint32_t mask)
+{
+    if (!mask) return true;
+    while (!(mask & 1)) mask >>= 1;
+    return (mask & (mask + 1)) == 0;
+}
+
+static tw_val lower_node(tw_graph *to, const tw_graph *from, const tw_node *node, const tw_val *args)
+{
+    const tw_attr *at = tw_node_attr(from, node);
+    if (node->op == TW_OP_const) return tw_const_data(to, (tw_dtype)node->dtype, node->shape, tw_node_data(from, node));
+    if (tw_op_table[node->op].flags & TW_OPF_COMPOSITE) return tw_op_table[node->op].decompose(args[0]);
+    if (node->op == TW_OP_dot_general && !tw_dot_of(from, node).regular) return regular_dot(to, at, args[0], args[1]);
+    if ((node->op == TW_OP_sum || node->op == TW_OP_reduce_max) && !mask_is_run(at->axis_mask))
+        return reduce_runs((tw_op)node->op, args[0], at->axis_mask);
+    tw_draft draft = {.graph = to,
+                      .op = (tw_op)node->op,
+                      .count = node->args_count,
+                      .args = args,
+                      .dtype = (tw_dtype)node->dtype,
+                      .shape = node->shape};
+    if (at) draft.attr = *at;
+    return tw_graph_append(&draft);
+}
+
+tw_status tw_lower(tw_context *ctx, const tw_program_desc *desc, tw_graph **out_graph, tw_val *inputs, tw_val *outputs)
+{
+    tw_status status = TW_OK;
+    if (desc->outputs_count < 1 || !desc->outputs) return tw_fail(ctx, TW_ERR_INVALID, "a program needs at least one output");
+    tw_graph *from = desc->outputs[0].graph, *to = NULL;
+    if (!from) return tw_fail(ctx, TW_ERR_INVALID, "output 0 of the program is not a value");
+    bool *need = NULL;
+    tw_val *map = NULL, *args = NULL;
+    int64_t args_capacity = 0;
+    TW_TRY(tw_graph_check(from));
+    for (int i = 0; i < desc->inputs_count; i++)
+        if (desc->inputs[i].graph != from) return tw_fail(ctx, TW_ERR_INVALID, "input %d is of another graph", i);
+    for (int i = 0; i < desc->outputs_count; i++)
+        if (desc->outputs[i].graph != from || tw_is_none(desc->outputs[i]))
+            return tw_fail(ctx, TW_ERR_INVALID, "output %d is of another graph or no value", i);
+    TW_TRY(tw_graph_create(ctx, &to));
+    need = tw_alloc(ctx, (size_t)from->count, sizeof *need);
+    map = tw_alloc(ctx, (size_t)from->count, sizeof *map);
+    if (!need || !map) TW_TRY(tw_fail_memory(ctx, (size_t)from->count));
+    for (int64_t i = 0; i < from->count; i++) map[i] = TW_NONE;
+    for (int i = 0; i < desc->inputs_count; i++) {
+        if (!tw_is_none(map[desc->inputs[i].id])) TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "input %d is given twice", i));
+        inputs[i] = map[desc->inputs[i].id] =
+            tw_input(to, "", tw_dtype_at(desc->inputs[i]), tw_shape_at(desc->inputs[i]));
+    }
+    /* An input may be any node: what lies behind it is cut off. */
+    for (int i = 0; i < desc->outputs_count; i++) need[desc->outputs[i].id] = true;
+    for (int64_t i = from->count - 1; i >= 0; i--) {
+        if (!need[i] || !tw_is_none(map[i])) continue;
+        const tw_node *node = tw_node_of(from, (int32_t)i);
+        for (int k = 0; k < node->args_count; k++) need[tw_node_args(from, node)[k]] = true;
+    }
+    for (int64_t i = 0; i < from->count; i++) {
+        const tw_node *node = tw_node_of(from, (int32_t)i);
+        if (!need[i] || !tw_is_none(map[i])) continue;
+        if (node->op == TW_OP_input)
+            TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "the outputs depend on input '%s', which is not among the program's inputs",
+                           from->names + tw_node_attr(from, node)->name));
+        TW_TRY(tw_grow(ctx, &args, &args_capacity, tw_max_i64(node->args_count, 1), sizeof *args));
+        for (int k = 0; k < node->args_count; k++) args[k] = map[tw_node_args(from, node)[k]];
+        map[i] = lower_node(to, from, node, args);
+        if (to->status != TW_OK) TW_TRY(tw_graph_check(to));
+    }
+    for (int i = 0; i < desc->outputs_count; i++) outputs[i] = map[desc->outputs[i].id];
+    TW_TRY(tw_graph_check(to));
+    *out_graph = to;
+    to = NULL;
+done:
+    tw_graph_destroy(to);
+    tw_free(ctx, need);
+    tw_free(ctx, map);
+    tw_free(ctx, args);
+    return status;
+}

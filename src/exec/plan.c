@@ -1,0 +1,326 @@
+/* exec/plan.c - memory: which values get bytes, where they live, and offsets by live ranges (largest first, lowest gap). */
+#include "exec/build.h"
+
+#include <stdlib.h>
+
+enum { ALIGN = 64 };
+
+static int64_t aligned(int64_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
+
+static int by_size(const void *x, const void *y)
+{
+    const tw_lease *a = x, *b = y;
+    if (a->bytes != b->bytes) return a->bytes > b->bytes ? -1 : 1;
+    if (a->first != b->first) return a->first < b->first ? -1 : 1;
+    return a->tag < b->tag ? -1 : a->tag > b->tag;
+}
+
+
+int64_t tw_pack(int32_t count, tw_lease *leases, bool apart)
+{
+    int64_t total = 0;
+    qsort(leases, (size_t)count, sizeof *leases, by_size);
+    for (int32_t i = 0; i < count; i++) {
+        tw_lease *lease = &leases[i];
+        int64_t offset = apart ? total : 0;
+        /* raise the offset past every placed lease it would overlap, until it stays */
+        for (bool moved = !apart; moved;) {
+            moved = false;
+            for (int32_t j = 0; j < i; j++) {
+                const tw_lease *other = &leases[j];
+                if (other->last < lease->first || other->first > lease->last) continue;
+                if (offset < other->offset + aligned(other->bytes) && other->offset < offset + aligned(lease->bytes)) {
+                    offset = other->offset + aligned(other->bytes);
+                    moved = true;
+                }
+            }
+        }
+        lease->offset = offset;
+        if (offset + aligned(lease->bytes) > total) total = offset + aligned(lease->bytes);
+    }
+    return total;
+}
+
+/* May output i be written over its input while the program runs? Every reader of the old value must be done, or be reading the very
+ * element that is being replaced. */
+static bool overwrite_is_safe(const tw_build *b, int output)
+{
+    int32_t writer = b->base[b->outputs[output].id], input = b->inputs[b->overwrites[output]].id;
+    const tw_value *w = &b->value[writer];
+    for (int32_t i = 0; i < b->n; i++) {
+        const tw_value *v = &b->value[i];
+        if (!v->computed) continue;
+        for (int k = 0; k < tw_at_id(b, i)->args_count; k++) {
+            tw_view view = tw_view_of(b, i, k);
+            if (view.source != input) continue;
+            if (v->stage < w->stage) continue;
+            if (w->sums || v->stage > w->stage || v->region != w->region) {
+                if (w->sums && v->stage == w->stage) continue; /* sums are written after the stage */
+                return false;
+            }
+            if (v->depth < w->depth && (!view.whole || v->rows == 1)) continue;
+            bool same_tile = v->depth == w->depth && view.stretch < 0 && tw_is_elementwise(b, i) &&
+                             tw_is_elementwise(b, writer) && tw_node_size(b, i) == tw_node_size(b, writer);
+            if (!same_tile) return false;
+        }
+    }
+    /* another output that copies the input at the end would see the new value */
+    for (int o = 0; o < b->p->outputs_count; o++)
+        if (b->base[b->outputs[o].id] == input) return false;
+    return true;
+}
+
+static void count_reads(tw_build *b)
+{
+    for (int32_t i = 0; i < b->n; i++) {
+        tw_value *v = &b->value[i];
+        v->last_stage = v->stage;
+        if (v->computed && (!tw_is_elementwise(b, i) || v->output)) v->stored = true;
+    }
+    for (int32_t i = 0; i < b->n; i++) {
+        const tw_value *v = &b->value[i];
+        if (!v->computed) continue;
+        for (int k = 0; k < tw_at_id(b, i)->args_count; k++) {
+            tw_view view = tw_view_of(b, i, k);
+            tw_value *s = &b->value[view.source];
+            s->uses++;
+            if (!s->computed) continue;
+            if (v->stage > s->last_stage) s->last_stage = v->stage;
+            if (v->region != s->region) s->place.home = TW_HOME_GLOBAL;
+            bool fused = v->region == s->region && v->depth == s->depth && view.stretch < 0 && tw_is_elementwise(b, i) &&
+                         tw_is_elementwise(b, view.source) && tw_node_size(b, i) == tw_node_size(b, view.source);
+            if (!fused) s->stored = true;
+        }
+    }
+}
+
+static tw_status add_final(tw_build *b, int output, tw_place src, int64_t rows_bytes, int64_t bytes)
+{
+    tw_program *p = b->p;
+    tw_status status = tw_grow(b->ctx, &p->finals, &b->finals_capacity, p->finals_count + 1, sizeof *p->finals);
+    if (status != TW_OK) return status;
+    p->finals[p->finals_count++] =
+        (tw_final_copy){.src = src, .dst = {.home = TW_HOME_OUTPUT, .index = output, .row_bytes = rows_bytes}, .bytes = bytes};
+    return TW_OK;
+}
+
+tw_status tw_build_storage(tw_build *b)
+{
+    tw_program *p = b->p;
+    tw_status status = TW_OK;
+    count_reads(b);
+    for (int32_t i = 0; i < b->n; i++) {
+        tw_value *v = &b->value[i];
+        if (b->input_number[i] >= 0) v->place = (tw_place){.home = TW_HOME_INPUT, .index = b->input_number[i]};
+        else if (tw_at_id(b, i)->op == TW_OP_const)
+            v->place = (tw_place){.home = TW_HOME_CONST, .index = i};
+        else if (v->computed && v->place.home == TW_HOME_NONE)
+            v->place = (tw_place){.home = v->sums ? TW_HOME_GLOBAL : TW_HOME_LOCAL, .index = i};
+        else v->place.index = i;
+    }
+    for (int o = 0; o < p->outputs_count; o++) {
+        int32_t source = b->base[b->outputs[o].id];
+        tw_value *v = &b->value[source];
+        v->uses++;
+        bool direct = v->computed && v->place.home != TW_HOME_OUTPUT;
+        if (direct && b->overwrites && b->overwrites[o] >= 0) direct = overwrite_is_safe(b, o);
+        if (direct) {
+            v->place = (tw_place){.home = TW_HOME_OUTPUT, .index = o};
+            continue;
+        }
+        if (v->computed && v->place.home == TW_HOME_LOCAL) v->place.home = TW_HOME_GLOBAL;
+        if (v->place.home == TW_HOME_GLOBAL) v->last_stage = p->stages_count;
+        int64_t bytes = tw_node_bytes(b, source);
+        TW_TRY(add_final(b, o, v->place, v->batch && p->rows > 0 ? bytes / p->rows : 0, bytes));
+    }
+    /* a later output may have taken a value's home after an earlier copy was noted */
+    for (int32_t i = 0; i < p->finals_count; i++) {
+        tw_final_copy *f = &p->finals[i];
+        f->src = b->value[b->base[b->outputs[f->dst.index].id]].place;
+    }
+done:
+    return status;
+}
+
+/* Live ranges, in instructions, of the region's local values. */
+static int32_t local_leases(tw_build *b, int32_t number, int64_t rows, tw_lease *leases)
+{
+    const tw_region *region = &b->p->regions[number];
+    int32_t count = 0;
+    for (int32_t i = 0; i < b->n; i++) {
+        const tw_value *v = &b->value[i];
+        if (!v->computed || !v->stored || v->region != number || v->place.home != TW_HOME_LOCAL || v->first < 0) continue;
+        int64_t bytes = tw_node_bytes(b, i) / region->rows * rows;
+        leases[count++] = (tw_lease){.bytes = bytes, .first = v->first, .last = v->last, .tag = i};
+    }
+    return count;
+}
+
+static void touch(tw_build *b, const tw_place *place, int32_t at)
+{
+    if (place->home != TW_HOME_LOCAL) return;
+    tw_value *v = &b->value[place->index];
+    if (v->first < 0 || at < v->first) v->first = at;
+    if (at > v->last) v->last = at;
+}
+
+static void live_ranges(tw_build *b, int32_t number)
+{
+    const tw_program *p = b->p;
+    const tw_region *region = &p->regions[number];
+    for (int32_t i = 0; i < b->n; i++)
+        if (b->value[i].region == number) b->value[i].first = b->value[i].last = -1;
+    for (int32_t at = 0; at < region->inst_count; at++) {
+        const tw_inst *inst = &p->insts[region->inst_begin + at];
+        if (inst->kind != TW_INST_TILE) {
+            touch(b, &inst->dst, at);
+            for (int k = 0; k < 3; k++) touch(b, &inst->arg[k], at);
+            continue;
+        }
+        for (int32_t t = 0; t < inst->tile_count; t++) {
+            const tw_tile_inst *tile = &p->tiles[inst->tile_begin + t];
+            if (tile->dst.place >= 0) touch(b, &p->places[tile->dst.place], at);
+            for (int k = 0; k < 3; k++)
+                if (tile->arg[k].place >= 0) touch(b, &p->places[tile->arg[k].place], at);
+        }
+        for (int32_t l = 0; l < inst->load_count; l++) touch(b, &p->places[p->loads[inst->load_begin + l].place], at);
+    }
+}
+
+/* Bytes a block may take of a thread's cache: measured best between 1 and 4 MiB on cores with 0.5-1 MiB L2 (products want
+ * at least 64 rows, elementwise work wants L2). */
+enum { BLOCK_BYTES = 2 << 20, BLOCK_ROWS_MAX = 256, BLOCK_ROWS_MIN = 32, ELEMENTS = 16384 };
+
+static int64_t choose_block_rows(const tw_region *region, int64_t asked, int64_t row_bytes, int64_t widest, bool heavy)
+{
+    int64_t rows;
+    if (region->rows <= 1) return 1;
+    if (asked > 0 && heavy) return tw_min_i64(asked, region->rows);
+    if (!heavy) {
+        rows = tw_max_i64(ELEMENTS / tw_max_i64(widest, 1), 1);
+    } else {
+        rows = (region->rows + 7) / 8; /* eight blocks share well between two to eight threads */
+        rows = tw_max_i64((rows + 15) / 16 * 16, BLOCK_ROWS_MIN);
+        rows = tw_min_i64(rows, BLOCK_ROWS_MAX);
+        int64_t fit = row_bytes > 0 ? BLOCK_BYTES / row_bytes : BLOCK_ROWS_MAX;
+        if (rows > fit) rows = fit >= 16 ? fit / 16 * 16 : tw_max_i64(fit, 1);
+    }
+    return tw_min_i64(rows, region->rows);
+}
+
+static void choose_chunks(tw_build *b, int32_t number)
+{
+    tw_region *region = &b->p->regions[number];
+    int64_t bytes = 0, most = 8;
+    for (int32_t i = 0; i < b->n; i++)
+        if (b->value[i].computed && b->value[i].sums && b->value[i].region == number) bytes += tw_node_bytes(b, i);
+    /* copies of the sums are kept within 128 MiB; two are always allowed */
+    while (most > 2 && bytes * most > (int64_t)128 << 20) most /= 2;
+    region->blocks = (region->rows + region->block_rows - 1) / region->block_rows;
+    region->chunks = region->sums ? tw_min_i64(region->blocks, most) : region->blocks;
+    region->blocks_per_chunk = (region->blocks + region->chunks - 1) / region->chunks;
+    region->chunks = (region->blocks + region->blocks_per_chunk - 1) / region->blocks_per_chunk;
+}
+
+tw_status tw_plan_region(tw_build *b, int32_t number)
+{
+    tw_program *p = b->p;
+    tw_region *region = &p->regions[number];
+    tw_status status = TW_OK;
+    bool heavy = false;
+    int64_t widest = 1;
+    tw_lease *leases = tw_alloc(b->ctx, (size_t)b->n, sizeof *leases);
+    if (!leases) TW_TRY(tw_fail_memory(b->ctx, (size_t)b->n * sizeof *leases));
+    for (int32_t i = 0; i < region->inst_count; i++) {
+        const tw_inst *inst = &p->insts[region->inst_begin + i];
+        if (inst->kind != TW_INST_TILE && inst->kind != TW_INST_SUM_ROWS && inst->kind != TW_INST_SUM_INNER) heavy = true;
+        widest = tw_max_i64(widest, inst->per_row);
+        if (inst->kind == TW_INST_SUM_ROWS || inst->kind == TW_INST_SUM_INNER)
+            widest = tw_max_i64(widest, inst->k * inst->n);
+    }
+    live_ranges(b, number);
+    int32_t count = local_leases(b, number, 1, leases);
+    for (int32_t i = 0; i < count; i++) leases[i].bytes *= ALIGN; /* exact bytes of a row, without rounding up */
+    int64_t row_bytes = tw_pack(count, leases, b->unplanned) / ALIGN;
+    region->block_rows = choose_block_rows(region, b->asked_block_rows, row_bytes, widest, heavy);
+    choose_chunks(b, number);
+    count = local_leases(b, number, region->block_rows, leases);
+    region->local_bytes = tw_pack(count, leases, b->unplanned);
+    for (int32_t i = 0; i < count; i++) b->value[leases[i].tag].place.offset = leases[i].offset;
+    if (region->local_bytes > p->local_bytes) p->local_bytes = region->local_bytes;
+done:
+    tw_free(b->ctx, leases);
+    return status;
+}
+
+static tw_status add_combine(tw_build *b, int32_t node)
+{
+    tw_program *p = b->p;
+    const tw_value *v = &b->value[node];
+    tw_status status = tw_grow(b->ctx, &p->combines, &b->combines_capacity, p->combines_count + 1, sizeof *p->combines);
+    if (status != TW_OK) return status;
+    p->combines[p->combines_count++] = (tw_combine){.stage = v->stage,
+                                                    .region = v->region,
+                                                    .src = {.home = TW_HOME_PARTIAL, .index = node},
+                                                    .dst = v->place,
+                                                    .elements = tw_node_size(b, node),
+                                                    .dtype = tw_at_id(b, node)->dtype};
+    return TW_OK;
+}
+
+static void settle(const tw_build *b, tw_place *place)
+{
+    if (place->home == TW_HOME_CONST) place->offset = tw_node_attr(b->g, tw_at_id(b, place->index))->data;
+    if (place->home == TW_HOME_LOCAL || place->home == TW_HOME_GLOBAL) place->offset = b->value[place->index].place.offset;
+}
+
+/* Offsets are known: write them into every place of the program. */
+static void settle_all(tw_build *b)
+{
+    tw_program *p = b->p;
+    for (int32_t i = 0; i < p->insts_count; i++) {
+        tw_inst *inst = &p->insts[i];
+        settle(b, &inst->dst);
+        for (int k = 0; k < 3; k++) settle(b, &inst->arg[k]);
+        if (inst->kind != TW_INST_TILE && b->value[inst->node].sums)
+            for (int32_t c = 0; c < p->combines_count; c++)
+                if (p->combines[c].src.index == inst->node) inst->dst = p->combines[c].src;
+    }
+    for (int32_t i = 0; i < p->places_count; i++) settle(b, &p->places[i]);
+    for (int32_t i = 0; i < p->combines_count; i++) settle(b, &p->combines[i].dst);
+    for (int32_t i = 0; i < p->finals_count; i++) settle(b, &p->finals[i].src);
+}
+
+tw_status tw_plan_global(tw_build *b)
+{
+    tw_program *p = b->p;
+    tw_status status = TW_OK;
+    int32_t count = 0;
+    tw_lease *leases = tw_alloc(b->ctx, 2 * (size_t)b->n + 1, sizeof *leases);
+    if (!leases) TW_TRY(tw_fail_memory(b->ctx, 2 * (size_t)b->n * sizeof *leases));
+    for (int32_t i = 0; i < b->n; i++)
+        if (b->value[i].computed && b->value[i].sums) TW_TRY(add_combine(b, i));
+    for (int32_t i = 0; i < b->n; i++) {
+        const tw_value *v = &b->value[i];
+        if (!v->computed || !v->stored || v->place.home != TW_HOME_GLOBAL) continue;
+        leases[count++] =
+            (tw_lease){.bytes = tw_node_bytes(b, i), .first = v->stage, .last = v->last_stage, .tag = i};
+    }
+    for (int32_t i = 0; i < p->combines_count; i++) {
+        tw_combine *c = &p->combines[i];
+        c->src.chunk_bytes = aligned(tw_node_bytes(b, c->src.index));
+        leases[count++] = (tw_lease){.bytes = c->src.chunk_bytes * p->regions[c->region].chunks,
+                                     .first = c->stage,
+                                     .last = c->stage,
+                                     .tag = -1 - i};
+    }
+    p->global_bytes = tw_pack(count, leases, b->unplanned);
+    for (int32_t i = 0; i < count; i++) {
+        if (leases[i].tag >= 0) b->value[leases[i].tag].place.offset = leases[i].offset;
+        else p->combines[-1 - leases[i].tag].src.offset = leases[i].offset;
+    }
+    settle_all(b);
+done:
+    tw_free(b->ctx, leases);
+    return status;
+}

@@ -1,0 +1,154 @@
+/* exec/program.h - the inside of a program: how a graph becomes stages of row-parallel regions.
+ *
+ * Every computed node belongs to a region: a set of nodes that share a number of rows R and can be computed for a
+ * block of rows [r0, r1) alone. Values that live only inside a region exist for one block at a time, in the running
+ * thread's cache-resident scratch memory; sums over rows are accumulated per chunk of blocks and added in a fixed order
+ * afterwards. Blocks and chunks depend on shapes only, so results are the same bits for any number of threads. Regions that do not depend
+ * on each other form a stage; the pool joins once per stage, not once per node.
+ */
+#ifndef TW_EXEC_PROGRAM_H
+#define TW_EXEC_PROGRAM_H
+
+#include "cpu/cpu.h"
+#include "cpu/gemm.h"
+#include "graph/node.h"
+
+#include <thalweg/exec.h>
+
+/* Where bytes are. Rows of a row-sliced value follow each other at row_bytes; 0: the whole array is meant. */
+typedef enum tw_home {
+    TW_HOME_NONE,
+    TW_HOME_INPUT,  /* caller's array number `index` */
+    TW_HOME_OUTPUT, /* caller's array number `index` */
+    TW_HOME_CONST,  /* the program's copy of constants */
+    TW_HOME_GLOBAL, /* the state's shared arena: outlives its region */
+    TW_HOME_LOCAL,  /* the running thread's arena: one block of rows */
+    TW_HOME_PARTIAL /* accumulator of a sum over rows: in the shared arena, one copy a chunk */
+} tw_home;
+
+typedef struct tw_place {
+    tw_home home;
+    int32_t index;
+    int64_t offset;    /* bytes */
+    int64_t row_bytes; /* how far one row of the region is from the next; 0 for whole arrays */
+    int64_t chunk_bytes; /* TW_HOME_PARTIAL: how far one chunk's copy is from the next */
+} tw_place;
+
+/* A broadcast as an index map: collapsed dims, outermost first, with the argument's strides in elements. */
+typedef struct tw_stretch {
+    int rank;
+    int64_t dim[TW_MAX_RANK]; /* dim[0] is that of one region row times the rows of a block, filled at run time */
+    int64_t stride[TW_MAX_RANK];
+} tw_stretch;
+
+/* One instruction of a tile program; operands are registers (slots of the thread's scratch) or memory. */
+typedef struct tw_tile_operand {
+    int32_t slot;  /* >= 0: register */
+    int32_t place; /* >= 0: number in the region's places, element i of the block is element i of the tile run */
+    uint8_t size;  /* bytes of an element */
+} tw_tile_operand;
+
+typedef struct tw_tile_inst {
+    tw_tile_fn fn;
+    int32_t node; /* for printing */
+    tw_tile_operand dst, arg[3];
+} tw_tile_inst;
+
+/* Fills register `slot` from a stretched operand before the instructions of each tile (scalars: once). */
+typedef struct tw_tile_load {
+    int32_t slot, place;
+    bool scalar;
+    uint8_t size;
+    tw_stretch stretch;
+} tw_tile_load;
+
+typedef enum tw_inst_kind {
+    TW_INST_TILE,       /* an elementwise program over the block */
+    TW_INST_GEMM,       /* rows x whole: C (rows*m, n) = op(A) op(B) */
+    TW_INST_GEMM_SUM,   /* sum over rows of outer products: C (m, n) += A^T B */
+    TW_INST_GEMM_BATCH, /* one product per row and batch index */
+    TW_INST_SUM_INNER, TW_INST_SUM_OUTER, TW_INST_SUM_ROWS, /* over trailing axes, middle axes, all leading axes */
+    TW_INST_MAX_INNER, TW_INST_MAX_OUTER, TW_INST_ARGMAX, TW_INST_CUMSUM,
+    TW_INST_COPY,  /* strided copy: transpose, slice, pad, concat, reverse, materialised broadcast */
+    TW_INST_FILL,  /* one value everywhere: pads */
+    TW_INST_IOTA, TW_INST_RANDOM, TW_INST_TAKE, TW_INST_SCATTER
+} tw_inst_kind;
+
+typedef struct tw_inst {
+    tw_inst_kind kind;
+    int32_t node;
+    int32_t depth;
+    tw_place dst, arg[3];
+    uint8_t dtype;
+    /* GEMM*: a is (m,k) per row... see emit.c; sums: outer, n (inner) as m, k, n */
+    bool ta, tb;
+    int64_t m, n, k, batch;
+    /* COPY: dims and strides in elements; dim[0] is per row and multiplied by the rows of the block */
+    int rank;
+    int64_t dim[TW_MAX_RANK], src_stride[TW_MAX_RANK], dst_stride[TW_MAX_RANK];
+    int64_t src_offset, dst_offset; /* elements, within a row when the value is sliced */
+    double value;
+    uint32_t stream;
+    /* TILE */
+    int64_t per_row; /* elements of a row */
+    int32_t tile_begin, tile_count, load_begin, load_count, slots;
+} tw_inst;
+
+typedef struct tw_region {
+    int32_t stage;
+    int64_t rows;       /* R */
+    bool batch;         /* may be run on fewer rows */
+    bool sums;          /* holds sums over rows */
+    int64_t block_rows; /* rows of a block, the last one may be shorter */
+    int64_t blocks, chunks, blocks_per_chunk;
+    int64_t local_bytes;
+    int32_t inst_begin, inst_count;
+    double work; /* rough number of flops, decides whether the pool is woken */
+} tw_region;
+
+/* A finished sum over rows: partial copies of `chunks` chunks to be added into dst. */
+typedef struct tw_combine {
+    int32_t stage, region;
+    tw_place src, dst;
+    int64_t elements;
+    uint8_t dtype;
+} tw_combine;
+
+/* Copies made after the last stage (an output that is an input, a constant, or could not be written in place). */
+typedef struct tw_final_copy {
+    tw_place src, dst;
+    int64_t bytes;
+} tw_final_copy;
+
+struct tw_program {
+    tw_context *ctx;
+    tw_graph *graph; /* the lowered graph: composites replaced, dead nodes gone */
+    const tw_cpu *cpu;
+    const tw_gemm *gemm;
+    int inputs_count, outputs_count;
+    int64_t *input_bytes, *output_bytes;
+    int64_t rows; /* row axis, 0: none */
+    int32_t stages_count;
+    tw_region *regions;
+    int32_t regions_count;
+    tw_inst *insts;
+    int32_t insts_count;
+    tw_tile_inst *tiles;
+    int32_t tiles_count;
+    tw_tile_load *loads;
+    int32_t loads_count;
+    tw_place *places;
+    int32_t places_count;
+    tw_combine *combines;
+    int32_t combines_count;
+    tw_final_copy *finals;
+    int32_t finals_count;
+    int64_t global_bytes;
+    int64_t local_bytes;    /* per thread: largest region */
+    int64_t register_bytes; /* per thread: tile registers */
+};
+
+/* Fills a state's scratch memory with NaNs: a program must not read what it has not written (tests). */
+void tw_state_poison(tw_state *state);
+
+#endif

@@ -1,0 +1,273 @@
+/* exec/regions.c - rows, stages, regions and depths: which nodes can be computed block of rows by block of rows together.
+ *
+ * Forward pass: the earliest stage of each node (a new stage begins where a value is needed whole). Backward pass: each node moves to
+ * the latest stage its readers allow, so that values live briefly. Nodes with one stage and one number of rows make a region. */
+#include "exec/build.h"
+
+#include <stdlib.h>
+
+static int64_t lead(tw_shape shape) { return shape.rank == 0 || shape.dim[0] == 0 ? 1 : shape.dim[0]; }
+
+tw_row_kind tw_row_kind_of(const tw_graph *g, const tw_node *node)
+{
+    const tw_attr *at = tw_node_attr(g, node);
+    const tw_node *a = node->args_count ? tw_node_of(g, tw_node_args(g, node)[0]) : NULL;
+    if (tw_op_table[node->op].flags & TW_OPF_ELEMENTWISE) return TW_ROW_SLICED;
+    switch (node->op) {
+    case TW_OP_iota:
+    case TW_OP_random_bits:
+    case TW_OP_broadcast:
+    case TW_OP_take_rows: return TW_ROW_SLICED;
+    case TW_OP_sum: return !(at->axis_mask & 1) ? TW_ROW_SLICED : TW_ROW_SUMS;
+    case TW_OP_reduce_max: return at->axis_mask & 1 ? TW_ROW_WHOLE : TW_ROW_SLICED;
+    case TW_OP_argmax:
+    case TW_OP_cumsum:
+    case TW_OP_reverse:
+    case TW_OP_concat: return at->axis[0] == 0 ? TW_ROW_WHOLE : TW_ROW_SLICED;
+    case TW_OP_slice:
+        return at->begin[0] == 0 && at->stride[0] == 1 && node->shape.dim[0] == a->shape.dim[0] ? TW_ROW_SLICED
+                                                                                                 : TW_ROW_WHOLE;
+    case TW_OP_pad:
+        return at->begin[0] == 0 && at->end[0] == 0 && at->stride[0] == 0 ? TW_ROW_SLICED : TW_ROW_WHOLE;
+    case TW_OP_transpose: return at->axis[0] == 0 ? TW_ROW_SLICED : TW_ROW_WHOLE;
+    case TW_OP_dot_general: {
+        tw_dot dot = tw_dot_of(g, node);
+        if (at->batch_count > 0) return TW_ROW_SLICED;
+        if (dot.ta) return dot.tb ? TW_ROW_WHOLE : TW_ROW_SUMS;
+        return a->shape.rank > at->contract_count ? TW_ROW_SLICED : TW_ROW_WHOLE;
+    }
+    default: return TW_ROW_WHOLE;
+    }
+}
+
+bool tw_row_arg_sliced(const tw_graph *g, const tw_node *node, int k)
+{
+    switch (node->op) {
+    case TW_OP_random_bits: return false;
+    case TW_OP_take_rows: return k == 1;
+    case TW_OP_broadcast: return tw_node_of(g, tw_node_args(g, node)[0])->shape.dim[0] == node->shape.dim[0];
+    case TW_OP_dot_general: return k == 0 || tw_node_attr(g, node)->batch_count > 0 || tw_dot_of(g, node).ta;
+    default: return true;
+    }
+}
+
+tw_view tw_view_of(const tw_build *b, int32_t id, int k)
+{
+    const tw_node *node = tw_at_id(b, id);
+    int32_t arg = tw_node_args(b->g, node)[k];
+    tw_view view = {.source = b->base[arg], .stretch = -1, .whole = true};
+    if (tw_is_elementwise(b, id) && tw_at_id(b, view.source)->op == TW_OP_broadcast) {
+        const tw_node *wide = tw_at_id(b, view.source);
+        view.stretch = view.source;
+        view.source = b->base[tw_node_args(b->g, wide)[0]];
+        view.whole = !tw_row_arg_sliced(b->g, wide, 0);
+    } else if (b->value[id].rows > 1) {
+        view.whole = !tw_row_arg_sliced(b->g, node, k);
+    }
+    if (b->value[id].rows == 1) view.whole = true;
+    return view;
+}
+
+/* Rows of a node: those of its first sliced, computed argument where they fit, else its leading dimension. */
+static int64_t rows_of(const tw_build *b, int32_t id)
+{
+    const tw_node *node = tw_at_id(b, id);
+    tw_row_kind kind = tw_row_kind_of(b->g, node);
+    if (kind == TW_ROW_WHOLE) return 1;
+    int64_t own = kind == TW_ROW_SUMS ? lead(tw_at_id(b, tw_node_args(b->g, node)[0])->shape) : lead(node->shape);
+    if (kind == TW_ROW_SLICED && node->shape.rank == 0) return 1;
+    for (int k = 0; k < node->args_count; k++) {
+        if (!tw_row_arg_sliced(b->g, node, k)) continue;
+        int32_t source = b->base[tw_node_args(b->g, node)[k]];
+        if (tw_is_leaf(b, source)) continue;
+        int64_t rows = b->value[source].rows;
+        if (rows > 1 && own % rows == 0 && !b->value[source].sums) return rows;
+    }
+    return own;
+}
+
+/* True when a reader in the same stage and of the same rows may take the value block by block. */
+static bool joins(const tw_build *b, int32_t reader, const tw_view *view)
+{
+    const tw_value *r = &b->value[reader], *s = &b->value[view->source];
+    return r->rows == s->rows && !s->sums && (!view->whole || r->rows == 1);
+}
+
+/* Which nodes make bytes: all but inputs, constants, reshapes, and broadcasts that only elementwise nodes read. */
+static void find_computed(tw_build *b)
+{
+    bool *wanted = NULL;
+    (void)wanted;
+    for (int32_t i = 0; i < b->n; i++) {
+        const tw_node *node = tw_at_id(b, i);
+        int32_t arg = node->args_count ? tw_node_args(b->g, node)[0] : -1;
+        bool alias = node->op == TW_OP_reshape || node->op == TW_OP_stop_gradient ||
+                     (node->op == TW_OP_cast && tw_at_id(b, arg)->dtype == node->dtype);
+        b->base[i] = alias ? b->base[arg] : i;
+        b->value[i].computed = !alias && !tw_is_leaf(b, i) && node->op != TW_OP_broadcast;
+    }
+    for (int i = 0; i < b->p->outputs_count; i++) {
+        int32_t base = b->base[b->outputs[i].id];
+        if (!tw_is_leaf(b, base)) b->value[base].computed = true;
+    }
+    for (int32_t i = b->n - 1; i >= 0; i--) {
+        if (!b->value[i].computed || tw_is_elementwise(b, i)) continue;
+        const tw_node *node = tw_at_id(b, i);
+        for (int k = 0; k < node->args_count; k++) {
+            int32_t base = b->base[tw_node_args(b->g, node)[k]];
+            if (tw_at_id(b, base)->op == TW_OP_broadcast) b->value[base].computed = true;
+        }
+    }
+    /* a broadcast read through a broadcast by an elementwise node must exist as well */
+    for (int32_t i = 0; i < b->n; i++) {
+        const tw_node *node = tw_at_id(b, i);
+        if (node->op != TW_OP_broadcast) continue;
+        int32_t source = b->base[tw_node_args(b->g, node)[0]];
+        if (tw_at_id(b, source)->op == TW_OP_broadcast) b->value[source].computed = true;
+    }
+}
+
+static void assign_rows(tw_build *b)
+{
+    for (int32_t i = 0; i < b->n; i++) {
+        tw_value *v = &b->value[i];
+        const tw_node *node = tw_at_id(b, i);
+        if (tw_is_leaf(b, i)) {
+            v->rows = 0;
+            int32_t number = b->input_number[i];
+            v->batch = number >= 0 && b->p->rows > 0 && b->row_inputs[number];
+            continue;
+        }
+        if (b->base[i] != i) {
+            v->rows = b->value[b->base[i]].rows;
+            v->batch = b->value[b->base[i]].batch;
+            continue;
+        }
+        v->rows = rows_of(b, i);
+        v->sums = tw_row_kind_of(b->g, node) == TW_ROW_SUMS && v->rows > 1;
+        for (int k = 0; k < node->args_count && !v->sums; k++)
+            if (tw_row_arg_sliced(b->g, node, k) && b->value[b->base[tw_node_args(b->g, node)[k]]].batch) v->batch = true;
+        if (tw_row_kind_of(b->g, node) == TW_ROW_WHOLE) v->batch = false;
+    }
+    if (b->p->rows <= 1) return;
+    /* Nodes that have as many rows as the batch by chance must not be cut short: compute them whole. */
+    for (int i = 0; i < b->p->outputs_count; i++) {
+        tw_value *v = &b->value[b->base[b->outputs[i].id]];
+        if (!v->batch && !v->sums && v->rows == b->p->rows) v->rows = 1;
+    }
+    for (int32_t i = b->n - 1; i >= 0; i--) {
+        const tw_node *node = tw_at_id(b, i);
+        if (tw_is_leaf(b, i)) continue;
+        for (int k = 0; k < node->args_count; k++) {
+            int32_t source = b->base[tw_node_args(b->g, node)[k]];
+            tw_value *s = &b->value[source];
+            if (tw_is_leaf(b, source) || s->batch || s->sums || s->rows != b->p->rows) continue;
+            if (b->value[i].rows != s->rows || !tw_row_arg_sliced(b->g, node, k)) s->rows = 1;
+        }
+    }
+}
+
+static void assign_stages(tw_build *b)
+{
+    int32_t last = 0;
+    for (int32_t i = 0; i < b->n; i++) {
+        tw_value *v = &b->value[i];
+        if (!v->computed) continue;
+        for (int k = 0; k < tw_at_id(b, i)->args_count; k++) {
+            tw_view view = tw_view_of(b, i, k);
+            if (tw_is_leaf(b, view.source)) continue;
+            int32_t stage = b->value[view.source].stage + (joins(b, i, &view) ? 0 : 1);
+            if (stage > v->stage) v->stage = stage;
+        }
+        if (v->stage > last) last = v->stage;
+        v->last_stage = INT32_MAX; /* here: the latest stage readers allow */
+    }
+    for (int32_t i = b->n - 1; i >= 0; i--) {
+        tw_value *v = &b->value[i];
+        if (!v->computed) continue;
+        if (v->last_stage != INT32_MAX && !v->output && v->last_stage > v->stage) v->stage = v->last_stage;
+        for (int k = 0; k < tw_at_id(b, i)->args_count; k++) {
+            tw_view view = tw_view_of(b, i, k);
+            if (tw_is_leaf(b, view.source)) continue;
+            int32_t limit = v->stage - (joins(b, i, &view) ? 0 : 1);
+            if (limit < b->value[view.source].last_stage) b->value[view.source].last_stage = limit;
+        }
+    }
+    b->p->stages_count = last + 1;
+}
+
+/* Elementwise nodes of one size at one depth become one tile program; anything else deepens. */
+static void assign_depths(tw_build *b)
+{
+    for (int32_t i = 0; i < b->n; i++) {
+        tw_value *v = &b->value[i];
+        if (!v->computed) continue;
+        v->depth = 0;
+        bool elementwise = tw_is_elementwise(b, i);
+        for (int k = 0; k < tw_at_id(b, i)->args_count; k++) {
+            tw_view view = tw_view_of(b, i, k);
+            const tw_value *s = &b->value[view.source];
+            if (tw_is_leaf(b, view.source) || s->region != v->region) continue;
+            bool fuses = elementwise && view.stretch < 0 && tw_is_elementwise(b, view.source) &&
+                         tw_node_size(b, view.source) == tw_node_size(b, i);
+            int32_t depth = s->depth + (fuses ? 0 : 1);
+            if (depth > v->depth) v->depth = depth;
+        }
+        v->group = elementwise ? 0 : -1;
+    }
+}
+
+typedef struct region_key {
+    int32_t stage;
+    int64_t rows;
+    int32_t node;
+} region_key;
+
+static int by_stage_and_rows(const void *x, const void *y)
+{
+    const region_key *a = x, *b = y;
+    if (a->stage != b->stage) return a->stage < b->stage ? -1 : 1;
+    if (a->rows != b->rows) return a->rows > b->rows ? -1 : 1;
+    return a->node < b->node ? -1 : a->node > b->node;
+}
+
+static tw_status make_regions(tw_build *b)
+{
+    tw_status status = TW_OK;
+    tw_program *p = b->p;
+    region_key *keys = tw_alloc(b->ctx, (size_t)b->n, sizeof *keys);
+    int32_t count = 0;
+    if (!keys) return tw_fail_memory(b->ctx, (size_t)b->n * sizeof *keys);
+    for (int32_t i = 0; i < b->n; i++)
+        if (b->value[i].computed) keys[count++] = (region_key){b->value[i].stage, b->value[i].rows, i};
+    qsort(keys, (size_t)count, sizeof *keys, by_stage_and_rows);
+    for (int32_t i = 0; i < count; i++) {
+        tw_region *region = p->regions_count ? &p->regions[p->regions_count - 1] : NULL;
+        if (!region || region->stage != keys[i].stage || region->rows != keys[i].rows) {
+            TW_TRY(tw_grow(b->ctx, &p->regions, &b->regions_capacity, p->regions_count + 1, sizeof *region));
+            region = &p->regions[p->regions_count++];
+            *region = (tw_region){.stage = keys[i].stage, .rows = keys[i].rows};
+        }
+        tw_value *v = &b->value[keys[i].node];
+        v->region = p->regions_count - 1;
+        if (v->sums) region->sums = true;
+        if (v->batch && region->rows == p->rows) region->batch = true;
+    }
+done:
+    tw_free(b->ctx, keys);
+    return status;
+}
+
+tw_status tw_build_regions(tw_build *b)
+{
+    tw_status status = TW_OK;
+    for (int32_t i = 0; i < b->n; i++) b->value[i] = (tw_value){.region = -1, .group = -1};
+    find_computed(b);
+    for (int i = 0; i < b->p->outputs_count; i++) b->value[b->base[b->outputs[i].id]].output = true;
+    assign_rows(b);
+    assign_stages(b);
+    TW_TRY(make_regions(b));
+    assign_depths(b);
+done:
+    return status;
+}
