@@ -93,19 +93,27 @@ tw_shape_text tw_shape_show(tw_shape shape)
 
 double tw_const_element(const tw_graph *g, const tw_node *node, int64_t i)
 {
-    const unsigned char *data = tw_node_data(g, node);
-    const void *at = data + (size_t)i * tw_dtype_size((tw_dtype)node->dtype);
+    size_t size = tw_dtype_size((tw_dtype)node->dtype);
+    const unsigned char *at = (const unsigned char *)tw_node_data(g, node) + (size_t)i * size;
+    union {
+        float f32;
+        double f64;
+        int32_t i32;
+        uint32_t u32;
+        uint8_t truth;
+    } element;
+    memcpy(&element, at, size);
     switch ((tw_dtype)node->dtype) {
     case TW_DTYPE_F32:
-        return (double)*(const float *)at;
+        return (double)element.f32;
     case TW_DTYPE_F64:
-        return *(const double *)at;
+        return element.f64;
     case TW_DTYPE_I32:
-        return *(const int32_t *)at;
+        return element.i32;
     case TW_DTYPE_U32:
-        return *(const uint32_t *)at;
+        return element.u32;
     case TW_DTYPE_BOOL:
-        return *(const uint8_t *)at != 0;
+        return element.truth != 0;
     }
     return 0.0;
 }
@@ -120,19 +128,22 @@ static uint32_t wrap_u32(double value)
 
 void tw_store_element(void *data, tw_dtype dtype, int64_t i, double value)
 {
+    unsigned char *at = (unsigned char *)data + (size_t)i * tw_dtype_size(dtype);
+    float narrow = (float)value;
+    uint32_t word = wrap_u32(value);
     switch (dtype) {
     case TW_DTYPE_F32:
-        ((float *)data)[i] = (float)value;
+        memcpy(at, &narrow, sizeof narrow);
         break;
     case TW_DTYPE_F64:
-        ((double *)data)[i] = value;
+        memcpy(at, &value, sizeof value);
         break;
     case TW_DTYPE_I32:
     case TW_DTYPE_U32:
-        ((uint32_t *)data)[i] = wrap_u32(value);
+        memcpy(at, &word, sizeof word);
         break;
     case TW_DTYPE_BOOL:
-        ((uint8_t *)data)[i] = value != 0.0;
+        *at = value != 0.0;
         break;
     }
 }
