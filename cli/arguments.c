@@ -1,5 +1,6 @@
-/* arguments.c - the command line into settings: --name value, --name=value, -n value, -n5, --set name=value, arguments without a
- * name in the verb's order, `--` before arguments that begin with a dash. Files named by --config are read last, below the flags. */
+/* arguments.c - the command line into settings: --name value, --name=value, -n value, -n5, --set name=value, arguments
+ * without a name in the verb's order, `--` before arguments that begin with a dash. Files named by --config are read
+ * last, below the flags. */
 #include "cli.h"
 
 #include <stdlib.h>

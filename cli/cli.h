@@ -1,7 +1,7 @@
 /* cli.h - what the verbs of the program share: the run's settings, its context, and how it speaks.
  *
- * Exit status: 0 done, 1 failed, 2 wrong use, 128 + signal when cancelled. Results go to standard output, everything about the
- * work itself (progress, notes, failures) to standard error. */
+ * Exit status: 0 done, 1 failed, 2 wrong use, 128 + signal when cancelled. Results go to standard output, everything
+ * about the work itself (progress, notes, failures) to standard error. */
 #ifndef THALWEG_CLI_CLI_H
 #define THALWEG_CLI_CLI_H
 
@@ -34,7 +34,8 @@ struct cli {
     const verb *verb;
     settings set;
     tw_context *ctx; /* made by cli_start */
-    FILE *say;       /* where results for people go: standard output, standard error when that carries data, NULL with --json */
+    FILE *
+        say; /* where results for people go: standard output, standard error when that carries data, NULL with --json */
     bool json;
     progress progress;
     double started;

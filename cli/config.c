@@ -1,7 +1,7 @@
 /* config.c - settings from YAML files and back: the keys are the names of the options.
  *
- * What a run used is written beside its model, so that `thalweg train --config FOLDER/config.yaml` does it again. Left out is what
- * says only where and how fast (folder, threads, checkpoints, output). */
+ * What a run used is written beside its model, so that `thalweg train --config FOLDER/config.yaml` does it again. Left
+ * out is what says only where and how fast (folder, threads, checkpoints, output). */
 #include "cli.h"
 
 #include "base/text.h"
@@ -10,7 +10,10 @@
 #include <string.h>
 
 /* Options that make no sense inside a file. */
-static bool only_typed(option_id id) { return id == OPT_CONFIG || id == OPT_SET || id == OPT_HELP; }
+static bool only_typed(option_id id)
+{
+    return id == OPT_CONFIG || id == OPT_SET || id == OPT_HELP;
+}
 
 static int take_setting(settings *s, const char *label, const tw_setting *item, origin from)
 {
@@ -34,8 +37,7 @@ static int read_settings(settings *s, const char *label, const char *text, origi
     }
     tw_settings list = {0};
     int result = EXIT_DONE;
-    tw_status status =
-        text ? tw_yaml_parse(ctx, label, text, strlen(text), &list) : tw_yaml_read(ctx, label, &list);
+    tw_status status = text ? tw_yaml_parse(ctx, label, text, strlen(text), &list) : tw_yaml_read(ctx, label, &list);
     if (status != TW_OK) {
         cli_complain("%s", tw_context_error(ctx));
         result = status == TW_ERR_FORMAT ? EXIT_USAGE : EXIT_FAILED;
@@ -46,7 +48,10 @@ static int read_settings(settings *s, const char *label, const char *text, origi
     return result;
 }
 
-int config_read(settings *s, const char *path, origin from) { return read_settings(s, path, NULL, from); }
+int config_read(settings *s, const char *path, origin from)
+{
+    return read_settings(s, path, NULL, from);
+}
 
 int config_parse(settings *s, const char *label, const char *text, origin from)
 {

@@ -1,7 +1,7 @@
 /* eval.c - `thalweg eval`: a flow against held-out data.
  *
- * A distance alone says little: between two finite sets it is never 0. So each stands beside its floor, the distance of as many
- * training rows to the same held-out rows; both are averaged over fresh draws because one draw is noisy. */
+ * A distance alone says little: between two finite sets it is never 0. So each stands beside its floor, the distance of
+ * as many training rows to the same held-out rows; both are averaged over fresh draws because one draw is noisy. */
 #include "files.h"
 #include "pictures.h"
 #include "report.h"
@@ -27,7 +27,8 @@ typedef struct evaluation {
     double *samples;
     tw_normaliser scale;
     column_summary *summaries; /* of samples, then of data */
-    char folder[MODEL_PATH], text_path[MODEL_PATH], json_path[MODEL_PATH], clouds_path[MODEL_PATH], flow_path[MODEL_PATH];
+    char folder[MODEL_PATH], text_path[MODEL_PATH], json_path[MODEL_PATH], clouds_path[MODEL_PATH],
+        flow_path[MODEL_PATH];
 } evaluation;
 
 /* --- likelihood -------------------------------------------------------------------------------------------------- */
@@ -48,7 +49,8 @@ done:
     return status;
 }
 
-/* --- distances ----------------------------------------------------------------------------------------------------- */
+/* --- distances -----------------------------------------------------------------------------------------------------
+ */
 
 static int64_t training_rows(const evaluation *e)
 {
@@ -171,7 +173,8 @@ done:
     return status;
 }
 
-/* --- columns and pictures -------------------------------------------------------------------------------------------- */
+/* --- columns and pictures --------------------------------------------------------------------------------------------
+ */
 
 static tw_status compare_columns(evaluation *e)
 {
@@ -215,7 +218,8 @@ done:
     return status;
 }
 
-/* --- the verb ---------------------------------------------------------------------------------------------------------- */
+/* --- the verb
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static bool name_outputs(evaluation *e)
 {

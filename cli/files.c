@@ -85,11 +85,11 @@ static void parent_of(char *out, size_t size, const char *path)
 
 static tw_status fail_writing(tw_context *ctx, const char *path, const char *where, int error)
 {
-    const char *why = error == EROFS    ? "the file system is read-only"
-                      : error == EACCES ? "permission denied"
+    const char *why = error == EROFS     ? "the file system is read-only"
+                      : error == EACCES  ? "permission denied"
                       : error == ENOTDIR ? "it is not a folder"
-                      : error == ENOENT ? "no such folder"
-                                        : strerror(error);
+                      : error == ENOENT  ? "no such folder"
+                                         : strerror(error);
     return tw_fail(ctx, TW_ERR_IO, "cannot write '%s': '%s': %s", path, where, why);
 }
 

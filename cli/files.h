@@ -19,8 +19,8 @@ const char *shell_word(char *out, size_t size, const char *word);
 TW_NODISCARD tw_status check_writable_file(tw_context *ctx, const char *path);
 TW_NODISCARD tw_status check_writable_folder(tw_context *ctx, const char *path);
 
-/* A table as text. decimals: digits after the point per column, NULL or -1: as many as read back the same number. path "-"
- * is standard output. Stops with TW_ERR_CANCELLED when a watched signal came. */
+/* A table as text. decimals: digits after the point per column, NULL or -1: as many as read back the same number. path
+ * "-" is standard output. Stops with TW_ERR_CANCELLED when a watched signal came. */
 TW_NODISCARD tw_status write_csv(tw_context *ctx, const char *path, int columns, const char *const *names,
                                  const int *decimals, int64_t rows, const double *values);
 

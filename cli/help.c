@@ -67,11 +67,13 @@ static void print_lines(const char *text, int indent)
 
 void help_verb(const verb *v)
 {
-    static const char *const titles[] = {
-        [GROUP_ARGUMENT] = "Arguments, also by name", [GROUP_DATA] = "Data",
-        [GROUP_FLOW] = "The flow",                    [GROUP_TRAINING] = "Training",
-        [GROUP_SOLVING] = "Solving",                  [GROUP_OUTPUT] = "Results",
-        [GROUP_RUN] = "The run"};
+    static const char *const titles[] = {[GROUP_ARGUMENT] = "Arguments, also by name",
+                                         [GROUP_DATA] = "Data",
+                                         [GROUP_FLOW] = "The flow",
+                                         [GROUP_TRAINING] = "Training",
+                                         [GROUP_SOLVING] = "Solving",
+                                         [GROUP_OUTPUT] = "Results",
+                                         [GROUP_RUN] = "The run"};
     int width = text_width();
     printf("thalweg %s - %s\n\nUsage: thalweg %s %s\n", v->name, v->about, v->name, v->usage);
     if (v->more) {

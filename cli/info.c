@@ -44,8 +44,10 @@ static int program_info(cli *c)
 /* Facts of training, in the order people ask for them. */
 static const struct {
     const char *name, *label;
-} facts[] = {{FACT_DATA, "data"},   {FACT_ROWS, "rows of data"}, {"steps", "steps trained"}, {"seconds", "seconds trained"},
-             {"loss", "training loss"}, {"validation", "validation loss"}, {"version", "made by version"}};
+} facts[] = {{FACT_DATA, "data"},           {FACT_ROWS, "rows of data"},
+             {"steps", "steps trained"},    {"seconds", "seconds trained"},
+             {"loss", "training loss"},     {"validation", "validation loss"},
+             {"version", "made by version"}};
 
 static void json_fact(cJSON *object, const char *name, const char *value)
 {

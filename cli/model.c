@@ -31,8 +31,9 @@ static int find_model(cli *c, const char *given, model *m)
     }
     if (file_exists(m->path)) return EXIT_DONE;
     if (file_exists(checkpoint))
-        cli_complain("'%s' holds no model yet, its training was stopped; continue it with: thalweg train --resume --out %s",
-                     given, given);
+        cli_complain(
+            "'%s' holds no model yet, its training was stopped; continue it with: thalweg train --resume --out %s",
+            given, given);
     else
         cli_complain("'%s' holds no model: there is no %s in it", given, MODEL_FILE);
     (void)c;
@@ -121,7 +122,8 @@ static tw_status check_same(cli *c, const model *m, const char *path, const tw_d
         return tw_fail(c->ctx, TW_ERR_IO, "'%s' has changed since training: %d columns, the model has %d", path,
                        tw_dataset_columns(data), m->about->columns);
     if (rows && strtoll(rows, NULL, 10) != now)
-        return tw_fail(c->ctx, TW_ERR_IO, "'%s' has changed since training: %" PRId64 " rows, then %s", path, now, rows);
+        return tw_fail(c->ctx, TW_ERR_IO, "'%s' has changed since training: %" PRId64 " rows, then %s", path, now,
+                       rows);
     return TW_OK;
 }
 
@@ -192,8 +194,9 @@ static tw_status open_test_part(cli *c, const model *m, held_out *h)
     h->rows = tw_dataset_rows(h->data, TW_PART_TEST);
     snprintf(h->label, sizeof h->label, "test part of %s", tw_flow_fact(m->flow, FACT_DATA));
     if (h->rows == 0)
-        TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "the model was trained without a test part; name a FILE: thalweg %s %s FILE",
-                       c->verb->name, m->shown));
+        TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID,
+                       "the model was trained without a test part; name a FILE: thalweg %s %s FILE", c->verb->name,
+                       m->shown));
 done:
     return status;
 }
@@ -208,8 +211,8 @@ tw_status held_out_open(cli *c, const model *m, bool need_training, held_out *ou
     else
         TW_TRY(open_test_part(c, m, &h));
     if (tw_dataset_columns(h.data) != h.columns)
-        TW_TRY(tw_fail(c->ctx, TW_ERR_SHAPE, "'%s' has %d columns, the model has %d", path,
-                       tw_dataset_columns(h.data), h.columns));
+        TW_TRY(tw_fail(c->ctx, TW_ERR_SHAPE, "'%s' has %d columns, the model has %d", path, tw_dataset_columns(h.data),
+                       h.columns));
     if (need_training && !h.training && model_open_data(c, m, &h.training) != TW_OK)
         cli_note(c, "no floors: %s", tw_context_error(c->ctx));
     *out_held = h;

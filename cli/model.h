@@ -7,13 +7,13 @@
 enum { MODEL_PATH = 4096 };
 
 /* Names of a run's files. */
-#define MODEL_FILE "model.safetensors"
+#define MODEL_FILE      "model.safetensors"
 #define CHECKPOINT_FILE "checkpoint.safetensors"
-#define CONFIG_FILE "config.yaml"
+#define CONFIG_FILE     "config.yaml"
 /* Facts the program keeps in a model beside those of training. */
-#define FACT_DATA "data"         /* its name, without folders */
+#define FACT_DATA     "data"     /* its name, without folders */
 #define FACT_SETTINGS "settings" /* config.yaml */
-#define FACT_ROWS "data_rows"
+#define FACT_ROWS     "data_rows"
 
 typedef struct model {
     char path[MODEL_PATH];   /* of the file */
@@ -30,8 +30,8 @@ void model_close(model *m);
 /* What `settings` say about reading data. */
 tw_dataset_desc dataset_desc_of(const settings *s, double split_memory[3]);
 
-/* The data the model was trained on, with the same parts, when it is still there unchanged; else a sentence why not in the
- * context and TW_ERR_IO. */
+/* The data the model was trained on, with the same parts, when it is still there unchanged; else a sentence why not in
+ * the context and TW_ERR_IO. */
 TW_NODISCARD tw_status model_open_data(cli *c, const model *m, tw_dataset **out_data);
 
 /* Rows to compare the model with: --data, or the test part of its training data. */

@@ -23,7 +23,10 @@ void settings_free(settings *s)
     *s = (settings){0};
 }
 
-static bool knows(const option *o, char verb) { return strchr(o->verbs, verb) != NULL; }
+static bool knows(const option *o, char verb)
+{
+    return strchr(o->verbs, verb) != NULL;
+}
 
 option_id option_find(char verb, const char *name)
 {
@@ -290,7 +293,10 @@ void option_unknown(char verb, const char *name, const char *dashes, char *error
 
 /* --- reading ------------------------------------------------------------------------------------------------- */
 
-bool opt_given(const settings *s, option_id id) { return s->value[id].from != ORIGIN_NONE; }
+bool opt_given(const settings *s, option_id id)
+{
+    return s->value[id].from != ORIGIN_NONE;
+}
 
 const char *opt_text(const settings *s, option_id id)
 {

@@ -1,7 +1,7 @@
 /* options.h - settings of one run of the program: from flags, --set and configuration files, all through one table.
  *
- * Values are kept as text with the place they came from and are checked when they are set, so that getters cannot fail. A value from the
- * command line wins over one from a file, and of two from the same place the later one wins. */
+ * Values are kept as text with the place they came from and are checked when they are set, so that getters cannot fail.
+ * A value from the command line wins over one from a file, and of two from the same place the later one wins. */
 #ifndef THALWEG_CLI_OPTIONS_H
 #define THALWEG_CLI_OPTIONS_H
 
@@ -14,7 +14,15 @@ typedef enum option_id {
     OPT_COUNT
 } option_id;
 
-typedef enum option_group { GROUP_ARGUMENT, GROUP_DATA, GROUP_FLOW, GROUP_TRAINING, GROUP_SOLVING, GROUP_OUTPUT, GROUP_RUN } option_group;
+typedef enum option_group {
+    GROUP_ARGUMENT,
+    GROUP_DATA,
+    GROUP_FLOW,
+    GROUP_TRAINING,
+    GROUP_SOLVING,
+    GROUP_OUTPUT,
+    GROUP_RUN
+} option_group;
 
 typedef enum option_type {
     TYPE_TEXT,
@@ -61,7 +69,8 @@ option_id option_find_letter(char verb, char letter);
 bool settings_set(settings *s, option_id id, const char *text, origin from, char *error, size_t size);
 /* As if it had never been given. */
 void settings_forget(settings *s, option_id id);
-/* Why there is no such option for the verb, and the nearest that is: "unknown option --stpes; the nearest is --steps". `dashes`: "--" or "". */
+/* Why there is no such option for the verb, and the nearest that is: "unknown option --stpes; the nearest is --steps".
+ * `dashes`: "--" or "". */
 void option_unknown(char verb, const char *name, const char *dashes, char *error, size_t size);
 /* What an option accepts, as words: "a whole number, at least 1". */
 void option_expects(const option *o, char *out, size_t size);

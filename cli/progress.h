@@ -1,4 +1,5 @@
-/* progress.h - how long work is shown: one line that renews itself on a terminal, plain lines now and then elsewhere. */
+/* progress.h - how long work is shown: one line that renews itself on a terminal, plain lines now and then elsewhere.
+ */
 #ifndef THALWEG_CLI_PROGRESS_H
 #define THALWEG_CLI_PROGRESS_H
 
@@ -17,8 +18,8 @@ typedef struct progress {
 progress progress_new(bool quiet);
 /* Starts the clock of a piece of work. */
 void progress_begin(progress *p);
-/* Shows `share` in [0,1] done of `label`; `detail` are pieces parted by tabs, of which the last are left out where the terminal is
- * narrow. Shown at most ten times a second, unless `now`. */
+/* Shows `share` in [0,1] done of `label`; `detail` are pieces parted by tabs, of which the last are left out where the
+ * terminal is narrow. Shown at most ten times a second, unless `now`. */
 void progress_show(progress *p, const char *label, double share, const char *detail, bool now);
 /* Removes the bar, so that other text can be written. */
 void progress_clear(progress *p);

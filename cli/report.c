@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- columns ------------------------------------------------------------------------------------------------------- */
+/* --- columns -------------------------------------------------------------------------------------------------------
+ */
 
 static int by_value(const void *a, const void *b)
 {
@@ -36,15 +37,17 @@ tw_status summarise(tw_context *ctx, int columns, int64_t rows, const double *va
             sorted[i] = values[i * columns + j];
         }
         qsort(sorted, (size_t)rows, sizeof *sorted, by_value);
-        out[j] = (column_summary){mean,
-                                  rows > 1 ? sqrt(squares / (double)(rows - 1)) : (double)NAN,
-                                  {quantile(sorted, rows, 0.05), quantile(sorted, rows, 0.5), quantile(sorted, rows, 0.95)}};
+        out[j] =
+            (column_summary){mean,
+                             rows > 1 ? sqrt(squares / (double)(rows - 1)) : (double)NAN,
+                             {quantile(sorted, rows, 0.05), quantile(sorted, rows, 0.5), quantile(sorted, rows, 0.95)}};
     }
     tw_free(ctx, sorted);
     return TW_OK;
 }
 
-/* --- text ------------------------------------------------------------------------------------------------------------ */
+/* --- text ------------------------------------------------------------------------------------------------------------
+ */
 
 static void add_distance(tw_text *out, const char *name, const distance *d)
 {
@@ -67,7 +70,8 @@ static void add_summary(tw_text *out, const char *name, const char *what, const 
 
 static void add_columns(const report *r, tw_text *out)
 {
-    tw_text_add(out, "\nColumns\n  %-20s %-8s %12s %12s %12s %12s %12s\n", "", "", "mean", "sd", "5 %", "median", "95 %");
+    tw_text_add(out, "\nColumns\n  %-20s %-8s %12s %12s %12s %12s %12s\n", "", "", "mean", "sd", "5 %", "median",
+                "95 %");
     for (int j = 0; j < r->held->columns; j++) {
         add_summary(out, r->m->about->names[j], "data", &r->of_data[j]);
         add_summary(out, "", "samples", &r->of_samples[j]);
@@ -91,11 +95,12 @@ void report_text(const report *r, tw_text *out)
     add_distance(out, "2-Wasserstein", &r->w2);
     add_distance(out, "sliced 2-Wasserstein", &r->sliced);
     add_columns(r, out);
-    tw_text_add(out, "\nSampling: %lld network evaluations a row at most, %.1f on average\n", (long long)r->sampling.nfe,
-                r->sampling.nfe_mean);
+    tw_text_add(out, "\nSampling: %lld network evaluations a row at most, %.1f on average\n",
+                (long long)r->sampling.nfe, r->sampling.nfe_mean);
 }
 
-/* --- JSON ------------------------------------------------------------------------------------------------------------ */
+/* --- JSON ------------------------------------------------------------------------------------------------------------
+ */
 
 static void add_distance_json(cJSON *object, const char *name, const distance *d)
 {

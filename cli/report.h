@@ -4,8 +4,8 @@
 
 #include "score.h"
 
-/* One distance: samples to held-out rows, and training rows to held-out rows (NaN when those are not at hand). Means over the repeats, with
- * standard deviations (NaN for one repeat). */
+/* One distance: samples to held-out rows, and training rows to held-out rows (NaN when those are not at hand). Means
+ * over the repeats, with standard deviations (NaN for one repeat). */
 typedef struct distance {
     double value, value_sd, floor, floor_sd;
 } distance;

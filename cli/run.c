@@ -25,13 +25,17 @@ static bool name_files(const char *folder, run_files *f)
            path_join(f->loss_csv, sizeof f->loss_csv, folder, "loss.csv");
 }
 
-static bool has_checkpoint(const run_files *f) { return file_exists(f->checkpoint) || file_exists(f->previous); }
+static bool has_checkpoint(const run_files *f)
+{
+    return file_exists(f->checkpoint) || file_exists(f->previous);
+}
 
 static bool is_finished(const run_files *f)
 {
     struct stat model_stat, config_stat;
     if (has_checkpoint(f) || stat(f->model, &model_stat) != 0 || stat(f->config, &config_stat) != 0) return false;
-    if (model_stat.st_mtim.tv_sec != config_stat.st_mtim.tv_sec) return model_stat.st_mtim.tv_sec > config_stat.st_mtim.tv_sec;
+    if (model_stat.st_mtim.tv_sec != config_stat.st_mtim.tv_sec)
+        return model_stat.st_mtim.tv_sec > config_stat.st_mtim.tv_sec;
     return model_stat.st_mtim.tv_nsec >= config_stat.st_mtim.tv_nsec;
 }
 
@@ -62,7 +66,8 @@ int run_locate(cli *c, run_files *out_files, bool *out_resume, bool *out_finishe
     bool resume = opt_flag(&c->set, OPT_RESUME);
     char folder[MODEL_PATH], stem[256];
     if (!data && !(resume && out))
-        return cli_usage("train needs a FILE or a built-in set, such as: thalweg train checkerboard (thalweg train --help)");
+        return cli_usage(
+            "train needs a FILE or a built-in set, such as: thalweg train checkerboard (thalweg train --help)");
     if (out) {
         snprintf(folder, sizeof folder, "%s", out);
     } else {
@@ -94,8 +99,8 @@ tw_status run_check_earlier(cli *c, const run_files *f)
         return tw_fail(c->ctx, TW_ERR_INVALID, "'%s' holds a run on other data (%s); choose another --out%s", f->folder,
                        then, resume ? "" : ", or --force to replace it");
     if (!resume && has_checkpoint(f))
-        return tw_fail(c->ctx, TW_ERR_INVALID, "'%s' holds an unfinished run: --resume continues it, --force starts anew",
-                       f->folder);
+        return tw_fail(c->ctx, TW_ERR_INVALID,
+                       "'%s' holds an unfinished run: --resume continues it, --force starts anew", f->folder);
     return TW_OK;
 }
 

@@ -9,8 +9,9 @@ typedef struct run_files {
         loss_png[MODEL_PATH], loss_csv[MODEL_PATH];
 } run_files;
 
-/* Where the run lives: --out, or runs/NAME of the data. With --resume the settings of the folder are taken below the ones given;
- * *out_resume tells whether there is a checkpoint to go on from, *out_finished that the run is already done. Exit status. */
+/* Where the run lives: --out, or runs/NAME of the data. With --resume the settings of the folder are taken below the
+ * ones given; *out_resume tells whether there is a checkpoint to go on from, *out_finished that the run is already
+ * done. Exit status. */
 int run_locate(cli *c, run_files *out_files, bool *out_resume, bool *out_finished);
 /* Refuses to replace the model of other data, or an unfinished run, without --force. */
 TW_NODISCARD tw_status run_check_earlier(cli *c, const run_files *files);

@@ -55,8 +55,7 @@ done:
 static tw_status write_rows_to(cli *c, const model *m, const job *j, const char *path)
 {
     int columns = m->about->columns;
-    if (has_ending(path, ".npy"))
-        return tw_npy_write(c->ctx, path, tw_shape_of(j->n, columns), j->rows);
+    if (has_ending(path, ".npy")) return tw_npy_write(c->ctx, path, tw_shape_of(j->n, columns), j->rows);
     const int *decimals = opt_flag(&c->set, OPT_FULL_PRECISION) ? NULL : m->about->decimals;
     return write_csv(c->ctx, path, columns, m->about->names, decimals, j->n, j->rows);
 }

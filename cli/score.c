@@ -47,7 +47,8 @@ tw_status score_rows(cli *c, const model *m, const tw_ode_desc *solver, int64_t 
 {
     tw_status status = TW_OK;
     row_bar bar = {c, "score"};
-    tw_sample_desc desc = {.solver = *solver, .seed = opt_seed(&c->set, OPT_SEED), .on_progress = on_rows, .user = &bar};
+    tw_sample_desc desc = {
+        .solver = *solver, .seed = opt_seed(&c->set, OPT_SEED), .on_progress = on_rows, .user = &bar};
     score s = {.n = rows, .bits_per_dim = NAN};
     progress_begin(&c->progress);
     signals_watch();

@@ -19,8 +19,8 @@ TW_NODISCARD tw_status score_rows(cli *c, const model *m, const tw_ode_desc *sol
 double exact_nll(const tw_dataset *data, int64_t rows, int columns, const double *values);
 void score_json(cJSON *object, const score *s, double exact);
 
-/* A copy of `count` different rows, all in order when count == rows, else by chance: a pure function of --seed and `draw`. NULL: no memory. To
- * be freed with tw_free. */
+/* A copy of `count` different rows, all in order when count == rows, else by chance: a pure function of --seed and
+ * `draw`. NULL: no memory. To be freed with tw_free. */
 double *random_rows(cli *c, uint64_t draw, int columns, int64_t rows, const double *values, int64_t count);
 
 #endif

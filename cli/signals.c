@@ -11,7 +11,10 @@ enum { WATCHED = sizeof watched / sizeof watched[0] };
 
 static struct sigaction before[WATCHED];
 
-static void remember(int number) { caught = number; }
+static void remember(int number)
+{
+    caught = number;
+}
 
 void signals_watch(void)
 {
@@ -30,4 +33,7 @@ void signals_release(void)
         if (before[i].sa_handler != SIG_IGN) sigaction(watched[i], &before[i], NULL);
 }
 
-int signals_caught(void) { return caught; }
+int signals_caught(void)
+{
+    return caught;
+}

@@ -1,6 +1,7 @@
 /* train.c - `thalweg train`: from a data file to a model in a run's folder.
  *
- * What can be wrong is found before the long part begins: options, the folder, the data. config.yaml is written first, so that
+ * What can be wrong is found before the long part begins: options, the folder, the data. config.yaml is written first,
+ * so that
  * --resume needs nothing but the folder; the checkpoint goes when the model is there. */
 #include "files.h"
 #include "model.h"
@@ -68,8 +69,7 @@ static tw_status open_data(training *t)
     tw_status status = tw_dataset_open(c->ctx, opt_text(&c->set, OPT_DATA), &desc, &t->data);
     if (status != TW_OK) return status;
     show_notes(c, t->data);
-    for (int i = 0; i < 3; i++)
-        human_count((double)tw_dataset_rows(t->data, (tw_part)i), part[i], sizeof part[i]);
+    for (int i = 0; i < 3; i++) human_count((double)tw_dataset_rows(t->data, (tw_part)i), part[i], sizeof part[i]);
     cli_say(c, "%s: %s rows of %d %s (%s to train, %s to validate, %s held out)", opt_text(&c->set, OPT_DATA),
             human_count((double)tw_dataset_rows(t->data, TW_PART_ALL), rows, sizeof rows), tw_dataset_columns(t->data),
             tw_dataset_columns(t->data) == 1 ? "column" : "columns", part[0], part[1], part[2]);
@@ -137,7 +137,10 @@ done:
 /* --- the long part ----------------------------------------------------------------------------------------------- */
 
 /* For the library 0 means "the default"; where the user means none, the least number above it. */
-static double or_least(double value) { return value == 0 ? DBL_MIN : value; }
+static double or_least(double value)
+{
+    return value == 0 ? DBL_MIN : value;
+}
 
 static tw_status fit(training *t)
 {

@@ -8,9 +8,11 @@ const verb verb_table[] = {
      .name = "train",
      .usage = "FILE|SET [OPTIONS]",
      .about = "learn a flow from a data file or a built-in set",
-     .more = "Writes model.safetensors, loss.png, loss.csv and config.yaml into the run's folder, and checkpoint.safetensors while "
-             "it trains. Ctrl-C stops at the next step and keeps a checkpoint; --resume goes on from there as if it had "
-             "never stopped.",
+     .more =
+         "Writes model.safetensors, loss.png, loss.csv and config.yaml into the run's folder, and "
+         "checkpoint.safetensors while "
+         "it trains. Ctrl-C stops at the next step and keeps a checkpoint; --resume goes on from there as if it had "
+         "never stopped.",
      .examples = "thalweg train checkerboard --minutes 2\n"
                  "thalweg train housing.csv --drop ocean_proximity --out runs/housing\n"
                  "thalweg train --resume --out runs/housing\n"
@@ -32,7 +34,8 @@ const verb verb_table[] = {
      .name = "score",
      .usage = "MODEL [FILE] [OPTIONS]",
      .about = "negative log-likelihood of rows under a flow",
-     .more = "Nats a row, in the units of the data, with exact divergence. Without FILE the test part of the data the model was "
+     .more = "Nats a row, in the units of the data, with exact divergence. Without FILE the test part of the data the "
+             "model was "
              "trained on is scored. Bits per dimension are given for data of whole numbers.",
      .examples = "thalweg score runs/housing\n"
                  "thalweg score runs/housing held-out.csv --per-row log-density.csv\n"
@@ -43,8 +46,10 @@ const verb verb_table[] = {
      .name = "eval",
      .usage = "MODEL [FILE] [OPTIONS]",
      .about = "compare a flow with held-out data: likelihood, distances, pictures",
-     .more = "Every distance between samples and held-out rows stands beside its floor: the distance between as many training "
-             "rows and the same held-out rows. Writes report.txt, report.json, clouds.png (data beside samples) and flow.png.",
+     .more = "Every distance between samples and held-out rows stands beside its floor: the distance between as many "
+             "training "
+             "rows and the same held-out rows. Writes report.txt, report.json, clouds.png (data beside samples) and "
+             "flow.png.",
      .examples = "thalweg eval runs/checkerboard\n"
                  "thalweg eval runs/housing --out reports/housing --repeats 5\n"
                  "thalweg eval runs/housing new-data.csv --json\n",
@@ -70,7 +75,10 @@ const verb verb_table[] = {
      .run = run_list},
 };
 
-int verb_count(void) { return TW_COUNT(verb_table); }
+int verb_count(void)
+{
+    return TW_COUNT(verb_table);
+}
 
 const verb *verb_find(const char *name)
 {
