@@ -14,6 +14,9 @@
 /* Elements a tile holds: elementwise chains run tile by tile so that intermediate values stay in L1. */
 #define TW_TILE 256
 
+/* Bytes of scratch memory a call of the packed product needs. */
+#define TW_GEMM_WORKSPACE ((size_t)1228800)
+
 /* Elementwise kernels: X(NAME, arity). Every one exists for f32 and f64; AND, XOR, LT, EQ, SELECT, ADD, SUB, MUL also for
  * i32 and u32 where meaningful. `dtype` of a kernel is that of its (last) argument; LT, EQ, IS_FINITE write bool (1 byte,
  * 0 or 1), SELECT reads its first argument as bool. */
@@ -34,7 +37,8 @@ typedef enum tw_tile_op {
     TW_TILE_OP_COUNT
 } tw_tile_op;
 
-/* dst[i] = op(a[i], b[i], c[i]) for i in [0, n). dst may equal an argument exactly. No alignment is needed. */
+/* dst[i] = op(a[i], b[i], c[i]) for i in [0, n). dst may equal an argument exactly; it may not overlap one otherwise. No
+ * alignment beyond the element's is needed. */
 typedef void (*tw_tile_fn)(void *dst, const void *a, const void *b, const void *c, int64_t n);
 
 typedef struct tw_cpu {
@@ -61,7 +65,7 @@ typedef struct tw_cpu {
                    uint32_t *out);
 
     /* Packed product of one thread: C (m,n) = op(A) op(B) (+ C when accumulate), row-major with leading dimensions;
-     * op(A) is m x k: A is stored (m,k), or (k,m) when ta. workspace: tw_gemm_workspace() bytes, 64-byte aligned. */
+     * op(A) is m x k: A is stored (m,k), or (k,m) when ta. workspace: TW_GEMM_WORKSPACE bytes, 64-byte aligned. */
     void (*gemm_f32)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
                      int64_t ldb, bool accumulate, float *c, int64_t ldc, void *workspace);
     void (*gemm_f64)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b,
