@@ -1,4 +1,5 @@
-/* data/normaliser.h - x -> (x - shift) / scale per column: fitted on training rows, kept in the model, undone on output. */
+/* data/normaliser.h - x -> (x - shift) / scale per column: fitted on training rows, kept in the model, undone on
+ * output. */
 #ifndef TW_DATA_NORMALISER_H
 #define TW_DATA_NORMALISER_H
 

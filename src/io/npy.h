@@ -12,13 +12,17 @@ typedef struct tw_npy {
     double *value; /* every element as a double, row-major (Fortran order is turned); owned */
 } tw_npy;
 
-/* Reads PATH (.npy), or member `name` of PATH (.npz; NULL: the only or first one). Types: bool, signed and unsigned integers,
- * f2 f4 f8, either byte order. Truncated, oversized, overflowing or unknown content is refused with a sentence. */
+/* Reads PATH (.npy), or member `name` of PATH (.npz; NULL: the only or first one); which of the two is told by the
+ * first bytes. Types: bool, signed and unsigned integers, f2 f4 f8, either byte order. Truncated, oversized,
+ * overflowing or unknown content is refused with a sentence; so are arrays of more than 4 GiB as doubles. */
 TW_NODISCARD tw_status tw_npy_read(tw_context *ctx, const char *path, const char *name, tw_npy *out_array);
 /* The same from memory; `label` names it in errors. */
-TW_NODISCARD tw_status tw_npy_parse(tw_context *ctx, const char *label, const void *bytes, size_t size, tw_npy *out_array);
+TW_NODISCARD tw_status tw_npy_parse(tw_context *ctx, const char *label, const void *bytes, size_t size,
+                                    tw_npy *out_array);
+TW_NODISCARD tw_status tw_npz_parse(tw_context *ctx, const char *label, const void *bytes, size_t size,
+                                    const char *name, tw_npy *out_array);
 void tw_npy_free(tw_context *ctx, tw_npy *array);
-/* Writes a (rows, columns) table as '<f8' NPY, whole or not at all. */
+/* Writes an array as '<f8' NPY (version 1), whole or not at all. */
 TW_NODISCARD tw_status tw_npy_write(tw_context *ctx, const char *path, tw_shape shape, const double *value);
 
 #endif

@@ -1,0 +1,424 @@
+/* data/dataset.c - from a name to a data set: find out what it names, read it, choose columns, treat gaps, split,
+ * report. */
+#include "data/dataset.h"
+
+#include "base/text.h"
+#include "io/npy.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUILTIN_ROWS 500000
+#define MAX_COLUMNS  100000
+
+static const tw_dataset_desc no_wishes;
+
+/* --- columns ---------------------------------------------------------------------------------------------- */
+
+static bool holds_text(const tw_table_column *c)
+{
+    return 2 * c->numbers < c->numbers + c->texts;
+}
+static bool is_empty(const tw_table_column *c)
+{
+    return c->numbers == 0 && c->texts == 0;
+}
+
+/* Leaves out columns that nobody asked for by name and that hold text or nothing. */
+static tw_status leave_out_texts(tw_table *table, int *list, int *count)
+{
+    int kept = 0;
+    for (int i = 0; i < *count; i++) {
+        const tw_table_column *column = &table->column[list[i]];
+        tw_status status = TW_OK;
+        if (is_empty(column))
+            status = tw_note(table->ctx, &table->notes, "column '%s' is empty: left out", column->name);
+        else if (holds_text(column))
+            status = tw_note(table->ctx, &table->notes, "column '%s' holds text: left out", column->name);
+        else
+            list[kept++] = list[i];
+        if (status != TW_OK) return status;
+    }
+    if (kept == 0) return tw_fail(table->ctx, TW_ERR_FORMAT, "%s: no column holds numbers", table->path);
+    *count = kept;
+    return TW_OK;
+}
+
+static bool is_decimal_comma(const char *text)
+{
+    text += *text == '-' || *text == '+';
+    size_t whole = strspn(text, "0123456789");
+    if (text[whole] != ',') return false;
+    size_t rest = strspn(text + whole + 1, "0123456789");
+    return whole > 0 && rest > 0 && text[whole + 1 + rest] == 0;
+}
+
+/* Every value of the chosen columns is a finite number or a gap, or the first that is not is named. */
+static tw_status check_columns(const tw_table *table, const int *list, int count)
+{
+    for (int i = 0; i < count; i++) {
+        const tw_table_column *column = &table->column[list[i]];
+        if (column->texts > 0)
+            return tw_fail(table->ctx, TW_ERR_FORMAT, "%s: column '%s': '%s' is not a number%s",
+                           tw_table_place(table, column->text_at).text, column->name, column->text,
+                           is_decimal_comma(column->text) ? " (decimals are written with a point)" : "");
+        if (column->infinite_at > 0)
+            return tw_fail(table->ctx, TW_ERR_FORMAT, "%s: column '%s': '%s' is not finite",
+                           tw_table_place(table, column->infinite_at).text, column->name, column->infinite);
+        if (is_empty(column))
+            return tw_fail(table->ctx, TW_ERR_FORMAT, "%s: column '%s' is empty", table->path, column->name);
+    }
+    return TW_OK;
+}
+
+static const char **names_of(const tw_table *table)
+{
+    const char **names = tw_alloc(table->ctx, (size_t)table->columns, sizeof(char *));
+    for (int i = 0; names && i < table->columns; i++) names[i] = table->column[i].name;
+    return names;
+}
+
+static tw_status choose_columns(tw_table *table, const tw_dataset_desc *desc)
+{
+    int *list = NULL, count = 0;
+    tw_status status = TW_OK;
+    const char **names = names_of(table);
+    if (!names) return tw_fail_memory(table->ctx, (size_t)table->columns * sizeof(char *));
+    TW_TRY(tw_columns_choose(table->ctx, table->path, desc->columns, desc->drop, table->columns, names, &list, &count));
+    if (!desc->columns) TW_TRY(leave_out_texts(table, list, &count));
+    TW_TRY(check_columns(table, list, count));
+    status = tw_table_keep(table, list, count);
+done:
+    tw_free(table->ctx, names);
+    tw_free(table->ctx, list);
+    return status;
+}
+
+/* --- columns as a model has them -------------------------------------------------------------------------- */
+
+static int find_column(const tw_table *table, const char *name)
+{
+    for (int i = 0; i < table->columns; i++)
+        if (strcmp(table->column[i].name, name) == 0) return i;
+    return -1;
+}
+
+static tw_status fail_no_column(const tw_table *table, const char *name)
+{
+    const char **names = names_of(table);
+    if (!names) return tw_fail_memory(table->ctx, (size_t)table->columns * sizeof(char *));
+    const char *near = tw_nearest_name(name, names, table->columns);
+    tw_status status = tw_fail(table->ctx, TW_ERR_INVALID, "%s: no column '%s', which the model needs%s%s%s",
+                               table->path, name, near ? "; there is '" : "", near ? near : "", near ? "'" : "");
+    tw_free(table->ctx, names);
+    return status;
+}
+
+/* Without a header: all columns when there are as many as the model has, else those of numbers when they are. */
+static tw_status find_by_place(const tw_table *table, int columns, int *list)
+{
+    int numeric = 0;
+    for (int i = 0; i < table->columns; i++) {
+        bool number = !holds_text(&table->column[i]) && !is_empty(&table->column[i]);
+        if (number && numeric < columns) list[numeric] = i;
+        numeric += number;
+    }
+    if (table->columns == columns)
+        for (int i = 0; i < columns; i++) list[i] = i;
+    else if (numeric != columns)
+        return tw_fail(table->ctx, TW_ERR_SHAPE, "%s: %d columns and no header, where the model has %d columns",
+                       table->path, table->columns, columns);
+    return TW_OK;
+}
+
+static tw_status choose_like(tw_table *table, int columns, const char *const *names)
+{
+    int *list = tw_alloc(table->ctx, (size_t)columns, sizeof(int));
+    if (!list) return tw_fail_memory(table->ctx, (size_t)columns * sizeof(int));
+    tw_status status = TW_OK;
+    const char *lacking = NULL;
+    for (int i = 0; i < columns; i++) {
+        list[i] = find_column(table, names[i]);
+        if (list[i] < 0 && !lacking) lacking = names[i];
+    }
+    if (lacking && table->has_header) {
+        status = fail_no_column(table, lacking);
+        goto done;
+    }
+    if (lacking) TW_TRY(find_by_place(table, columns, list));
+    TW_TRY(check_columns(table, list, columns));
+    TW_TRY(tw_table_keep(table, list, columns));
+    for (int i = 0; i < columns; i++) {
+        char *name = tw_strdup(table->ctx, names[i]);
+        if (!name) {
+            status = tw_fail_memory(table->ctx, strlen(names[i]) + 1);
+            goto done;
+        }
+        tw_free(table->ctx, table->column[i].name);
+        table->column[i].name = name;
+    }
+done:
+    tw_free(table->ctx, list);
+    return status;
+}
+
+/* --- making a data set of a table ------------------------------------------------------------------------- */
+
+static tw_status note_constants(tw_table *table)
+{
+    for (int c = 0; c < table->columns; c++) {
+        const double *value = table->values + c;
+        int64_t r = 1;
+        while (r < table->rows && (value[r * table->stride] == value[0])) r++;
+        if (r < table->rows || table->rows < 2) continue;
+        tw_status status =
+            tw_note(table->ctx, &table->notes, "column '%s' is constant (%g): kept, with nothing to learn in it",
+                    table->column[c].name, value[0]);
+        if (status != TW_OK) return status;
+    }
+    return TW_OK;
+}
+
+/* Takes the table over; with `names` the columns are a model's and all rows are for testing, in their order. */
+static tw_status make_dataset(tw_context *ctx, tw_table *table, const tw_builtin *builtin, const tw_dataset_desc *desc,
+                              int columns, const char *const *names, tw_dataset **out_dataset)
+{
+    tw_status status = TW_OK;
+    tw_dataset *d = tw_alloc(ctx, 1, sizeof *d);
+    if (!d) {
+        tw_table_free(table);
+        return tw_fail_memory(ctx, sizeof *d);
+    }
+    d->ctx = ctx;
+    d->table = *table;
+    d->builtin = builtin;
+    *table = (tw_table){0};
+    if (names)
+        TW_TRY(choose_like(&d->table, columns, names));
+    else
+        TW_TRY(choose_columns(&d->table, desc));
+    if (names && desc->missing == TW_MISSING_MEDIAN) {
+        status =
+            tw_fail(ctx, TW_ERR_INVALID, "%s: medians come from training rows, and there are none here", d->table.path);
+        goto done;
+    }
+    TW_TRY(tw_table_treat_gaps(&d->table, desc->missing));
+    if (names) {
+        d->part_rows[TW_PART_TEST] = d->table.rows;
+    } else {
+        TW_TRY(tw_table_split(&d->table, desc->split, desc->seed, d->part_rows));
+        TW_TRY(tw_table_fill(&d->table, d->part_rows[TW_PART_TRAIN]));
+        TW_TRY(note_constants(&d->table));
+    }
+    *out_dataset = d;
+    d = NULL;
+done:
+    tw_dataset_destroy(d);
+    return status;
+}
+
+/* --- reading by kind -------------------------------------------------------------------------------------- */
+
+typedef enum file_kind { KIND_TEXT, KIND_NPY, KIND_NPZ } file_kind;
+
+/* By the first bytes, not the name. Kinds that look like data but are not read here are refused by name. */
+static tw_status tell_kind(tw_context *ctx, const char *path, file_kind *out_kind)
+{
+    static const struct {
+        const char *magic;
+        size_t length;
+        const char *what;
+    } others[] = {{"PAR1", 4, "a Parquet file"},
+                  {"\x89HDF\r\n\x1a\n", 8, "an HDF5 file"},
+                  {"SQLite format 3", 15, "an SQLite database"},
+                  {"ARROW1", 6, "an Arrow file"},
+                  {"\xD0\xCF\x11\xE0", 4, "an old Excel or Word file"},
+                  {"%PDF", 4, "a PDF"},
+                  {"\x89PNG", 4, "a PNG picture"}};
+    char head[32] = {0};
+    struct stat info;
+    ssize_t got = 0;
+    *out_kind = KIND_TEXT;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return TW_OK; /* the reader says what is wrong */
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) got = read(fd, head, sizeof head);
+    close(fd);
+    if (got >= 6 && memcmp(head, "\x93NUMPY", 6) == 0) *out_kind = KIND_NPY;
+    if (got >= 4 && (memcmp(head, "PK\3\4", 4) == 0 || memcmp(head, "PK\5\6", 4) == 0)) *out_kind = KIND_NPZ;
+    for (int i = 0; i < TW_COUNT(others); i++)
+        if (got >= (ssize_t)others[i].length && memcmp(head, others[i].magic, others[i].length) == 0)
+            return tw_fail(ctx, TW_ERR_UNSUPPORTED, "%s: %s is not read here: save the table as CSV or NPY", path,
+                           others[i].what);
+    return TW_OK;
+}
+
+static tw_status read_npy(tw_context *ctx, const char *path, file_kind kind, const char *name, tw_table *out_table)
+{
+    tw_npy array = {0};
+    tw_status status = tw_npy_read(ctx, path, kind == KIND_NPZ ? name : NULL, &array);
+    if (status != TW_OK) return status;
+    int64_t rows = array.shape.rank > 0 ? array.shape.dim[0] : 1, columns = 1;
+    for (int i = 1; i < array.shape.rank; i++) columns *= array.shape.dim[i];
+    bool whole = strchr("iub", array.type[1]) != NULL, folded = array.shape.rank > 2;
+    if (rows < 1 || columns < 1 || columns > MAX_COLUMNS) {
+        tw_npy_free(ctx, &array);
+        if (rows < 1 || columns < 1) return tw_fail(ctx, TW_ERR_FORMAT, "%s: the array is empty", path);
+        return tw_fail(ctx, TW_ERR_UNSUPPORTED, "%s: rows of %lld numbers: at most %d are read as columns", path,
+                       (long long)columns, MAX_COLUMNS);
+    }
+    double *values = array.value;
+    array.value = NULL;
+    tw_npy_free(ctx, &array);
+    status = tw_table_take_array(ctx, path, rows, (int)columns, values, NULL, out_table);
+    if (status != TW_OK) return status;
+    for (int c = 0; whole && c < (int)columns; c++) out_table->column[c].decimals = 0;
+    if (folded)
+        status = tw_note(ctx, &out_table->notes, "each of the %lld rows of the array is read as %lld columns",
+                         (long long)rows, (long long)columns);
+    if (status != TW_OK) tw_table_free(out_table);
+    return status;
+}
+
+static tw_status draw_builtin(tw_context *ctx, const tw_builtin *builtin, const tw_dataset_desc *desc,
+                              tw_table *out_table)
+{
+    int64_t rows = desc->rows ? desc->rows : BUILTIN_ROWS;
+    size_t limit = tw_table_limit();
+    if (rows < 0)
+        return tw_fail(ctx, TW_ERR_INVALID, "%s: %lld rows cannot be drawn", builtin->info.name, (long long)rows);
+    if (desc->columns || desc->drop)
+        return tw_fail(ctx, TW_ERR_INVALID, "%s: a built-in set keeps both its columns: no --columns, no --drop",
+                       builtin->info.name);
+    if ((uint64_t)rows > limit / (2 * sizeof(double)))
+        return tw_table_fail_size(ctx, builtin->info.name, (double)rows * 2 * sizeof(double), limit);
+    double *values = tw_alloc(ctx, (size_t)rows, 2 * sizeof(double));
+    if (!values) return tw_fail_memory(ctx, (size_t)rows * 2 * sizeof(double));
+    for (int64_t r = 0; r < rows; r++) builtin->draw(desc->seed, r, values + 2 * r);
+    return tw_table_take_array(ctx, builtin->info.name, rows, 2, values, NULL, out_table);
+}
+
+/* A word that is neither a file nor a set is perhaps a misspelt set. */
+static tw_status fail_unknown_name(tw_context *ctx, const char *path)
+{
+    const char *names[16];
+    int count = 0;
+    for (const tw_builtin_info *info; count < TW_COUNT(names) && (info = tw_builtin_list(count)); count++)
+        names[count] = info->name;
+    const char *near = tw_nearest_name(path, names, count);
+    if (near)
+        return tw_fail(ctx, TW_ERR_IO, "'%s' is neither a file nor a built-in set: did you mean '%s'?", path, near);
+    return tw_fail(ctx, TW_ERR_IO, "'%s' is neither a file nor a built-in set", path);
+}
+
+static tw_status read_table(tw_context *ctx, const char *path, const tw_dataset_desc *desc, tw_table *out_table)
+{
+    file_kind kind;
+    if (!strpbrk(path, "/.") && access(path, F_OK) != 0) return fail_unknown_name(ctx, path);
+    tw_status status = tell_kind(ctx, path, &kind);
+    if (status != TW_OK) return status;
+    if (kind == KIND_TEXT) return tw_table_read_csv(ctx, path, desc, out_table);
+    return read_npy(ctx, path, kind, desc->array, out_table);
+}
+
+/* --- the public functions --------------------------------------------------------------------------------- */
+
+tw_status tw_dataset_open(tw_context *ctx, const char *path, const tw_dataset_desc *desc, tw_dataset **out_dataset)
+{
+    if (!path || !*path) return tw_fail(ctx, TW_ERR_INVALID, "data: no file was named");
+    if (!desc) desc = &no_wishes;
+    tw_table table = {0};
+    const tw_builtin *builtin = tw_builtin_find(path);
+    tw_status status = builtin ? draw_builtin(ctx, builtin, desc, &table) : read_table(ctx, path, desc, &table);
+    return status == TW_OK ? make_dataset(ctx, &table, builtin, desc, 0, NULL, out_dataset) : status;
+}
+
+tw_status tw_dataset_from_memory(tw_context *ctx, int64_t rows, int columns, const double *values,
+                                 const char *const *names, const tw_dataset_desc *desc, tw_dataset **out_dataset)
+{
+    size_t size;
+    if (rows < 1 || columns < 1 || !values)
+        return tw_fail(ctx, TW_ERR_INVALID, "data: %lld rows of %d columns hold nothing", (long long)rows, columns);
+    if (__builtin_mul_overflow((size_t)rows, (size_t)columns * sizeof(double), &size))
+        return tw_fail(ctx, TW_ERR_INVALID, "data: %lld rows of %d columns are too many", (long long)rows, columns);
+    double *copy = tw_alloc(ctx, size, 1);
+    if (!copy) return tw_fail_memory(ctx, size);
+    memcpy(copy, values, size);
+    tw_table table = {0};
+    tw_status status = tw_table_take_array(ctx, "data", rows, columns, copy, names, &table);
+    if (status != TW_OK) return status;
+    return make_dataset(ctx, &table, NULL, desc ? desc : &no_wishes, 0, NULL, out_dataset);
+}
+
+tw_status tw_dataset_open_like(tw_context *ctx, const char *path, const tw_dataset_desc *desc, int columns,
+                               const char *const *names, tw_dataset **out_dataset)
+{
+    if (!path || !*path) return tw_fail(ctx, TW_ERR_INVALID, "data: no file was named");
+    if (columns < 1 || !names) return tw_fail(ctx, TW_ERR_INVALID, "%s: the model's columns are not given", path);
+    tw_dataset_desc wishes = desc ? *desc : no_wishes;
+    wishes.columns = wishes.drop = NULL;
+    tw_table table = {0};
+    const tw_builtin *builtin = tw_builtin_find(path);
+    tw_status status = builtin ? draw_builtin(ctx, builtin, &wishes, &table) : read_table(ctx, path, &wishes, &table);
+    return status == TW_OK ? make_dataset(ctx, &table, builtin, &wishes, columns, names, out_dataset) : status;
+}
+
+void tw_dataset_destroy(tw_dataset *dataset)
+{
+    if (!dataset) return;
+    tw_table_free(&dataset->table);
+    tw_free(dataset->ctx, dataset);
+}
+
+int tw_dataset_columns(const tw_dataset *dataset)
+{
+    return dataset->table.columns;
+}
+
+const char *tw_dataset_name(const tw_dataset *dataset, int column)
+{
+    return column >= 0 && column < dataset->table.columns ? dataset->table.column[column].name : NULL;
+}
+
+int64_t tw_dataset_rows(const tw_dataset *dataset, tw_part part)
+{
+    return part == TW_PART_ALL ? dataset->table.rows : dataset->part_rows[part];
+}
+
+const double *tw_dataset_values(const tw_dataset *dataset, tw_part part)
+{
+    int64_t before = 0;
+    for (int i = 0; part != TW_PART_ALL && i < (int)part; i++) before += dataset->part_rows[i];
+    return dataset->table.values + before * dataset->table.stride;
+}
+
+int tw_dataset_notes_count(const tw_dataset *dataset)
+{
+    return (int)dataset->table.notes.count;
+}
+
+const char *tw_dataset_note(const tw_dataset *dataset, int index)
+{
+    return index >= 0 && index < dataset->table.notes.count ? dataset->table.notes.item[index] : NULL;
+}
+
+int tw_dataset_decimals(const tw_dataset *dataset, int column)
+{
+    return column >= 0 && column < dataset->table.columns ? dataset->table.column[column].decimals : -1;
+}
+
+bool tw_dataset_log_density(const tw_dataset *dataset, const double *x, double *out_log_density)
+{
+    if (!dataset->builtin || !dataset->builtin->log_density) return false;
+    *out_log_density = dataset->builtin->log_density(x);
+    return true;
+}
+
+bool tw_dataset_entropy(const tw_dataset *dataset, double *out_entropy)
+{
+    if (!dataset->builtin) return false;
+    *out_entropy = dataset->builtin->entropy;
+    return true;
+}

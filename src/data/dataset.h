@@ -1,0 +1,47 @@
+/* data/dataset.h - the inside of a data set, and the built-in ones. */
+#ifndef TW_DATA_DATASET_H
+#define TW_DATA_DATASET_H
+
+#include "data/table.h"
+
+/* A density one can draw from and, mostly, evaluate. Two columns. */
+typedef struct tw_builtin {
+    tw_builtin_info info;
+    double entropy; /* nats */
+    /* Row `row` of the set that `seed` names: a pure function of both. */
+    void (*draw)(uint64_t seed, int64_t row, double out[2]);
+    double (*log_density)(const double x[2]);
+} tw_builtin;
+
+const tw_builtin *tw_builtin_find(const char *name);
+
+/* data/builtin.c draws, data/density.c evaluates. */
+double tw_density_checkerboard(const double x[2]);
+double tw_density_8gaussians(const double x[2]);
+double tw_density_moons(const double x[2]);
+double tw_density_spirals(const double x[2]);
+double tw_density_pinwheel(const double x[2]);
+
+/* The numbers of the sets, shared by drawing and density. */
+#define TW_CHECKERBOARD_SCALE  0.45
+#define TW_8GAUSSIANS_RADIUS   5.0
+#define TW_8GAUSSIANS_VARIANCE 0.1
+#define TW_MOONS_NOISE         0.1
+#define TW_SPIRALS_END         (3.0 * 3.14159265358979323846)
+#define TW_SPIRALS_JITTER      0.5
+#define TW_SPIRALS_SHRINK      3.0
+#define TW_SPIRALS_NOISE       0.1
+#define TW_PINWHEEL_ARMS       5
+#define TW_PINWHEEL_RADIAL     0.3
+#define TW_PINWHEEL_TANGENTIAL 0.1
+#define TW_PINWHEEL_RATE       0.25
+#define TW_PINWHEEL_SCALE      2.0
+
+struct tw_dataset {
+    tw_context *ctx;
+    tw_table table;
+    int64_t part_rows[3];
+    const tw_builtin *builtin; /* NULL for files and memory */
+};
+
+#endif
