@@ -1,0 +1,52 @@
+/* train/options.c - defaults of a training and their ranges. */
+#include "train/trainer.h"
+
+#include <math.h>
+
+static tw_status check(tw_context *ctx, const char *what, double value, double low, double high)
+{
+    /* the negation refuses NaN too */
+    if (!(value >= low && value <= high))
+        return tw_fail(ctx, TW_ERR_INVALID, "training: %s is %g, expected %g to %g", what, value, low, high);
+    return TW_OK;
+}
+
+static void use_default(double *value, double standard)
+{
+    if (*value == 0) *value = standard;
+}
+
+tw_status tw_train_complete(tw_context *ctx, const tw_train_desc *desc, int64_t rows, tw_train_desc *out_desc)
+{
+    tw_train_desc d = desc ? *desc : (tw_train_desc){0};
+    tw_status status = TW_OK;
+    if (d.steps != 0 && d.minutes != 0)
+        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "training: both steps and minutes are given, expected one of them"));
+    if (d.steps == 0 && d.minutes == 0) d.steps = 20000;
+    if (d.batch == 0) d.batch = (int)tw_max_i64(256, tw_min_i64(rows, 1024));
+    use_default(&d.lr, 2e-3);
+    use_default(&d.weight_decay, 0.01);
+    use_default(&d.beta1, 0.9);
+    use_default(&d.beta2, 0.999);
+    use_default(&d.epsilon, 1e-8);
+    use_default(&d.clip, 1);
+    use_default(&d.ema, 0.999);
+    if (d.checkpoint_seconds == 0 && d.checkpoint_steps == 0) d.checkpoint_seconds = 30;
+    TW_TRY(check(ctx, "steps", (double)d.steps, 0, 1e15));
+    TW_TRY(check(ctx, "minutes", d.minutes, 0, 1e9));
+    TW_TRY(check(ctx, "batch", d.batch, 1, 1 << 24));
+    TW_TRY(check(ctx, "lr", d.lr, 1e-12, 1e3));
+    TW_TRY(check(ctx, "warmup", (double)d.warmup, 0, 1e15));
+    TW_TRY(check(ctx, "weight_decay", d.weight_decay, -1, 100));
+    TW_TRY(check(ctx, "beta1", d.beta1, 0, 0.99999999));
+    TW_TRY(check(ctx, "beta2", d.beta2, 0, 0.99999999));
+    TW_TRY(check(ctx, "epsilon", d.epsilon, 1e-30, 1));
+    TW_TRY(check(ctx, "clip", d.clip, -(double)INFINITY, 1e30));
+    TW_TRY(check(ctx, "ema", d.ema, 0, 0.99999999));
+    TW_TRY(check(ctx, "checkpoint_seconds", d.checkpoint_seconds, 0, 1e12));
+    TW_TRY(check(ctx, "checkpoint_steps", (double)d.checkpoint_steps, 0, 1e15));
+    if (d.weight_decay < 0) d.weight_decay = 0;
+    *out_desc = d;
+done:
+    return status;
+}

@@ -1,0 +1,217 @@
+/* train/step.c - see step.h. */
+#include "train/step.h"
+
+#include "base/streams.h"
+
+#include <math.h>
+#include <string.h>
+
+/* --- the graph ---------------------------------------------------------------------------------------------------- */
+
+/* Row numbers uniform in [0, rows): 32 random bits in double leave a bias below rows / 2^32. */
+static tw_val draw_rows(const tw_step_graph *s, int64_t batch, int64_t rows)
+{
+    tw_val bits = tw_random_bits(s->key, s->counter, TW_STREAM_TRAIN_ROW, tw_shape_of(batch));
+    return tw_cast(tw_floor(tw_muls(tw_bits_to_uniform(bits, TW_DTYPE_F64), (double)rows)), TW_DTYPE_I32);
+}
+
+/* Times uniform in (0,1), one in each of `batch` equal intervals: each row's time is uniform over a random order of rows, and
+ * the loss varies less from batch to batch than with independent times. */
+static tw_val draw_times(const tw_step_graph *s, int64_t batch, tw_dtype dtype)
+{
+    tw_val bits = tw_random_bits(s->key, s->counter, TW_STREAM_TRAIN_TIME, tw_shape_of(batch));
+    tw_val place = tw_iota(s->graph, dtype, tw_shape_of(batch), 0);
+    return tw_muls(tw_add(place, tw_bits_to_uniform(bits, dtype)), 1 / (double)batch);
+}
+
+/* The mean loss of a batch; rows are summed last, so that the program can work block of rows by block of rows. */
+static tw_status build_loss(tw_flow *flow, const tw_step_desc *desc, tw_step_graph *s, tw_flow_binding *binding)
+{
+    tw_model model = tw_flow_model(flow, binding);
+    int64_t batch = desc->batch, columns = flow->desc.columns;
+    tw_val x1 = tw_take_rows(s->data, draw_rows(s, batch, desc->rows));
+    tw_val x0 = model.source->rules->draw(s->key, s->counter, TW_STREAM_TRAIN_SOURCE, tw_shape_of(batch, columns),
+                                          desc->dtype);
+    tw_val t = draw_times(s, batch, desc->dtype);
+    s->loss = tw_mean_axis(flow->method->rules->row_loss(&model, x0, x1, t), 0);
+    return tw_graph_check(s->graph);
+}
+
+static tw_status alloc_parameters(tw_context *ctx, tw_step_graph *s)
+{
+    size_t count = (size_t)tw_params_count(s->params);
+    s->params_count = (int)count;
+    s->gradients = tw_alloc(ctx, count, sizeof(tw_val));
+    s->old = tw_alloc(ctx, count, sizeof(tw_moments));
+    s->new = tw_alloc(ctx, count, sizeof(tw_moments));
+    if (!s->gradients || !s->old || !s->new) return tw_fail_memory(ctx, count * sizeof(tw_moments));
+    return TW_OK;
+}
+
+static tw_status build_update(tw_context *ctx, const tw_step_desc *desc, tw_step_graph *s)
+{
+    tw_status status = TW_OK;
+    TW_TRY(alloc_parameters(ctx, s));
+    for (int i = 0; i < s->params_count; i++) s->old[i].weight = s->gradients[i] = tw_params_value(s->params, i);
+    /* the gradients replace the weights they are taken for */
+    TW_TRY(tw_grad(s->loss, s->params_count, s->gradients, s->gradients));
+    tw_val square = tw_square_of_all(s->params_count, s->gradients);
+    s->norm = tw_sqrt(square);
+    tw_val go = tw_is_finite(square);
+    s->finite = tw_cast(go, desc->dtype);
+    tw_adamw adamw = {.beta1 = desc->beta1, .beta2 = desc->beta2, .epsilon = desc->epsilon,
+                      .weight_decay = desc->weight_decay, .rate = s->rate, .correction1 = s->correction1,
+                      .correction2 = s->correction2, .average = s->average, .scale = tw_clip_scale(square, desc->clip),
+                      .go = go};
+    for (int i = 0; i < s->params_count; i++) {
+        tw_shape shape = tw_shape_at(s->old[i].weight);
+        s->old[i].first = tw_input(s->graph, "first", desc->dtype, shape);
+        s->old[i].second = tw_input(s->graph, "second", desc->dtype, shape);
+        s->old[i].average = tw_input(s->graph, "average", desc->dtype, shape);
+        s->new[i] = tw_adamw_update(&adamw, s->old[i], s->gradients[i]);
+    }
+    TW_TRY(tw_graph_check(s->graph));
+done:
+    return status;
+}
+
+tw_status tw_step_graph_build(tw_flow *flow, const tw_step_desc *desc, tw_step_graph *out_graph)
+{
+    tw_context *ctx = flow->ctx;
+    tw_step_graph s = {0};
+    tw_status status = TW_OK;
+    TW_TRY(tw_graph_create(ctx, &s.graph));
+    TW_TRY(tw_params_create(ctx, s.graph, desc->dtype, &s.params));
+    s.data = tw_input(s.graph, "data", desc->dtype, tw_shape_of(desc->rows, flow->desc.columns));
+    s.key = tw_input(s.graph, "key", TW_DTYPE_U32, tw_shape_of(2));
+    s.counter = tw_input(s.graph, "counter", TW_DTYPE_U32, tw_shape_of(2));
+    s.rate = tw_input(s.graph, "rate", desc->dtype, TW_SCALAR);
+    s.average = tw_input(s.graph, "average_decay", desc->dtype, TW_SCALAR);
+    s.correction1 = tw_input(s.graph, "correction1", desc->dtype, TW_SCALAR);
+    s.correction2 = tw_input(s.graph, "correction2", desc->dtype, TW_SCALAR);
+    tw_flow_binding binding = {s.params, &flow->desc};
+    TW_TRY(build_loss(flow, desc, &s, &binding));
+    if (tw_params_size(s.params) != tw_params_size(flow->params) || tw_params_count(s.params) != tw_params_count(flow->params))
+        TW_TRY(tw_fail(ctx, TW_ERR_INTERNAL, "the method trains other parameters than the flow keeps"));
+    TW_TRY(build_update(ctx, desc, &s));
+    *out_graph = s;
+    s = (tw_step_graph){0};
+done:
+    tw_step_graph_free(ctx, &s);
+    return status;
+}
+
+void tw_step_graph_free(tw_context *ctx, tw_step_graph *s)
+{
+    tw_free(ctx, s->gradients);
+    tw_free(ctx, s->old);
+    tw_free(ctx, s->new);
+    tw_params_destroy(s->params);
+    tw_graph_destroy(s->graph);
+    *s = (tw_step_graph){0};
+}
+
+/* --- the program --------------------------------------------------------------------------------------------------- */
+
+enum { HEAD_INPUTS = 7, HEAD_OUTPUTS = 3 };
+
+static tw_val moment(const tw_moments *m, int kind)
+{
+    return kind == TW_WEIGHTS ? m->weight : kind == TW_FIRST ? m->first : kind == TW_SECOND ? m->second : m->average;
+}
+
+static tw_status compile(tw_context *ctx, tw_step *step)
+{
+    const tw_step_graph *s = &step->graph;
+    int n = s->params_count, inputs_count = HEAD_INPUTS + TW_FLATS * n, outputs_count = HEAD_OUTPUTS + TW_FLATS * n;
+    tw_status status = TW_OK;
+    tw_val *inputs = tw_alloc(ctx, (size_t)inputs_count, sizeof(tw_val));
+    tw_val *outputs = tw_alloc(ctx, (size_t)outputs_count, sizeof(tw_val));
+    int *overwrites = tw_alloc(ctx, (size_t)outputs_count, sizeof(int));
+    if (!inputs || !outputs || !overwrites) TW_TRY(tw_fail_memory(ctx, (size_t)outputs_count * sizeof(tw_val)));
+    const tw_val head_in[HEAD_INPUTS] = {s->data, s->key, s->counter, s->rate, s->average, s->correction1, s->correction2};
+    const tw_val head_out[HEAD_OUTPUTS] = {s->loss, s->norm, s->finite};
+    memcpy(inputs, head_in, sizeof(head_in));
+    memcpy(outputs, head_out, sizeof(head_out));
+    for (int i = 0; i < HEAD_OUTPUTS; i++) overwrites[i] = -1;
+    for (int kind = 0; kind < TW_FLATS; kind++)
+        for (int i = 0; i < n; i++) {
+            inputs[HEAD_INPUTS + kind * n + i] = moment(&s->old[i], kind);
+            outputs[HEAD_OUTPUTS + kind * n + i] = moment(&s->new[i], kind);
+            overwrites[HEAD_OUTPUTS + kind * n + i] = HEAD_INPUTS + kind * n + i;
+        }
+    tw_program_desc desc = {.inputs_count = inputs_count, .inputs = inputs, .outputs_count = outputs_count,
+                            .outputs = outputs, .overwrites = overwrites};
+    TW_TRY(tw_program_compile(ctx, &desc, &step->program));
+    TW_TRY(tw_state_create(step->program, 0, &step->state));
+done:
+    tw_free(ctx, inputs);
+    tw_free(ctx, outputs);
+    tw_free(ctx, overwrites);
+    return status;
+}
+
+/* Points inputs and outputs at the arrays of `step`, which must not move any more. */
+static tw_status bind(tw_step *step, const float *data)
+{
+    tw_context *ctx = step->ctx;
+    int n = step->graph.params_count;
+    step->flat_bytes = (size_t)tw_params_size(step->graph.params) * sizeof(float);
+    for (int kind = 0; kind < TW_FLATS; kind++) {
+        step->flat[kind] = tw_alloc_aligned(ctx, step->flat_bytes);
+        if (!step->flat[kind]) return tw_fail_memory(ctx, step->flat_bytes);
+    }
+    step->inputs = tw_alloc(ctx, (size_t)(HEAD_INPUTS + TW_FLATS * n), sizeof(void *));
+    step->outputs = tw_alloc(ctx, (size_t)(HEAD_OUTPUTS + TW_FLATS * n), sizeof(void *));
+    if (!step->inputs || !step->outputs) return tw_fail_memory(ctx, (size_t)n * sizeof(void *));
+    const void *head_in[HEAD_INPUTS] = {data,           step->key,          step->counter,     &step->rate,
+                                        &step->average, &step->correction1, &step->correction2};
+    void *head_out[HEAD_OUTPUTS] = {&step->loss, &step->norm, &step->finite};
+    memcpy(step->inputs, head_in, sizeof(head_in));
+    memcpy(step->outputs, head_out, sizeof(head_out));
+    for (int kind = 0; kind < TW_FLATS; kind++)
+        for (int i = 0; i < n; i++) {
+            float *piece = step->flat[kind] + tw_params_offset(step->graph.params, i);
+            step->inputs[HEAD_INPUTS + kind * n + i] = piece;
+            step->outputs[HEAD_OUTPUTS + kind * n + i] = piece;
+        }
+    return TW_OK;
+}
+
+tw_status tw_step_create(tw_flow *flow, const tw_step_desc *desc, const float *data, uint64_t seed, tw_step *out_step)
+{
+    tw_step *step = out_step;
+    tw_status status = TW_OK;
+    *step = (tw_step){.ctx = flow->ctx, .key = {(uint32_t)seed, (uint32_t)(seed >> 32)}, .beta1 = desc->beta1,
+                      .beta2 = desc->beta2};
+    TW_TRY(tw_step_graph_build(flow, desc, &step->graph));
+    TW_TRY(compile(flow->ctx, step));
+    TW_TRY(bind(step, data));
+done:
+    if (status != TW_OK) tw_step_destroy(step);
+    return status;
+}
+
+void tw_step_destroy(tw_step *step)
+{
+    tw_context *ctx = step->ctx;
+    if (!ctx) return;
+    tw_state_destroy(step->state);
+    tw_program_destroy(step->program);
+    tw_step_graph_free(ctx, &step->graph);
+    for (int kind = 0; kind < TW_FLATS; kind++) tw_free_aligned(ctx, step->flat[kind]);
+    tw_free(ctx, step->inputs);
+    tw_free(ctx, step->outputs);
+    *step = (tw_step){0};
+}
+
+tw_status tw_step_run(tw_step *step, int64_t number, int64_t update, double rate, double average)
+{
+    step->counter[0] = (uint32_t)number;
+    step->counter[1] = (uint32_t)((uint64_t)number >> 32);
+    step->rate = (float)rate;
+    step->average = (float)average;
+    step->correction1 = (float)(1 / -expm1((double)update * log(step->beta1)));
+    step->correction2 = (float)(1 / -expm1((double)update * log(step->beta2)));
+    return tw_program_run(step->state, step->inputs, step->outputs, 0);
+}

@@ -1,0 +1,58 @@
+/* train/step.h - one training step as one program: draws, path, network, loss, gradient, clipping, AdamW, average.
+ *
+ * Everything random is a function of (seed, step), everything else of the arrays handed in: a step is a pure function, which is
+ * what makes stopping and going on exact. */
+#ifndef TW_TRAIN_STEP_H
+#define TW_TRAIN_STEP_H
+
+#include "flow/flow.h"
+#include "train/optimiser.h"
+
+typedef struct tw_step_desc {
+    int64_t rows; /* of the data table */
+    int batch;
+    double beta1, beta2, epsilon, weight_decay, clip;
+    tw_dtype dtype; /* of data, weights and arithmetic: f32, or f64 in tests */
+} tw_step_desc;
+
+/* The step as a graph, for compiling or for the reference interpreter. */
+typedef struct tw_step_graph {
+    tw_graph *graph;
+    tw_params *params;
+    tw_val data, key, counter, rate, average, correction1, correction2; /* inputs; then four blocks of parameters */
+    tw_val loss, norm, finite;                                          /* outputs; then four blocks of parameters */
+    int params_count;
+    tw_val *gradients;
+    tw_moments *old, *new;
+} tw_step_graph;
+
+TW_NODISCARD tw_status tw_step_graph_build(tw_flow *flow, const tw_step_desc *desc, tw_step_graph *out_graph);
+void tw_step_graph_free(tw_context *ctx, tw_step_graph *g);
+
+/* Weights, moments and average, each one flat array of tw_params_size numbers. */
+enum { TW_WEIGHTS, TW_FIRST, TW_SECOND, TW_AVERAGE, TW_FLATS };
+
+typedef struct tw_step {
+    tw_context *ctx;
+    tw_step_graph graph;
+    tw_program *program;
+    tw_state *state;
+    float *flat[TW_FLATS];
+    size_t flat_bytes;
+    const void **inputs;
+    void **outputs;
+    uint32_t key[2], counter[2];
+    float rate, average, correction1, correction2;
+    float loss, norm, finite; /* of the last run */
+    double beta1, beta2;
+} tw_step;
+
+/* `data` (rows, columns) must outlive the step; flat arrays start as zeros. */
+TW_NODISCARD tw_status tw_step_create(tw_flow *flow, const tw_step_desc *desc, const float *data, uint64_t seed,
+                                      tw_step *out_step);
+void tw_step_destroy(tw_step *step);
+/* Step number `number` (from 0) as update number `update` (from 1). step->finite is 0 when the gradient was not finite and
+ * nothing was changed. */
+TW_NODISCARD tw_status tw_step_run(tw_step *step, int64_t number, int64_t update, double rate, double average);
+
+#endif

@@ -1,0 +1,304 @@
+/* train/train.c - the loop: steps, validation, checkpoints, progress; then the weights go to the flow.
+ *
+ * The flow receives the averaged weights of the lowest validation loss: on large tables those are the last ones, on small
+ * tables the ones before the network began to learn single rows by heart. The flow is untouched until then. */
+#include "train/trainer.h"
+
+#include "base/file.h"
+#include "flow/checksum.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SKIPS_ALLOWED = 100 }; /* steps in a row whose gradient is not finite */
+
+double tw_trainer_seconds(const tw_trainer *r) { return r->seconds_before + (tw_clock() - r->started); }
+
+/* --- making -------------------------------------------------------------------------------------------------------------- */
+
+static tw_status check_data(tw_flow *flow, const tw_dataset *data)
+{
+    int64_t rows = tw_dataset_rows(data, TW_PART_TRAIN);
+    if (tw_dataset_columns(data) != flow->desc.columns)
+        return tw_fail(flow->ctx, TW_ERR_SHAPE, "the data has %d columns and the flow %d", tw_dataset_columns(data),
+                       flow->desc.columns);
+    if (rows < 1) return tw_fail(flow->ctx, TW_ERR_INVALID, "the training part of the data has no rows");
+    if (rows > INT32_MAX)
+        return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "%lld training rows: at most %d can be drawn from", (long long)rows,
+                       INT32_MAX);
+    return TW_OK;
+}
+
+/* Normalised training rows as floats, and the fingerprint of all that training reads. */
+static tw_status make_table(tw_trainer *r)
+{
+    int64_t rows = tw_dataset_rows(r->data, TW_PART_TRAIN), held = tw_dataset_rows(r->data, TW_PART_VALIDATION);
+    int columns = r->flow->desc.columns;
+    const double *values = tw_dataset_values(r->data, TW_PART_TRAIN);
+    tw_status status = tw_normaliser_fit(r->ctx, rows, columns, values, &r->normaliser);
+    if (status != TW_OK) return status;
+    size_t bytes = (size_t)rows * (size_t)columns * sizeof(float);
+    r->table = tw_alloc_aligned(r->ctx, bytes);
+    double *row = tw_alloc(r->ctx, (size_t)columns, sizeof(double));
+    if (!r->table || !row) {
+        tw_free(r->ctx, row);
+        return tw_fail_memory(r->ctx, bytes);
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        tw_normaliser_apply(&r->normaliser, 1, values + i * columns, row);
+        for (int j = 0; j < columns; j++) r->table[i * columns + j] = (float)row[j];
+    }
+    tw_free(r->ctx, row);
+    r->data_hash = tw_checksum((uint64_t)columns, r->table, bytes);
+    if (held > 0)
+        r->data_hash = tw_checksum(r->data_hash, tw_dataset_values(r->data, TW_PART_VALIDATION),
+                                   (size_t)held * (size_t)columns * sizeof(double));
+    return TW_OK;
+}
+
+static tw_status make_validation(tw_trainer *r)
+{
+    int64_t rows = tw_dataset_rows(r->data, TW_PART_VALIDATION);
+    size_t columns = (size_t)r->flow->desc.columns, weights = (size_t)tw_params_size(r->flow->params);
+    if (rows < 1) return TW_OK;
+    double *values = tw_alloc(r->ctx, (size_t)rows * columns, sizeof(double));
+    r->best = tw_alloc_aligned(r->ctx, weights * sizeof(float));
+    tw_status status = TW_OK;
+    if (!values || !r->best) TW_TRY(tw_fail_memory(r->ctx, (size_t)rows * columns * sizeof(double)));
+    tw_normaliser_apply(&r->normaliser, rows, tw_dataset_values(r->data, TW_PART_VALIDATION), values);
+    TW_TRY(tw_validation_create(r->flow, rows, values, r->options.seed, &r->validation));
+    r->validates = true;
+done:
+    tw_free(r->ctx, values);
+    return status;
+}
+
+static tw_status make_step(tw_trainer *r)
+{
+    const tw_train_desc *d = &r->options;
+    tw_step_desc desc = {.rows = tw_dataset_rows(r->data, TW_PART_TRAIN), .batch = d->batch, .beta1 = d->beta1,
+                         .beta2 = d->beta2, .epsilon = d->epsilon, .weight_decay = d->weight_decay, .clip = d->clip,
+                         .dtype = TW_DTYPE_F32};
+    tw_status status = tw_step_create(r->flow, &desc, r->table, d->seed, &r->step);
+    if (status != TW_OK) return status;
+    memcpy(r->step.flat[TW_WEIGHTS], r->flow->weights, r->step.flat_bytes);
+    memcpy(r->step.flat[TW_AVERAGE], r->flow->weights, r->step.flat_bytes);
+    r->initial_hash = tw_checksum(0, r->flow->weights, r->step.flat_bytes);
+    return TW_OK;
+}
+
+static tw_status trainer_create(tw_flow *flow, const tw_dataset *data, const tw_train_desc *desc, tw_trainer *r)
+{
+    tw_context *ctx = flow->ctx;
+    tw_status status = TW_OK;
+    *r = (tw_trainer){.ctx = ctx, .flow = flow, .data = data, .last_validation = (double)NAN,
+                      .best_validation = (double)INFINITY, .started = tw_clock()};
+    TW_TRY(check_data(flow, data));
+    TW_TRY(tw_train_complete(ctx, desc, tw_dataset_rows(data, TW_PART_TRAIN), &r->options));
+    r->plan = tw_plan_make(r->options.steps, r->options.minutes * 60, r->options.warmup, r->options.lr);
+    r->curve = tw_alloc(ctx, 1, sizeof(tw_curve));
+    if (!r->curve) TW_TRY(tw_fail_memory(ctx, sizeof(tw_curve)));
+    TW_TRY(make_table(r));
+    TW_TRY(make_validation(r));
+    TW_TRY(make_step(r));
+done:
+    return status;
+}
+
+static void trainer_free(tw_trainer *r)
+{
+    tw_step_destroy(&r->step);
+    tw_validation_destroy(&r->validation);
+    tw_normaliser_free(r->ctx, &r->normaliser);
+    tw_free_aligned(r->ctx, r->table);
+    tw_free_aligned(r->ctx, r->best);
+    tw_free(r->ctx, r->curve);
+}
+
+/* --- going ------------------------------------------------------------------------------------------------------------------ */
+
+static tw_status validate(tw_trainer *r)
+{
+    if (!r->validates) return TW_OK;
+    int due = tw_validations_due(tw_plan_fraction(&r->plan, r->done));
+    if (due <= r->validations) return TW_OK;
+    r->validations = due;
+    tw_status status = tw_validation_run(&r->validation, r->step.flat[TW_AVERAGE], &r->last_validation);
+    if (status != TW_OK || !(r->last_validation < r->best_validation)) return status;
+    r->best_validation = r->last_validation;
+    r->best_step = r->done;
+    memcpy(r->best, r->step.flat[TW_AVERAGE], r->step.flat_bytes);
+    return TW_OK;
+}
+
+static tw_status one_step(tw_trainer *r)
+{
+    tw_status status = tw_step_run(&r->step, r->done, r->updates + 1, tw_plan_rate(&r->plan, r->done),
+                                   tw_average_decay(r->options.ema, r->updates + 1));
+    if (status != TW_OK) return status;
+    r->done++;
+    if (r->step.finite > 0) {
+        r->updates++;
+        r->skipped_in_a_row = 0;
+        tw_curve_add(r->curve, (double)r->step.loss);
+    } else {
+        r->skipped++;
+        if (++r->skipped_in_a_row >= SKIPS_ALLOWED)
+            return tw_fail(r->ctx, TW_ERR_NUMERIC,
+                           "training failed: %d gradients in a row were not finite, up to step %lld; try a smaller lr",
+                           SKIPS_ALLOWED, (long long)r->done);
+    }
+    tw_plan_revise(&r->plan, r->done, tw_trainer_seconds(r));
+    return validate(r);
+}
+
+/* Speed over the last reports, for the eye. */
+typedef struct pace {
+    double clock, checkpoint_clock, speed;
+    int64_t step, checkpoint_step;
+} pace;
+
+static bool report(tw_trainer *r, pace *p, bool now)
+{
+    const double between_reports = 0.2;
+    double clock = tw_clock();
+    if (!now && clock - p->clock < between_reports) return true;
+    if (r->done > p->step) {
+        double speed = (double)(r->done - p->step) / fmax(clock - p->clock, 1e-9);
+        p->speed = p->speed > 0 ? 0.8 * p->speed + 0.2 * speed : speed;
+    }
+    p->clock = clock;
+    p->step = r->done;
+    if (!r->options.on_progress) return true;
+    double seconds = tw_trainer_seconds(r), left = (double)(r->plan.total - r->done) / fmax(p->speed, 1e-9);
+    if (r->plan.budget > 0 && r->plan.decisions == 0) left = r->plan.budget - seconds;
+    tw_train_progress progress = {.step = r->done, .steps = r->plan.total, .loss = tw_curve_recent(r->curve),
+                                  .validation = r->last_validation, .steps_per_second = p->speed, .seconds = seconds,
+                                  .seconds_left = fmax(left, 0)};
+    if (r->plan.budget > 0 && r->plan.decisions == 0) progress.steps = 0; /* not known yet */
+    return r->options.on_progress(r->options.user, &progress) == 0;
+}
+
+static tw_status checkpoint_if_due(tw_trainer *r, pace *p, bool now)
+{
+    const tw_train_desc *d = &r->options;
+    if (!d->checkpoint) return TW_OK;
+    bool due = d->checkpoint_steps > 0 ? r->done - p->checkpoint_step >= d->checkpoint_steps
+                                       : tw_clock() - p->checkpoint_clock >= d->checkpoint_seconds;
+    if (!due && !now) return TW_OK;
+    tw_status status = tw_checkpoint_write(r);
+    p->checkpoint_clock = tw_clock();
+    p->checkpoint_step = r->done;
+    return status;
+}
+
+static tw_status train_loop(tw_trainer *r)
+{
+    double clock = tw_clock();
+    pace p = {.clock = clock, .checkpoint_clock = clock, .step = r->done, .checkpoint_step = r->done};
+    bool go = true;
+    tw_status status = TW_OK;
+    while (go && r->done < r->plan.total) {
+        TW_TRY(one_step(r));
+        TW_TRY(checkpoint_if_due(r, &p, false));
+        go = report(r, &p, false);
+    }
+    if (r->done > p.checkpoint_step) TW_TRY(checkpoint_if_due(r, &p, true));
+    if (!go)
+        TW_TRY(tw_fail(r->ctx, TW_ERR_CANCELLED, "training was stopped after step %lld of %lld", (long long)r->done,
+                       (long long)r->plan.total));
+    report(r, &p, true);
+done:
+    return status;
+}
+
+/* --- handing over ---------------------------------------------------------------------------------------------------------- */
+
+static tw_status set_int(tw_flow *flow, const char *name, int64_t value)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%lld", (long long)value);
+    return tw_flow_set_fact(flow, name, text);
+}
+
+static tw_status set_real(tw_flow *flow, const char *name, double value)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%.6g", value);
+    return tw_flow_set_fact(flow, name, text);
+}
+
+/* Facts depend on data, settings and seed only, never on the clock: the same training writes the same file. */
+static tw_status set_facts(tw_trainer *r)
+{
+    tw_flow *flow = r->flow;
+    tw_status status = TW_OK;
+    TW_TRY(set_int(flow, "steps", r->done));
+    TW_TRY(set_int(flow, "batch", r->options.batch));
+    TW_TRY(set_real(flow, "lr", r->options.lr));
+    TW_TRY(set_real(flow, "loss", tw_curve_recent(r->curve)));
+    TW_TRY(set_int(flow, "train_rows", tw_dataset_rows(r->data, TW_PART_TRAIN)));
+    TW_TRY(set_int(flow, "skipped_steps", r->skipped));
+    if (r->validates && r->best_step > 0) {
+        TW_TRY(set_real(flow, "validation", r->best_validation));
+        TW_TRY(set_int(flow, "best_step", r->best_step));
+    }
+done:
+    return status;
+}
+
+static tw_status hand_over(tw_trainer *r)
+{
+    tw_flow *flow = r->flow;
+    tw_context *ctx = r->ctx;
+    tw_status status = TW_OK;
+    size_t points = (size_t)tw_max_i64(r->curve->count, 1) * sizeof(double);
+    double *step = tw_alloc(ctx, points, 1), *loss = tw_alloc(ctx, points, 1);
+    if (!step || !loss) TW_TRY(tw_fail_memory(ctx, points));
+    TW_TRY(set_facts(r));
+    memcpy(step, r->curve->step, (size_t)r->curve->count * sizeof(double));
+    memcpy(loss, r->curve->loss, (size_t)r->curve->count * sizeof(double));
+    tw_free(ctx, flow->curve_step);
+    tw_free(ctx, flow->curve_loss);
+    flow->curve_step = step;
+    flow->curve_loss = loss;
+    flow->curve_count = r->curve->count;
+    step = loss = NULL;
+    tw_normaliser_free(ctx, &flow->normaliser);
+    flow->normaliser = r->normaliser;
+    r->normaliser = (tw_normaliser){0};
+    memcpy(flow->weights, r->best_step > 0 ? r->best : r->step.flat[TW_AVERAGE], r->step.flat_bytes);
+    tw_flow_programs_drop(flow);
+done:
+    tw_free(ctx, step);
+    tw_free(ctx, loss);
+    return status;
+}
+
+tw_status tw_train(tw_flow *flow, const tw_dataset *data, const tw_train_desc *desc, tw_train_result *out_result)
+{
+    tw_trainer r;
+    bool found = false;
+    char why[sizeof(flow->ctx->error)];
+    tw_status status = trainer_create(flow, data, desc, &r);
+    if (status != TW_OK) goto done;
+    if (r.options.checkpoint && r.options.resume) TW_TRY(tw_checkpoint_read(&r, &found));
+    r.started = tw_clock();
+    status = train_loop(&r);
+    if (status != TW_OK && status != TW_ERR_CANCELLED) goto done;
+    snprintf(why, sizeof(why), "%s", tw_context_error(flow->ctx));
+    tw_status stopped = status;
+    TW_TRY(hand_over(&r));
+    double seconds = tw_trainer_seconds(&r);
+    if (stopped == TW_OK && out_result)
+        *out_result = (tw_train_result){.steps = r.done, .seconds = seconds, .loss = tw_curve_recent(r.curve),
+                                        .validation = r.best_step > 0 ? r.best_validation : (double)NAN,
+                                        .steps_per_second = (double)r.done / fmax(seconds, 1e-9),
+                                        .curve_count = flow->curve_count, .curve_step = flow->curve_step,
+                                        .curve_loss = flow->curve_loss};
+    if (stopped != TW_OK) status = tw_fail(flow->ctx, stopped, "%s", why);
+done:
+    trainer_free(&r);
+    return status;
+}

@@ -1,0 +1,119 @@
+/* train/validation.c - see validation.h. */
+#include "train/validation.h"
+
+#include "base/streams.h"
+
+#include <math.h>
+
+enum { BLOCK = 1024, FEWEST = 4096, MOST = 8192, NUMBERS = 1 << 22 };
+
+/* Pairs: every held-out row equally often (to within one), its times spread by the golden ratio, its source points by seed. */
+static tw_status make_draws(tw_flow *flow, int64_t rows, const double *values, uint64_t seed, tw_validation *v)
+{
+    tw_context *ctx = flow->ctx;
+    int columns = v->columns;
+    size_t numbers = (size_t)v->draws * (size_t)columns;
+    v->x0 = tw_alloc_aligned(ctx, numbers * sizeof(float));
+    v->x1 = tw_alloc_aligned(ctx, numbers * sizeof(float));
+    v->t = tw_alloc_aligned(ctx, (size_t)v->draws * sizeof(float));
+    v->loss = tw_alloc_aligned(ctx, (size_t)v->rows * sizeof(float));
+    double *source = tw_alloc(ctx, (size_t)columns, sizeof(double));
+    if (!v->x0 || !v->x1 || !v->t || !v->loss || !source) {
+        tw_free(ctx, source);
+        return tw_fail_memory(ctx, numbers * sizeof(float));
+    }
+    for (int64_t i = 0; i < v->draws; i++) {
+        const double golden = 0.61803398874989484820;
+        double place = ((double)i + 0.5) * golden;
+        v->t[i] = (float)(place - floor(place));
+        flow->model.source->rules->draw_row(seed, TW_STREAM_EVAL, i, columns, source);
+        for (int j = 0; j < columns; j++) {
+            v->x0[i * columns + j] = (float)source[j];
+            v->x1[i * columns + j] = (float)values[i % rows * columns + j];
+        }
+    }
+    tw_free(ctx, source);
+    return TW_OK;
+}
+
+static tw_status build(tw_flow *flow, tw_validation *v)
+{
+    tw_context *ctx = flow->ctx;
+    tw_val *inputs = NULL;
+    tw_status status = TW_OK;
+    TW_TRY(tw_graph_create(ctx, &v->graph));
+    TW_TRY(tw_params_create(ctx, v->graph, TW_DTYPE_F32, &v->params));
+    tw_flow_binding binding = {v->params, &flow->desc};
+    tw_model model = tw_flow_model(flow, &binding);
+    tw_val x0 = tw_input(v->graph, "x0", TW_DTYPE_F32, tw_shape_of(v->rows, v->columns));
+    tw_val x1 = tw_input(v->graph, "x1", TW_DTYPE_F32, tw_shape_of(v->rows, v->columns));
+    tw_val t = tw_input(v->graph, "t", TW_DTYPE_F32, tw_shape_of(v->rows));
+    tw_val loss = flow->method->rules->row_loss(&model, x0, x1, t);
+    TW_TRY(tw_graph_check(v->graph));
+    int count = tw_params_count(v->params);
+    inputs = tw_alloc(ctx, (size_t)count + 3, sizeof(tw_val));
+    v->inputs = tw_alloc(ctx, (size_t)count + 3, sizeof(void *));
+    if (!inputs || !v->inputs) TW_TRY(tw_fail_memory(ctx, ((size_t)count + 3) * sizeof(tw_val)));
+    for (int i = 0; i < count; i++) inputs[i] = tw_params_value(v->params, i);
+    inputs[count] = x0;
+    inputs[count + 1] = x1;
+    inputs[count + 2] = t;
+    tw_program_desc desc = {.inputs_count = count + 3, .inputs = inputs, .outputs_count = 1, .outputs = &loss,
+                            .rows = v->rows};
+    TW_TRY(tw_program_compile(ctx, &desc, &v->program));
+    TW_TRY(tw_state_create(v->program, 0, &v->state));
+done:
+    tw_free(ctx, inputs);
+    return status;
+}
+
+tw_status tw_validation_create(tw_flow *flow, int64_t rows, const double *values, uint64_t seed,
+                               tw_validation *out_validation)
+{
+    int columns = flow->desc.columns;
+    int64_t draws = tw_max_i64(FEWEST, tw_min_i64(rows, MOST));
+    draws = tw_max_i64(1, tw_min_i64(draws, NUMBERS / columns));
+    tw_validation v = {.ctx = flow->ctx, .columns = columns, .draws = draws, .rows = tw_min_i64(draws, BLOCK)};
+    tw_status status = TW_OK;
+    TW_TRY(make_draws(flow, rows, values, seed, &v));
+    TW_TRY(build(flow, &v));
+    *out_validation = v;
+    v.ctx = NULL;
+done:
+    tw_validation_destroy(&v);
+    return status;
+}
+
+void tw_validation_destroy(tw_validation *v)
+{
+    tw_context *ctx = v->ctx;
+    if (!ctx) return;
+    tw_state_destroy(v->state);
+    tw_program_destroy(v->program);
+    tw_params_destroy(v->params);
+    tw_graph_destroy(v->graph);
+    tw_free_aligned(ctx, v->x0);
+    tw_free_aligned(ctx, v->x1);
+    tw_free_aligned(ctx, v->t);
+    tw_free_aligned(ctx, v->loss);
+    tw_free(ctx, v->inputs);
+    *v = (tw_validation){0};
+}
+
+tw_status tw_validation_run(tw_validation *v, const float *weights, double *out_loss)
+{
+    int count = tw_params_count(v->params);
+    double sum = 0;
+    for (int i = 0; i < count; i++) v->inputs[i] = weights + tw_params_offset(v->params, i);
+    for (int64_t begin = 0; begin < v->draws; begin += v->rows) {
+        int64_t rows = tw_min_i64(v->rows, v->draws - begin);
+        v->inputs[count] = v->x0 + begin * v->columns;
+        v->inputs[count + 1] = v->x1 + begin * v->columns;
+        v->inputs[count + 2] = v->t + begin;
+        tw_status status = tw_program_run(v->state, v->inputs, (void *[]){v->loss}, rows);
+        if (status != TW_OK) return status;
+        for (int64_t i = 0; i < rows; i++) sum += (double)v->loss[i];
+    }
+    *out_loss = sum / (double)v->draws;
+    return TW_OK;
+}

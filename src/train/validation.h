@@ -1,0 +1,27 @@
+/* train/validation.h - the loss on held-out rows with draws fixed once: two sets of weights are compared on the same rows, times and
+ * noise, so that small differences show. */
+#ifndef TW_TRAIN_VALIDATION_H
+#define TW_TRAIN_VALIDATION_H
+
+#include "flow/flow.h"
+
+typedef struct tw_validation {
+    tw_context *ctx;
+    tw_graph *graph;
+    tw_params *params;
+    tw_program *program;
+    tw_state *state;
+    int64_t draws, rows; /* all; of a block */
+    int columns;
+    float *x0, *x1, *t, *loss;
+    const void **inputs;
+} tw_validation;
+
+/* values (rows, columns) in normalised units, at least one row; copied. */
+TW_NODISCARD tw_status tw_validation_create(tw_flow *flow, int64_t rows, const double *values, uint64_t seed,
+                                            tw_validation *out_validation);
+void tw_validation_destroy(tw_validation *v);
+/* The mean loss with the weights of a flat array. */
+TW_NODISCARD tw_status tw_validation_run(tw_validation *v, const float *weights, double *out_loss);
+
+#endif
