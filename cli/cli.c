@@ -54,7 +54,7 @@ void cli_note(cli *c, const char *format, ...)
 
 static void on_log(void *user, tw_log_level level, const char *message)
 {
-    if (level == TW_LOG_WARNING) cli_note(user, "%s", message);
+    if (level != TW_LOG_DEBUG) cli_note(user, "%s", message);
 }
 
 tw_status cli_start(cli *c)

@@ -101,9 +101,8 @@ void progress_show(progress *p, const char *label, double share, const char *det
     if (p->quiet) return;
     double time = tw_clock(), age = time - p->begun;
     double pause = p->terminal ? 0.1 : age < 60 ? 5 : age < 600 ? 15 : 60;
-    if (p->lines == 0 && !p->terminal) pause = age < 2 ? 1e9 : 0; /* short work says nothing */
+    if (p->lines == 0 && !p->terminal && age < 2) return; /* short work says nothing */
     if (!now && time - p->last < pause) return;
-    if (now && !p->terminal && p->lines == 0) return;
     share = share > 0 ? fmin(share, 1) : 0;
     if (p->terminal) {
         show_bar(p, label, share, detail);

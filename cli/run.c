@@ -121,7 +121,7 @@ tw_status run_begin(cli *c, const run_files *f, bool resumed)
     tw_status status = TW_OK;
     tw_writer writer = {0};
     tw_text text = tw_text_new(c->ctx);
-    tw_text_add(&text, "# what this run used: thalweg train --config %s\n", CONFIG_FILE);
+    tw_text_add(&text, "# what this run used; thalweg train --config FILE uses it again\n");
     config_write(&c->set, full_path(opt_text(&c->set, OPT_DATA), data), &text);
     TW_TRY(tw_text_check(&text));
     TW_TRY(tw_make_folder(c->ctx, f->folder));

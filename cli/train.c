@@ -41,9 +41,9 @@ static int on_progress(void *user, const tw_train_progress *now)
     if (isfinite(now->validation)) snprintf(validation, sizeof validation, "\tvalidation %.4f", now->validation);
     human_count((double)now->step, done, sizeof done);
     human_count((double)now->steps, all, sizeof all);
-    snprintf(detail, sizeof detail, "step %s of %s\tloss %.4f\t%s\t%s left%s", done, all, now->loss,
-             human_rate(now->steps_per_second, "steps", rate, sizeof rate),
-             human_time(now->seconds_left, left, sizeof left), validation);
+    snprintf(detail, sizeof detail, "step %s%s%s\tloss %.4f\t%s left\t%s%s", done, now->steps > 0 ? " of " : "", now->steps > 0 ? all : "", now->loss,
+             human_time(now->seconds_left, left, sizeof left),
+             human_rate(now->steps_per_second, "steps", rate, sizeof rate), validation);
     progress_show(&t->c->progress, "train", share, detail, now->step == now->steps);
     return signals_caught() != 0;
 }
@@ -136,10 +136,10 @@ done:
 
 /* --- the long part ----------------------------------------------------------------------------------------------- */
 
-/* For the library 0 means "the default"; where the user means none, the least number above it. */
-static double or_least(double value)
+/* For the library 0 means "the default"; a user who says 0 means none. */
+static double or_none(double value, double none)
 {
-    return value == 0 ? DBL_MIN : value;
+    return value > 0 ? value : none;
 }
 
 static tw_status fit(training *t)
@@ -151,12 +151,12 @@ static tw_status fit(training *t)
                           .batch = (int)opt_int(s, OPT_BATCH),
                           .lr = opt_number(s, OPT_LR),
                           .warmup = opt_int(s, OPT_WARMUP),
-                          .weight_decay = or_least(opt_number(s, OPT_WEIGHT_DECAY)),
+                          .weight_decay = or_none(opt_number(s, OPT_WEIGHT_DECAY), -1),
                           .beta1 = opt_number(s, OPT_BETA1),
                           .beta2 = opt_number(s, OPT_BETA2),
                           .epsilon = opt_number(s, OPT_EPSILON),
-                          .clip = opt_number(s, OPT_CLIP) > 0 ? opt_number(s, OPT_CLIP) : -1,
-                          .ema = or_least(opt_number(s, OPT_EMA)),
+                          .clip = or_none(opt_number(s, OPT_CLIP), -1),
+                          .ema = or_none(opt_number(s, OPT_EMA), DBL_MIN),
                           .seed = opt_seed(s, OPT_SEED),
                           .checkpoint = t->files.checkpoint,
                           .checkpoint_seconds = opt_number(s, OPT_CHECKPOINT_SECONDS),
