@@ -1,0 +1,118 @@
+# shellcheck shell=sh
+# The verbs on small models: what they print, what they write, that the same seed gives the same bytes.
+
+train_tiny ref
+holds "training writes the model" [ -s ref/model.safetensors ]
+holds "the loss curve as a picture" [ -s ref/loss.png ]
+holds "the loss curve as numbers" grep -q '^step,loss$' ref/loss.csv
+holds "the settings" grep -q '^data: "moons"$' ref/config.yaml
+holds "no checkpoint is left" absent ref/checkpoint.safetensors
+holds "--quiet is quiet" [ ! -s err ]
+
+# --json: one object, numbers where promised
+# shellcheck disable=SC2086
+run train moons $tiny --out ref --json
+holds "training again replaces the model" [ "$status" -eq 0 ]
+holds "train --json prints one object" one_object
+for key in model steps seconds loss steps_per_second peak_bytes; do
+    holds "train --json has $key" [ -n "$(json $key)" ]
+done
+holds "60 steps" [ "$(json steps)" = 60 ]
+holds "peak memory is more than a MiB" above "$(json peak_bytes)" 1048576
+
+# the same seed: the same bytes, whatever the threads
+train_tiny two --threads 2
+holds "1 and 2 threads give the same model" cmp -s ref/model.safetensors two/model.safetensors
+train_tiny other --seed 1
+holds "another seed gives another model" sh -c '! cmp -s ref/model.safetensors other/model.safetensors'
+works 'steps' train --config ref/config.yaml --out again --threads 1
+holds "config.yaml makes the same model" cmp -s ref/model.safetensors again/model.safetensors
+
+# sample
+run sample ref -n 300 -o a.csv -j 1 --seed 5
+holds "sample writes" [ "$(wc -l <a.csv)" -eq 301 ]
+holds "names of the columns" [ "$(head -n 1 a.csv)" = "x1,x2" ]
+run sample ref -n 300 -o b.csv -j 2 --seed 5
+holds "1 and 2 threads give the same samples" cmp -s a.csv b.csv
+run sample ref -n 100 -o - --seed 5
+head -n 101 a.csv >head.csv
+holds "fewer rows are the first rows" cmp -s out head.csv
+run sample ref -n 300 -o - --seed 6
+holds "another seed, other rows" sh -c '! cmp -s a.csv out'
+run sample ref -n 50 --json -o j.csv --solver euler --steps 10
+holds "sample --json prints one object" one_object
+holds "n" [ "$(json n)" = 50 ]
+holds "10 Euler steps are 10 evaluations" [ "$(json nfe)" = 10 ]
+for key in seconds rows_per_second accepted rejected; do
+    holds "sample --json has $key" [ -n "$(json $key)" ]
+done
+works 'points.npy' sample ref -n 20 -o points.npy
+holds "an NPY file" sh -c 'head -c 6 points.npy | grep -q NUMPY'
+works 'frames.png' sample ref -n 50 -o c.csv --plot plot.png --frames-plot frames.png --frames 4
+for picture in plot.png frames.png; do
+    holds "$picture is a picture" sh -c "head -c 4 $picture | grep -q PNG"
+done
+run sample ref/model.safetensors -n 3
+holds "a model file instead of a folder; samples.csv by default" [ -s samples.csv ]
+fails 'cannot write' sample ref -n 3 -o nowhere/samples.csv
+
+# the digits of the data
+awk 'BEGIN { srand(2); print "price,\"size, m\""; for (i = 0; i < 200; i++) printf "%.2f,%d\n", 100 * rand(), 50 * rand() }' >table.csv
+works '200 rows of 2 columns' train table.csv --steps 20 --width 16 --depth 1 --out table
+run sample table -n 40 -o -
+holds "a quoted name stays quoted" grep -q '^price,"size, m"$' out
+holds "two digits and none, as in the data" [ "$(grep -c '^-\{0,1\}[0-9]*\.[0-9][0-9],-\{0,1\}[0-9]*$' out)" -eq 40 ]
+run sample table -n 40 -o - --full-precision
+holds "every digit when asked" grep -q '\.[0-9]\{5,\}' out
+
+# score
+run score ref --json -n 200
+holds "score --json prints one object" one_object
+holds "rows" [ "$(json n)" = 200 ]
+holds "a likelihood" above "$(json nll)" 0
+holds "no bits for real numbers" [ "$(json bits_per_dim)" = null ]
+works 'nats a row' score ref -n 50
+works '40 rows' score table table.csv -n 40 --per-row rows.csv
+holds "a row each" [ "$(wc -l <rows.csv)" -eq 41 ]
+works 'test part of table.csv' score table
+works 'fresh rows of moons' score ref moons -n 100
+mv table.csv moved.csv
+fails "not there.*thalweg score table FILE" score table
+mv moved.csv table.csv
+tail -n 100 table.csv >>table.csv
+fails 'has changed since training' score table
+awk 'BEGIN { srand(3); print "i,j"; for (k = 0; k < 200; k++) printf "%d,%d\n", 9 * rand(), 9 * rand() }' >whole.csv
+works 'steps' train whole.csv --steps 20 --width 16 --depth 1 --out whole
+run score whole --json
+holds "bits per dimension for whole numbers" above "$(json bits_per_dim)" 0
+
+# eval
+run eval ref --json --pairs 100 -n 100 --repeats 2
+holds "eval --json prints one object" one_object
+for key in nll n energy_distance energy_distance_floor w2 w2_floor sliced_w2 sliced_w2_floor; do
+    holds "eval --json has $key" above "$(json $key)" 0
+done
+holds "an undertrained model is far above the floor" above "$(json energy_distance)" "$(json energy_distance_floor)"
+for file in report.txt report.json clouds.png flow.png; do
+    holds "eval writes $file" [ -s ref/$file ]
+done
+run eval ref --json --pairs 100 -n 100 --repeats 2 -j 2
+cp ref/report.json first.json
+run eval ref --pairs 100 -n 100 --repeats 2 -j 1 --out elsewhere
+holds "1 and 2 threads give the same report" sh -c \
+    "grep -v seconds first.json | grep -v '\"\(report\|clouds\|flow\)\"' >x; grep -v seconds elsewhere/report.json | grep -v '\"\(report\|clouds\|flow\)\"' | cmp -s x -"
+works 'training to held-out' eval ref --pairs 50 -n 20 --repeats 1 --units data
+
+# info
+run info ref --json
+holds "info --json prints one object" one_object
+for key in version space method parameters steps; do
+    holds "info --json has $key" [ -n "$(json $key)" ]
+done
+holds "network" grep -q '"network":{"kind":"mlp","width":16' out
+works 'network  *mlp, width 16' info ref
+
+# another data set in the same folder
+fails 'holds a run on other data' train spirals --steps 2 --out ref
+works 'model' train spirals --steps 2 --rows 500 --width 8 --depth 1 --out ref --force
+holds "nothing half-written is left" no_leftovers
