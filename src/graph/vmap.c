@@ -90,7 +90,8 @@ static tw_val move_to_1(tw_val x, int from)
 {
     int8_t permutation[TW_MAX_RANK] = {0};
     int rank = tw_shape_at(x).rank;
-    for (int i = 0; i < rank; i++) permutation[i] = (int8_t)(i == 0 ? 0 : i == 1 ? from : i <= from ? i - 1 : i);
+    for (int i = 0; i < rank && i < TW_MAX_RANK; i++)
+        permutation[i] = (int8_t)(i == 0 ? 0 : i == 1 ? from : i <= from ? i - 1 : i);
     return tw_transpose_axes(x, permutation);
 }
 
