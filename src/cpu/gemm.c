@@ -112,11 +112,9 @@ static void nothing(void) {}
 #include "cpu/gemm_isa.inc"
 #endif
 
-const tw_gemm *tw_gemm_best(void)
+static const tw_gemm *choose(bool own)
 {
     const tw_cpu *cpu = tw_cpu_best();
-    const char *wanted = getenv("TW_GEMM");
-    bool own = !library_usable() || (wanted && strcmp(wanted, "own") == 0);
 #if defined(__x86_64__)
     if (cpu == &tw_cpu_v4) return own ? &own_v4 : &library_v4;
     if (cpu == &tw_cpu_v3) return own ? &own_v3 : &library_v3;
@@ -124,3 +122,11 @@ const tw_gemm *tw_gemm_best(void)
     (void)cpu;
     return own ? &own_generic : &library_generic;
 }
+
+const tw_gemm *tw_gemm_best(void)
+{
+    const char *wanted = getenv("TW_GEMM");
+    return choose(!library_usable() || (wanted && strcmp(wanted, "own") == 0));
+}
+
+const tw_gemm *tw_gemm_rowwise(void) { return choose(true); }

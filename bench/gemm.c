@@ -1,0 +1,138 @@
+/* bench/gemm.c - matrix products of the shapes a residual MLP has: our kernel, the library's, and the choice between them.
+ *
+ * One thread, medians of repeats taken in turns, so that a neighbour on the machine slows all columns alike. The peak is a
+ * measured burst of independent fused multiply-adds. Arguments: [f64] */
+#include "base/file.h"
+#include "cpu/gemm.h"
+#include "cpu/kernels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef TW_BENCH_DNNL
+#include <dnnl.h>
+#endif
+
+enum { REPEATS = 11, LARGEST = 1024 * 1024 };
+
+typedef struct shape {
+    char form; /* n: Y = X W; t: dX = dY W'; w: dW = X' dY */
+    int m, n, k;
+} shape;
+
+static const shape shapes[] = {
+    {'n', 128, 64, 64},   {'n', 128, 128, 128}, {'n', 128, 256, 256}, {'n', 128, 512, 512}, {'n', 256, 64, 64},
+    {'n', 256, 128, 128}, {'n', 256, 256, 256}, {'n', 256, 512, 512}, {'n', 512, 256, 256}, {'n', 512, 512, 512},
+    {'t', 128, 64, 64},   {'t', 128, 128, 128}, {'t', 128, 256, 256}, {'t', 128, 512, 512}, {'t', 256, 256, 256},
+    {'t', 512, 512, 512}, {'w', 64, 64, 256},   {'w', 128, 128, 256}, {'w', 256, 256, 128}, {'w', 256, 256, 256},
+    {'w', 512, 512, 256}, {'w', 512, 512, 512}, {'n', 256, 2, 512},   {'n', 256, 256, 2},   {'n', 256, 512, 2},
+    {'n', 256, 512, 3},   {'n', 256, 512, 66},  {'t', 256, 2, 512},   {'t', 256, 512, 2},   {'w', 512, 2, 256},
+    {'w', 2, 512, 256},   {'w', 3, 512, 256},   {'n', 1, 512, 512},   {'t', 1, 512, 512},   {'n', 4, 256, 256},
+    {'n', 256, 8, 256},   {'n', 8, 256, 256},   {'t', 8, 256, 256},   {'w', 256, 8, 256},   {'n', 256, 16, 256},
+};
+
+typedef void (*product32)(bool, bool, int64_t, int64_t, int64_t, const float *, int64_t, const float *, int64_t, bool, float *,
+                          int64_t, void *);
+
+static float *a32, *b32, *c32;
+static double *a64, *b64, *c64;
+static void *workspace;
+static volatile float sink;
+
+#ifdef TW_BENCH_DNNL
+static void library(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                    int64_t ldb, bool accumulate, float *c, int64_t ldc, void *unused)
+{
+    (void)unused;
+    (void)dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb, accumulate ? 1.0f : 0.0f, c, ldc);
+}
+#endif
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* A product with the operands in L1, deep enough that loads and stores of C do not count: the rate of the FMA units. */
+static double measured_peak(const tw_cpu *cpu)
+{
+    double best = 0;
+    for (int r = 0; r < 40; r++) {
+        double begin = tw_clock();
+        for (int i = 0; i < 200; i++)
+            cpu->gemm_f32(false, false, 12, 32, 192, a32, 192, b32, 32, false, c32, 32, workspace);
+        double rate = 200 * 2.0 * 12 * 32 * 192 / (tw_clock() - begin) * 1e-9;
+        if (rate > best) best = rate;
+    }
+    return best;
+}
+
+static double time_f32(product32 f, const shape *s, int rounds)
+{
+    double begin = tw_clock();
+    for (int i = 0; i < rounds; i++)
+        f(s->form == 'w', s->form == 't', s->m, s->n, s->k, a32, s->form == 'w' ? s->m : s->k, b32,
+          s->form == 't' ? s->k : s->n, false, c32, s->n, workspace);
+    return (tw_clock() - begin) / rounds;
+}
+
+static double time_f64(const tw_cpu *cpu, const shape *s, int rounds)
+{
+    double begin = tw_clock();
+    for (int i = 0; i < rounds; i++)
+        cpu->gemm_f64(s->form == 'w', s->form == 't', s->m, s->n, s->k, a64, s->form == 'w' ? s->m : s->k, b64,
+                      s->form == 't' ? s->k : s->n, false, c64, s->n, workspace);
+    return (tw_clock() - begin) / rounds;
+}
+
+static double rate(double *times, double work)
+{
+    qsort(times, REPEATS, sizeof *times, by_value);
+    return work / times[REPEATS / 2] * 1e-9;
+}
+
+static void print_shape(const shape *s, const tw_cpu *cpu, const tw_gemm *best, double peak)
+{
+    double work = 2.0 * s->m * s->n * s->k, times[4][REPEATS];
+    int rounds = 1 + (int)(4e-3 / (work / 60e9 + 1e-6));
+    for (int r = -1; r < REPEATS; r++) {
+        int at = r < 0 ? 0 : r; /* the first round warms up */
+        times[0][at] = time_f32(cpu->gemm_f32, s, rounds);
+#ifdef TW_BENCH_DNNL
+        times[1][at] = time_f32(library, s, rounds);
+#else
+        times[1][at] = times[0][at];
+#endif
+        times[2][at] = time_f32(best->f32, s, rounds);
+        times[3][at] = time_f64(cpu, s, rounds / 2 + 1);
+    }
+    double own = rate(times[0], work), lib = rate(times[1], work), auto_ = rate(times[2], work), f64 = rate(times[3], work);
+    printf("%c %4d %4d %4d  %7.1f %4.0f%%  %7.1f %4.0f%%  %7.1f %4.0f%%  %7.1f %4.0f%%\n", s->form, s->m, s->n, s->k, own,
+           100 * own / peak, lib, 100 * lib / peak, auto_, 100 * auto_ / peak, f64, 200 * f64 / peak);
+    fflush(stdout);
+}
+
+int main(void)
+{
+    a32 = aligned_alloc(64, LARGEST * 4), b32 = aligned_alloc(64, LARGEST * 4), c32 = aligned_alloc(64, LARGEST * 4);
+    a64 = aligned_alloc(64, LARGEST * 8), b64 = aligned_alloc(64, LARGEST * 8), c64 = aligned_alloc(64, LARGEST * 8);
+    workspace = aligned_alloc(64, TW_GEMM_WORKSPACE);
+    if (!a32 || !b32 || !c32 || !a64 || !b64 || !c64 || !workspace) return 1;
+    for (int i = 0; i < LARGEST; i++) {
+        a32[i] = (float)((uint32_t)i * 2654435761u >> 20) / 4096 - 0.5f;
+        b32[i] = (float)((uint32_t)i * 40503u >> 12 & 255) / 256 - 0.5f;
+        a64[i] = (double)a32[i], b64[i] = (double)b32[i];
+        c32[i] = 0, c64[i] = 0;
+    }
+    const tw_cpu *cpu = tw_cpu_best();
+    const tw_gemm *best = tw_gemm_best();
+    best->enter_thread();
+    double peak = measured_peak(cpu);
+    printf("GFLOP/s, one thread; f32 peak %.1f; own %s; choice: %s\n", peak, cpu->name, best->name);
+    printf("form  m    n    k       own            library         choice          own f64\n");
+    for (int i = 0; i < TW_COUNT(shapes); i++) print_shape(&shapes[i], cpu, best, peak);
+    printf("f32 peak again: %.1f\n", measured_peak(cpu));
+    sink = c32[1] + (float)c64[1];
+    return 0;
+}
