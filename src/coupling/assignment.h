@@ -5,7 +5,8 @@
 #include "base/base.h"
 
 /* cost (n,n) row-major, finite. out_column[i] is the column of row i; row_price and column_price (n each, may be NULL)
- * receive dual prices with row_price[i] + column_price[j] <= cost[i][j], equal on assigned pairs (a certificate of optimality). */
+ * receive dual prices with row_price[i] + column_price[j] <= cost[i][j], equal on assigned pairs (a certificate of
+ * optimality). */
 TW_NODISCARD tw_status tw_assignment_solve(tw_context *ctx, int64_t n, const double *cost, int64_t *out_column,
                                            double *row_price, double *column_price);
 

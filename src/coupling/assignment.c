@@ -1,0 +1,186 @@
+/* coupling/assignment.c - the linear assignment problem: prices by auction, then exactness by shortest paths.
+ *
+ * Bertsekas: The auction algorithm (Annals of OR 14, 1988) with falling bids epsilon brings the column prices close to
+ * their optimum; Dijkstra in reduced costs from every row without a column then finishes exactly (Jonker, Volgenant:
+ * Computing 38, 1987). The textbook start of the latter leaves most rows free when 2-D points are clustered: 200 000
+ * scans of a row at n = 1024, against 33 000 with prices from the auction. The auction's bids are bounded, as it only
+ * has to be good: the answer does not depend on it. */
+#include "coupling/assignment.h"
+
+#include "coupling/scan.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Sums of costs and bids must not overflow. */
+#define MOST 1e280
+
+typedef struct solver {
+    int64_t n;
+    const double *cost;
+    const tw_scan *scan;
+    double *price;                 /* of columns */
+    double *key, *final;           /* distances: of open columns, of finished ones */
+    double *saved;                 /* prices of finished columns */
+    int64_t *column_of, *row_of;   /* -1: free */
+    int64_t *parent, *done, *free; /* parent rows; finished columns in order; rows without a column */
+} solver;
+
+/* By how much choices differ: the mean over rows of mean less least cost. Unlike the mean itself it does not see
+ * constants that every cost shares. */
+static double spread_of(const solver *s)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < s->n; i++) {
+        const double *row = s->cost + i * s->n;
+        double least = row[0], row_sum = 0;
+        for (int64_t j = 0; j < s->n; j++) {
+            least = row[j] < least ? row[j] : least;
+            row_sum += row[j];
+        }
+        sum += row_sum / (double)s->n - least;
+    }
+    return sum / (double)s->n;
+}
+
+/* One auction at a fixed epsilon from an empty assignment: rows in turn take their best column and lower its price
+ * until it is worth epsilon less than their second best. Returns the bids left of the budget, 0 when it ran out. */
+static int64_t auction(solver *s, double epsilon, int64_t budget)
+{
+    int64_t n = s->n, head = 0, waiting = n;
+    for (int64_t i = 0; i < n; i++) {
+        s->column_of[i] = s->row_of[i] = -1;
+        s->free[i] = i;
+    }
+    while (waiting > 0 && budget > 0) {
+        int64_t i = s->free[head];
+        head = head + 1 < n ? head + 1 : 0;
+        waiting--;
+        budget--;
+        tw_least two = s->scan->two_least(n, s->cost + i * n, s->price);
+        int64_t j = two.first, driven = s->row_of[j];
+        s->price[j] -= two.next - two.least + epsilon;
+        s->row_of[j] = i;
+        s->column_of[i] = j;
+        if (driven < 0) continue;
+        int64_t tail = head + waiting++;
+        s->column_of[driven] = -1;
+        s->free[tail < n ? tail : tail - n] = driven;
+    }
+    return budget;
+}
+
+/* Auctions from half the spread down to the spread over n, five times finer each time. */
+static void price_columns(solver *s)
+{
+    double spread = spread_of(s), last = spread / (double)s->n;
+    if (!(spread > 0)) return; /* every row is indifferent: bids would never end */
+    int64_t budget = 256 * s->n;
+    for (double epsilon = 0.5 * spread; budget > 0; epsilon = fmax(0.2 * epsilon, last)) {
+        budget = auction(s, epsilon, budget);
+        if (epsilon <= last) break;
+    }
+}
+
+/* Keeps the pairs whose column is really the row's best at the prices; lists the other rows as free. */
+static int64_t keep_tight_pairs(solver *s)
+{
+    int64_t free = 0;
+    for (int64_t i = 0; i < s->n; i++) {
+        const double *row = s->cost + i * s->n;
+        int64_t j = s->column_of[i];
+        if (j >= 0 && row[j] - s->price[j] <= s->scan->two_least(s->n, row, s->price).least) continue;
+        if (j >= 0) s->row_of[j] = -1;
+        s->column_of[i] = -1;
+        s->free[free++] = i;
+    }
+    return free;
+}
+
+/* Shortest path in reduced costs from a free row to a free column; returns that column. Prices of finished columns come
+ * back changed so that every reduced cost on the path is zero. */
+static int64_t shortest_path(solver *s, int64_t from)
+{
+    int64_t n = s->n, done = 0, end;
+    for (int64_t j = 0; j < n; j++) {
+        s->key[j] = HUGE_VAL;
+        s->parent[j] = from;
+    }
+    end = s->scan->relax(n, s->cost + from * n, s->price, 0, from, s->key, s->parent);
+    while (s->row_of[end] >= 0) {
+        int64_t j = end, i = s->row_of[j];
+        double distance = s->key[j], offset = s->cost[i * n + j] - s->price[j] - distance;
+        s->done[done] = j;
+        s->final[done] = distance;
+        s->saved[done++] = s->price[j];
+        s->key[j] = HUGE_VAL;
+        s->price[j] = -HUGE_VAL;
+        end = s->scan->relax(n, s->cost + i * n, s->price, offset, i, s->key, s->parent);
+    }
+    for (int64_t k = 0; k < done; k++) s->price[s->done[k]] = s->saved[k] + (s->final[k] - s->key[end]);
+    return end;
+}
+
+static void augment(solver *s, int64_t from, int64_t end)
+{
+    int64_t i;
+    do {
+        i = s->parent[end];
+        s->row_of[end] = i;
+        int64_t before = s->column_of[i];
+        s->column_of[i] = end;
+        end = before;
+    } while (i != from);
+}
+
+static tw_status check_costs(tw_context *ctx, int64_t n, const double *cost)
+{
+    if (n < 0) return tw_fail(ctx, TW_ERR_INVALID, "an assignment of %lld rows", (long long)n);
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < n; j++)
+            if (!(fabs(cost[i * n + j]) <= MOST))
+                return tw_fail(ctx, TW_ERR_NUMERIC, "the cost of row %lld with column %lld is %g, not a finite number",
+                               (long long)i, (long long)j, cost[i * n + j]);
+    }
+    return TW_OK;
+}
+
+static void solve(solver *s)
+{
+    for (int64_t i = 0; i < s->n; i++) s->column_of[i] = s->row_of[i] = -1;
+    if (s->n > 1) price_columns(s);
+    int64_t free = keep_tight_pairs(s);
+    for (int64_t k = 0; k < free; k++) {
+        int64_t end = shortest_path(s, s->free[k]);
+        augment(s, s->free[k], end);
+    }
+}
+
+tw_status tw_assignment_solve(tw_context *ctx, int64_t n, const double *cost, int64_t *out_column, double *row_price,
+                              double *column_price)
+{
+    tw_status status = TW_OK;
+    solver s = {.n = n, .cost = cost, .scan = tw_scan_best()};
+    double *numbers = NULL;
+    int64_t *integers = NULL;
+    TW_TRY(check_costs(ctx, n, cost));
+    numbers = tw_alloc(ctx, (size_t)n, 4 * sizeof *numbers);
+    integers = tw_alloc(ctx, (size_t)n, 5 * sizeof *integers);
+    if (!numbers || !integers) {
+        status = tw_fail_memory(ctx, (size_t)n * 5 * sizeof *integers);
+        goto done;
+    }
+    s.price = numbers, s.key = numbers + n, s.final = numbers + 2 * n, s.saved = numbers + 3 * n;
+    s.column_of = integers, s.row_of = integers + n, s.parent = integers + 2 * n;
+    s.done = integers + 3 * n, s.free = integers + 4 * n;
+    if (n > 0) solve(&s);
+    for (int64_t i = 0; i < n; i++) {
+        out_column[i] = s.column_of[i];
+        if (row_price) row_price[i] = cost[i * n + s.column_of[i]] - s.price[s.column_of[i]];
+        if (column_price) column_price[i] = s.price[i];
+    }
+done:
+    tw_free(ctx, numbers);
+    tw_free(ctx, integers);
+    return status;
+}
