@@ -20,14 +20,9 @@ install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR}
 install(FILES examples/hello.c DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 
 # pkg-config: flags a static link needs besides the packages that have a .pc file of their own
-set(TW_PC_LIBS "-lcsv -lm -pthread")
-foreach(library ${TW_GEMM_LIBRARIES})
-  if(TARGET ${library})
-    get_target_property(library ${library} LOCATION)
-  endif()
-  get_filename_component(name ${library} NAME)
-  string(REGEX REPLACE "^lib(.*)\\.(so|a)[.0-9]*$" "\\1" name ${name})
-  string(APPEND TW_PC_LIBS " -l${name}")
+set(TW_PC_LIBS "-lm -pthread")
+foreach(name ${TW_PLAIN_NAMES})
+  string(PREPEND TW_PC_LIBS "-l${name} ")
 endforeach()
 file(RELATIVE_PATH TW_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 string(REGEX REPLACE "/$" "" TW_PC_PREFIX "${TW_PC_PREFIX}")
