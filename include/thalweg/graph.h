@@ -77,8 +77,10 @@ TW_API tw_val tw_iota(tw_graph *g, tw_dtype dtype, tw_shape shape, int axis); /*
 /* u32 [shape]: element i is word i%4 of Philox4x32-10 at counter (i/4, stream, counter[0], counter[1]) under key;
  * key, counter u32 [2]. */
 TW_API tw_val tw_random_bits(tw_val key, tw_val counter, uint32_t stream, tw_shape shape);
-TW_API tw_val tw_bits_to_uniform(tw_val bits, tw_dtype dtype); /* (0,1), never the ends */
-TW_API tw_val tw_bits_to_normal(tw_val bits, tw_dtype dtype);  /* inverse normal distribution function; |z| < 6.5 */
+/* (0,1), never the ends: f32 (bits >> 9 + 1/2) 2^-23, f64 (bits + 1/2) 2^-32. */
+TW_API tw_val tw_bits_to_uniform(tw_val bits, tw_dtype dtype);
+/* Inverse normal distribution function; |z| < 6.5. The top bit is the sign, the others count cells of 2^-32 from the median. */
+TW_API tw_val tw_bits_to_normal(tw_val bits, tw_dtype dtype);
 
 /* --- elementwise ---------------------------------------------------------------------------------------- */
 TW_API tw_val tw_neg(tw_val x);

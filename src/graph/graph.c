@@ -291,9 +291,11 @@ static bool args_are_valid(tw_draft *d)
     return false;
 }
 
+/* Sentences name arguments in the caller's order, so commuting ones are sorted after inference. */
 static tw_val append(tw_draft *d, bool simplify)
 {
     if (!args_are_valid(d)) return d->graph ? tw_val_of(d->graph, -1) : TW_NONE;
+    if (!tw_op_table[d->op].infer(d)) return tw_val_of(d->graph, -1);
     tw_val swapped[2];
     const tw_val *given = d->args;
     if ((tw_op_table[d->op].flags & TW_OPF_COMMUTES) && given[0].id > given[1].id) {
@@ -301,13 +303,10 @@ static tw_val append(tw_draft *d, bool simplify)
         swapped[1] = given[0];
         d->args = swapped;
     }
-    tw_val made = tw_val_of(d->graph, -1);
-    if (tw_op_table[d->op].infer(d)) {
-        if (simplify) made = tw_simplify(d);
-        if (made.id < 0 && d->graph->status == TW_OK) made = intern(d);
-    }
+    tw_val made = simplify ? tw_simplify(d) : tw_val_of(d->graph, -1);
+    if (made.id < 0 && d->graph->status == TW_OK) made = intern(d);
     d->args = given;
-    return made;
+    return made.id < 0 ? tw_val_of(d->graph, -1) : made;
 }
 
 tw_val tw_graph_append(tw_draft *draft)

@@ -88,8 +88,4 @@ static inline void assert_near(double a, double b, double tolerance, const char 
     if (!(fabs(a - b) <= tolerance)) fail_msg("%s: %.17g and %.17g differ by %.3g", what, a, b, a - b);
 }
 
-/* Builds variant `variant` of a function that is one node of `op` over inputs of about `shape`; false when there is no
- * such variant for this shape. Defined in op_cases.h. */
-static bool build_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, int variant, test_case *out);
-
 #endif
