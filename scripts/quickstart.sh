@@ -29,20 +29,21 @@ title "Training for $minutes minutes on $data: where fires burnt, seen from spac
 $thalweg train $data --minutes "$minutes" --out "$out" --force
 
 title "Drawing samples"
-$thalweg sample "$out" -n 10000 -o "$out/samples.csv" --plot "$out/samples.png" --frames-plot "$out/flow.png"
+$thalweg sample "$out" -n 10000 -o "$out/samples.csv"
 
-title "Comparing with the held-out rows"
-$thalweg eval "$out" --out "$out"
+title "Comparing with the held-out rows, drawing pictures"
+$thalweg eval "$out"
 
 title "What there is now"
 for line in \
     'model.safetensors|the model: weights and everything needed to use them' \
+    'config.yaml|the settings it was trained with' \
     'samples.csv|10000 new points, in the units and digits of the data' \
     'report.txt|likelihood of held-out rows, distances to them, and the floor of each' \
     'report.json|the same for programs' \
-    'samples.png|the samples' \
     'clouds.png|data beside samples' \
     'loss.png|the loss curve' \
+    'loss.csv|its numbers' \
     'flow.png|from noise to data in six frames'; do
     file=$out/${line%%|*}
     if [ -s "$file" ]; then printf '  %-32s %s\n' "$file" "${line#*|}"; fi
@@ -50,9 +51,8 @@ done
 cat <<NEXT
 
 Try next:
-  $thalweg train your-table.csv --minutes 5          # any CSV, TSV, NPY or NPZ
-  $thalweg score $out $data               # log-density of each row
-  $thalweg sample $out -n 5 -o -              # CSV on standard output
-  $thalweg list solvers
+  $thalweg sample $out -n 5 -o -         # CSV on standard output
+  $thalweg score $out $data --per-row $out/scores.csv
+  $thalweg train your-table.csv --minutes 5     # any CSV, TSV, NPY or NPZ
   $thalweg train --help
 NEXT
