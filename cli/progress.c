@@ -39,6 +39,7 @@ void progress_begin(progress *p)
     p->begun = tw_clock();
     p->last = -1e9;
     p->lines = 0;
+    p->ended = false;
 }
 
 int terminal_width(int fd)
@@ -98,7 +99,7 @@ static void show_bar(progress *p, const char *label, double share, const char *d
 
 void progress_show(progress *p, const char *label, double share, const char *detail, bool now)
 {
-    if (p->quiet) return;
+    if (p->quiet || (p->ended && !p->terminal)) return;
     double time = tw_clock(), age = time - p->begun;
     double pause = p->terminal ? 0.1 : age < 60 ? 5 : age < 600 ? 15 : 60;
     if (p->lines == 0 && !p->terminal && age < 2) return; /* short work says nothing */
@@ -113,6 +114,7 @@ void progress_show(progress *p, const char *label, double share, const char *det
     }
     p->last = time;
     p->lines++;
+    p->ended = share >= 1;
 }
 
 void progress_clear(progress *p)

@@ -12,6 +12,7 @@ typedef struct progress {
     double begun; /* tw_clock() when this piece of work began */
     double last;  /* when it was last shown */
     int lines;    /* plain lines shown */
+    bool ended;   /* the end was shown */
 } progress;
 
 /* Looks at standard error, TERM, NO_COLOR and the locale. */

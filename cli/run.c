@@ -5,8 +5,11 @@
 
 #include "base/file.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -115,6 +118,25 @@ static bool holds(cli *c, const char *path, const char *text)
     return same;
 }
 
+/* Half-written files (NAME.tmp-PID) of runs that were killed; one of a living process is left alone. */
+static void sweep(const run_files *f)
+{
+    static const char *const own[] = {"model.", "checkpoint.", "config.", "loss."};
+    DIR *folder = opendir(f->folder);
+    const struct dirent *entry;
+    while (folder && (entry = readdir(folder))) {
+        const char *mark = strstr(entry->d_name, ".tmp-");
+        char path[MODEL_PATH];
+        bool ours = false;
+        for (int i = 0; i < TW_COUNT(own); i++) ours |= strncmp(entry->d_name, own[i], strlen(own[i])) == 0;
+        int64_t pid = 0;
+        if (!ours || !mark || !tw_parse_int(mark + 5, &pid) || pid < 1 || pid > INT_MAX) continue;
+        if (kill((pid_t)pid, 0) != 0 && errno == ESRCH && path_join(path, sizeof path, f->folder, entry->d_name))
+            unlink(path);
+    }
+    if (folder) closedir(folder);
+}
+
 tw_status run_begin(cli *c, const run_files *f, bool resumed)
 {
     char data[PATH_MAX];
@@ -125,6 +147,7 @@ tw_status run_begin(cli *c, const run_files *f, bool resumed)
     config_write(&c->set, full_path(opt_text(&c->set, OPT_DATA), data), &text);
     TW_TRY(tw_text_check(&text));
     TW_TRY(tw_make_folder(c->ctx, f->folder));
+    sweep(f);
     if (resumed && holds(c, f->config, text.data)) goto done;
     if (!resumed) run_end(f); /* or a later --resume would take up the run that is being replaced */
     TW_TRY(tw_writer_open(c->ctx, f->config, &writer));
@@ -138,8 +161,10 @@ done:
 
 void run_end(const run_files *f)
 {
+    char fresh[MODEL_PATH];
     unlink(f->checkpoint);
     unlink(f->previous);
+    if (path_join(fresh, sizeof(fresh), f->folder, CHECKPOINT_FILE ".new")) unlink(fresh);
 }
 
 static double fact_number(const tw_flow *flow, const char *name)

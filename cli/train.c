@@ -41,8 +41,8 @@ static int on_progress(void *user, const tw_train_progress *now)
     if (isfinite(now->validation)) snprintf(validation, sizeof validation, "\tvalidation %.4f", now->validation);
     human_count((double)now->step, done, sizeof done);
     human_count((double)now->steps, all, sizeof all);
-    snprintf(detail, sizeof detail, "step %s%s%s\tloss %.4f\t%s left\t%s%s", done, now->steps > 0 ? " of " : "", now->steps > 0 ? all : "", now->loss,
-             human_time(now->seconds_left, left, sizeof left),
+    snprintf(detail, sizeof detail, "step %s%s%s\tloss %.4f\t%s left\t%s%s", done, now->steps > 0 ? " of " : "",
+             now->steps > 0 ? all : "", now->loss, human_time(now->seconds_left, left, sizeof left),
              human_rate(now->steps_per_second, "steps", rate, sizeof rate), validation);
     progress_show(&t->c->progress, "train", share, detail, now->step == now->steps);
     return signals_caught() != 0;
@@ -70,9 +70,12 @@ static tw_status open_data(training *t)
     if (status != TW_OK) return status;
     show_notes(c, t->data);
     for (int i = 0; i < 3; i++) human_count((double)tw_dataset_rows(t->data, (tw_part)i), part[i], sizeof part[i]);
-    cli_say(c, "%s: %s rows of %d %s (%s to train, %s to validate, %s held out)", opt_text(&c->set, OPT_DATA),
-            human_count((double)tw_dataset_rows(t->data, TW_PART_ALL), rows, sizeof rows), tw_dataset_columns(t->data),
+    int64_t all = tw_dataset_rows(t->data, TW_PART_ALL), few = 10;
+    cli_say(c, "%s: %s %s of %d %s (%s to train, %s to validate, %s held out)", opt_text(&c->set, OPT_DATA),
+            human_count((double)all, rows, sizeof rows), all == 1 ? "row" : "rows", tw_dataset_columns(t->data),
             tw_dataset_columns(t->data) == 1 ? "column" : "columns", part[0], part[1], part[2]);
+    if (tw_dataset_rows(t->data, TW_PART_TRAIN) < few)
+        cli_note(c, "with so few rows a flow can only learn them by heart");
     return TW_OK;
 }
 

@@ -61,7 +61,9 @@ refused "json: 'perhaps' given, expected yes or no" list --json=perhaps
 refused '\-\-set: unknown key wdith; the nearest is width' train moons --set wdith=3
 refused "width: '0' given" train moons --set width=0
 refused 'expected KEY=VALUE' train moons --set width
-refused "unknown key config" train moons --set config=x
+refused "unknown key set" train moons --set set=x
+printf 'config: other.yaml\n' >bad.yaml
+refused "bad.yaml:1:1: unknown key config" train moons --config bad.yaml
 printf 'steps: 5\nwdith: 3\n' >bad.yaml
 refused 'bad.yaml:2:1: unknown key wdith; the nearest is width' train moons --config bad.yaml
 printf 'steps: 5\n  \nlr: fast\n' >bad.yaml

@@ -55,7 +55,7 @@ holds() {
 }
 absent() { [ ! -e "$1" ]; }
 # No half-written file is left behind.
-no_leftovers() { [ -z "$(find . -name '*.tmp*' 2>/dev/null)" ]; }
+no_leftovers() { [ -z "$(find . -name "*.tmp*" -print | tee leftovers 2>/dev/null)" ]; }
 # The value of a key in the JSON object in the file out: json KEY
 json() { sed -n "s/^{.*\"$1\":\([^,}]*\).*/\1/p" out; }
 # One line, an object: nothing else on standard output.
