@@ -10,7 +10,7 @@
 #include "coupling/scan.h"
 
 #include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
 /* Sums of costs and bids must not overflow. */
 #define MOST 1e280
@@ -26,21 +26,41 @@ typedef struct solver {
     int64_t *parent, *done, *free; /* parent rows; finished columns in order; rows without a column */
 } solver;
 
-/* By how much choices differ: the mean over rows of mean less least cost. Unlike the mean itself it does not see
- * constants that every cost shares. */
+/* Column minima as first prices, so that constants of columns do not count as differences between choices. */
+static void reduce_columns(solver *s)
+{
+    for (int64_t j = 0; j < s->n; j++) s->price[j] = s->cost[j];
+    for (int64_t i = 1; i < s->n; i++) {
+        const double *row = s->cost + i * s->n;
+        for (int64_t j = 0; j < s->n; j++) s->price[j] = row[j] < s->price[j] ? row[j] : s->price[j];
+    }
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* By how much choices differ: the median over rows of median less least reduced cost, from at most 32 choices of 32
+ * rows. The mean would let one far point set the scale. */
 static double spread_of(const solver *s)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < s->n; i++) {
-        const double *row = s->cost + i * s->n;
-        double least = row[0], row_sum = 0;
-        for (int64_t j = 0; j < s->n; j++) {
-            least = row[j] < least ? row[j] : least;
-            row_sum += row[j];
+    enum { MOST_TAKEN = 32 };
+    int64_t n = s->n, take = n < MOST_TAKEN ? n : MOST_TAKEN;
+    double differences[MOST_TAKEN], sample[MOST_TAKEN], greatest = 0;
+    for (int64_t r = 0; r < take; r++) {
+        const double *row = s->cost + r * n / take * n;
+        for (int64_t k = 0; k < take; k++) {
+            int64_t j = k * n / take;
+            sample[k] = row[j] - s->price[j];
         }
-        sum += row_sum / (double)s->n - least;
+        qsort(sample, (size_t)take, sizeof *sample, by_value);
+        differences[r] = sample[take / 2] - sample[0];
+        greatest = fmax(greatest, sample[take - 1] - sample[0]);
     }
-    return sum / (double)s->n;
+    qsort(differences, (size_t)take, sizeof *differences, by_value);
+    return differences[take / 2] > 0 ? differences[take / 2] : greatest;
 }
 
 /* One auction at a fixed epsilon from an empty assignment: rows in turn take their best column and lower its price
@@ -73,6 +93,7 @@ static int64_t auction(solver *s, double epsilon, int64_t budget)
 /* Auctions from half the spread down to the spread over n, five times finer each time. */
 static void price_columns(solver *s)
 {
+    reduce_columns(s);
     double spread = spread_of(s), last = spread / (double)s->n;
     if (!(spread > 0)) return; /* every row is indifferent: bids would never end */
     int64_t budget = 256 * s->n;
@@ -106,7 +127,7 @@ static int64_t shortest_path(solver *s, int64_t from)
         s->key[j] = HUGE_VAL;
         s->parent[j] = from;
     }
-    end = s->scan->relax(n, s->cost + from * n, s->price, 0, from, s->key, s->parent);
+    end = s->scan->relax(n, s->cost + from * n, s->price, 0, from, s->key, s->parent, s->row_of);
     while (s->row_of[end] >= 0) {
         int64_t j = end, i = s->row_of[j];
         double distance = s->key[j], offset = s->cost[i * n + j] - s->price[j] - distance;
@@ -115,7 +136,7 @@ static int64_t shortest_path(solver *s, int64_t from)
         s->saved[done++] = s->price[j];
         s->key[j] = HUGE_VAL;
         s->price[j] = -HUGE_VAL;
-        end = s->scan->relax(n, s->cost + i * n, s->price, offset, i, s->key, s->parent);
+        end = s->scan->relax(n, s->cost + i * n, s->price, offset, i, s->key, s->parent, s->row_of);
     }
     for (int64_t k = 0; k < done; k++) s->price[s->done[k]] = s->saved[k] + (s->final[k] - s->key[end]);
     return end;

@@ -4,6 +4,7 @@
 #include "coupling/scan.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Takes a value into the two least seen so far. */
@@ -18,6 +19,21 @@ static inline void take(tw_least *two, double value, int64_t column)
         two->next = value;
         two->second = column;
     }
+}
+
+/* Looks for the minimum among keys [begin, end): true when its column is free, otherwise the first is remembered. */
+static inline bool pick(int64_t begin, int64_t end, const double *key, double minimum, const int64_t *row_of,
+                        int64_t *first)
+{
+    for (int64_t j = begin; j < end; j++) {
+        if (key[j] != minimum) continue;
+        if (row_of[j] < 0) {
+            *first = j;
+            return true;
+        }
+        if (*first < 0) *first = j;
+    }
+    return false;
 }
 
 #define WIDE 2

@@ -14,10 +14,10 @@ typedef struct tw_scan {
     const char *isa;
     /* The two least of row[j] - price[j]; among equals, lower lanes and then lower columns come first. */
     tw_least (*two_least)(int64_t n, const double *row, const double *price);
-    /* key[j] = min(key[j], row[j] - price[j] - offset), parent[j] = row_number where that is less. Returns the first
-     * column of the least key. */
+    /* key[j] = min(key[j], row[j] - price[j] - offset), parent[j] = row_number where that is less. Returns a column of
+     * the least key, the first free one (row_of -1) if any, -1 when all keys are infinite and no column free. */
     int64_t (*relax)(int64_t n, const double *row, const double *price, double offset, int64_t row_number, double *key,
-                     int64_t *parent);
+                     int64_t *parent, const int64_t *row_of);
 } tw_scan;
 
 /* The versions by index, slowest first; NULL past those this CPU can run. */

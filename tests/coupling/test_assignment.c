@@ -209,7 +209,7 @@ static void scans_agree_with_plain_loops(void **state)
     for (int version = 0; tw_scan_at(version); version++)
         for (int trial = 0; trial < 400; trial++) {
             const tw_scan *scan = tw_scan_at(version);
-            int64_t n = 1 + trial % MOST, parent[MOST], parent_before[MOST], at = -1;
+            int64_t n = 1 + trial % MOST, parent[MOST], parent_before[MOST], row_of[MOST], at = -1;
             double row[MOST], price[MOST], key[MOST], key_before[MOST], least = HUGE_VAL;
             for (int64_t j = 0; j < n; j++) {
                 bool ties = trial % 3 == 0;
@@ -217,15 +217,17 @@ static void scans_agree_with_plain_loops(void **state)
                 price[j] = ties ? 0 : tw_random_normal(&r);
                 key[j] = key_before[j] = ties ? (double)tw_random_below(&r, 3) : tw_random_normal(&r);
                 if (tw_random_below(&r, 5) == 0) price[j] = -HUGE_VAL, key[j] = key_before[j] = HUGE_VAL;
+                row_of[j] = tw_random_below(&r, 4) == 0 ? -1 : j;
                 parent[j] = parent_before[j] = 100 + j;
             }
-            int64_t got = scan->relax(n, row, price, 0.25, 7, key, parent);
+            int64_t got = scan->relax(n, row, price, 0.25, 7, key, parent, row_of);
             for (int64_t j = 0; j < n; j++) {
                 double value = row[j] - price[j] - 0.25;
                 bool less = value < key_before[j];
                 assert_true(key[j] == (less ? value : key_before[j]));
                 assert_int_equal(parent[j], less ? 7 : parent_before[j]);
-                if (key[j] < least) least = key[j], at = j;
+                if (key[j] < least || (key[j] == least && at >= 0 && row_of[at] >= 0 && row_of[j] < 0))
+                    least = key[j], at = j;
             }
             if (at >= 0) assert_int_equal(got, at);
             for (int64_t j = 0; j < n; j++)
