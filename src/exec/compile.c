@@ -50,7 +50,7 @@ tw_status tw_program_compile(tw_context *ctx, const tw_program_desc *desc, tw_pr
     b.p = p;
     p->ctx = ctx;
     p->cpu = tw_cpu_best();
-    p->gemm = tw_gemm_best();
+    p->gemm = desc->rows > 0 ? tw_gemm_rowwise() : tw_gemm_best();
     p->inputs_count = desc->inputs_count;
     p->outputs_count = desc->outputs_count;
     p->rows = desc->rows;

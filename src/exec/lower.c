@@ -134,6 +134,7 @@ tw_status tw_lower(tw_context *ctx, const tw_program_desc *desc, tw_graph **out_
         inputs[i] = map[desc->inputs[i].id] =
             tw_input(to, "", tw_dtype_at(desc->inputs[i]), tw_shape_at(desc->inputs[i]));
     }
+    TW_TRY(tw_graph_check(to));
     /* An input may be any node: what lies behind it is cut off. */
     for (int i = 0; i < desc->outputs_count; i++) need[desc->outputs[i].id] = true;
     for (int64_t i = from->count - 1; i >= 0; i--) {

@@ -175,42 +175,105 @@ static void divergence(void **state)
     end(&c, g);
 }
 
-/* Fewer rows than compiled for: the first rows are the same, the rest is untouched. */
-static void fewer_rows(void **state)
+/* Fewer rows than compiled for: the rows are the same bits whatever their number, the rest is untouched. */
+static void fewer_rows_of(tw_context *ctx, int width, int columns, int capacity)
 {
-    (void)state;
-    tw_context *ctx = context(2);
     tw_graph *g = NULL;
     assert_int_equal(tw_graph_create(ctx, &g), TW_OK);
-    enum { R = 64, D = 64 };
-    tw_val x = tw_input(g, "x", TW_DTYPE_F32, tw_shape_of(R, D)), w = tw_input(g, "w", TW_DTYPE_F32, tw_shape_of(D, D));
-    tw_val y = tw_tanh(tw_matmul(x, tw_muls(w, 0.5))); /* the scaled weight has as many rows as the batch */
-    bool by_rows[] = {true, false};
+    tw_val x = tw_input(g, "x", TW_DTYPE_F32, tw_shape_of(capacity, columns));
+    tw_val w = tw_input(g, "w", TW_DTYPE_F32, tw_shape_of(columns, width));
+    tw_val v = tw_input(g, "v", TW_DTYPE_F32, tw_shape_of(width, width));
+    /* the scaled weight has as many rows as the batch when width == capacity */
+    tw_val y = tw_silu(tw_matmul(tw_tanh(tw_matmul(x, w)), tw_muls(v, 0.5)));
+    y = tw_dot_general(y, w, 0, NULL, NULL, 1, (int[]){1}, (int[]){1});
+    bool by_rows[] = {true, false, false};
+    tw_val ins[] = {x, w, v};
     tw_program *p = NULL;
     tw_state *s = NULL;
-    assert_int_equal(tw_program_compile(ctx,
-                                        &(tw_program_desc){.inputs_count = 2, .inputs = (tw_val[]){x, w}, .outputs_count = 1, .outputs = &y,
-                                                           .rows = R, .row_inputs = by_rows},
-                                        &p),
-                     TW_OK);
+    tw_program_desc desc = {.inputs_count = 3, .inputs = ins, .outputs_count = 1, .outputs = &y, .rows = capacity, .row_inputs = by_rows};
+    if (tw_program_compile(ctx, &desc, &p) != TW_OK) fail_msg("%s", tw_context_error(ctx));
     assert_int_equal(tw_state_create(p, 1, &s), TW_OK);
-    float a[R * D], b[D * D], full[R * D], part[R * D];
+    size_t bytes = sizeof(float) * (size_t)(capacity * columns);
+    float *a = malloc(bytes), *full = malloc(bytes), *part = malloc(bytes);
+    float *b = malloc(sizeof(float) * (size_t)(columns * width)), *c = malloc(sizeof(float) * (size_t)(width * width));
     tw_random r = {.seed = 3};
-    for (int i = 0; i < R * D; i++) a[i] = (float)tw_random_normal(&r);
-    for (int i = 0; i < D * D; i++) b[i] = (float)tw_random_normal(&r);
-    const void *inputs[] = {a, b};
-    void *whole[] = {full}, *some[] = {part};
-    assert_int_equal(tw_program_run(s, inputs, whole, 0), TW_OK);
-    for (int rows = 1; rows <= R; rows += 7) {
-        for (int i = 0; i < R * D; i++) part[i] = -77.0f;
-        assert_int_equal(tw_program_run(s, inputs, some, rows), TW_OK);
-        assert_memory_equal(part, full, sizeof(float) * (size_t)(rows * D));
-        for (int i = rows * D; i < R * D; i++) assert_true(part[i] == -77.0f);
+    for (int i = 0; i < capacity * columns; i++) a[i] = (float)tw_random_normal(&r);
+    for (int i = 0; i < columns * width; i++) b[i] = (float)tw_random_normal(&r);
+    for (int i = 0; i < width * width; i++) c[i] = (float)tw_random_normal(&r);
+    const void *inputs[] = {a, b, c};
+    assert_int_equal(tw_program_run(s, inputs, (void *[]){full}, 0), TW_OK);
+    for (int rows = 1; rows <= capacity; rows++) {
+        for (int i = 0; i < capacity * columns; i++) part[i] = -77.0f;
+        assert_int_equal(tw_program_run(s, inputs, (void *[]){part}, rows), TW_OK);
+        assert_memory_equal(part, full, sizeof(float) * (size_t)(rows * columns));
+        for (int i = rows * columns; i < capacity * columns; i++) assert_true(part[i] == -77.0f);
     }
     tw_state_destroy(s);
     tw_program_destroy(p);
     tw_graph_destroy(g);
+    free(a);
+    free(b);
+    free(c);
+    free(full);
+    free(part);
+}
+
+static void fewer_rows(void **state)
+{
+    (void)state;
+    tw_context *ctx = context(2);
+    static const int cases[][3] = {{64, 64, 64}, {256, 2, 64}, {33, 1, 70}, {7, 9, 130}, {65, 3, 65}, {5, 5, 5}};
+    for (int i = 0; i < TW_COUNT(cases); i++) fewer_rows_of(ctx, cases[i][0], cases[i][1], cases[i][2]);
     tw_context_destroy(ctx);
+}
+
+/* Every allocation of compiling and preparing a run fails in turn: a status, no leak, no crash. */
+typedef struct budget {
+    int64_t left, held;
+} budget;
+static void *limited(void *user, void *ptr, size_t size)
+{
+    budget *b = user;
+    if (size == 0) {
+        if (ptr) b->held--;
+        free(ptr);
+        return NULL;
+    }
+    if (b->left-- <= 0) return NULL;
+    if (!ptr) b->held++;
+    return realloc(ptr, size);
+}
+
+static void failing_allocations(void **state)
+{
+    (void)state;
+    bool finished = false;
+    for (int64_t n = 1; !finished && n < 5000; n++) {
+        budget b = {.left = n};
+        tw_context *ctx = tw_context_create(&(tw_context_desc){.threads = 1, .alloc = limited, .alloc_user = &b});
+        if (!ctx) continue;
+        tw_graph *g = NULL;
+        tw_program *p = NULL;
+        tw_state *s = NULL;
+        if (tw_graph_create(ctx, &g) == TW_OK) {
+            tw_val x = tw_input(g, "x", TW_DTYPE_F32, tw_shape_of(40, 3)), w = tw_input(g, "w", TW_DTYPE_F32, tw_shape_of(3, 3)), grad;
+            tw_val loss = tw_mean_all(tw_square(tw_silu(tw_matmul(x, w))));
+            tw_status status = tw_grad(loss, 1, &w, &grad);
+            tw_val ins[] = {x, w}, outs[] = {loss, grad};
+            tw_program_desc desc = {.inputs_count = 2, .inputs = ins, .outputs_count = 2, .outputs = outs};
+            if (status == TW_OK) status = tw_program_compile(ctx, &desc, &p);
+            if (status == TW_OK) status = tw_state_create(p, 0, &s);
+            if (status != TW_OK && status != TW_ERR_MEMORY) fail_msg("allocation %d: %s", (int)n, tw_context_error(ctx));
+            if (status != TW_OK) assert_true(tw_context_error(ctx)[0] != '\0');
+            finished = status == TW_OK;
+        }
+        tw_state_destroy(s);
+        tw_program_destroy(p);
+        tw_graph_destroy(g);
+        tw_context_destroy(ctx);
+        assert_int_equal(b.held, 0);
+    }
+    assert_true(finished);
 }
 
 /* Outputs written over inputs give what separate buffers give, whoever else reads the old values. */
@@ -338,7 +401,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shapes),     cmocka_unit_test(products),   cmocka_unit_test(random_and_rows),
         cmocka_unit_test(training_step), cmocka_unit_test(divergence), cmocka_unit_test(fewer_rows),
-        cmocka_unit_test(overwrites), cmocka_unit_test(random_graphs),
+        cmocka_unit_test(overwrites), cmocka_unit_test(failing_allocations), cmocka_unit_test(random_graphs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
