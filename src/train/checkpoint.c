@@ -83,6 +83,7 @@ static void state_progress(const tw_trainer *r, tw_metadata *m)
     tw_metadata_add_int(m, "updates", r->updates);
     tw_metadata_add_int(m, "skipped", r->skipped);
     tw_metadata_add_int(m, "validations", r->validations);
+    tw_metadata_add_int(m, "validated_step", r->validated_step);
     tw_metadata_add_int(m, "best_step", r->best_step);
     tw_metadata_add_double(m, "seconds", tw_trainer_seconds(r));
     tw_metadata_add_double(m, "last_validation", r->last_validation);
@@ -157,7 +158,7 @@ static tw_status read_progress(tw_trainer *r, const char *path, const tw_tensor_
         const char *key;
         int64_t *value;
     } whole[] = {{"done", &r->done}, {"updates", &r->updates}, {"skipped", &r->skipped}, {"validations", &r->validations},
-                 {"best_step", &r->best_step}, {"plan.total", &r->plan.total}, {"plan.warmup", &r->plan.warmup},
+                 {"validated_step", &r->validated_step}, {"best_step", &r->best_step}, {"plan.total", &r->plan.total}, {"plan.warmup", &r->plan.warmup},
                  {"plan.anchor", &r->plan.anchor}, {"plan.decisions", &r->plan.decisions}};
     const struct {
         const char *key;

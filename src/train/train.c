@@ -11,7 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SKIPS_ALLOWED = 100 }; /* steps in a row whose gradient is not finite */
+enum {
+    SKIPS_ALLOWED = 100,           /* steps in a row whose gradient is not finite */
+    STEPS_BETWEEN_VALIDATIONS = 25 /* at least: a validation costs as much as a few steps */
+};
 
 double tw_trainer_seconds(const tw_trainer *r) { return r->seconds_before + (tw_clock() - r->started); }
 
@@ -122,8 +125,10 @@ static tw_status validate(tw_trainer *r)
 {
     if (!r->validates) return TW_OK;
     int due = tw_validations_due(tw_plan_fraction(&r->plan, r->done));
-    if (due <= r->validations) return TW_OK;
+    bool last = r->done >= r->plan.total;
+    if (due <= r->validations || (!last && r->done < r->validated_step + STEPS_BETWEEN_VALIDATIONS)) return TW_OK;
     r->validations = due;
+    r->validated_step = r->done;
     tw_status status = tw_validation_run(&r->validation, r->step.flat[TW_AVERAGE], &r->last_validation);
     if (status != TW_OK || !(r->last_validation < r->best_validation)) return status;
     r->best_validation = r->last_validation;

@@ -26,7 +26,8 @@ typedef struct tw_trainer {
     /* what a checkpoint holds, beside the step's flat arrays */
     tw_plan plan;
     tw_curve *curve;
-    int64_t done, updates, skipped, validations;
+    int64_t done, updates, skipped;
+    int64_t validations, validated_step; /* points of validation passed; step of the last one */
     double seconds_before; /* of earlier runs */
     double last_validation, best_validation;
     int64_t best_step;

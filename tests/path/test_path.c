@@ -1,0 +1,99 @@
+/* Every path with every schedule: exact ends, a velocity that is the derivative of the point, and known values. */
+#include "path/path.h"
+
+#include "graph/reference.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { B = 5, D = 3 };
+
+static tw_context *ctx;
+static tw_graph *graph;
+static double x0[B * D], x1[B * D];
+
+static int setup(void **state)
+{
+    (void)state;
+    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
+    for (int i = 0; i < B * D; i++) {
+        x0[i] = sin(1.3 * i + 0.2);
+        x1[i] = 3 * cos(0.7 * i);
+    }
+    return tw_graph_create(ctx, &graph) != TW_OK;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    tw_graph_destroy(graph);
+    tw_context_destroy(ctx);
+    return 0;
+}
+
+static void evaluate(const tw_path *path, const tw_schedule *schedule, const double *t, double *xt, double *ut)
+{
+    tw_val in[3] = {tw_input(graph, "x0", TW_DTYPE_F64, tw_shape_of(B, D)), tw_input(graph, "x1", TW_DTYPE_F64, tw_shape_of(B, D)),
+                    tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B))};
+    tw_val out[2];
+    tw_path_at(path, schedule, in[0], in[1], in[2], &out[0], &out[1]);
+    assert_int_equal(tw_graph_check(graph), TW_OK);
+    assert_int_equal(
+        tw_reference_run(ctx, 3, in, (const double *[]){x0, x1, t}, 2, out, (double *[]){xt, ut}), TW_OK);
+}
+
+static void check_pair(const tw_path *path, const tw_schedule *schedule)
+{
+    double t[B], xt[B * D], ut[B * D], before[B * D], after[B * D], unused[B * D];
+    for (int i = 0; i < B; i++) t[i] = 0;
+    evaluate(path, schedule, t, xt, ut);
+    assert_memory_equal(xt, x0, sizeof(xt));
+    for (int i = 0; i < B; i++) t[i] = 1;
+    evaluate(path, schedule, t, xt, ut);
+    assert_memory_equal(xt, x1, sizeof(xt));
+    for (int i = 0; i < B; i++) t[i] = 0.05 + 0.9 * i / (B - 1);
+    evaluate(path, schedule, t, xt, ut);
+    const double h = 1e-5; /* central differences: error h^2 f''' / 6 + 1e-16 / h, about 1e-10 */
+    for (int i = 0; i < B; i++) t[i] -= h;
+    evaluate(path, schedule, t, before, unused);
+    for (int i = 0; i < B; i++) t[i] += 2 * h;
+    evaluate(path, schedule, t, after, unused);
+    for (int i = 0; i < B * D; i++) assert_true(fabs((after[i] - before[i]) / (2 * h) - ut[i]) < 1e-8);
+}
+
+static void test_all_pairs(void **state)
+{
+    (void)state;
+    int pairs = 0;
+    for (int i = 0; tw_path_list(i); i++)
+        for (int j = 0; tw_schedule_list(j); j++, pairs++)
+            check_pair((const tw_path *)tw_path_list(i), (const tw_schedule *)tw_schedule_list(j));
+    assert_true(pairs > 0);
+}
+
+static void test_condot_values(void **state)
+{
+    (void)state;
+    double t[B] = {0.25, 0.25, 0.5, 0.75, 0.9}, xt[B * D], ut[B * D];
+    assert_string_equal(tw_path_list(0)->name, "affine");
+    assert_string_equal(tw_schedule_list(0)->name, "condot");
+    evaluate((const tw_path *)tw_path_list(0), (const tw_schedule *)tw_schedule_list(0), t, xt, ut);
+    for (int i = 0; i < B * D; i++) {
+        assert_true(fabs(xt[i] - (t[i / D] * x1[i] + (1 - t[i / D]) * x0[i])) < 1e-15 * 4);
+        assert_true(fabs(ut[i] - (x1[i] - x0[i])) < 1e-15 * 4);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_all_pairs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_condot_values, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
