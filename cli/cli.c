@@ -76,7 +76,10 @@ int cli_exit(cli *c, tw_status status)
     if (status == TW_OK) return EXIT_DONE;
     progress_clear(&c->progress);
     int signal = signals_caught();
-    if (status == TW_ERR_CANCELLED && signal) return 128 + signal;
+    if (status == TW_ERR_CANCELLED && signal) {
+        cli_complain("stopped; nothing was written");
+        return 128 + signal;
+    }
     const char *why = c->ctx ? tw_context_error(c->ctx) : "cannot start: out of memory or threads";
     cli_complain("%s", *why ? why : tw_status_text(status));
     return EXIT_FAILED;

@@ -107,17 +107,6 @@ tw_status run_check_earlier(cli *c, const run_files *f)
     return TW_OK;
 }
 
-/* Whether the file holds this text already. */
-static bool holds(cli *c, const char *path, const char *text)
-{
-    char *data = NULL;
-    size_t size = 0;
-    if (!file_exists(path) || tw_file_read(c->ctx, path, false, 0, &data, &size) != TW_OK) return false;
-    bool same = size == strlen(text) && memcmp(data, text, size) == 0;
-    tw_free(c->ctx, data);
-    return same;
-}
-
 /* Half-written files (NAME.tmp-PID) of runs that were killed; one of a living process is left alone. */
 static void sweep(const run_files *f)
 {
@@ -137,7 +126,7 @@ static void sweep(const run_files *f)
     if (folder) closedir(folder);
 }
 
-tw_status run_begin(cli *c, const run_files *f, bool resumed)
+static tw_status write_config(cli *c, const run_files *f)
 {
     char data[PATH_MAX];
     tw_status status = TW_OK;
@@ -146,10 +135,6 @@ tw_status run_begin(cli *c, const run_files *f, bool resumed)
     tw_text_add(&text, "# what this run used; thalweg train --config FILE uses it again\n");
     config_write(&c->set, full_path(opt_text(&c->set, OPT_DATA), data), &text);
     TW_TRY(tw_text_check(&text));
-    TW_TRY(tw_make_folder(c->ctx, f->folder));
-    sweep(f);
-    if (resumed && holds(c, f->config, text.data)) goto done;
-    if (!resumed) run_end(f); /* or a later --resume would take up the run that is being replaced */
     TW_TRY(tw_writer_open(c->ctx, f->config, &writer));
     TW_TRY(tw_writer_write(&writer, text.data, text.length));
     TW_TRY(tw_writer_commit(&writer));
@@ -157,6 +142,15 @@ done:
     tw_writer_abandon(&writer);
     tw_text_free(&text);
     return status;
+}
+
+tw_status run_begin(cli *c, const run_files *f, bool resumed)
+{
+    tw_status status = tw_make_folder(c->ctx, f->folder);
+    if (status != TW_OK) return status;
+    sweep(f);
+    if (!resumed) run_end(f); /* or a later --resume would take up the run that is being replaced */
+    return resumed && file_exists(f->config) ? TW_OK : write_config(c, f);
 }
 
 void run_end(const run_files *f)

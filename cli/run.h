@@ -15,7 +15,8 @@ typedef struct run_files {
 int run_locate(cli *c, run_files *out_files, bool *out_resume, bool *out_finished);
 /* Refuses to replace the model of other data, or an unfinished run, without --force. */
 TW_NODISCARD tw_status run_check_earlier(cli *c, const run_files *files);
-/* Makes the folder and writes config.yaml (left alone when resuming with the same settings). */
+/* Makes the folder, removes half-written files and, unless resuming, old checkpoints; writes config.yaml. That of a
+ * resumed run stays: a checkpoint takes no other settings. */
 TW_NODISCARD tw_status run_begin(cli *c, const run_files *files, bool resumed);
 /* Removes the checkpoints of a finished run. */
 void run_end(const run_files *files);

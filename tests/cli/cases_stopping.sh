@@ -31,6 +31,10 @@ holds "keeps a checkpoint" [ -s polite/checkpoint.safetensors ]
 holds "writes no model" absent polite/model.safetensors
 fails 'continue it with: thalweg train --resume --out polite' sample polite
 fails '.-resume continues it, --force starts anew' train moons --steps 2 --out polite
+cp polite/config.yaml before.yaml
+fails 'width is 32 there and 48 here' train --resume --out polite --width 48
+fails 'holds a run on other data' train spirals --resume --out polite
+holds "a refused resume changes nothing" cmp -s before.yaml polite/config.yaml
 works 'model' train --resume --out polite
 holds "the resumed run equals the whole one" cmp -s whole/model.safetensors polite/model.safetensors
 works 'nothing to resume: .* is finished' train --resume --out polite
