@@ -24,7 +24,7 @@ milliseconds() { # COMMAND...: median and minimum of 21 runs
         local begin=${EPOCHREALTIME/./}
         "$@" >/dev/null 2>&1
         echo $((${EPOCHREALTIME/./} - begin))
-    done | sort -n | awk '{ t[NR] = $1 / 1000 } END { printf "%.2f %.2f", t[int((NR + 1) / 2)], t[1] }'
+    done | sort -n | awk '{ t[NR] = $1 / 1000 } END { printf "%.2f %.2f\n", t[int((NR + 1) / 2)], t[1] }'
 }
 
 strip -o "$box/thalweg" "$program"

@@ -96,6 +96,11 @@ check 'pkg-config: runs' hello "$box/hello"
 check 'pkg-config: runs on a table' hello "$box/hello" "$box/table.csv"
 check 'pkg-config: version' test "$(pkg-config --modversion thalweg)" = "$("$prefix/bin/thalweg" --version | awk '{ print $NF }')"
 
+awk '/^```c$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' "$source/README.md" >"$box/readme.c"
+# shellcheck disable=SC2046
+check 'the first C program of the README compiles without warnings' "$cc" -Wall -Wextra -Werror "$box/readme.c" \
+    -o "$box/readme" $(pkg-config --cflags --libs thalweg)
+
 mkdir "$box/static"
 ln -s "$lib/libthalweg.a" "$box/static/"
 # shellcheck disable=SC2046

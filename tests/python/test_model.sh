@@ -12,7 +12,9 @@ fi
 box=$(mktemp -d)
 trap 'rm -rf "$box"' EXIT
 
-"$program" train moons --rows 4000 --steps 300 --batch 256 --width 24 --depth 2 --time-features 16 --out "$box/run" --quiet
-"$program" sample "$box/run" -n 64 -o "$box/points.csv" --full-precision --quiet
-"$program" score "$box/run" "$box/points.csv" --rtol 1e-7 --atol 1e-7 --per-row "$box/scores.csv" --quiet
+"$program" train moons --rows 4000 --steps 300 --batch 256 --width 24 --depth 2 --time-features 16 --out "$box/run" --quiet \
+    >"$box/said"
+"$program" sample "$box/run" -n 64 -o "$box/points.csv" --full-precision --quiet >"$box/said"
+"$program" score "$box/run" "$box/points.csv" --rtol 1e-7 --atol 1e-7 --per-row "$box/scores.csv" --quiet \
+    >"$box/said"
 "$python" "$here/read_model.py" "$box/run/model.safetensors" "$box/points.csv" "$box/scores.csv"
