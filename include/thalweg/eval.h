@@ -8,19 +8,20 @@
 extern "C" {
 #endif
 
-/* Energy distance 2 E|X-Y| - E|X-X'| - E|Y-Y'| (Szekely, Rizzo 2013), over all pairs (V-statistic: >= 0). a (n, columns), b (m, columns). O((n+m)^2 columns). */
+/* Energy distance 2 E|X-Y| - E|X-X'| - E|Y-Y'| (Szekely, Rizzo 2013), over all pairs (V-statistic: >= 0). a (n,
+ * columns), b (m, columns). O((n+m)^2 columns). */
 TW_NODISCARD TW_API tw_status tw_energy_distance(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m,
                                                  const double *b, double *out_distance);
 
-/* Exact 2-Wasserstein distance between equally weighted sets of equal size n, by optimal assignment. O(n^3) at worst; n at most 4096.
- * out_assignment (n, may be NULL) receives the row of b for each row of a. */
+/* Exact 2-Wasserstein distance between equally weighted sets of equal size n, by optimal assignment. O(n^3) at worst; n
+ * at most 4096. out_assignment (n, may be NULL) receives the row of b for each row of a. */
 TW_NODISCARD TW_API tw_status tw_wasserstein2(tw_context *ctx, int columns, int64_t n, const double *a, const double *b,
                                               int64_t *out_assignment, double *out_distance);
 
-/* Sliced 2-Wasserstein distance: root mean over `projections` random directions of the squared 1-D distance (exact for n != m as
- * well). Directions are a pure function of seed. */
-TW_NODISCARD TW_API tw_status tw_sliced_wasserstein2(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m,
-                                                     const double *b, int projections, uint64_t seed,
+/* Sliced 2-Wasserstein distance: root mean over `projections` random directions of the squared 1-D distance (exact for
+ * n != m as well). Directions are a pure function of seed. */
+TW_NODISCARD TW_API tw_status tw_sliced_wasserstein2(tw_context *ctx, int columns, int64_t n, const double *a,
+                                                     int64_t m, const double *b, int projections, uint64_t seed,
                                                      double *out_distance);
 
 #ifdef __cplusplus
