@@ -7,6 +7,17 @@
 
 #define GUESS_LINES 64
 
+/* 1.5, or 1,5 as much of Europe writes it: a sign that a comma does not separate, though it is not read as a number. */
+static bool looks_like_number(const char *p, const char *end, char separator)
+{
+    double value;
+    if (tw_parse_double(p, (size_t)(end - p), &value)) return true;
+    const char *comma = separator == ',' ? NULL : memchr(p, ',', (size_t)(end - p));
+    return comma && comma + 1 < end && comma[1] >= '0' && comma[1] <= '9' &&
+           tw_parse_double(p, (size_t)(comma - p), &value) &&
+           tw_parse_double(comma + 1, (size_t)(end - comma - 1), &value);
+}
+
 /* Cuts one line (quotes respected) and tells the fields and how many of them look like numbers. */
 static int cut_line(const char *p, const char *end, char separator, char quote, int *out_numbers)
 {
@@ -23,8 +34,7 @@ static int cut_line(const char *p, const char *end, char separator, char quote, 
         }
         while (p < end && *p != separator && !(blank && *p == '\t')) p++;
         fields++;
-        double value;
-        if (!quoted && tw_parse_double(start, (size_t)(p - start), &value)) numbers++;
+        if (!quoted && looks_like_number(start, p, separator)) numbers++;
         if (p < end && ++p == end && !blank) fields++; /* a separator at the end opens one more, empty field */
     }
     *out_numbers = numbers;
