@@ -3,8 +3,9 @@
 
 #include <math.h>
 
-/* Shares of the budget at which the number of steps is decided: the first as soon as a speed can be told. */
-static const double decision_share[] = {0.02, 0.1, 0.3, 0.6, 0.85, 0.95};
+/* Shares of the budget at which the number of steps is decided: the first as soon as a speed can be told; each by the speed since
+ * the one before. */
+static const double decision_share[] = {0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.96};
 enum { FIRST_DECISION_STEPS = 5, DEFAULT_WARMUP_LIMIT = 500 };
 
 static int64_t default_warmup(int64_t total) { return tw_max_i64(1, tw_min_i64(total / 20, DEFAULT_WARMUP_LIMIT)); }

@@ -1,7 +1,7 @@
 /* train/plan.h - how long training lasts and how the learning rate moves on the way.
  *
  * Progress is a fraction in [0,1] that grows by a straight line in steps. With a given number of steps that is all. With a
- * time budget the line is bent a few times, at set shares of the budget, to end where the measured speed says; between these
+ * time budget the line is bent about ten times, at set shares of the budget, to end where the measured speed says; between these
  * decisions everything is a function of the step, and the decisions are kept in the checkpoint. */
 #ifndef TW_TRAIN_PLAN_H
 #define TW_TRAIN_PLAN_H

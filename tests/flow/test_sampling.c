@@ -1,0 +1,268 @@
+/* Sampling and likelihood on a flow known in closed form (linear_flow.h), and what sampling promises about rows, threads and
+ * frames. */
+#include "flow/linear_flow.h"
+
+#include "base/streams.h"
+#include "io/limited_memory.h"
+
+#include <stdlib.h>
+
+static tw_context *ctx;
+static tw_flow *flow;
+
+static int setup(void **state)
+{
+    (void)state;
+    ctx = tw_context_create(&(tw_context_desc){.threads = 2});
+    return linear_flow(ctx, &flow) != TW_OK;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    tw_flow_destroy(flow);
+    tw_context_destroy(ctx);
+    return 0;
+}
+
+static double largest_error(int64_t n, const double *got, const double *want, int64_t stride)
+{
+    double worst = 0;
+    for (int64_t i = 0; i < n * stride; i++) worst = fmax(worst, fabs(got[i] - want[i]));
+    return worst;
+}
+
+/* What sampling must give: the source row through the exact map, in data units. */
+static void exact_samples(uint64_t seed, int64_t n, double *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double x0[2];
+        flow->model.source->rules->draw_row(seed, TW_STREAM_SAMPLE, i, 2, x0);
+        linear_map(x0, out + 2 * i);
+        for (int j = 0; j < 2; j++) out[2 * i + j] = linear_shift[j] + linear_scale[j] * out[2 * i + j];
+    }
+}
+
+static void test_samples_are_exact(void **state)
+{
+    (void)state;
+    enum { N = 700 };
+    static double got[2 * N], want[2 * N];
+    tw_ode_stats stats;
+    exact_samples(5, N, want);
+    tw_sample_desc desc = {.seed = 5, .double_precision = true, .solver = {.rtol = 1e-10, .atol = 1e-10}};
+    assert_int_equal(tw_sample(flow, N, &desc, got, NULL, &stats), TW_OK);
+    assert_true(largest_error(N, got, want, 2) < 1e-8);
+    assert_true(stats.nfe > 0 && stats.nfe_mean <= (double)stats.nfe && stats.failed == 0 && stats.rejected >= 0);
+    desc.double_precision = false;
+    assert_int_equal(tw_sample(flow, N, &desc, got, NULL, NULL), TW_OK);
+    assert_true(largest_error(N, got, want, 2) < 3e-5); /* f32 field, data of size 20 */
+    desc = (tw_sample_desc){.seed = 5, .double_precision = true, .solver = {.method = "rk4", .steps = 40}};
+    assert_int_equal(tw_sample(flow, N, &desc, got, NULL, &stats), TW_OK);
+    assert_true(largest_error(N, got, want, 2) < 1e-6);
+    assert_int_equal(stats.nfe, 160);
+}
+
+static void test_log_density_is_exact(void **state)
+{
+    (void)state;
+    enum { N = 300 };
+    static double x[2 * N], got[N];
+    exact_samples(9, N, x);
+    double wide = 0, narrow = 0;
+    tw_sample_desc desc = {.double_precision = true, .solver = {.rtol = 1e-11, .atol = 1e-11}};
+    assert_int_equal(tw_log_density(flow, N, x, &desc, got, NULL), TW_OK);
+    for (int i = 0; i < N; i++) wide = fmax(wide, fabs(got[i] - linear_log_density(x + 2 * i)));
+    desc = (tw_sample_desc){.solver = {.rtol = 1e-7, .atol = 1e-7}};
+    assert_int_equal(tw_log_density(flow, N, x, &desc, got, NULL), TW_OK);
+    for (int i = 0; i < N; i++) narrow = fmax(narrow, fabs(got[i] - linear_log_density(x + 2 * i)));
+    assert_true(wide < 1e-9);
+    assert_true(narrow < 1e-5); /* f32 network: 1e-7 a call, magnified by |x| up to 4 in the source density */
+    tw_ode_stats stats;
+    assert_int_equal(tw_log_density(flow, N, x, NULL, got, &stats), TW_OK);
+    assert_true(fabs(got[0] - linear_log_density(x)) < 1e-3); /* default tolerance */
+}
+
+static void test_velocity_is_linear(void **state)
+{
+    (void)state;
+    enum { N = 1000 };
+    static double x[2 * N], t[N], got[2 * N];
+    for (int i = 0; i < N; i++) {
+        x[2 * i] = 3 * sin(i);
+        x[2 * i + 1] = 3 * cos(2.0 * i);
+        t[i] = (double)i / N;
+    }
+    assert_int_equal(tw_velocity(flow, N, t, x, got), TW_OK);
+    for (int i = 0; i < N; i++) {
+        assert_true(fabs(got[2 * i] - (linear_p * x[2 * i] + linear_q * x[2 * i + 1] + linear_b[0])) < 5e-6);
+        assert_true(fabs(got[2 * i + 1] - (linear_r * x[2 * i + 1] + linear_b[1])) < 5e-6);
+    }
+}
+
+/* A flow with real, curved weights: rows must not depend on their neighbours. */
+static tw_flow *curved_flow(tw_context *c)
+{
+    tw_flow *f = NULL;
+    assert_int_equal(tw_flow_create(c, &(tw_flow_desc){.columns = 3, .seed = 4, .network = {.width = 48, .depth = 2}}, &f), TW_OK);
+    float *out = linear_piece(f, "network.out.weight");
+    for (int i = 0; i < 48 * 3; i++) out[i] = (float)(0.3 * sin(i * i));
+    tw_flow_programs_drop(f);
+    return f;
+}
+
+static void test_rows_do_not_depend_on_how_many(void **state)
+{
+    (void)state;
+    enum { N = 1000, FEW = 100 };
+    static double many[3 * N], few[3 * N];
+    tw_flow *f = curved_flow(ctx);
+    tw_sample_desc desc = {.seed = 77};
+    assert_int_equal(tw_sample(f, N, &desc, many, NULL, NULL), TW_OK);
+    for (int n = FEW; n > 0; n = n * 2 / 3) {
+        assert_int_equal(tw_sample(f, n, &desc, few, NULL, NULL), TW_OK);
+        assert_memory_equal(few, many, (size_t)n * 3 * sizeof(double));
+    }
+    desc.seed = 78;
+    assert_int_equal(tw_sample(f, FEW, &desc, few, NULL, NULL), TW_OK);
+    assert_memory_not_equal(few, many, FEW * 3 * sizeof(double));
+    tw_flow_destroy(f);
+}
+
+static void test_likelihood_rows_do_not_depend_on_how_many(void **state)
+{
+    (void)state;
+    enum { N = 500 };
+    static double x[3 * N], many[N], few[N];
+    tw_flow *f = curved_flow(ctx);
+    assert_int_equal(tw_sample(f, N, NULL, x, NULL, NULL), TW_OK);
+    assert_int_equal(tw_log_density(f, N, x, NULL, many, NULL), TW_OK);
+    for (int n = 333; n > 0; n = n * 2 / 5) {
+        assert_int_equal(tw_log_density(f, n, x, NULL, few, NULL), TW_OK);
+        assert_memory_equal(few, many, (size_t)n * sizeof(double));
+    }
+    tw_flow_destroy(f);
+}
+
+static void test_threads_give_the_same_bits(void **state)
+{
+    (void)state;
+    enum { N = 1500 };
+    static double x[3][3 * N], l[3][N];
+    const int threads[3] = {1, 2, 3};
+    for (int i = 0; i < 3; i++) {
+        tw_context *c = tw_context_create(&(tw_context_desc){.threads = threads[i]});
+        tw_flow *f = curved_flow(c);
+        assert_int_equal(tw_sample(f, N, &(tw_sample_desc){.seed = 3}, x[i], NULL, NULL), TW_OK);
+        assert_int_equal(tw_log_density(f, N, x[i], NULL, l[i], NULL), TW_OK);
+        tw_flow_destroy(f);
+        tw_context_destroy(c);
+    }
+    for (int i = 1; i < 3; i++) {
+        assert_memory_equal(x[0], x[i], sizeof(x[0]));
+        assert_memory_equal(l[0], l[i], sizeof(l[0]));
+    }
+}
+
+static void test_frames(void **state)
+{
+    (void)state;
+    enum { N = 50, FRAMES = 5 };
+    static double out[2 * N], frames[FRAMES * 2 * N], source[2], plain[2 * N];
+    tw_sample_desc desc = {.seed = 5, .frames = FRAMES, .double_precision = true, .solver = {.rtol = 1e-9, .atol = 1e-9}};
+    tw_ode_stats stats, whole;
+    assert_int_equal(tw_sample(flow, N, &desc, out, frames, &stats), TW_OK);
+    assert_memory_equal(out, frames + (FRAMES - 1) * 2 * N, sizeof(out));
+    for (int i = 0; i < N; i++) {
+        flow->model.source->rules->draw_row(5, TW_STREAM_SAMPLE, i, 2, source);
+        for (int j = 0; j < 2; j++)
+            assert_true(fabs(frames[2 * i + j] - (linear_shift[j] + linear_scale[j] * source[j])) < 1e-12);
+        /* the second coordinate alone: e^{r/2} x + b (e^{r/2} - 1)/r at half time */
+        double r = linear_float(linear_r), half = exp(r / 2) * source[1] + linear_float(linear_b[1]) * (exp(r / 2) - 1) / r;
+        assert_true(fabs(frames[2 * 2 * N + 2 * i + 1] - (linear_shift[1] + linear_scale[1] * half)) < 1e-7);
+    }
+    desc.frames = 0;
+    assert_int_equal(tw_sample(flow, N, &desc, plain, NULL, &whole), TW_OK);
+    assert_true(largest_error(N, out, plain, 2) < 1e-6);
+    assert_true(stats.nfe > whole.nfe);
+    desc = (tw_sample_desc){.frames = FRAMES, .solver = {.method = "euler", .steps = 20}};
+    assert_int_equal(tw_sample(flow, N, &desc, out, frames, &stats), TW_OK);
+    assert_int_equal(stats.nfe, 20);
+    desc.solver.steps = 0;
+    assert_int_equal(tw_sample(flow, N, &desc, out, frames, &stats), TW_OK);
+    assert_true(stats.nfe >= 50 && stats.nfe < 50 + FRAMES); /* the default number, shared out */
+}
+
+static int stop_at_once(void *user, int64_t done, int64_t total)
+{
+    int64_t *seen = user;
+    assert_true(done > 0 && done <= total);
+    seen[0]++;
+    seen[1] = done;
+    return seen[2] != 0;
+}
+
+static void test_progress_and_stopping(void **state)
+{
+    (void)state;
+    enum { N = 5000 };
+    double *out = malloc(2 * N * sizeof(double));
+    int64_t seen[3] = {0, 0, 0};
+    tw_sample_desc desc = {.on_progress = stop_at_once, .user = seen};
+    assert_int_equal(tw_sample(flow, N, &desc, out, NULL, NULL), TW_OK);
+    assert_true(seen[0] > 1 && seen[1] == N);
+    seen[2] = 1;
+    assert_int_equal(tw_sample(flow, N, &desc, out, NULL, NULL), TW_ERR_CANCELLED);
+    assert_true(seen[1] < N);
+    free(out);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    double x[2] = {0, 0}, l;
+    assert_int_equal(tw_sample(flow, -1, NULL, x, NULL, NULL), TW_ERR_INVALID);
+    assert_int_equal(tw_sample(flow, 1, &(tw_sample_desc){.solver = {.t1 = 1.5}}, x, NULL, NULL), TW_ERR_INVALID);
+    assert_int_equal(tw_sample(flow, 1, &(tw_sample_desc){.solver = {.t0 = (double)NAN, .t1 = 1}}, x, NULL, NULL), TW_ERR_INVALID);
+    assert_int_equal(tw_sample(flow, 1, &(tw_sample_desc){.solver = {.method = "dopri6"}}, x, NULL, NULL), TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(ctx), "dopri5"));
+    assert_int_equal(tw_log_density(flow, 1, x, &(tw_sample_desc){.solver = {.t1 = 0.5}}, &l, NULL), TW_ERR_INVALID);
+    assert_int_equal(tw_sample(flow, 0, NULL, x, NULL, NULL), TW_OK);
+    double broken[2] = {(double)NAN, 0};
+    assert_int_equal(tw_log_density(flow, 1, broken, NULL, &l, NULL), TW_ERR_NUMERIC);
+}
+
+static tw_status sample_and_score(tw_context *c, void *user)
+{
+    tw_flow *f = NULL;
+    double x[6], l[3];
+    (void)user;
+    tw_status status = linear_flow(c, &f);
+    if (status == TW_OK) status = tw_sample(f, 3, NULL, x, NULL, NULL);
+    if (status == TW_OK) status = tw_log_density(f, 3, x, &(tw_sample_desc){.double_precision = true}, l, NULL);
+    tw_flow_destroy(f);
+    return status;
+}
+
+static void test_memory_running_out(void **state)
+{
+    (void)state;
+    run_with_limited_memory(sample_and_score, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_samples_are_exact, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log_density_is_exact, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_velocity_is_linear, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rows_do_not_depend_on_how_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_likelihood_rows_do_not_depend_on_how_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_threads_give_the_same_bits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_frames, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_progress_and_stopping, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+        cmocka_unit_test(test_memory_running_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
