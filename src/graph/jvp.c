@@ -271,6 +271,8 @@ tw_status tw_jvp(int inputs_count, const tw_val *inputs, const tw_val *tangents,
                  const tw_val *outputs, tw_val *out_tangents)
 {
     tw_graph *g = NULL;
+    for (int k = 0; inputs_count == 0 && k < outputs_count; k++) out_tangents[k] = TW_NONE;
+    if (inputs_count == 0) return TW_OK;
     tw_status status = tw_graph_of("jvp", inputs_count, inputs, &g);
     if (status != TW_OK) return status;
     tw_graph *same = NULL;

@@ -103,6 +103,33 @@ static tw_val fold(const tw_draft *d)
 
 /* --- arithmetic; commuting arguments come in either order --- */
 
+/* The axis along which a pad with zeros only places its argument, or -1. */
+static int placing_axis(tw_val v)
+{
+    if (!is(v, TW_OP_pad)) return -1;
+    const tw_attr *attr = tw_node_attr(v.graph, tw_node_at(v));
+    int found = -1;
+    for (int i = 0; i < tw_shape_at(v).rank; i++) {
+        if (attr->begin[i] < 0 || attr->end[i] < 0 || attr->stride[i] != 0) return -1;
+        if (attr->begin[i] == 0 && attr->end[i] == 0) continue;
+        if (found >= 0) return -1;
+        found = i;
+    }
+    return attr->value == 0.0 ? found : -1;
+}
+
+/* Two neighbouring parts, each padded to the whole, are one longer part: the gradient of a split becomes a concat. */
+static tw_val join_placed(tw_val a, tw_val b)
+{
+    int axis = placing_axis(a);
+    if (axis < 0 || axis != placing_axis(b)) return TW_NONE;
+    tw_attr first = *tw_node_attr(a.graph, tw_node_at(a)), second = *tw_node_attr(b.graph, tw_node_at(b));
+    if (second.begin[axis] < first.begin[axis]) return join_placed(b, a);
+    tw_val front = inner(a, 0), back = inner(b, 0);
+    if (first.begin[axis] + tw_shape_at(front).dim[axis] != second.begin[axis]) return TW_NONE;
+    return tw_pad(tw_concat2(axis, front, back), 0.0, first.begin, second.end, NULL);
+}
+
 static tw_val simplify_add(const tw_draft *d)
 {
     tw_val a = arg(d, 0), b = arg(d, 1);
@@ -111,7 +138,7 @@ static tw_val simplify_add(const tw_draft *d)
     if (a.id == b.id) return tw_muls(a, 2.0);
     if (is(b, TW_OP_neg)) return tw_sub(a, inner(b, 0));
     if (is(a, TW_OP_neg)) return tw_sub(b, inner(a, 0));
-    return TW_NONE;
+    return join_placed(a, b);
 }
 
 static tw_val simplify_sub(const tw_draft *d)
@@ -275,9 +302,40 @@ static tw_val simplify_sum(const tw_draft *d)
     return full_of(x, 0.0) ? full(d, 0.0) : TW_NONE;
 }
 
+/* Parts that are concatenations along the same axis are listed themselves. */
+static tw_val simplify_concat(const tw_draft *d)
+{
+    if (d->count == 1) return arg(d, 0);
+    tw_val parts[FOLD_LIMIT];
+    int count = 0;
+    bool nested = false;
+    for (int k = 0; k < d->count; k++) {
+        tw_val part = arg(d, k);
+        const tw_node *n = tw_node_at(part);
+        bool same = n->op == TW_OP_concat && tw_node_attr(d->graph, n)->axis[0] == d->attr.axis[0];
+        int pieces = same ? n->args_count : 1;
+        if (count + pieces > FOLD_LIMIT) return TW_NONE;
+        for (int i = 0; i < pieces; i++) parts[count++] = same ? inner(part, i) : part;
+        nested = nested || same;
+    }
+    return nested ? tw_concat(d->attr.axis[0], count, parts) : TW_NONE;
+}
+
+/* Products of zeros; products of matrices that were transposed first, whose axes can be named directly instead. */
 static tw_val simplify_dot_general(const tw_draft *d)
 {
-    return full_of(arg(d, 0), 0.0) || full_of(arg(d, 1), 0.0) ? full(d, 0.0) : TW_NONE;
+    if (full_of(arg(d, 0), 0.0) || full_of(arg(d, 1), 0.0)) return full(d, 0.0);
+    if (d->attr.batch_count != 0 || d->attr.contract_count != 1) return TW_NONE;
+    int axis[2] = {d->attr.axis[0], d->attr.axis_b[0]};
+    tw_val factor[2] = {arg(d, 0), arg(d, 1)};
+    bool turned = false;
+    for (int k = 0; k < 2; k++) {
+        if (tw_shape_at(factor[k]).rank != 2 || !is(factor[k], TW_OP_transpose)) continue;
+        factor[k] = inner(factor[k], 0);
+        axis[k] = 1 - axis[k];
+        turned = true;
+    }
+    return turned ? tw_dot_general(factor[0], factor[1], 0, NULL, NULL, 1, &axis[0], &axis[1]) : TW_NONE;
 }
 
 /* Moving the elements of a stretched constant changes nothing but the shape. */
@@ -330,7 +388,7 @@ static tw_val simplify_op(const tw_draft *d)
     case TW_OP_reverse:
         return simplify_reverse(d);
     case TW_OP_concat:
-        return d->count == 1 ? arg(d, 0) : TW_NONE;
+        return simplify_concat(d);
     case TW_OP_sum:
         return simplify_sum(d);
     case TW_OP_dot_general:

@@ -335,6 +335,7 @@ tw_status tw_linear_transpose(int inputs_count, const tw_val *inputs, int output
 {
     tw_graph *g = NULL, *same = NULL;
     pass p = {0};
+    if (inputs_count == 0) return TW_OK;
     tw_status status = tw_graph_of("linear_transpose", inputs_count, inputs, &g);
     if (status != TW_OK) return status;
     if (outputs_count > 0) TW_TRY(tw_graph_of("linear_transpose", outputs_count, outputs, &same));

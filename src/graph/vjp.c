@@ -54,6 +54,7 @@ tw_status tw_vjp(int inputs_count, const tw_val *inputs, int outputs_count, cons
 {
     tw_graph *g = NULL, *same = NULL;
     tw_val *scratch = NULL;
+    if (inputs_count == 0) return TW_OK;
     tw_status status = tw_graph_of("vjp", inputs_count, inputs, &g);
     if (status != TW_OK) return status;
     if (outputs_count > 0) TW_TRY(tw_graph_of("vjp", outputs_count, outputs, &same));
