@@ -57,6 +57,13 @@ static int64_t training_rows(const evaluation *e)
     return e->held.training ? tw_dataset_rows(e->held.training, TW_PART_TRAIN) : 0;
 }
 
+/* Distances between few rows are noisy and cheap: averaged over more draws. */
+static int repeats_for(int64_t pairs)
+{
+    int64_t wanted = 6000 / pairs;
+    return wanted < 3 ? 3 : wanted > 30 ? 30 : (int)wanted;
+}
+
 /* Pairs a side, and the samples they need. */
 static tw_status draw_samples(evaluation *e)
 {
@@ -65,6 +72,7 @@ static tw_status draw_samples(evaluation *e)
     r->pairs = tw_min_i64(opt_int(&c->set, OPT_PAIRS), e->held.rows);
     if (training_rows(e) > 0) r->pairs = tw_min_i64(r->pairs, training_rows(e));
     r->repeats = (int)opt_int(&c->set, OPT_REPEATS);
+    if (r->repeats == 0) r->repeats = repeats_for(r->pairs);
     e->samples_count = tw_max_i64(r->pairs * r->repeats, 1000);
     row_bar bar = {c, "sample"};
     tw_sample_desc desc = {
