@@ -55,7 +55,8 @@ TW_NODISCARD TW_API tw_status tw_graph_create(tw_context *ctx, tw_graph **out_gr
 TW_API void tw_graph_destroy(tw_graph *graph);
 /* TW_OK, or the first error of building, its sentence set in the context. */
 TW_NODISCARD TW_API tw_status tw_graph_check(tw_graph *graph);
-/* Reports an error found by code that builds on the graph (networks, paths); first one wins. Returns an invalid value. */
+/* Reports an error found by code that builds on the graph (networks, paths); the first one stays. Returns an invalid
+ * value. */
 TW_API tw_val tw_graph_fail(tw_graph *graph, tw_status status, const char *format, ...) TW_PRINTF(3, 4);
 
 TW_API tw_shape tw_shape_at(tw_val v);
@@ -79,7 +80,8 @@ TW_API tw_val tw_iota(tw_graph *g, tw_dtype dtype, tw_shape shape, int axis); /*
 TW_API tw_val tw_random_bits(tw_val key, tw_val counter, uint32_t stream, tw_shape shape);
 /* (0,1), never the ends: f32 (bits >> 9 + 1/2) 2^-23, f64 (bits + 1/2) 2^-32. */
 TW_API tw_val tw_bits_to_uniform(tw_val bits, tw_dtype dtype);
-/* Inverse normal distribution function; |z| < 6.5. The top bit is the sign, the others count cells of 2^-32 from the median. */
+/* Inverse normal distribution function; |z| < 6.5. The top bit is the sign, the others count cells of 2^-32 from the
+ * median. */
 TW_API tw_val tw_bits_to_normal(tw_val bits, tw_dtype dtype);
 
 /* --- elementwise ---------------------------------------------------------------------------------------- */
@@ -148,7 +150,8 @@ TW_API tw_val tw_cumsum(tw_val x, int axis);
 TW_API tw_val tw_dot_general(tw_val a, tw_val b, int batches, const int *batch_a, const int *batch_b, int contractions,
                              const int *contract_a, const int *contract_b);
 TW_API tw_val tw_matmul(tw_val a, tw_val b); /* (...,M,K) x (K,N) or (...,M,K) x (...,K,N) */
-TW_API tw_val tw_take_rows(tw_val table, tw_val index);                      /* (N,...),(B) i32/u32 -> (B,...); index clamped */
+/* (N,...),(B) i32 or u32 -> (B,...); the index is clamped to the table, in scatter_add_rows too. */
+TW_API tw_val tw_take_rows(tw_val table, tw_val index);
 TW_API tw_val tw_scatter_add_rows(tw_val rows, tw_val index, int64_t count); /* (B,...),(B) -> (count,...) */
 
 /* --- composites: written in the primitives above; kernels may recognise them ----------------------------------- */
@@ -176,7 +179,8 @@ TW_NODISCARD TW_API tw_status tw_grad(tw_val scalar, int inputs_count, const tw_
 /* Hessian-vector product of a scalar: jvp of grad. */
 TW_NODISCARD TW_API tw_status tw_hvp(tw_val scalar, int inputs_count, const tw_val *inputs, const tw_val *vectors,
                                      tw_val *out_products);
-/* Re-expresses `outputs` as functions of `replacements` in place of `inputs` (nodes that do not depend on inputs are shared). */
+/* Re-expresses `outputs` as functions of `replacements` (of the same shapes) in place of `inputs`; nodes that do not
+ * depend on inputs are shared. */
 TW_NODISCARD TW_API tw_status tw_substitute(int inputs_count, const tw_val *inputs, const tw_val *replacements,
                                             int outputs_count, const tw_val *outputs, tw_val *out_outputs);
 /* Batching behind the row axis: given row-wise functions (axis 0 of every dependent node is the same row axis R), each
@@ -188,10 +192,11 @@ TW_NODISCARD TW_API tw_status tw_vmap_rows(int inputs_count, const tw_val *input
 /* A function as text, one node a line: `%7 = dot_general(%3, %5) {...} f32[64,128]`. Free with tw_string_free. */
 TW_NODISCARD TW_API tw_status tw_graph_print(tw_context *ctx, int inputs_count, const tw_val *inputs, int outputs_count,
                                              const tw_val *outputs, char **out_text);
-/* Reads such a text into an empty graph; errors name line and column. *out_inputs, *out_outputs are arrays of the graph,
- * valid until it is destroyed. */
+/* Reads such a text into an empty graph, node by node without simplification; errors name line and column. *out_inputs
+ * (the input lines in order) and *out_outputs are arrays of the graph, valid until it is destroyed. */
 TW_NODISCARD TW_API tw_status tw_graph_parse(tw_graph *graph, const char *text, int *out_inputs_count,
-                                             const tw_val **out_inputs, int *out_outputs_count, const tw_val **out_outputs);
+                                             const tw_val **out_inputs, int *out_outputs_count,
+                                             const tw_val **out_outputs);
 TW_API void tw_string_free(tw_context *ctx, char *text);
 
 #ifdef __cplusplus

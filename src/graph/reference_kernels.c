@@ -126,7 +126,7 @@ static double binary(tw_op op, tw_dtype dtype, double x, double y)
     case TW_OP_xor:
         return (double)(word_of(x) ^ word_of(y));
     default:
-        return NAN;
+        return (double)NAN;
     }
 }
 
@@ -320,7 +320,7 @@ void tw_eval_reduce_max(const tw_graph *g, const tw_node *n, const double *const
 {
     tw_shape from = arg_shape(g, n, 0);
     uint32_t mask = tw_node_attr(g, n)->axis_mask;
-    for (int64_t i = 0, size = size_of(n); i < size; i++) out[i] = -INFINITY;
+    for (int64_t i = 0, size = size_of(n); i < size; i++) out[i] = (double)-INFINITY;
     for (int64_t i = 0, size = tw_shape_size(from); i < size; i++) {
         double *to = &out[reduced_position(n, from, mask, i)], x = a[0][i];
         if (x > *to || isnan(x)) *to = x;
