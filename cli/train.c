@@ -284,6 +284,7 @@ int run_train(cli *c)
         status = TW_OK;
         goto done;
     }
+    if (status == TW_ERR_NUMERIC) run_end(&t.files); /* going on from there would fail again */
     TW_TRY(status);
     TW_TRY(write_curve(&t));
     run_end(&t.files);

@@ -81,6 +81,15 @@ fi
 fails "not a folder\|cannot" train moons --steps 2 --out plain.csv/run
 fails "not a folder\|cannot" train moons --steps 2 --out plain.csv
 if [ -d /proc/self ]; then fails 'cannot write' train moons --steps 2 --out /proc/self/run; fi
+if mkdir sealed && mount -t tmpfs -o ro none sealed 2>/dev/null; then
+    fails 'read-only' train moons --steps 2 --out sealed/run
+    fails 'read-only' train moons --steps 2 --out sealed
+    umount sealed
+fi
+
+# learning that explodes is a failure that says what to try, and can be tried again in the same folder
+fails 'try a smaller lr' train moons --rows 500 --width 8 --depth 1 --steps 2000 --lr 1000 --clip 0 --checkpoint-steps 20 --out wild
+works 'model' train moons --rows 500 --width 8 --depth 1 --steps 20 --out wild
 
 # models that are none
 fails 'nowhere' sample nowhere
