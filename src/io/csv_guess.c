@@ -52,7 +52,7 @@ static void find_mode(const int *count, int lines, candidate *out)
     for (int i = 0; i < lines; i++) {
         int same = 0;
         for (int j = 0; j < lines; j++) same += count[j] == count[i];
-        if (same > out->agreeing) {
+        if (same > out->agreeing || (same == out->agreeing && count[i] > out->fields)) {
             out->agreeing = same;
             out->fields = count[i];
         }
@@ -72,7 +72,7 @@ static candidate try_separator(const char *bytes, size_t size, char separator, c
             if (*stop == quote) inside = !inside;
         if (stop == end && lines > 0) break; /* perhaps cut short by the end of the block */
         int numbers, fields = cut_line(p, stop, separator, quote, &numbers);
-        if (fields > 0) {
+        if (fields > 0 && *p != '#') { /* comments are cut by nothing */
             count[lines++] = fields;
             result.numbers += numbers;
             result.all += fields;

@@ -1,5 +1,5 @@
-/* An allocator that fails from the n-th allocation on and counts what is alive: run a piece of work with n = 0, 1, 2, ...
- * until it succeeds; each failure must be TW_ERR_MEMORY and leave nothing behind. */
+/* An allocator that fails from the n-th allocation on and counts what is alive: run a piece of work with n = 0, 1, 2,
+ * ... until it succeeds; each failure must be TW_ERR_MEMORY and leave nothing behind. */
 #ifndef TW_TEST_LIMITED_MEMORY_H
 #define TW_TEST_LIMITED_MEMORY_H
 

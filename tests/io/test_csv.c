@@ -137,7 +137,9 @@ static void knows_unicode(void **state)
            "x.csv:2: byte 0xE2 at column 1 is not UTF-8 text: save the file as UTF-8");
     refuse("\xF4\x90\x80\x80", 4, TW_ERR_FORMAT, /* above U+10FFFF */
            "x.csv:1: byte 0xF4 at column 1 is not UTF-8 text: save the file as UTF-8");
-    refuse("\xFF\xFE" "a\0", 4, TW_ERR_UNSUPPORTED, "x.csv: UTF-16 text is not supported: save the file as UTF-8");
+    refuse("\xFF\xFE"
+           "a\0",
+           4, TW_ERR_UNSUPPORTED, "x.csv: UTF-16 text is not supported: save the file as UTF-8");
     refuse("\xFE\xFF\0a", 4, TW_ERR_UNSUPPORTED, "x.csv: UTF-16 text is not supported: save the file as UTF-8");
 }
 
@@ -273,8 +275,8 @@ static void names_files_it_cannot_read(void **state)
 static void writes_what_it_reads(void **state)
 {
     (void)state;
-    static const char *const values[] = {"plain", "", " blank ", "com,ma", "quo\"te", "new\nline", "tab\tbed", "semi;colon",
-                                         "\"", "\"\"", "a b", "x\r"};
+    static const char *const values[] = {"plain",    "",           " blank ", "com,ma", "quo\"te", "new\nline",
+                                         "tab\tbed", "semi;colon", "\"",      "\"\"",   "a b",     "x\r"};
     static const char separators[] = {',', ';', '\t', '|', ' '};
     tw_context *ctx = tw_context_create(NULL);
     for (int s = 0; s < TW_COUNT(separators); s++) {
@@ -326,20 +328,13 @@ static void survives_lack_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cuts_plain_rows),
-        cmocka_unit_test(skips_blank_lines_and_counts_them),
-        cmocka_unit_test(knows_quotes),
-        cmocka_unit_test(guesses_the_separator),
-        cmocka_unit_test(folds_runs_of_blanks),
-        cmocka_unit_test(obeys_a_given_separator),
-        cmocka_unit_test(knows_unicode),
-        cmocka_unit_test(refuses_what_is_no_table),
-        cmocka_unit_test(bounds_rows),
-        cmocka_unit_test(stops_when_told),
-        cmocka_unit_test(streams_files),
-        cmocka_unit_test(names_files_it_cannot_read),
-        cmocka_unit_test(writes_what_it_reads),
-        cmocka_unit_test(survives_lack_of_memory),
+        cmocka_unit_test(cuts_plain_rows),      cmocka_unit_test(skips_blank_lines_and_counts_them),
+        cmocka_unit_test(knows_quotes),         cmocka_unit_test(guesses_the_separator),
+        cmocka_unit_test(folds_runs_of_blanks), cmocka_unit_test(obeys_a_given_separator),
+        cmocka_unit_test(knows_unicode),        cmocka_unit_test(refuses_what_is_no_table),
+        cmocka_unit_test(bounds_rows),          cmocka_unit_test(stops_when_told),
+        cmocka_unit_test(streams_files),        cmocka_unit_test(names_files_it_cannot_read),
+        cmocka_unit_test(writes_what_it_reads), cmocka_unit_test(survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* NPY and NPZ: every number type and byte order against known bytes, Fortran order, archives, and broken files. The .npy and
- * .npz files under files/ were written by NumPy (files/make.py). */
+/* NPY and NPZ: every number type and byte order against known bytes, Fortran order, archives, and broken files. The
+ * .npy and .npz files under files/ were written by NumPy (files/make.py). */
 #include "io/npy.h"
 
 #include "base/file.h"
@@ -55,7 +55,8 @@ static void reads_every_type(void **state)
         for (int i = 0; i < TW_COUNT(cases); i++) {
             char header[200];
             unsigned char bytes[300];
-            snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (2,), }  \n", cases[i].type);
+            snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (2,), }  \n",
+                     cases[i].type);
             size_t size = build(bytes, version, header, cases[i].bytes, cases[i].size);
             tw_npy array;
             if (tw_npy_parse(ctx, "x", bytes, size, &array) != TW_OK)
@@ -74,7 +75,8 @@ static void knows_special_halves(void **state)
     (void)state;
     tw_context *ctx = tw_context_create(NULL);
     unsigned char bytes[200];
-    size_t size = build(bytes, 1, "{'descr': '<f2', 'fortran_order': False, 'shape': (4,), }\n", "\0\x7C\0\xFC\1\x7E\0\x80", 8);
+    size_t size =
+        build(bytes, 1, "{'descr': '<f2', 'fortran_order': False, 'shape': (4,), }\n", "\0\x7C\0\xFC\1\x7E\0\x80", 8);
     tw_npy array;
     assert_int_equal(tw_npy_parse(ctx, "x", bytes, size, &array), TW_OK);
     assert_true(isinf(array.value[0]) && array.value[0] > 0);
@@ -96,7 +98,8 @@ static void turns_fortran_order(void **state)
             for (int i = 0; i < 2; i++) stored[at++] = 100 * i + 10 * j + k;
     tw_context *ctx = tw_context_create(NULL);
     unsigned char bytes[300];
-    size_t size = build(bytes, 1, "{'descr': '<f8', 'fortran_order': True, 'shape': (2, 3, 2), }\n", stored, sizeof stored);
+    size_t size =
+        build(bytes, 1, "{'descr': '<f8', 'fortran_order': True, 'shape': (2, 3, 2), }\n", stored, sizeof stored);
     tw_npy array;
     assert_int_equal(tw_npy_parse(ctx, "x", bytes, size, &array), TW_OK);
     at = 0;
@@ -107,14 +110,15 @@ static void turns_fortran_order(void **state)
     tw_context_destroy(ctx);
 }
 
-/* files/: x = arange(6).reshape(2, 3) / 4 as <f8, y = arange(3) as <i4, deflated.npz also has a zero block of 1000 x 50. */
+/* files/: x = arange(6).reshape(2, 3) / 4 as <f8, y = arange(3) as <i4, deflated.npz also has a zero block of 1000
+ * x 50. */
 static void reads_what_numpy_writes(void **state)
 {
     (void)state;
     static const struct {
         const char *file, *name;
-    } cases[] = {{"x.npy", NULL},          {"x_fortran.npy", NULL}, {"stored.npz", NULL},
-                 {"stored.npz", "x"},      {"deflated.npz", "x"},   {"deflated.npz", "x.npy"}};
+    } cases[] = {{"x.npy", NULL},     {"x_fortran.npy", NULL}, {"stored.npz", NULL},
+                 {"stored.npz", "x"}, {"deflated.npz", "x"},   {"deflated.npz", "x.npy"}};
     tw_context *ctx = tw_context_create(NULL);
     for (int i = 0; i < TW_COUNT(cases); i++) {
         char path[400];
@@ -250,14 +254,15 @@ static void survives_damaged_archives(void **state)
         for (size_t n = 0; n < size; n++) {
             char *cut = malloc(n + 1); /* exact size, so that the address sanitizer sees reads beyond it */
             memcpy(cut, data, n);
-            assert_int_not_equal((f < 2 ? tw_npz_parse(ctx, "x", cut, n, NULL, &array) : tw_npy_parse(ctx, "x", cut, n, &array)),
-                                 TW_OK);
+            assert_int_not_equal(
+                (f < 2 ? tw_npz_parse(ctx, "x", cut, n, NULL, &array) : tw_npy_parse(ctx, "x", cut, n, &array)), TW_OK);
             free(cut);
         }
         for (size_t n = 0; n < size; n++) {
             for (int bit = 0; bit < 8; bit += 3) {
                 data[n] = (char)(data[n] ^ 1 << bit);
-                tw_status status = f < 2 ? tw_npz_parse(ctx, "x", data, size, NULL, &array) : tw_npy_parse(ctx, "x", data, size, &array);
+                tw_status status = f < 2 ? tw_npz_parse(ctx, "x", data, size, NULL, &array)
+                                         : tw_npy_parse(ctx, "x", data, size, &array);
                 if (status == TW_OK) tw_npy_free(ctx, &array);
                 data[n] = (char)(data[n] ^ 1 << bit);
             }
@@ -313,9 +318,9 @@ static void survives_lack_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_every_type),      cmocka_unit_test(knows_special_halves),
-        cmocka_unit_test(turns_fortran_order),   cmocka_unit_test(reads_what_numpy_writes),
-        cmocka_unit_test(writes_what_it_reads),  cmocka_unit_test(refuses_broken_arrays),
+        cmocka_unit_test(reads_every_type),          cmocka_unit_test(knows_special_halves),
+        cmocka_unit_test(turns_fortran_order),       cmocka_unit_test(reads_what_numpy_writes),
+        cmocka_unit_test(writes_what_it_reads),      cmocka_unit_test(refuses_broken_arrays),
         cmocka_unit_test(survives_damaged_archives), cmocka_unit_test(refuses_zip_bombs),
         cmocka_unit_test(survives_lack_of_memory),
     };

@@ -322,10 +322,10 @@ int main(int argc, char **argv)
 {
     if (argc == 3) return serve_python(argv[1], argv[2]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_it_wrote),       cmocka_unit_test(writes_the_format_to_the_byte),
+        cmocka_unit_test(reads_what_it_wrote),        cmocka_unit_test(writes_the_format_to_the_byte),
         cmocka_unit_test(gets_by_name_type_and_size), cmocka_unit_test(refuses_broken_files),
-        cmocka_unit_test(refuses_broken_lengths),    cmocka_unit_test(refuses_every_cut),
-        cmocka_unit_test(refuses_to_write_nonsense), cmocka_unit_test(survives_lack_of_memory),
+        cmocka_unit_test(refuses_broken_lengths),     cmocka_unit_test(refuses_every_cut),
+        cmocka_unit_test(refuses_to_write_nonsense),  cmocka_unit_test(survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
