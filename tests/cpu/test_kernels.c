@@ -152,7 +152,7 @@ static void test_plain_operations(void **state)
     assert_true(whole[0] == INT32_MAX && whole[1] == -2 && whole[2] == 14);
     cpu->tile[TW_TILE_ABS][2](whole, i, NULL, NULL, 3);
     assert_true(whole[0] == INT32_MIN && whole[1] == 5 && whole[2] == 7);
-    const double real[] = {2.9, -2.9, 1e20, -1e20, NAN, 4294967295.0, -0.5, 0.0};
+    const double real[] = {2.9, -2.9, 1e20, -1e20, (double)NAN, 4294967295.0, -0.5, 0.0};
     uint32_t u[8];
     int32_t s[8];
     uint8_t truth[8];
