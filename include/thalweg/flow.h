@@ -1,7 +1,7 @@
 /* thalweg/flow.h - the flow object: space, source, path, network and normaliser; sampling, likelihood, save and load.
  *
- * All points cross this interface in the units of the data, as rows of doubles; standardisation is inside. A model is one
- * .safetensors file whose metadata holds everything needed. */
+ * All points cross this interface in the units of the data, as rows of doubles; standardisation is inside. A model is
+ * one .safetensors file whose metadata holds everything needed. */
 #ifndef THALWEG_FLOW_H
 #define THALWEG_FLOW_H
 
@@ -12,7 +12,8 @@
 extern "C" {
 #endif
 
-/* What a flow is made of; NULL and 0 mean the defaults named. Unknown names are errors that name the nearest right one. */
+/* What a flow is made of; NULL and 0 mean the defaults named. Unknown names are errors that name the nearest right one.
+ */
 typedef struct tw_flow_desc {
     const char *method;   /* "fm" (thalweg list methods) */
     const char *space;    /* "euclidean" */
@@ -32,29 +33,32 @@ typedef struct tw_flow tw_flow;
 TW_NODISCARD TW_API tw_status tw_flow_create(tw_context *ctx, const tw_flow_desc *desc, tw_flow **out_flow);
 TW_API void tw_flow_destroy(tw_flow *flow);
 
-/* Writes the model, whole or not at all. Loading refuses other files, damaged ones and newer formats with a sentence. */
+/* Writes the model, whole or not at all. Loading refuses other files, damaged ones and newer formats with a sentence.
+ */
 TW_NODISCARD TW_API tw_status tw_flow_save(tw_flow *flow, const char *path);
 TW_NODISCARD TW_API tw_status tw_flow_load(tw_context *ctx, const char *path, tw_flow **out_flow);
 
 /* What it is made of: every name filled in. Valid as long as the flow. */
 TW_API const tw_flow_desc *tw_flow_about(const tw_flow *flow);
 TW_API int64_t tw_flow_parameters(const tw_flow *flow);
-/* Training facts kept in the model by name ("steps", "seconds", "loss", "data", "version", "split", ...); NULL when absent. */
+/* Training facts kept in the model by name ("steps", "seconds", "loss", "data", "version", "split", ...); NULL when
+ * absent. */
 TW_API const char *tw_flow_fact(const tw_flow *flow, const char *name);
 TW_NODISCARD TW_API tw_status tw_flow_set_fact(tw_flow *flow, const char *name, const char *value);
 
 typedef struct tw_sample_desc {
     tw_ode_desc solver; /* zeros: dopri5 from 0 to 1 at 1e-5 */
     uint64_t seed;      /* row i of a seed is the same whatever n */
-    int frames;         /* > 1: also keep `frames` states at equal times from source to data; the solver stops at each of them */
+    int frames; /* > 1: also keep `frames` states at equal times from source to data; the solver stops at each of them
+                 */
     bool double_precision; /* evaluate the network in f64 */
     /* called between blocks with rows done; non-zero stops with TW_ERR_CANCELLED */
     int (*on_progress)(void *user, int64_t done, int64_t total);
     void *user;
 } tw_sample_desc;
 
-/* Draws n rows: out (n, columns) caller's memory. out_frames (frames, n, columns) only when desc->frames > 1. The same bits for
- * any number of threads. */
+/* Draws n rows: out (n, columns) caller's memory. out_frames (frames, n, columns) only when desc->frames > 1. The same
+ * bits for any number of threads. */
 TW_NODISCARD TW_API tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out,
                                         double *out_frames, tw_ode_stats *out_stats);
 
@@ -66,8 +70,8 @@ TW_NODISCARD TW_API tw_status tw_log_density(tw_flow *flow, int64_t n, const dou
 /* u_t(x) in normalised coordinates, (n, columns) each; t (n). For tests and studies. */
 TW_NODISCARD TW_API tw_status tw_velocity(tw_flow *flow, int64_t n, const double *t, const double *x, double *out);
 
-/* Pieces a flow can be made of: kind "methods", "spaces", "sources", "paths", "schedules", "couplings", "networks". NULL past the
- * end, and for another kind. */
+/* Pieces a flow can be made of: kind "methods", "spaces", "sources", "paths", "schedules", "couplings", "networks".
+ * NULL past the end, and for another kind. */
 TW_API const tw_piece_info *tw_piece_list(const char *kind, int index);
 
 #ifdef __cplusplus

@@ -1,7 +1,8 @@
 /* thalweg/nn.h - networks as functions that build a graph; parameters are collected by name on the way.
  *
- * A scope says where in the network we are ("block.3.linear"); tw_param() makes a parameter there, or returns the one already made, so
- * building twice shares weights. Network code needs no error checks: the graph keeps the first error with its scope path. */
+ * A scope says where in the network we are ("block.3.linear"); tw_param() makes a parameter there, or returns the one
+ * already made, so building twice shares weights. Network code needs no error checks: the graph keeps the first error
+ * with its scope path. */
 #ifndef THALWEG_NN_H
 #define THALWEG_NN_H
 
@@ -11,10 +12,12 @@
 extern "C" {
 #endif
 
-/* The named parameters of a network: their graph inputs, in the order of making, packed one behind another in one flat array. */
+/* The named parameters of a network: their graph inputs, in the order of making, packed one behind another in one flat
+ * array. */
 typedef struct tw_params tw_params;
 
-TW_NODISCARD TW_API tw_status tw_params_create(tw_context *ctx, tw_graph *graph, tw_dtype dtype, tw_params **out_params);
+TW_NODISCARD TW_API tw_status tw_params_create(tw_context *ctx, tw_graph *graph, tw_dtype dtype,
+                                               tw_params **out_params);
 TW_API void tw_params_destroy(tw_params *params);
 TW_API int tw_params_count(const tw_params *params);
 TW_API const char *tw_params_name(const tw_params *params, int index);
@@ -41,14 +44,15 @@ TW_API tw_val tw_param(tw_scope scope, const char *name, tw_shape shape, tw_init
 /* x (...,D) -> (...,width): x W + b, W (D,width) uniform in +-1/sqrt(D) times `gain` (He et al. style), b zero. */
 TW_API tw_val tw_linear(tw_scope scope, tw_val x, int64_t width);
 TW_API tw_val tw_linear_init(tw_scope scope, tw_val x, int64_t width, tw_init init, double scale);
-/* t (B) -> (B, count): sin and cos of w t at count/2 angular frequencies w spaced geometrically from 1 to 100. count even. */
+/* t (B) -> (B, count): sin and cos of w t at count/2 angular frequencies w spaced geometrically from 1 to 100. count
+ * even. */
 TW_API tw_val tw_time_features(tw_val t, int count);
 
 /* Description of a network; zeros mean the defaults of its kind. */
 typedef struct tw_network_desc {
-    const char *kind; /* "mlp" */
-    int width;        /* 256 */
-    int depth;        /* 4 residual blocks */
+    const char *kind;  /* "mlp" */
+    int width;         /* 256 */
+    int depth;         /* 4 residual blocks */
     int time_features; /* 64 */
 } tw_network_desc;
 

@@ -16,34 +16,36 @@ typedef struct tw_train_progress {
     double steps_per_second, seconds, seconds_left;
 } tw_train_progress;
 
-/* Called a few times a second and at the end; non-zero asks to stop: training writes a checkpoint at the step boundary and returns TW_ERR_CANCELLED. */
+/* Called a few times a second and at the end; non-zero asks to stop: training writes a checkpoint at the step boundary
+ * and returns TW_ERR_CANCELLED. */
 typedef int (*tw_progress_fn)(void *user, const tw_train_progress *progress);
 
 /* Zeros mean the defaults in brackets. */
 typedef struct tw_train_desc {
-    int64_t steps;       /* optimiser steps [20000 unless minutes is given] */
-    double minutes;      /* instead: train for about so long */
-    int batch;           /* rows a step [min(1024, rows)] */
-    double lr;           /* peak learning rate [1e-3] */
-    int64_t warmup;      /* steps of linear warm-up [5 % of the steps, at most 500] */
-    double weight_decay; /* AdamW [0.01] */
+    int64_t steps;                /* optimiser steps [20000 unless minutes is given] */
+    double minutes;               /* instead: train for about so long */
+    int batch;                    /* rows a step [min(1024, rows)] */
+    double lr;                    /* peak learning rate [1e-3] */
+    int64_t warmup;               /* steps of linear warm-up [5 % of the steps, at most 500] */
+    double weight_decay;          /* AdamW [0.01] */
     double beta1, beta2, epsilon; /* [0.9, 0.999, 1e-8] */
-    double clip;         /* bound on the global gradient norm [1; negative: none] */
-    double ema;          /* decay of the averaged weights [0.999] */
+    double clip;                  /* bound on the global gradient norm [1; negative: none] */
+    double ema;                   /* decay of the averaged weights [0.999] */
     uint64_t seed;
-    const char *checkpoint;     /* file; NULL: none. The one before is kept as FILE.prev */
-    double checkpoint_seconds;  /* between checkpoints [30] */
-    int64_t checkpoint_steps;   /* instead: every so many steps */
-    bool resume;                /* continue from `checkpoint`, bit for bit; a damaged one falls back to FILE.prev and says so in the log */
+    const char *checkpoint;    /* file; NULL: none. The one before is kept as FILE.prev */
+    double checkpoint_seconds; /* between checkpoints [30] */
+    int64_t checkpoint_steps;  /* instead: every so many steps */
+    bool resume; /* continue from `checkpoint`, bit for bit; a damaged one falls back to FILE.prev and says so in the
+                    log */
     tw_progress_fn on_progress;
     void *user;
 } tw_train_desc;
 
 typedef struct tw_train_result {
     int64_t steps;
-    double seconds;      /* of training, all runs of a resumed training together */
-    double loss;         /* mean training loss over the last 100 steps */
-    double validation;   /* validation loss of the averaged weights, NaN without validation rows */
+    double seconds;    /* of training, all runs of a resumed training together */
+    double loss;       /* mean training loss over the last 100 steps */
+    double validation; /* validation loss of the averaged weights, NaN without validation rows */
     double steps_per_second;
     /* the loss curve, at most 2000 points; owned by the flow, valid until it is trained again or destroyed */
     int64_t curve_count;

@@ -85,8 +85,8 @@ static void worker_free(tw_context *ctx, tw_worker *w)
 
 tw_status tw_crew_create(tw_flow *flow, bool divergence, bool wide, tw_crew *out_crew)
 {
-    tw_crew crew = {.flow = flow, .count = tw_pool_threads(flow->ctx->pool),
-                    .columns = flow->desc.columns + (divergence ? 1 : 0)};
+    tw_crew crew = {
+        .flow = flow, .count = tw_pool_threads(flow->ctx->pool), .columns = flow->desc.columns + (divergence ? 1 : 0)};
     tw_status status = TW_OK;
     TW_TRY(tw_flow_program_get(flow, divergence, wide, &crew.program));
     crew.worker = tw_alloc(flow->ctx, (size_t)crew.count, sizeof(tw_worker));

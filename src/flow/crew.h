@@ -1,8 +1,9 @@
 /* flow/crew.h - threads that integrate a flow: each takes a block of rows through all solver steps.
  *
- * A block stays with one thread, its state, its solver memory and the packed weights in that core's cache; nothing is shared, so the
- * work needs no barriers but the last. Blocks are cut by shape alone and rows never see each other: the result does not depend on the
- * number of threads. The solver works in double; the network's own precision begins and ends at the field. */
+ * A block stays with one thread, its state, its solver memory and the packed weights in that core's cache; nothing is
+ * shared, so the work needs no barriers but the last. Blocks are cut by shape alone and rows never see each other: the
+ * result does not depend on the number of threads. The solver works in double; the network's own precision begins and
+ * ends at the field. */
 #ifndef TW_FLOW_CREW_H
 #define TW_FLOW_CREW_H
 
@@ -12,7 +13,7 @@ typedef struct tw_worker {
     const tw_flow_program *program;
     tw_state *state;
     tw_ode *ode;
-    int columns; /* of the data */
+    int columns;                  /* of the data */
     void *x, *t, *u, *divergence; /* one block, in the program's number type */
     const void **inputs;
 } tw_worker;
@@ -30,8 +31,8 @@ typedef int (*tw_rows_progress_fn)(void *user, int64_t done, int64_t total);
 TW_NODISCARD tw_status tw_crew_create(tw_flow *flow, bool divergence, bool wide, tw_crew *out_crew);
 void tw_crew_destroy(tw_crew *crew);
 
-/* Integrates the rows of `state` (n, crew->columns) in place. Adds to *stats (nfe and nfe_mean of successive solves add up). Rows that fail are counted
- * and told by TW_ERR_NUMERIC when all others are done. */
+/* Integrates the rows of `state` (n, crew->columns) in place. Adds to *stats (nfe and nfe_mean of successive solves add
+ * up). Rows that fail are counted and told by TW_ERR_NUMERIC when all others are done. */
 TW_NODISCARD tw_status tw_crew_solve(tw_crew *crew, const tw_ode_desc *solver, int64_t n, double *state,
                                      tw_rows_progress_fn on_progress, void *user, tw_ode_stats *stats);
 

@@ -23,8 +23,8 @@ const tw_piece_info *tw_piece_list(const char *kind, int index)
         const char *kind;
         tw_piece_at at;
     } tables[] = {
-        {"methods", tw_method_list},     {"spaces", tw_space_list},       {"sources", tw_source_list},
-        {"paths", tw_path_list},         {"schedules", tw_schedule_list}, {"couplings", coupling_list},
+        {"methods", tw_method_list},   {"spaces", tw_space_list},       {"sources", tw_source_list},
+        {"paths", tw_path_list},       {"schedules", tw_schedule_list}, {"couplings", coupling_list},
         {"networks", tw_network_list},
     };
     for (int i = 0; i < TW_COUNT(tables); i++)
@@ -60,8 +60,10 @@ static tw_status find_pieces(tw_flow *flow, const tw_flow_desc *desc)
     TW_TRY(tw_piece_find(ctx, "schedule", desc->schedule ? desc->schedule : "condot", tw_schedule_list, &schedule));
     TW_TRY(tw_piece_find(ctx, "coupling", desc->coupling ? desc->coupling : "independent", coupling_list, &coupling));
     flow->method = (const tw_method *)method;
-    flow->model = (tw_model){.space = (const tw_space *)space, .source = (const tw_source *)source,
-                             .path = (const tw_path *)path, .schedule = (const tw_schedule *)schedule};
+    flow->model = (tw_model){.space = (const tw_space *)space,
+                             .source = (const tw_source *)source,
+                             .path = (const tw_path *)path,
+                             .schedule = (const tw_schedule *)schedule};
     flow->desc.method = method->name;
     flow->desc.space = space->name;
     flow->desc.source = source->name;
@@ -160,7 +162,8 @@ void tw_flow_destroy(tw_flow *flow)
     if (!flow) return;
     tw_context *ctx = flow->ctx;
     tw_flow_programs_drop(flow);
-    for (int i = 0; flow->desc.names && i < flow->desc.columns; i++) tw_free(ctx, (char *)(uintptr_t)flow->desc.names[i]);
+    for (int i = 0; flow->desc.names && i < flow->desc.columns; i++)
+        tw_free(ctx, (char *)(uintptr_t)flow->desc.names[i]);
     tw_free(ctx, (void *)(uintptr_t)flow->desc.names);
     tw_free(ctx, (void *)(uintptr_t)flow->desc.decimals);
     tw_normaliser_free(ctx, &flow->normaliser);
@@ -177,9 +180,15 @@ void tw_flow_destroy(tw_flow *flow)
     tw_free(ctx, flow);
 }
 
-const tw_flow_desc *tw_flow_about(const tw_flow *flow) { return &flow->desc; }
+const tw_flow_desc *tw_flow_about(const tw_flow *flow)
+{
+    return &flow->desc;
+}
 
-int64_t tw_flow_parameters(const tw_flow *flow) { return tw_params_parameters(flow->params); }
+int64_t tw_flow_parameters(const tw_flow *flow)
+{
+    return tw_params_parameters(flow->params);
+}
 
 const char *tw_flow_fact(const tw_flow *flow, const char *name)
 {

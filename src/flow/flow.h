@@ -1,4 +1,5 @@
-/* flow/flow.h - the inside of a flow: pieces by name, weights, normaliser, facts, and programs compiled when first needed. */
+/* flow/flow.h - the inside of a flow: pieces by name, weights, normaliser, facts, and programs compiled when first
+ * needed. */
 #ifndef TW_FLOW_FLOW_H
 #define TW_FLOW_FLOW_H
 
@@ -15,15 +16,15 @@ typedef struct tw_fact {
     char *name, *value;
 } tw_fact;
 
-/* u(x,t), or u and its divergence, in f32 or f64, for blocks of `rows` rows. Inputs: the parameters, then x (rows,D), t (rows);
- * outputs: u (rows,D), then the divergence (rows). */
+/* u(x,t), or u and its divergence, in f32 or f64, for blocks of `rows` rows. Inputs: the parameters, then x (rows,D), t
+ * (rows); outputs: u (rows,D), then the divergence (rows). */
 typedef struct tw_flow_program {
     tw_graph *graph;
     tw_params *params;
     tw_program *program;
     int64_t rows;
     bool divergence, wide;
-    void *weights; /* copy in double when wide */
+    void *weights;       /* copy in double when wide */
     const void **inputs; /* parameters in place, the last two left to the caller */
     int inputs_count;
 } tw_flow_program;
@@ -32,14 +33,14 @@ struct tw_flow {
     tw_context *ctx;
     tw_flow_desc desc; /* every name filled in; names and decimals owned */
     const tw_method *method;
-    tw_model model; /* without the network, which needs a graph: tw_flow_model */
+    tw_model model;  /* without the network, which needs a graph: tw_flow_model */
     tw_graph *graph; /* the network once, for the layout of its parameters */
     tw_params *params;
     float *weights; /* averaged weights, flat, 64-byte aligned */
     tw_normaliser normaliser;
     tw_fact *facts;
     int64_t facts_count, facts_capacity;
-    tw_flow_program *program[2][2]; /* [divergence][wide], NULL until needed */
+    tw_flow_program *program[2][2];  /* [divergence][wide], NULL until needed */
     double *curve_step, *curve_loss; /* of the last training */
     int64_t curve_count;
 };

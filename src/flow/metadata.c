@@ -83,8 +83,8 @@ void tw_metadata_free(tw_metadata *m)
 
 tw_status tw_metadata_write(tw_metadata *m, const char *path, int count, const tw_tensor *tensor)
 {
-    uint64_t hash = tw_checksum_tensors(count, tensor, (int)m->count, (const char *const *)m->key,
-                                        (const char *const *)m->value);
+    uint64_t hash =
+        tw_checksum_tensors(count, tensor, (int)m->count, (const char *const *)m->key, (const char *const *)m->value);
     tw_metadata_add(m, "checksum", tw_checksum_show(hash).text);
     if (m->status != TW_OK) return m->status;
     return tw_safetensors_write(m->ctx, path, count, tensor, (int)m->count, (const char *const *)m->key,
@@ -110,8 +110,8 @@ tw_status tw_metadata_int(tw_context *ctx, const char *path, const tw_tensor_fil
     tw_status status = tw_metadata_text(ctx, path, file, key, &text);
     if (status != TW_OK) return status;
     if (!tw_parse_int(text, &value) || value < low || value > high)
-        return tw_fail(ctx, TW_ERR_FORMAT, "%s: metadata '%s' is '%.40s', expected a whole number from %lld to %lld", path,
-                       key, text, (long long)low, (long long)high);
+        return tw_fail(ctx, TW_ERR_FORMAT, "%s: metadata '%s' is '%.40s', expected a whole number from %lld to %lld",
+                       path, key, text, (long long)low, (long long)high);
     *out_value = value;
     return TW_OK;
 }
@@ -167,7 +167,8 @@ tw_status tw_metadata_names(tw_context *ctx, const char *path, const tw_tensor_f
     TW_TRY(parse_array(ctx, path, file, key, &array));
     int size = cJSON_GetArraySize(array);
     if (size < 1 || size > limit)
-        TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: metadata '%s' has %d entries, expected 1 to %d", path, key, size, limit));
+        TW_TRY(
+            tw_fail(ctx, TW_ERR_FORMAT, "%s: metadata '%s' has %d entries, expected 1 to %d", path, key, size, limit));
     names = tw_alloc(ctx, (size_t)size, sizeof(char *));
     if (!names) TW_TRY(tw_fail_memory(ctx, (size_t)size * sizeof(char *)));
     for (const cJSON *item = array->child; item; item = item->next) {
@@ -200,8 +201,8 @@ tw_status tw_metadata_ints(tw_context *ctx, const char *path, const tw_tensor_fi
     for (const cJSON *item = array->child; item; item = item->next, i++) {
         double value = cJSON_IsNumber(item) ? item->valuedouble : (double)low - 1;
         if (!(value >= low && value <= high) || value != (double)(int)value)
-            TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: metadata '%s': entry %d is not a whole number from %d to %d", path, key,
-                           i + 1, low, high));
+            TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: metadata '%s': entry %d is not a whole number from %d to %d", path,
+                           key, i + 1, low, high));
         out_values[i] = (int)value;
     }
 done:
@@ -215,18 +216,19 @@ tw_status tw_metadata_format(tw_context *ctx, const char *path, const tw_tensor_
     const char *stated = tw_safetensors_metadata(file, "format");
     int64_t number;
     if (!stated || strcmp(stated, format) != 0)
-        return tw_fail(ctx, TW_ERR_FORMAT, "%s: not a Thalweg %s (its metadata says format '%.40s', expected '%s')", path,
-                       what, stated ? stated : "", format);
+        return tw_fail(ctx, TW_ERR_FORMAT, "%s: not a Thalweg %s (its metadata says format '%.40s', expected '%s')",
+                       path, what, stated ? stated : "", format);
     const char *text = tw_safetensors_metadata(file, "format_version");
     if (!text || !tw_parse_int(text, &number) || number < 1)
         return tw_fail(ctx, TW_ERR_FORMAT, "%s: metadata 'format_version' is '%.40s', expected a whole number", path,
                        text ? text : "");
     if (number > version)
         return tw_fail(ctx, TW_ERR_UNSUPPORTED,
-                       "%s: written in format version %lld by a newer Thalweg (%.40s); this one reads up to version %d", path,
-                       (long long)number,
-                       tw_safetensors_metadata(file, "thalweg_version") ? tw_safetensors_metadata(file, "thalweg_version")
-                                                                        : "unknown",
+                       "%s: written in format version %lld by a newer Thalweg (%.40s); this one reads up to version %d",
+                       path, (long long)number,
+                       tw_safetensors_metadata(file, "thalweg_version")
+                           ? tw_safetensors_metadata(file, "thalweg_version")
+                           : "unknown",
                        version);
     return TW_OK;
 }

@@ -1,10 +1,12 @@
-/* flow/metadata.h - the key-value pairs of a file: collected for writing, read with checks. Used by models and checkpoints. */
+/* flow/metadata.h - the key-value pairs of a file: collected for writing, read with checks. Used by models and
+ * checkpoints. */
 #ifndef TW_FLOW_METADATA_H
 #define TW_FLOW_METADATA_H
 
 #include "io/safetensors.h"
 
-/* Pairs under construction; start from {.ctx = ctx}. The first failure is kept in `status`, so that adding needs no checks. */
+/* Pairs under construction; start from {.ctx = ctx}. The first failure is kept in `status`, so that adding needs no
+ * checks. */
 typedef struct tw_metadata {
     tw_context *ctx;
     char **key, **value;
@@ -30,16 +32,17 @@ TW_NODISCARD tw_status tw_metadata_int(tw_context *ctx, const char *path, const 
                                        int64_t low, int64_t high, int64_t *out_value);
 TW_NODISCARD tw_status tw_metadata_seed(tw_context *ctx, const char *path, const tw_tensor_file *file, const char *key,
                                         uint64_t *out_value);
-TW_NODISCARD tw_status tw_metadata_double(tw_context *ctx, const char *path, const tw_tensor_file *file, const char *key,
-                                          double *out_value);
+TW_NODISCARD tw_status tw_metadata_double(tw_context *ctx, const char *path, const tw_tensor_file *file,
+                                          const char *key, double *out_value);
 /* A JSON array of strings, 1 to `limit` of them: an array of copies, each and itself to be freed with tw_free. */
 TW_NODISCARD tw_status tw_metadata_names(tw_context *ctx, const char *path, const tw_tensor_file *file, const char *key,
                                          int limit, int *out_count, char ***out_names);
 /* A JSON array of `count` whole numbers from low to high. */
 TW_NODISCARD tw_status tw_metadata_ints(tw_context *ctx, const char *path, const tw_tensor_file *file, const char *key,
                                         int count, int low, int high, int *out_values);
-/* Checks "format" and "format_version" (1 to `version`): other files and newer ones are refused. `what` is for the sentence. */
-TW_NODISCARD tw_status tw_metadata_format(tw_context *ctx, const char *path, const tw_tensor_file *file, const char *what,
-                                          const char *format, int version);
+/* Checks "format" and "format_version" (1 to `version`): other files and newer ones are refused. `what` is for the
+ * sentence. */
+TW_NODISCARD tw_status tw_metadata_format(tw_context *ctx, const char *path, const tw_tensor_file *file,
+                                          const char *what, const char *format, int version);
 
 #endif

@@ -1,7 +1,8 @@
 /* flow/model_file.c - a flow as one .safetensors file.
  *
- * The tensors are the network's parameters by name (F32) and the normaliser's shift and scale (F64); the metadata holds every
- * piece by name, the columns, the facts and a checksum. Reading checks everything before it allocates by what it read. */
+ * The tensors are the network's parameters by name (F32) and the normaliser's shift and scale (F64); the metadata holds
+ * every piece by name, the columns, the facts and a checksum. Reading checks everything before it allocates by what it
+ * read. */
 #include "flow/flow.h"
 
 #include "flow/checksum.h"
@@ -43,8 +44,8 @@ static void describe(const tw_flow *flow, tw_metadata *m)
 
 static tw_tensor make_tensor(const char *name, const char *dtype, tw_shape shape, const void *data, size_t element)
 {
-    tw_tensor tensor = {.name = (char *)(uintptr_t)name, .shape = shape, .data = data,
-                        .size = (size_t)tw_shape_size(shape) * element};
+    tw_tensor tensor = {
+        .name = (char *)(uintptr_t)name, .shape = shape, .data = data, .size = (size_t)tw_shape_size(shape) * element};
     snprintf(tensor.dtype, sizeof(tensor.dtype), "%s", dtype);
     return tensor;
 }
@@ -71,7 +72,8 @@ done:
     return status;
 }
 
-/* --- loading -------------------------------------------------------------------------------------------------------- */
+/* --- loading --------------------------------------------------------------------------------------------------------
+ */
 
 static tw_status read_names(tw_context *ctx, const char *path, const tw_tensor_file *file, tw_flow_desc *desc)
 {
@@ -133,9 +135,11 @@ static tw_status read_normaliser(const char *path, const tw_tensor_file *file, t
     memcpy(flow->normaliser.shift, shift, (size_t)columns * sizeof(double));
     memcpy(flow->normaliser.scale, scale, (size_t)columns * sizeof(double));
     for (int i = 0; i < columns; i++)
-        if (!isfinite(flow->normaliser.shift[i]) || !isfinite(flow->normaliser.scale[i]) || !(flow->normaliser.scale[i] > 0))
-            TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: the normaliser of column '%s' is not a finite shift and a positive scale",
-                           path, flow->desc.names[i]));
+        if (!isfinite(flow->normaliser.shift[i]) || !isfinite(flow->normaliser.scale[i]) ||
+            !(flow->normaliser.scale[i] > 0))
+            TW_TRY(tw_fail(ctx, TW_ERR_FORMAT,
+                           "%s: the normaliser of column '%s' is not a finite shift and a positive scale", path,
+                           flow->desc.names[i]));
 done:
     return status;
 }
@@ -151,7 +155,8 @@ static tw_status read_weights(const char *path, const tw_tensor_file *file, tw_f
         tw_shape shape = tw_shape_at(tw_params_value(flow->params, i));
         TW_TRY(tw_safetensors_get(ctx, file, path, name, "F32", tw_shape_size(shape), &data));
         if (!tw_shape_equal(tw_safetensors_find(file, name)->shape, shape))
-            TW_TRY(tw_fail(ctx, TW_ERR_SHAPE, "%s: tensor '%s' has another shape than the network described", path, name));
+            TW_TRY(
+                tw_fail(ctx, TW_ERR_SHAPE, "%s: tensor '%s' has another shape than the network described", path, name));
     }
     if (file->count != count + 2)
         TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: %d tensors, expected %d for the network described", path, file->count,

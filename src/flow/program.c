@@ -1,8 +1,8 @@
 /* flow/program.c - a flow's velocity, and its divergence, as compiled programs.
  *
- * div u = sum_d e_d . (du/dx) e_d: one forward derivative of the velocity along a stand-in tangent, batched over the D unit
- * vectors behind the row axis. The part of the network that does not depend on the tangent is computed once, so a row costs one evaluation and D
- * tangents in a single sweep. */
+ * div u = sum_d e_d . (du/dx) e_d: one forward derivative of the velocity along a stand-in tangent, batched over the D
+ * unit vectors behind the row axis. The part of the network that does not depend on the tangent is computed once, so a
+ * row costs one evaluation and D tangents in a single sweep. */
 #include "flow/flow.h"
 
 /* Rows a block holds: enough for products to run near their peak, few enough for several blocks a thread and, with D
@@ -59,8 +59,12 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     inputs[count] = x;
     inputs[count + 1] = t;
     p->inputs_count = count + 2;
-    tw_program_desc desc = {.inputs_count = count + 2, .inputs = inputs, .outputs_count = p->divergence ? 2 : 1,
-                            .outputs = outputs, .rows = p->rows, .block_rows = p->rows};
+    tw_program_desc desc = {.inputs_count = count + 2,
+                            .inputs = inputs,
+                            .outputs_count = p->divergence ? 2 : 1,
+                            .outputs = outputs,
+                            .rows = p->rows,
+                            .block_rows = p->rows};
     TW_TRY(tw_program_compile(ctx, &desc, &p->program));
 done:
     tw_free(ctx, inputs);
@@ -105,8 +109,8 @@ tw_status tw_flow_program_get(tw_flow *flow, bool divergence, bool wide, tw_flow
     if (!*slot) {
         tw_flow_program *p = tw_alloc(flow->ctx, 1, sizeof(*p));
         if (!p) return tw_fail_memory(flow->ctx, sizeof(*p));
-        *p = (tw_flow_program){.divergence = divergence, .wide = wide,
-                               .rows = block_rows(flow->desc.columns, divergence)};
+        *p = (tw_flow_program){
+            .divergence = divergence, .wide = wide, .rows = block_rows(flow->desc.columns, divergence)};
         status = build(flow, p);
         if (status == TW_OK) status = bind_weights(flow, p);
         if (status != TW_OK) {

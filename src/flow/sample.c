@@ -15,7 +15,8 @@ static tw_status check_interval(tw_flow *flow, const tw_ode_desc *solver)
 {
     /* negated comparisons refuse NaN too */
     if (!(solver->t0 >= 0 && solver->t0 <= 1) || !(solver->t1 >= 0 && solver->t1 <= 1))
-        return tw_fail(flow->ctx, TW_ERR_INVALID, "times from %g to %g: a flow lives on 0 to 1", solver->t0, solver->t1);
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "times from %g to %g: a flow lives on 0 to 1", solver->t0,
+                       solver->t1);
     return TW_OK;
 }
 
@@ -32,17 +33,21 @@ static tw_ode_desc leg(tw_ode_desc solver, int number, int legs)
     double t0 = solver.t0, t1 = solver.t1;
     solver.t0 = t0 + (t1 - t0) * number / legs;
     solver.t1 = number + 1 == legs ? t1 : t0 + (t1 - t0) * (number + 1) / legs;
-    if (solver.steps > 0) solver.steps = (solver.steps + legs - 1) / legs;
-    else if (legs > 1 && solver.step_size > 0) solver.step_size = fmin(solver.step_size, fabs(t1 - t0) / legs);
+    if (solver.steps > 0)
+        solver.steps = (solver.steps + legs - 1) / legs;
+    else if (legs > 1 && solver.step_size > 0)
+        solver.step_size = fmin(solver.step_size, fabs(t1 - t0) / legs);
     return solver;
 }
 
 static void keep_frame(const tw_flow *flow, int64_t n, int frame, const double *state, double *out_frames)
 {
-    if (out_frames) tw_normaliser_undo(&flow->normaliser, n, state, out_frames + (int64_t)frame * n * flow->desc.columns);
+    if (out_frames)
+        tw_normaliser_undo(&flow->normaliser, n, state, out_frames + (int64_t)frame * n * flow->desc.columns);
 }
 
-/* Frames of a fixed-step method without a step count of its own: the default number of steps is shared out, not repeated. */
+/* Frames of a fixed-step method without a step count of its own: the default number of steps is shared out, not
+ * repeated. */
 static void share_default_steps(tw_ode_desc *solver, int legs)
 {
     if (legs < 2 || solver->steps > 0 || solver->step_size > 0) return;

@@ -1,13 +1,13 @@
-/* nn/layers.c - the layers networks are made of. Each is a function of a scope and values; wrong shapes are told with the
- * layer's path by the first parameter it makes. */
+/* nn/layers.c - the layers networks are made of. Each is a function of a scope and values; wrong shapes are told with
+ * the layer's path by the first parameter it makes. */
 #include "base/base.h"
 
 #include <thalweg/nn.h>
 
 #include <math.h>
 
-/* Frequencies of the time features: the slowest turns by one radian over [0,1]; the fastest resolves about a thirtieth of it.
- * Faster ones buy no loss but wiggle between training times and cost solver steps. */
+/* Frequencies of the time features: the slowest turns by one radian over [0,1]; the fastest resolves about a thirtieth
+ * of it. Faster ones buy no loss but wiggle between training times and cost solver steps. */
 static const double slowest = 1.0, fastest = 100.0;
 
 tw_val tw_linear_init(tw_scope scope, tw_val x, int64_t width, tw_init init, double scale)

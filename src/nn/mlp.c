@@ -17,7 +17,6 @@ tw_val tw_network_mlp(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_
     tw_val time = tw_param(tw_in(scope, "time"), "weight", tw_shape_of(desc->time_features, width), TW_INIT_UNIFORM,
                            1 / sqrt((double)desc->time_features));
     tw_val h = tw_add(tw_linear(tw_in(scope, "in"), x, width), tw_matmul(features, time));
-    for (int i = 0; i < desc->depth; i++)
-        h = tw_add(h, tw_linear(tw_at(scope, "block", i), tw_silu(h), width));
+    for (int i = 0; i < desc->depth; i++) h = tw_add(h, tw_linear(tw_at(scope, "block", i), tw_silu(h), width));
     return tw_linear_init(tw_in(scope, "out"), tw_silu(h), outputs, TW_INIT_ZERO, 0);
 }

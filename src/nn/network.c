@@ -43,7 +43,8 @@ tw_status tw_network_complete(tw_context *ctx, const tw_network_desc *desc, tw_n
     TW_TRY(check_range(ctx, "depth", full.depth, 1, 256));
     TW_TRY(check_range(ctx, "time features", full.time_features, 2, 4096));
     if (full.time_features % 2)
-        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "network time features is %d, expected an even number", full.time_features));
+        TW_TRY(
+            tw_fail(ctx, TW_ERR_INVALID, "network time features is %d, expected an even number", full.time_features));
     *out_desc = full;
 done:
     return status;

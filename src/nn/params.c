@@ -1,9 +1,9 @@
 /* nn/params.c - the named parameters of a network and the scopes they are made in.
  *
- * A parameter is a graph input of its own; all of them lie one behind another in one flat array, each at a multiple of 16
- * elements (64 bytes of f32), so that optimiser, averaging and files see one block of numbers and kernels see aligned
- * pieces of it. Names are paths ("block.2.in.weight"); asking again for a name returns the same input, which is how weights
- * are shared. */
+ * A parameter is a graph input of its own; all of them lie one behind another in one flat array, each at a multiple of
+ * 16 elements (64 bytes of f32), so that optimiser, averaging and files see one block of numbers and kernels see
+ * aligned pieces of it. Names are paths ("block.2.in.weight"); asking again for a name returns the same input, which is
+ * how weights are shared. */
 #include "base/base.h"
 #include "base/philox.h"
 #include "base/streams.h"
@@ -75,8 +75,10 @@ tw_status tw_params_create(tw_context *ctx, tw_graph *graph, tw_dtype dtype, tw_
     tw_status status = tw_grow(ctx, &params->paths, &params->paths_capacity, 1, sizeof(char *));
     if (status == TW_OK) {
         params->paths[0] = tw_strdup(ctx, "");
-        if (params->paths[0]) params->paths_count = 1;
-        else status = tw_fail_memory(ctx, 1);
+        if (params->paths[0])
+            params->paths_count = 1;
+        else
+            status = tw_fail_memory(ctx, 1);
     }
     if (status != TW_OK) {
         tw_params_destroy(params);
@@ -97,14 +99,35 @@ void tw_params_destroy(tw_params *params)
     tw_free(ctx, params);
 }
 
-int tw_params_count(const tw_params *params) { return (int)params->count; }
-const char *tw_params_name(const tw_params *params, int index) { return params->entries[index].name; }
-tw_val tw_params_value(const tw_params *params, int index) { return params->entries[index].value; }
-int64_t tw_params_offset(const tw_params *params, int index) { return params->entries[index].offset; }
-int64_t tw_params_size(const tw_params *params) { return params->size; }
-int64_t tw_params_parameters(const tw_params *params) { return params->learned; }
+int tw_params_count(const tw_params *params)
+{
+    return (int)params->count;
+}
+const char *tw_params_name(const tw_params *params, int index)
+{
+    return params->entries[index].name;
+}
+tw_val tw_params_value(const tw_params *params, int index)
+{
+    return params->entries[index].value;
+}
+int64_t tw_params_offset(const tw_params *params, int index)
+{
+    return params->entries[index].offset;
+}
+int64_t tw_params_size(const tw_params *params)
+{
+    return params->size;
+}
+int64_t tw_params_parameters(const tw_params *params)
+{
+    return params->learned;
+}
 
-tw_scope tw_scope_root(tw_params *params) { return (tw_scope){params, 0}; }
+tw_scope tw_scope_root(tw_params *params)
+{
+    return (tw_scope){params, 0};
+}
 
 tw_scope tw_in(tw_scope scope, const char *name)
 {
@@ -124,8 +147,9 @@ static tw_val find(const tw_params *params, const char *name, tw_shape shape)
         const entry *e = &params->entries[i];
         if (strcmp(e->name, name) != 0) continue;
         if (tw_shape_equal(e->shape, shape)) return e->value;
-        return tw_graph_fail(params->graph, TW_ERR_SHAPE, "parameter %s: asked for again with another shape (%lld elements, was %lld)",
-                             name, (long long)tw_shape_size(shape), (long long)tw_shape_size(e->shape));
+        return tw_graph_fail(params->graph, TW_ERR_SHAPE,
+                             "parameter %s: asked for again with another shape (%lld elements, was %lld)", name,
+                             (long long)tw_shape_size(shape), (long long)tw_shape_size(e->shape));
     }
     return TW_NONE;
 }
@@ -160,10 +184,18 @@ static void init_entry(const entry *e, tw_random random, float *out)
     int64_t elements = tw_shape_size(e->shape);
     for (int64_t i = 0; i < elements; i++) {
         switch (e->init) {
-        case TW_INIT_ZERO: out[i] = 0.0f; break;
-        case TW_INIT_ONE: out[i] = 1.0f; break;
-        case TW_INIT_UNIFORM: out[i] = (float)(e->scale * (2 * tw_random_uniform(&random) - 1)); break;
-        case TW_INIT_NORMAL: out[i] = (float)(e->scale * tw_random_normal(&random)); break;
+        case TW_INIT_ZERO:
+            out[i] = 0.0f;
+            break;
+        case TW_INIT_ONE:
+            out[i] = 1.0f;
+            break;
+        case TW_INIT_UNIFORM:
+            out[i] = (float)(e->scale * (2 * tw_random_uniform(&random) - 1));
+            break;
+        case TW_INIT_NORMAL:
+            out[i] = (float)(e->scale * tw_random_normal(&random));
+            break;
         }
     }
 }

@@ -1,7 +1,7 @@
 /* path/path.h - how a source point and a data point are joined: x_t for t in [0,1], t = 0 source, t = 1 data.
  *
- * A path states the point only; its velocity u_t = d/dt x_t is the forward derivative of the point in t, so the two cannot
- * disagree and a new schedule is two functions. */
+ * A path states the point only; its velocity u_t = d/dt x_t is the forward derivative of the point in t, so the two
+ * cannot disagree and a new schedule is two functions. */
 #ifndef TW_PATH_PATH_H
 #define TW_PATH_PATH_H
 

@@ -1,7 +1,7 @@
 /* space/space.h - state spaces, and the source distributions p_0 that live on them.
  *
- * A source knows three things: draws inside a training program, draws on the host when sampling (a pure function of seed and
- * row), and its density. */
+ * A source knows three things: draws inside a training program, draws on the host when sampling (a pure function of
+ * seed and row), and its density. */
 #ifndef TW_SPACE_SPACE_H
 #define TW_SPACE_SPACE_H
 

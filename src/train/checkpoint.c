@@ -1,9 +1,9 @@
 /* train/checkpoint.c - a training put aside and taken up again, bit for bit.
  *
- * A checkpoint holds the four flat arrays, the best weights, the loss curve and every decision that was not a function of the step.
- * Settings, data and initial weights are stated in it and compared on the way back: going on with others would be neither the old
- * training nor a new one. The new file is whole before the old one is renamed to FILE.prev, so there is always one to
- * go on from. */
+ * A checkpoint holds the four flat arrays, the best weights, the loss curve and every decision that was not a function
+ * of the step. Settings, data and initial weights are stated in it and compared on the way back: going on with others
+ * would be neither the old training nor a new one. The new file is whole before the old one is renamed to FILE.prev, so
+ * there is always one to go on from. */
 #include "train/trainer.h"
 
 #include "base/file.h"
@@ -19,7 +19,8 @@
 static const char format[] = "thalweg-checkpoint";
 static const char *const flat_name[TW_FLATS] = {"weights", "first", "second", "average"};
 
-/* --- what must be the same ------------------------------------------------------------------------------------------- */
+/* --- what must be the same -------------------------------------------------------------------------------------------
+ */
 
 static void state_settings(const tw_trainer *r, tw_metadata *m)
 {
@@ -72,7 +73,8 @@ done:
     return status;
 }
 
-/* --- writing -------------------------------------------------------------------------------------------------------------- */
+/* --- writing
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static void state_progress(const tw_trainer *r, tw_metadata *m)
 {
@@ -98,7 +100,9 @@ static void state_progress(const tw_trainer *r, tw_metadata *m)
 
 static tw_tensor flat_tensor(const char *name, const char *dtype, int64_t elements, const void *data, size_t element)
 {
-    tw_tensor tensor = {.name = (char *)(uintptr_t)name, .shape = tw_shape_of(elements), .data = data,
+    tw_tensor tensor = {.name = (char *)(uintptr_t)name,
+                        .shape = tw_shape_of(elements),
+                        .data = data,
                         .size = (size_t)elements * element};
     snprintf(tensor.dtype, sizeof(tensor.dtype), "%s", dtype);
     return tensor;
@@ -116,8 +120,7 @@ static tw_status write_file(tw_trainer *r, const char *path)
         tensors[count++] = flat_tensor(flat_name[kind], "F32", size, r->step.flat[kind], sizeof(float));
     if (r->best) tensors[count++] = flat_tensor("best", "F32", size, r->best, sizeof(float));
     /* the curve is a block of 8-byte numbers: its bytes travel as they are */
-    tensors[count++] =
-        flat_tensor("curve", "U8", (int64_t)sizeof(tw_curve), r->curve, 1);
+    tensors[count++] = flat_tensor("curve", "U8", (int64_t)sizeof(tw_curve), r->curve, 1);
     tw_status status = tw_metadata_write(&metadata, path, count, tensors);
     tw_metadata_free(&metadata);
     return status;
@@ -150,21 +153,31 @@ done:
     return status;
 }
 
-/* --- reading --------------------------------------------------------------------------------------------------------------- */
+/* --- reading
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static tw_status read_progress(tw_trainer *r, const char *path, const tw_tensor_file *file)
 {
     const struct {
         const char *key;
         int64_t *value;
-    } whole[] = {{"done", &r->done}, {"updates", &r->updates}, {"skipped", &r->skipped}, {"validations", &r->validations},
-                 {"validated_step", &r->validated_step}, {"best_step", &r->best_step}, {"plan.total", &r->plan.total}, {"plan.warmup", &r->plan.warmup},
-                 {"plan.anchor", &r->plan.anchor}, {"plan.decisions", &r->plan.decisions}};
+    } whole[] = {{"done", &r->done},
+                 {"updates", &r->updates},
+                 {"skipped", &r->skipped},
+                 {"validations", &r->validations},
+                 {"validated_step", &r->validated_step},
+                 {"best_step", &r->best_step},
+                 {"plan.total", &r->plan.total},
+                 {"plan.warmup", &r->plan.warmup},
+                 {"plan.anchor", &r->plan.anchor},
+                 {"plan.decisions", &r->plan.decisions}};
     const struct {
         const char *key;
         double *value;
-    } real[] = {{"seconds", &r->seconds_before}, {"last_validation", &r->last_validation},
-                {"best_validation", &r->best_validation}, {"plan.fraction", &r->plan.fraction},
+    } real[] = {{"seconds", &r->seconds_before},
+                {"last_validation", &r->last_validation},
+                {"best_validation", &r->best_validation},
+                {"plan.fraction", &r->plan.fraction},
                 {"plan.seconds", &r->plan.seconds}};
     for (int i = 0; i < TW_COUNT(whole); i++) {
         tw_status status = tw_metadata_int(r->ctx, path, file, whole[i].key, 0, INT64_MAX, whole[i].value);
@@ -193,7 +206,8 @@ done:
     return status;
 }
 
-/* Reads one file. *out_damaged tells a file that is missing or broken from one that is sound but of another training. */
+/* Reads one file. *out_damaged tells a file that is missing or broken from one that is sound but of another training.
+ */
 static tw_status read_file(tw_trainer *r, const char *path, bool *out_damaged)
 {
     tw_tensor_file file = {0};

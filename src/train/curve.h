@@ -1,7 +1,7 @@
 /* train/curve.h - the loss as it went: a curve of at most TW_CURVE_POINTS means, and the mean of the last steps.
  *
- * When the curve is full, neighbours are joined and each point then stands for twice as many steps: a run of any length has a
- * curve of bounded size that does not depend on when it was stopped and resumed. */
+ * When the curve is full, neighbours are joined and each point then stands for twice as many steps: a run of any length
+ * has a curve of bounded size that does not depend on when it was stopped and resumed. */
 #ifndef TW_TRAIN_CURVE_H
 #define TW_TRAIN_CURVE_H
 
@@ -11,8 +11,8 @@ enum { TW_CURVE_POINTS = 2000, TW_CURVE_RECENT = 100 };
 
 /* Doubles and int64 only: it is kept in checkpoints as it is. */
 typedef struct tw_curve {
-    int64_t count, stride;          /* points; steps a point stands for */
-    int64_t open;                   /* steps in the point being made */
+    int64_t count, stride; /* points; steps a point stands for */
+    int64_t open;          /* steps in the point being made */
     double open_sum;
     int64_t seen;                   /* steps in all */
     double recent[TW_CURVE_RECENT]; /* ring */

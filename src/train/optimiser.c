@@ -20,15 +20,18 @@ tw_val tw_clip_scale(tw_val square, double clip)
 }
 
 /* rate x old + (1 - rate) x new, written so that equal arguments come back unchanged */
-static tw_val blend(tw_val old, tw_val new, double rate) { return tw_add(old, tw_muls(tw_sub(new, old), 1 - rate)); }
+static tw_val blend(tw_val old, tw_val new, double rate)
+{
+    return tw_add(old, tw_muls(tw_sub(new, old), 1 - rate));
+}
 
 tw_moments tw_adamw_update(const tw_adamw *a, tw_moments old, tw_val gradient)
 {
     tw_val g = tw_mul(gradient, a->scale);
     tw_val first = blend(old.first, g, a->beta1);
     tw_val second = blend(old.second, tw_square(g), a->beta2);
-    tw_val direction = tw_div(tw_mul(first, a->correction1),
-                              tw_adds(tw_sqrt(tw_mul(second, a->correction2)), a->epsilon));
+    tw_val direction =
+        tw_div(tw_mul(first, a->correction1), tw_adds(tw_sqrt(tw_mul(second, a->correction2)), a->epsilon));
     if (tw_shape_at(old.weight).rank > 1 && a->weight_decay != 0)
         direction = tw_add(direction, tw_muls(old.weight, a->weight_decay));
     tw_val weight = tw_sub(old.weight, tw_mul(direction, a->rate));

@@ -26,8 +26,8 @@ tw_val tw_square_of_all(int count, const tw_val *gradients);
 /* The scale that bounds the global norm by `clip` (negative: 1). */
 tw_val tw_clip_scale(tw_val square, double clip);
 
-/* One update (Loshchilov, Hutter 2019, Decoupled weight decay regularization, algorithm 2) and the exponential average of the
- * weights. Vectors (biases) are not decayed. */
+/* One update (Loshchilov, Hutter 2019, Decoupled weight decay regularization, algorithm 2) and the exponential average
+ * of the weights. Vectors (biases) are not decayed. */
 tw_moments tw_adamw_update(const tw_adamw *adamw, tw_moments old, tw_val gradient);
 
 #endif

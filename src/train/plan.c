@@ -3,12 +3,15 @@
 
 #include <math.h>
 
-/* Shares of the budget at which the number of steps is decided: the first as soon as a speed can be told; each by the speed since
- * the one before. */
+/* Shares of the budget at which the number of steps is decided: the first as soon as a speed can be told; each by the
+ * speed since the one before. */
 static const double decision_share[] = {0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.96};
 enum { FIRST_DECISION_STEPS = 5, DEFAULT_WARMUP_LIMIT = 500 };
 
-static int64_t default_warmup(int64_t total) { return tw_max_i64(1, tw_min_i64(total / 20, DEFAULT_WARMUP_LIMIT)); }
+static int64_t default_warmup(int64_t total)
+{
+    return tw_max_i64(1, tw_min_i64(total / 20, DEFAULT_WARMUP_LIMIT));
+}
 
 tw_plan tw_plan_make(int64_t steps, double seconds, int64_t warmup, double peak)
 {
@@ -46,7 +49,10 @@ void tw_plan_revise(tw_plan *plan, int64_t step, double seconds)
         plan->decisions++;
 }
 
-double tw_average_decay(double decay, int64_t n) { return fmin(decay, (double)n / (double)(n + 9)); }
+double tw_average_decay(double decay, int64_t n)
+{
+    return fmin(decay, (double)n / (double)(n + 9));
+}
 
 int tw_validations_due(double fraction)
 {

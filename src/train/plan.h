@@ -1,8 +1,8 @@
 /* train/plan.h - how long training lasts and how the learning rate moves on the way.
  *
- * Progress is a fraction in [0,1] that grows by a straight line in steps. With a given number of steps that is all. With a
- * time budget the line is bent about ten times, at set shares of the budget, to end where the measured speed says; between these
- * decisions everything is a function of the step, and the decisions are kept in the checkpoint. */
+ * Progress is a fraction in [0,1] that grows by a straight line in steps. With a given number of steps that is all.
+ * With a time budget the line is bent about ten times, at set shares of the budget, to end where the measured speed
+ * says; between these decisions everything is a function of the step, and the decisions are kept in the checkpoint. */
 #ifndef TW_TRAIN_PLAN_H
 #define TW_TRAIN_PLAN_H
 
@@ -29,11 +29,12 @@ double tw_plan_rate(const tw_plan *plan, int64_t step);
 /* With a budget: decides again where that is due, `step` steps and `seconds` seconds after the start. */
 void tw_plan_revise(tw_plan *plan, int64_t step, double seconds);
 
-/* Decay of the averaged weights at update n (from 1): grows to `decay`, so that the first weights are soon forgotten. */
+/* Decay of the averaged weights at update n (from 1): grows to `decay`, so that the first weights are soon forgotten.
+ */
 double tw_average_decay(double decay, int64_t n);
 
-/* How many of the points of training at which the validation loss is taken lie at or before a fraction: 40 equal steps, and a few early
- * ones, where small tables are at their best. */
+/* How many of the points of training at which the validation loss is taken lie at or before a fraction: 40 equal steps,
+ * and a few early ones, where small tables are at their best. */
 int tw_validations_due(double fraction);
 
 #endif

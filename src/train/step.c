@@ -15,8 +15,8 @@ static tw_val draw_rows(const tw_step_graph *s, int64_t batch, int64_t rows)
     return tw_cast(tw_floor(tw_muls(tw_bits_to_uniform(bits, TW_DTYPE_F64), (double)rows)), TW_DTYPE_I32);
 }
 
-/* Times uniform in (0,1), one in each of `batch` equal intervals: each row's time is uniform over a random order of rows, and
- * the loss varies less from batch to batch than with independent times. */
+/* Times uniform in (0,1), one in each of `batch` equal intervals: each row's time is uniform over a random order of
+ * rows, and the loss varies less from batch to batch than with independent times. */
 static tw_val draw_times(const tw_step_graph *s, int64_t batch, tw_dtype dtype)
 {
     tw_val bits = tw_random_bits(s->key, s->counter, TW_STREAM_TRAIN_TIME, tw_shape_of(batch));
@@ -30,8 +30,8 @@ static tw_status build_loss(tw_flow *flow, const tw_step_desc *desc, tw_step_gra
     tw_model model = tw_flow_model(flow, binding);
     int64_t batch = desc->batch, columns = flow->desc.columns;
     tw_val x1 = tw_take_rows(s->data, draw_rows(s, batch, desc->rows));
-    tw_val x0 = model.source->rules->draw(s->key, s->counter, TW_STREAM_TRAIN_SOURCE, tw_shape_of(batch, columns),
-                                          desc->dtype);
+    tw_val x0 =
+        model.source->rules->draw(s->key, s->counter, TW_STREAM_TRAIN_SOURCE, tw_shape_of(batch, columns), desc->dtype);
     tw_val t = draw_times(s, batch, desc->dtype);
     s->loss = tw_mean_axis(flow->method->rules->row_loss(&model, x0, x1, t), 0);
     return tw_graph_check(s->graph);
@@ -59,9 +59,15 @@ static tw_status build_update(tw_context *ctx, const tw_step_desc *desc, tw_step
     s->norm = tw_sqrt(square);
     tw_val go = tw_is_finite(square);
     s->finite = tw_cast(go, desc->dtype);
-    tw_adamw adamw = {.beta1 = desc->beta1, .beta2 = desc->beta2, .epsilon = desc->epsilon,
-                      .weight_decay = desc->weight_decay, .rate = s->rate, .correction1 = s->correction1,
-                      .correction2 = s->correction2, .average = s->average, .scale = tw_clip_scale(square, desc->clip),
+    tw_adamw adamw = {.beta1 = desc->beta1,
+                      .beta2 = desc->beta2,
+                      .epsilon = desc->epsilon,
+                      .weight_decay = desc->weight_decay,
+                      .rate = s->rate,
+                      .correction1 = s->correction1,
+                      .correction2 = s->correction2,
+                      .average = s->average,
+                      .scale = tw_clip_scale(square, desc->clip),
                       .go = go};
     for (int i = 0; i < s->params_count; i++) {
         tw_shape shape = tw_shape_at(s->old[i].weight);
@@ -91,7 +97,8 @@ tw_status tw_step_graph_build(tw_flow *flow, const tw_step_desc *desc, tw_step_g
     s.correction2 = tw_input(s.graph, "correction2", desc->dtype, TW_SCALAR);
     tw_flow_binding binding = {s.params, &flow->desc};
     TW_TRY(build_loss(flow, desc, &s, &binding));
-    if (tw_params_size(s.params) != tw_params_size(flow->params) || tw_params_count(s.params) != tw_params_count(flow->params))
+    if (tw_params_size(s.params) != tw_params_size(flow->params) ||
+        tw_params_count(s.params) != tw_params_count(flow->params))
         TW_TRY(tw_fail(ctx, TW_ERR_INTERNAL, "the method trains other parameters than the flow keeps"));
     TW_TRY(build_update(ctx, desc, &s));
     *out_graph = s;
@@ -111,7 +118,8 @@ void tw_step_graph_free(tw_context *ctx, tw_step_graph *s)
     *s = (tw_step_graph){0};
 }
 
-/* --- the program --------------------------------------------------------------------------------------------------- */
+/* --- the program ---------------------------------------------------------------------------------------------------
+ */
 
 enum { HEAD_INPUTS = 7, HEAD_OUTPUTS = 3 };
 
@@ -129,7 +137,8 @@ static tw_status compile(tw_context *ctx, tw_step *step)
     tw_val *outputs = tw_alloc(ctx, (size_t)outputs_count, sizeof(tw_val));
     int *overwrites = tw_alloc(ctx, (size_t)outputs_count, sizeof(int));
     if (!inputs || !outputs || !overwrites) TW_TRY(tw_fail_memory(ctx, (size_t)outputs_count * sizeof(tw_val)));
-    const tw_val head_in[HEAD_INPUTS] = {s->data, s->key, s->counter, s->rate, s->average, s->correction1, s->correction2};
+    const tw_val head_in[HEAD_INPUTS] = {s->data,    s->key,         s->counter,    s->rate,
+                                         s->average, s->correction1, s->correction2};
     const tw_val head_out[HEAD_OUTPUTS] = {s->loss, s->norm, s->finite};
     memcpy(inputs, head_in, sizeof(head_in));
     memcpy(outputs, head_out, sizeof(head_out));
@@ -140,8 +149,11 @@ static tw_status compile(tw_context *ctx, tw_step *step)
             outputs[HEAD_OUTPUTS + kind * n + i] = moment(&s->new[i], kind);
             overwrites[HEAD_OUTPUTS + kind * n + i] = HEAD_INPUTS + kind * n + i;
         }
-    tw_program_desc desc = {.inputs_count = inputs_count, .inputs = inputs, .outputs_count = outputs_count,
-                            .outputs = outputs, .overwrites = overwrites};
+    tw_program_desc desc = {.inputs_count = inputs_count,
+                            .inputs = inputs,
+                            .outputs_count = outputs_count,
+                            .outputs = outputs,
+                            .overwrites = overwrites};
     TW_TRY(tw_program_compile(ctx, &desc, &step->program));
     TW_TRY(tw_state_create(step->program, 0, &step->state));
 done:
@@ -182,8 +194,8 @@ tw_status tw_step_create(tw_flow *flow, const tw_step_desc *desc, const float *d
 {
     tw_step *step = out_step;
     tw_status status = TW_OK;
-    *step = (tw_step){.ctx = flow->ctx, .key = {(uint32_t)seed, (uint32_t)(seed >> 32)}, .beta1 = desc->beta1,
-                      .beta2 = desc->beta2};
+    *step = (tw_step){
+        .ctx = flow->ctx, .key = {(uint32_t)seed, (uint32_t)(seed >> 32)}, .beta1 = desc->beta1, .beta2 = desc->beta2};
     TW_TRY(tw_step_graph_build(flow, desc, &step->graph));
     TW_TRY(compile(flow->ctx, step));
     TW_TRY(bind(step, data));

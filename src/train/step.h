@@ -1,7 +1,7 @@
 /* train/step.h - one training step as one program: draws, path, network, loss, gradient, clipping, AdamW, average.
  *
- * Everything random is a function of (seed, step), everything else of the arrays handed in: a step is a pure function, which is
- * what makes stopping and going on exact. */
+ * Everything random is a function of (seed, step), everything else of the arrays handed in: a step is a pure function,
+ * which is what makes stopping and going on exact. */
 #ifndef TW_TRAIN_STEP_H
 #define TW_TRAIN_STEP_H
 
@@ -51,8 +51,8 @@ typedef struct tw_step {
 TW_NODISCARD tw_status tw_step_create(tw_flow *flow, const tw_step_desc *desc, const float *data, uint64_t seed,
                                       tw_step *out_step);
 void tw_step_destroy(tw_step *step);
-/* Step number `number` (from 0) as update number `update` (from 1). step->finite is 0 when the gradient was not finite and
- * nothing was changed. */
+/* Step number `number` (from 0) as update number `update` (from 1). step->finite is 0 when the gradient was not finite
+ * and nothing was changed. */
 TW_NODISCARD tw_status tw_step_run(tw_step *step, int64_t number, int64_t update, double rate, double average);
 
 #endif

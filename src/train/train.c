@@ -1,7 +1,7 @@
 /* train/train.c - the loop: steps, validation, checkpoints, progress; then the weights go to the flow.
  *
- * The flow receives the averaged weights of the lowest validation loss: on large tables those are the last ones, on small
- * tables the ones before the network began to learn single rows by heart. The flow is untouched until then. */
+ * The flow receives the averaged weights of the lowest validation loss: on large tables those are the last ones, on
+ * small tables the ones before the network began to learn single rows by heart. The flow is untouched until then. */
 #include "train/trainer.h"
 
 #include "base/file.h"
@@ -16,9 +16,13 @@ enum {
     STEPS_BETWEEN_VALIDATIONS = 25 /* at least: a validation costs as much as a few steps */
 };
 
-double tw_trainer_seconds(const tw_trainer *r) { return r->seconds_before + (tw_clock() - r->started); }
+double tw_trainer_seconds(const tw_trainer *r)
+{
+    return r->seconds_before + (tw_clock() - r->started);
+}
 
-/* --- making -------------------------------------------------------------------------------------------------------------- */
+/* --- making
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static tw_status check_data(tw_flow *flow, const tw_dataset *data)
 {
@@ -28,8 +32,8 @@ static tw_status check_data(tw_flow *flow, const tw_dataset *data)
                        flow->desc.columns);
     if (rows < 1) return tw_fail(flow->ctx, TW_ERR_INVALID, "the training part of the data has no rows");
     if (rows > INT32_MAX)
-        return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "%lld training rows: at most %d can be drawn from", (long long)rows,
-                       INT32_MAX);
+        return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "%lld training rows: at most %d can be drawn from",
+                       (long long)rows, INT32_MAX);
     return TW_OK;
 }
 
@@ -80,8 +84,13 @@ done:
 static tw_status make_step(tw_trainer *r)
 {
     const tw_train_desc *d = &r->options;
-    tw_step_desc desc = {.rows = tw_dataset_rows(r->data, TW_PART_TRAIN), .batch = d->batch, .beta1 = d->beta1,
-                         .beta2 = d->beta2, .epsilon = d->epsilon, .weight_decay = d->weight_decay, .clip = d->clip,
+    tw_step_desc desc = {.rows = tw_dataset_rows(r->data, TW_PART_TRAIN),
+                         .batch = d->batch,
+                         .beta1 = d->beta1,
+                         .beta2 = d->beta2,
+                         .epsilon = d->epsilon,
+                         .weight_decay = d->weight_decay,
+                         .clip = d->clip,
                          .dtype = TW_DTYPE_F32};
     tw_status status = tw_step_create(r->flow, &desc, r->table, d->seed, &r->step);
     if (status != TW_OK) return status;
@@ -95,8 +104,12 @@ static tw_status trainer_create(tw_flow *flow, const tw_dataset *data, const tw_
 {
     tw_context *ctx = flow->ctx;
     tw_status status = TW_OK;
-    *r = (tw_trainer){.ctx = ctx, .flow = flow, .data = data, .last_validation = (double)NAN,
-                      .best_validation = (double)INFINITY, .started = tw_clock()};
+    *r = (tw_trainer){.ctx = ctx,
+                      .flow = flow,
+                      .data = data,
+                      .last_validation = (double)NAN,
+                      .best_validation = (double)INFINITY,
+                      .started = tw_clock()};
     TW_TRY(check_data(flow, data));
     TW_TRY(tw_train_complete(ctx, desc, tw_dataset_rows(data, TW_PART_TRAIN), &r->options));
     r->plan = tw_plan_make(r->options.steps, r->options.minutes * 60, r->options.warmup, r->options.lr);
@@ -119,7 +132,8 @@ static void trainer_free(tw_trainer *r)
     tw_free(r->ctx, r->curve);
 }
 
-/* --- going ------------------------------------------------------------------------------------------------------------------ */
+/* --- going
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static tw_status validate(tw_trainer *r)
 {
@@ -178,8 +192,12 @@ static bool report(tw_trainer *r, pace *p, bool now)
     if (!r->options.on_progress) return true;
     double seconds = tw_trainer_seconds(r), left = (double)(r->plan.total - r->done) / fmax(p->speed, 1e-9);
     if (r->plan.budget > 0 && r->plan.decisions == 0) left = r->plan.budget - seconds;
-    tw_train_progress progress = {.step = r->done, .steps = r->plan.total, .loss = tw_curve_recent(r->curve),
-                                  .validation = r->last_validation, .steps_per_second = p->speed, .seconds = seconds,
+    tw_train_progress progress = {.step = r->done,
+                                  .steps = r->plan.total,
+                                  .loss = tw_curve_recent(r->curve),
+                                  .validation = r->last_validation,
+                                  .steps_per_second = p->speed,
+                                  .seconds = seconds,
                                   .seconds_left = fmax(left, 0)};
     if (r->plan.budget > 0 && r->plan.decisions == 0) progress.steps = 0; /* not known yet */
     return r->options.on_progress(r->options.user, &progress) == 0;
@@ -218,7 +236,8 @@ done:
     return status;
 }
 
-/* --- handing over ---------------------------------------------------------------------------------------------------------- */
+/* --- handing over
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static tw_status set_int(tw_flow *flow, const char *name, int64_t value)
 {
@@ -297,10 +316,13 @@ tw_status tw_train(tw_flow *flow, const tw_dataset *data, const tw_train_desc *d
     TW_TRY(hand_over(&r));
     double seconds = tw_trainer_seconds(&r);
     if (stopped == TW_OK && out_result)
-        *out_result = (tw_train_result){.steps = r.done, .seconds = seconds, .loss = tw_curve_recent(r.curve),
+        *out_result = (tw_train_result){.steps = r.done,
+                                        .seconds = seconds,
+                                        .loss = tw_curve_recent(r.curve),
                                         .validation = r.best_step > 0 ? r.best_validation : (double)NAN,
                                         .steps_per_second = (double)r.done / fmax(seconds, 1e-9),
-                                        .curve_count = flow->curve_count, .curve_step = flow->curve_step,
+                                        .curve_count = flow->curve_count,
+                                        .curve_step = flow->curve_step,
                                         .curve_loss = flow->curve_loss};
     if (stopped != TW_OK) status = tw_fail(flow->ctx, stopped, "%s", why);
 done:

@@ -28,7 +28,7 @@ typedef struct tw_trainer {
     tw_curve *curve;
     int64_t done, updates, skipped;
     int64_t validations, validated_step; /* points of validation passed; step of the last one */
-    double seconds_before; /* of earlier runs */
+    double seconds_before;               /* of earlier runs */
     double last_validation, best_validation;
     int64_t best_step;
     float *best; /* averaged weights of the lowest validation loss, NULL when nothing validates */
@@ -45,8 +45,8 @@ TW_NODISCARD tw_status tw_train_complete(tw_context *ctx, const tw_train_desc *d
 
 /* Writes the checkpoint; the one before is kept as FILE.prev. */
 TW_NODISCARD tw_status tw_checkpoint_write(tw_trainer *trainer);
-/* Takes up the checkpoint where there is one; *out_found tells. A damaged one falls back to FILE.prev; one of other data or settings is
- * refused naming what differs. */
+/* Takes up the checkpoint where there is one; *out_found tells. A damaged one falls back to FILE.prev; one of other
+ * data or settings is refused naming what differs. */
 TW_NODISCARD tw_status tw_checkpoint_read(tw_trainer *trainer, bool *out_found);
 
 #endif

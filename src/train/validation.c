@@ -7,7 +7,8 @@
 
 enum { BLOCK = 1024, FEWEST = 4096, MOST = 8192, NUMBERS = 1 << 22 };
 
-/* Pairs: every held-out row equally often (to within one), its times spread by the golden ratio, its source points by seed. */
+/* Pairs: every held-out row equally often (to within one), its times spread by the golden ratio, its source points by
+ * seed. */
 static tw_status make_draws(tw_flow *flow, int64_t rows, const double *values, uint64_t seed, tw_validation *v)
 {
     tw_context *ctx = flow->ctx;
@@ -58,8 +59,8 @@ static tw_status build(tw_flow *flow, tw_validation *v)
     inputs[count] = x0;
     inputs[count + 1] = x1;
     inputs[count + 2] = t;
-    tw_program_desc desc = {.inputs_count = count + 3, .inputs = inputs, .outputs_count = 1, .outputs = &loss,
-                            .rows = v->rows};
+    tw_program_desc desc = {
+        .inputs_count = count + 3, .inputs = inputs, .outputs_count = 1, .outputs = &loss, .rows = v->rows};
     TW_TRY(tw_program_compile(ctx, &desc, &v->program));
     TW_TRY(tw_state_create(v->program, 0, &v->state));
 done:

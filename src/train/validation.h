@@ -1,5 +1,5 @@
-/* train/validation.h - the loss on held-out rows with draws fixed once: two sets of weights are compared on the same rows, times and
- * noise, so that small differences show. */
+/* train/validation.h - the loss on held-out rows with draws fixed once: two sets of weights are compared on the same
+ * rows, times and noise, so that small differences show. */
 #ifndef TW_TRAIN_VALIDATION_H
 #define TW_TRAIN_VALIDATION_H
 

@@ -24,7 +24,8 @@ static const double linear_shift[2] = {10, -3}, linear_scale[2] = {2, 0.25};
 static inline float *linear_piece(tw_flow *flow, const char *name)
 {
     for (int i = 0; i < tw_params_count(flow->params); i++)
-        if (strcmp(tw_params_name(flow->params, i), name) == 0) return flow->weights + tw_params_offset(flow->params, i);
+        if (strcmp(tw_params_name(flow->params, i), name) == 0)
+            return flow->weights + tw_params_offset(flow->params, i);
     fail_msg("no parameter %s", name);
     return NULL;
 }
@@ -54,15 +55,23 @@ static inline tw_status linear_flow(tw_context *ctx, tw_flow **out_flow)
 {
     const char *names[2] = {"first", "second \"quoted\""};
     const int decimals[2] = {3, -1};
-    tw_status status = tw_flow_create(
-        ctx, &(tw_flow_desc){.columns = 2, .names = names, .decimals = decimals, .seed = 0xFFFFFFFFFFFFFFF1u,
-                             .network = {.width = LINEAR_WIDTH, .depth = 1, .time_features = 2}}, out_flow);
+    tw_status status =
+        tw_flow_create(ctx,
+                       &(tw_flow_desc){.columns = 2,
+                                       .names = names,
+                                       .decimals = decimals,
+                                       .seed = 0xFFFFFFFFFFFFFFF1u,
+                                       .network = {.width = LINEAR_WIDTH, .depth = 1, .time_features = 2}},
+                       out_flow);
     if (status == TW_OK) linear_fill(*out_flow);
     return status;
 }
 
 /* The numbers the weights really are: floats. */
-static inline double linear_float(double x) { return (double)(float)x; }
+static inline double linear_float(double x)
+{
+    return (double)(float)x;
+}
 
 /* x(1) from x(0), normalised units. x(t) = e^{At} x0 + int_0^t e^{As} b ds, written for each coordinate. */
 static inline void linear_map(const double *x0, double *x1)

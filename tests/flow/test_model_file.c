@@ -152,18 +152,54 @@ static tw_status load_changed(change_fn change)
     return status;
 }
 
-static void nothing(tw_tensor *t, int *n, tw_metadata *m) { (void)t, (void)n, (void)m; }
-static void newer(tw_tensor *t, int *n, tw_metadata *m) { (void)t, (void)n, set(m, "format_version", "2"); }
-static void bad_version(tw_tensor *t, int *n, tw_metadata *m) { (void)t, (void)n, set(m, "format_version", "1.5"); }
-static void foreign(tw_tensor *t, int *n, tw_metadata *m) { (void)t, (void)n, set(m, "format", "pt"); }
-static void method(tw_tensor *t, int *n, tw_metadata *m) { (void)t, (void)n, set(m, "method", "telepathy"); }
-static void wider(tw_tensor *t, int *n, tw_metadata *m) { (void)t, (void)n, set(m, "network.width", "16000"); }
-static void text_width(tw_tensor *t, int *n, tw_metadata *m) { (void)t, (void)n, set(m, "network.width", "wide"); }
-static void columns(tw_tensor *t, int *n, tw_metadata *m) { (void)t, (void)n, set(m, "columns", "[\"a\", 3]"); }
-static void more_columns(tw_tensor *t, int *n, tw_metadata *m) { (void)t, (void)n, set(m, "columns", "[\"a\",\"b\",\"c\"]"); }
-static void no_array(tw_tensor *t, int *n, tw_metadata *m) { (void)t, (void)n, set(m, "decimals", "{}"); }
-static void decimals(tw_tensor *t, int *n, tw_metadata *m) { (void)t, (void)n, set(m, "decimals", "[1, 99]"); }
-static void fewer(tw_tensor *t, int *n, tw_metadata *m) { (void)t, (void)m, (*n)--; }
+static void nothing(tw_tensor *t, int *n, tw_metadata *m)
+{
+    (void)t, (void)n, (void)m;
+}
+static void newer(tw_tensor *t, int *n, tw_metadata *m)
+{
+    (void)t, (void)n, set(m, "format_version", "2");
+}
+static void bad_version(tw_tensor *t, int *n, tw_metadata *m)
+{
+    (void)t, (void)n, set(m, "format_version", "1.5");
+}
+static void foreign(tw_tensor *t, int *n, tw_metadata *m)
+{
+    (void)t, (void)n, set(m, "format", "pt");
+}
+static void method(tw_tensor *t, int *n, tw_metadata *m)
+{
+    (void)t, (void)n, set(m, "method", "telepathy");
+}
+static void wider(tw_tensor *t, int *n, tw_metadata *m)
+{
+    (void)t, (void)n, set(m, "network.width", "16000");
+}
+static void text_width(tw_tensor *t, int *n, tw_metadata *m)
+{
+    (void)t, (void)n, set(m, "network.width", "wide");
+}
+static void columns(tw_tensor *t, int *n, tw_metadata *m)
+{
+    (void)t, (void)n, set(m, "columns", "[\"a\", 3]");
+}
+static void more_columns(tw_tensor *t, int *n, tw_metadata *m)
+{
+    (void)t, (void)n, set(m, "columns", "[\"a\",\"b\",\"c\"]");
+}
+static void no_array(tw_tensor *t, int *n, tw_metadata *m)
+{
+    (void)t, (void)n, set(m, "decimals", "{}");
+}
+static void decimals(tw_tensor *t, int *n, tw_metadata *m)
+{
+    (void)t, (void)n, set(m, "decimals", "[1, 99]");
+}
+static void fewer(tw_tensor *t, int *n, tw_metadata *m)
+{
+    (void)t, (void)m, (*n)--;
+}
 static void renamed(tw_tensor *t, int *n, tw_metadata *m)
 {
     static char name[] = "extra";
@@ -253,7 +289,9 @@ static void test_creation(void **state)
     assert_int_equal(tw_flow_about(f)->decimals[1], -1);
     tw_flow_destroy(f);
     tw_flow_destroy(NULL);
-    for (const char *const *kind = (const char *const[]){"methods", "spaces", "sources", "paths", "schedules", "couplings", "networks", NULL}; *kind; kind++) {
+    for (const char *const *kind =
+             (const char *const[]){"methods", "spaces", "sources", "paths", "schedules", "couplings", "networks", NULL};
+         *kind; kind++) {
         assert_non_null(tw_piece_list(*kind, 0));
         assert_true(strlen(tw_piece_list(*kind, 0)->source) > 0);
         assert_null(tw_piece_list(*kind, 1000));

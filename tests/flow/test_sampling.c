@@ -1,5 +1,5 @@
-/* Sampling and likelihood on a flow known in closed form (linear_flow.h), and what sampling promises about rows, threads and
- * frames. */
+/* Sampling and likelihood on a flow known in closed form (linear_flow.h), and what sampling promises about rows,
+ * threads and frames. */
 #include "flow/linear_flow.h"
 
 #include "base/streams.h"
@@ -104,7 +104,8 @@ static void test_velocity_is_linear(void **state)
 static tw_flow *curved_flow(tw_context *c)
 {
     tw_flow *f = NULL;
-    assert_int_equal(tw_flow_create(c, &(tw_flow_desc){.columns = 3, .seed = 4, .network = {.width = 48, .depth = 2}}, &f), TW_OK);
+    assert_int_equal(
+        tw_flow_create(c, &(tw_flow_desc){.columns = 3, .seed = 4, .network = {.width = 48, .depth = 2}}, &f), TW_OK);
     float *out = linear_piece(f, "network.out.weight");
     for (int i = 0; i < 48 * 3; i++) out[i] = (float)(0.3 * sin(i * i));
     tw_flow_programs_drop(f);
@@ -169,7 +170,8 @@ static void test_frames(void **state)
     (void)state;
     enum { N = 50, FRAMES = 5 };
     static double out[2 * N], frames[FRAMES * 2 * N], source[2], plain[2 * N];
-    tw_sample_desc desc = {.seed = 5, .frames = FRAMES, .double_precision = true, .solver = {.rtol = 1e-9, .atol = 1e-9}};
+    tw_sample_desc desc = {
+        .seed = 5, .frames = FRAMES, .double_precision = true, .solver = {.rtol = 1e-9, .atol = 1e-9}};
     tw_ode_stats stats, whole;
     assert_int_equal(tw_sample(flow, N, &desc, out, frames, &stats), TW_OK);
     assert_memory_equal(out, frames + (FRAMES - 1) * 2 * N, sizeof(out));
@@ -178,7 +180,8 @@ static void test_frames(void **state)
         for (int j = 0; j < 2; j++)
             assert_true(fabs(frames[2 * i + j] - (linear_shift[j] + linear_scale[j] * source[j])) < 1e-12);
         /* the second coordinate alone: e^{r/2} x + b (e^{r/2} - 1)/r at half time */
-        double r = linear_float(linear_r), half = exp(r / 2) * source[1] + linear_float(linear_b[1]) * (exp(r / 2) - 1) / r;
+        double r = linear_float(linear_r),
+               half = exp(r / 2) * source[1] + linear_float(linear_b[1]) * (exp(r / 2) - 1) / r;
         assert_true(fabs(frames[2 * 2 * N + 2 * i + 1] - (linear_shift[1] + linear_scale[1] * half)) < 1e-7);
     }
     desc.frames = 0;
@@ -223,8 +226,10 @@ static void test_refusals(void **state)
     double x[2] = {0, 0}, l;
     assert_int_equal(tw_sample(flow, -1, NULL, x, NULL, NULL), TW_ERR_INVALID);
     assert_int_equal(tw_sample(flow, 1, &(tw_sample_desc){.solver = {.t1 = 1.5}}, x, NULL, NULL), TW_ERR_INVALID);
-    assert_int_equal(tw_sample(flow, 1, &(tw_sample_desc){.solver = {.t0 = (double)NAN, .t1 = 1}}, x, NULL, NULL), TW_ERR_INVALID);
-    assert_int_equal(tw_sample(flow, 1, &(tw_sample_desc){.solver = {.method = "dopri6"}}, x, NULL, NULL), TW_ERR_INVALID);
+    assert_int_equal(tw_sample(flow, 1, &(tw_sample_desc){.solver = {.t0 = (double)NAN, .t1 = 1}}, x, NULL, NULL),
+                     TW_ERR_INVALID);
+    assert_int_equal(tw_sample(flow, 1, &(tw_sample_desc){.solver = {.method = "dopri6"}}, x, NULL, NULL),
+                     TW_ERR_INVALID);
     assert_non_null(strstr(tw_context_error(ctx), "dopri5"));
     assert_int_equal(tw_log_density(flow, 1, x, &(tw_sample_desc){.solver = {.t1 = 0.5}}, &l, NULL), TW_ERR_INVALID);
     assert_int_equal(tw_sample(flow, 0, NULL, x, NULL, NULL), TW_OK);

@@ -1,5 +1,5 @@
-/* Flow matching: its loss against plain arithmetic, and the theorem it rests on - where the marginal velocity is known in closed
- * form, it is where the expected loss has no slope. */
+/* Flow matching: its loss against plain arithmetic, and the theorem it rests on - where the marginal velocity is known
+ * in closed form, it is where the expected loss has no slope. */
 #include "method/method.h"
 
 #include "base/philox.h"
@@ -42,9 +42,12 @@ static const tw_method *fm(void)
 
 static tw_model model_with(tw_val (*network)(void *, tw_val, tw_val), void *user)
 {
-    return (tw_model){.space = (const tw_space *)tw_space_list(0), .source = (const tw_source *)tw_source_list(0),
-                      .path = (const tw_path *)tw_path_list(0), .schedule = (const tw_schedule *)tw_schedule_list(0),
-                      .network = network, .user = user};
+    return (tw_model){.space = (const tw_space *)tw_space_list(0),
+                      .source = (const tw_source *)tw_source_list(0),
+                      .path = (const tw_path *)tw_path_list(0),
+                      .schedule = (const tw_schedule *)tw_schedule_list(0),
+                      .network = network,
+                      .user = user};
 }
 
 /* u = 2 x + t */
@@ -60,7 +63,8 @@ static void test_loss_values(void **state)
     enum { B = 3, D = 2 };
     double x0[B * D] = {0.5, -1, 2, 0, 1, 1}, x1[B * D] = {1, 3, -2, 0.5, 0, -1}, t[B] = {0, 0.25, 1}, loss[B];
     tw_model model = model_with(affine_network, NULL);
-    tw_val in[3] = {tw_input(graph, "x0", TW_DTYPE_F64, tw_shape_of(B, D)), tw_input(graph, "x1", TW_DTYPE_F64, tw_shape_of(B, D)),
+    tw_val in[3] = {tw_input(graph, "x0", TW_DTYPE_F64, tw_shape_of(B, D)),
+                    tw_input(graph, "x1", TW_DTYPE_F64, tw_shape_of(B, D)),
                     tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B))};
     tw_val out = fm()->rules->row_loss(&model, in[0], in[1], in[2]);
     assert_int_equal(tw_reference_run(ctx, 3, in, (const double *[]){x0, x1, t}, 1, &out, (double *[]){loss}), TW_OK);
@@ -75,7 +79,8 @@ static void test_loss_values(void **state)
     }
 }
 
-/* N(0,1) to N(2, 0.25) along condot: u = 2 + g(t) (x - 2 t), plus a perturbation a + b (x - 2 t) that should not pay. */
+/* N(0,1) to N(2, 0.25) along condot: u = 2 + g(t) (x - 2 t), plus a perturbation a + b (x - 2 t) that should not pay.
+ */
 static tw_val oracle_network(void *user, tw_val x, tw_val t)
 {
     tw_val *ab = user;
@@ -99,7 +104,8 @@ static void test_marginal_velocity_is_the_minimum(void **state)
     }
     tw_val ab[2] = {tw_input(graph, "a", TW_DTYPE_F64, TW_SCALAR), tw_input(graph, "b", TW_DTYPE_F64, TW_SCALAR)};
     tw_model model = model_with(oracle_network, ab);
-    tw_val in[5] = {tw_input(graph, "x0", TW_DTYPE_F64, tw_shape_of(B, 1)), tw_input(graph, "x1", TW_DTYPE_F64, tw_shape_of(B, 1)),
+    tw_val in[5] = {tw_input(graph, "x0", TW_DTYPE_F64, tw_shape_of(B, 1)),
+                    tw_input(graph, "x1", TW_DTYPE_F64, tw_shape_of(B, 1)),
                     tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B)), ab[0], ab[1]};
     tw_val loss = tw_mean_axis(fm()->rules->row_loss(&model, in[0], in[1], in[2]), 0), slope[2];
     assert_int_equal(tw_grad(loss, 2, ab, slope), TW_OK);
@@ -118,7 +124,8 @@ static void test_velocity_is_the_network(void **state)
 {
     (void)state;
     tw_model model = model_with(affine_network, NULL);
-    tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(2, 2)), t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(2));
+    tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(2, 2)),
+           t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(2));
     assert_int_equal(fm()->rules->velocity(&model, x, t).id, affine_network(NULL, x, t).id);
 }
 

@@ -113,11 +113,15 @@ static void test_time_features(void **state)
     assert_int_equal(tw_graph_check(graph), TW_ERR_INVALID);
 }
 
-/* --- the MLP as plain loops ------------------------------------------------------------------------------------------- */
+/* --- the MLP as plain loops
+ * ------------------------------------------------------------------------------------------- */
 
 enum { D = 3, W = 5, DEPTH = 2, F = 4, B = 4, O = 2 };
 
-static double silu(double x) { return x / (1 + exp(-x)); }
+static double silu(double x)
+{
+    return x / (1 + exp(-x));
+}
 
 static const double *piece(const double *flat, const char *name)
 {
@@ -154,8 +158,10 @@ static void plain_mlp(const double *flat, const double *x, double t, double *out
 static void test_mlp_equals_plain_loops(void **state)
 {
     (void)state;
-    tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(B, D)), t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B));
-    tw_val u = tw_network(tw_scope_root(params), &(tw_network_desc){.width = W, .depth = DEPTH, .time_features = F}, x, t, O);
+    tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(B, D)),
+           t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B));
+    tw_val u =
+        tw_network(tw_scope_root(params), &(tw_network_desc){.width = W, .depth = DEPTH, .time_features = F}, x, t, O);
     assert_int_equal(tw_graph_check(graph), TW_OK);
     static double flat[1024];
     assert_true(tw_params_size(params) <= 1024);
@@ -184,7 +190,8 @@ static void test_mlp_equals_plain_loops(void **state)
 static void test_building_twice_shares_weights(void **state)
 {
     (void)state;
-    tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(B, D)), t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B));
+    tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(B, D)),
+           t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B));
     tw_network_desc desc = {.width = W, .depth = DEPTH, .time_features = F};
     tw_val a = tw_network(tw_scope_root(params), &desc, x, t, O), b = tw_network(tw_scope_root(params), &desc, x, t, O);
     assert_int_equal(a.id, b.id);
@@ -203,7 +210,8 @@ static void test_refusals(void **state)
     assert_int_equal(tw_network_complete(ctx, &(tw_network_desc){.time_features = 7}, &full), TW_ERR_INVALID);
     tw_params *bad = NULL;
     assert_int_equal(tw_params_create(ctx, graph, TW_DTYPE_I32, &bad), TW_ERR_DTYPE);
-    tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(B, D)), t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B + 1));
+    tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(B, D)),
+           t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B + 1));
     assert_true(tw_is_none(tw_network(tw_scope_root(params), &(tw_network_desc){0}, x, t, O)));
     assert_int_equal(tw_graph_check(graph), TW_ERR_SHAPE);
 }
@@ -227,7 +235,8 @@ static tw_status build_network(tw_context *c, void *user)
     tw_status status = tw_graph_create(c, &g);
     if (status == TW_OK) status = tw_params_create(c, g, TW_DTYPE_F32, &p);
     if (status == TW_OK) {
-        tw_val x = tw_input(g, "x", TW_DTYPE_F32, tw_shape_of(2, 3)), t = tw_input(g, "t", TW_DTYPE_F32, tw_shape_of(2));
+        tw_val x = tw_input(g, "x", TW_DTYPE_F32, tw_shape_of(2, 3)),
+               t = tw_input(g, "t", TW_DTYPE_F32, tw_shape_of(2));
         tw_network(tw_in(tw_scope_root(p), "network"), &(tw_network_desc){.width = 8, .depth = 2}, x, t, 3);
         status = tw_graph_check(g);
     }

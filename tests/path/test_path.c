@@ -38,13 +38,13 @@ static int teardown(void **state)
 
 static void evaluate(const tw_path *path, const tw_schedule *schedule, const double *t, double *xt, double *ut)
 {
-    tw_val in[3] = {tw_input(graph, "x0", TW_DTYPE_F64, tw_shape_of(B, D)), tw_input(graph, "x1", TW_DTYPE_F64, tw_shape_of(B, D)),
+    tw_val in[3] = {tw_input(graph, "x0", TW_DTYPE_F64, tw_shape_of(B, D)),
+                    tw_input(graph, "x1", TW_DTYPE_F64, tw_shape_of(B, D)),
                     tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B))};
     tw_val out[2];
     tw_path_at(path, schedule, in[0], in[1], in[2], &out[0], &out[1]);
     assert_int_equal(tw_graph_check(graph), TW_OK);
-    assert_int_equal(
-        tw_reference_run(ctx, 3, in, (const double *[]){x0, x1, t}, 2, out, (double *[]){xt, ut}), TW_OK);
+    assert_int_equal(tw_reference_run(ctx, 3, in, (const double *[]){x0, x1, t}, 2, out, (double *[]){xt, ut}), TW_OK);
 }
 
 static void check_pair(const tw_path *path, const tw_schedule *schedule)

@@ -1,5 +1,5 @@
-/* The normal source: draws on the host and in a program are standard normal, rows are independent of how many are drawn, and the
- * density is that of the draws. */
+/* The normal source: draws on the host and in a program are standard normal, rows are independent of how many are
+ * drawn, and the density is that of the draws. */
 #include "space/space.h"
 
 #include "graph/reference.h"
@@ -82,7 +82,8 @@ static void test_graph_draws(void **state)
     tw_context *ctx = tw_context_create(&(tw_context_desc){.threads = 1});
     tw_graph *g = NULL;
     assert_int_equal(tw_graph_create(ctx, &g), TW_OK);
-    tw_val in[2] = {tw_input(g, "key", TW_DTYPE_U32, tw_shape_of(2)), tw_input(g, "counter", TW_DTYPE_U32, tw_shape_of(2))};
+    tw_val in[2] = {tw_input(g, "key", TW_DTYPE_U32, tw_shape_of(2)),
+                    tw_input(g, "counter", TW_DTYPE_U32, tw_shape_of(2))};
     tw_val x0 = normal_source()->rules->draw(in[0], in[1], 6, tw_shape_of(N / 2, 2), TW_DTYPE_F32);
     assert_int_equal(tw_reference_run(ctx, 2, in, (const double *[]){key, counter}, 1, &x0, (double *[]){out}), TW_OK);
     assert_true(ks(N, out) < 1.95);

@@ -99,8 +99,10 @@ static void test_curve(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rate_with_given_steps), cmocka_unit_test(test_budget_is_kept),
-        cmocka_unit_test(test_average_decay),         cmocka_unit_test(test_validations),
+        cmocka_unit_test(test_rate_with_given_steps),
+        cmocka_unit_test(test_budget_is_kept),
+        cmocka_unit_test(test_average_decay),
+        cmocka_unit_test(test_validations),
         cmocka_unit_test(test_curve),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* The training step as a graph and as a program: its gradient against central differences in double, its update against AdamW
- * written out here, and what happens to gradients that are not numbers. */
+/* The training step as a graph and as a program: its gradient against central differences in double, its update against
+ * AdamW written out here, and what happens to gradients that are not numbers. */
 #include "train/step.h"
 
 #include "graph/reference.h"
@@ -22,8 +22,10 @@ static int setup(void **state)
 {
     (void)state;
     ctx = tw_context_create(&(tw_context_desc){.threads = 2});
-    return tw_flow_create(ctx, &(tw_flow_desc){.columns = COLUMNS, .seed = 3,
-                                               .network = {.width = WIDTH, .depth = 2, .time_features = 4}},
+    return tw_flow_create(ctx,
+                          &(tw_flow_desc){.columns = COLUMNS,
+                                          .seed = 3,
+                                          .network = {.width = WIDTH, .depth = 2, .time_features = 4}},
                           &flow) != TW_OK;
 }
 
@@ -37,11 +39,18 @@ static int teardown(void **state)
 
 static tw_step_desc step_desc(tw_dtype dtype)
 {
-    return (tw_step_desc){.rows = ROWS, .batch = BATCH, .beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .weight_decay = 0.1,
-                          .clip = 0.5, .dtype = dtype};
+    return (tw_step_desc){.rows = ROWS,
+                          .batch = BATCH,
+                          .beta1 = 0.9,
+                          .beta2 = 0.99,
+                          .epsilon = 1e-8,
+                          .weight_decay = 0.1,
+                          .clip = 0.5,
+                          .dtype = dtype};
 }
 
-/* --- the gradient ---------------------------------------------------------------------------------------------------- */
+/* --- the gradient ----------------------------------------------------------------------------------------------------
+ */
 
 typedef struct frame {
     tw_step_graph s;
@@ -100,7 +109,8 @@ static void test_gradient_of_the_whole_step(void **state)
     for (int i = 0; i < f.s.params_count; i++) {
         int64_t size = tw_shape_size(tw_shape_at(f.s.old[i].weight));
         double *gradient = calloc((size_t)size, sizeof(double)), *weight = f.flat + tw_params_offset(f.s.params, i);
-        assert_int_equal(tw_reference_run(ctx, f.count, f.inputs, f.values, 1, &f.s.gradients[i], (double *[]){gradient}), TW_OK);
+        assert_int_equal(
+            tw_reference_run(ctx, f.count, f.inputs, f.values, 1, &f.s.gradients[i], (double *[]){gradient}), TW_OK);
         for (int64_t j = 0; j < size; j++) {
             double kept = weight[j];
             weight[j] = kept + h;
@@ -137,7 +147,9 @@ static void test_draws(void **state)
         if (tw_node_of(s.graph, id)->op == TW_OP_take_rows) rows = (tw_val){s.graph, id};
     assert_false(tw_is_none(rows));
     tw_val inputs[3] = {s.data, s.key, s.counter};
-    assert_int_equal(tw_reference_run(ctx, 3, inputs, (const double *[]){data, key, counter}, 1, &rows, (double *[]){chosen}), TW_OK);
+    assert_int_equal(
+        tw_reference_run(ctx, 3, inputs, (const double *[]){data, key, counter}, 1, &rows, (double *[]){chosen}),
+        TW_OK);
     double chi = 0, mean = (double)MANY / 32;
     for (int i = 0; i < MANY; i++) seen[(int)chosen[COLUMNS * i]]++;
     for (int i = 0; i < 32; i++) chi += (seen[i] - mean) * (seen[i] - mean) / mean;
@@ -145,7 +157,8 @@ static void test_draws(void **state)
     tw_step_graph_free(ctx, &s);
 }
 
-/* --- the update -------------------------------------------------------------------------------------------------------- */
+/* --- the update
+ * -------------------------------------------------------------------------------------------------------- */
 
 /* A parameter of two numbers (a vector) and one of one by one (a matrix), gradients given. */
 static void test_update_is_adamw(void **state)
@@ -158,8 +171,15 @@ static void test_update_is_adamw(void **state)
         tw_val in[10];
         for (int i = 0; i < 5; i++) in[i] = tw_input(g, "array", TW_DTYPE_F64, shape);
         for (int i = 5; i < 10; i++) in[i] = tw_input(g, "scalar", TW_DTYPE_F64, TW_SCALAR);
-        tw_adamw adamw = {.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-3, .weight_decay = 0.1, .rate = in[5],
-                          .correction1 = in[6], .correction2 = in[7], .average = in[8], .scale = in[9],
+        tw_adamw adamw = {.beta1 = 0.9,
+                          .beta2 = 0.99,
+                          .epsilon = 1e-3,
+                          .weight_decay = 0.1,
+                          .rate = in[5],
+                          .correction1 = in[6],
+                          .correction2 = in[7],
+                          .average = in[8],
+                          .scale = in[9],
                           .go = tw_is_finite(in[9])};
         tw_moments new = tw_adamw_update(&adamw, (tw_moments){in[0], in[1], in[2], in[3]}, in[4]);
         tw_val out[4] = {new.weight, new.first, new.second, new.average};
@@ -168,8 +188,10 @@ static void test_update_is_adamw(void **state)
         for (int n = 1; n <= 5; n++) {
             double grad[2] = {sin(n), 3 * cos(n)}, rate = 0.1 / n, decay = n / (n + 9.0), scale = 0.5;
             double c1 = 1 / (1 - pow(0.9, n)), c2 = 1 / (1 - pow(0.99, n));
-            assert_int_equal(tw_reference_run(ctx, 10, in, (const double *[]){w, m, v, e, grad, &rate, &c1, &c2, &decay, &scale},
-                                              4, out, (double *[]){w, m, v, e}), TW_OK);
+            assert_int_equal(tw_reference_run(ctx, 10, in,
+                                              (const double *[]){w, m, v, e, grad, &rate, &c1, &c2, &decay, &scale}, 4,
+                                              out, (double *[]){w, m, v, e}),
+                             TW_OK);
             for (int i = 0; i < 2; i++) {
                 double gi = grad[i] * scale;
                 pm[i] = 0.9 * pm[i] + 0.1 * gi;
@@ -182,9 +204,12 @@ static void test_update_is_adamw(void **state)
             }
         }
         double grad[2] = {1, 1}, rate = 1, one = 1, infinite = (double)INFINITY;
-        assert_int_equal(tw_reference_run(ctx, 10, in, (const double *[]){w, m, v, e, grad, &rate, &one, &one, &one, &infinite},
-                                          4, out, (double *[]){w, m, v, e}), TW_OK);
-        for (int i = 0; i < 2; i++) assert_true(fabs(w[i] - pw[i]) < 1e-12 && fabs(m[i] - pm[i]) < 1e-12); /* not gone */
+        assert_int_equal(tw_reference_run(ctx, 10, in,
+                                          (const double *[]){w, m, v, e, grad, &rate, &one, &one, &one, &infinite}, 4,
+                                          out, (double *[]){w, m, v, e}),
+                         TW_OK);
+        for (int i = 0; i < 2; i++)
+            assert_true(fabs(w[i] - pw[i]) < 1e-12 && fabs(m[i] - pm[i]) < 1e-12); /* not gone */
     }
     tw_graph_destroy(g);
 }
@@ -209,7 +234,8 @@ static void test_clipping(void **state)
     tw_graph_destroy(g);
 }
 
-/* --- the program ------------------------------------------------------------------------------------------------------- */
+/* --- the program
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void test_program_follows_the_reference(void **state)
 {

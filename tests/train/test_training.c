@@ -1,4 +1,5 @@
-/* Whole trainings: what they learn, that they are reproducible to the bit over threads, stops and damage, and what is refused. */
+/* Whole trainings: what they learn, that they are reproducible to the bit over threads, stops and damage, and what is
+ * refused. */
 #include <thalweg/thalweg.h>
 
 #include "base/base.h"
@@ -41,7 +42,10 @@ static int teardown(void **state)
     return system(command) != 0;
 }
 
-static tw_context *context(int threads) { return tw_context_create(&(tw_context_desc){.threads = threads, .log = on_log}); }
+static tw_context *context(int threads)
+{
+    return tw_context_create(&(tw_context_desc){.threads = threads, .log = on_log});
+}
 
 /* Correlated normal rows: mean (5, -1), standard deviations 2 and 0.1, correlation 0.8. */
 static double *gaussian_rows(int64_t rows)
@@ -68,8 +72,10 @@ static tw_dataset *gaussian(tw_context *ctx, int64_t rows)
 static tw_flow *small_flow(tw_context *ctx)
 {
     tw_flow *flow = NULL;
-    assert_int_equal(tw_flow_create(ctx, &(tw_flow_desc){.columns = 2, .network = {.width = 32, .depth = 2, .time_features = 8}},
-                                    &flow), TW_OK);
+    assert_int_equal(
+        tw_flow_create(ctx, &(tw_flow_desc){.columns = 2, .network = {.width = 32, .depth = 2, .time_features = 8}},
+                       &flow),
+        TW_OK);
     return flow;
 }
 
@@ -133,7 +139,8 @@ static void test_learns_a_gaussian(void **state)
     tw_context_destroy(ctx);
 }
 
-/* Whatever was learned, it is a density: its integral over the plane is 1, an identity that training knows nothing of. */
+/* Whatever was learned, it is a density: its integral over the plane is 1, an identity that training knows nothing of.
+ */
 static void test_density_integrates_to_one(void **state)
 {
     (void)state;
@@ -163,7 +170,8 @@ static void test_density_integrates_to_one(void **state)
     }
     assert_int_equal(tw_log_density(flow, N, x, NULL, l, NULL), TW_OK);
     for (int i = 0; i < N; i++) sum += exp(l[i]) * area;
-    /* the midpoint rule on a smooth density that vanishes at the border is far better than this; the rest is left outside */
+    /* the midpoint rule on a smooth density that vanishes at the border is far better than this; the rest is left
+     * outside */
     assert_true(fabs(sum - 1) < 0.01);
     tw_flow_destroy(flow);
     tw_dataset_destroy(data);
@@ -192,7 +200,8 @@ static void test_threads_give_the_same_model(void **state)
     for (int i = 0; i < 3; i++) free(bytes[i]);
 }
 
-/* --- stopping and going on ------------------------------------------------------------------------------------------------- */
+/* --- stopping and going on
+ * ------------------------------------------------------------------------------------------------- */
 
 typedef struct session {
     tw_context *ctx;
@@ -248,7 +257,8 @@ static void train_a_part(void)
     desc.user = &stop;
     desc.steps = 400;
     tw_status status = TW_ERR_CANCELLED;
-    for (int tries = 0; status == TW_ERR_CANCELLED && tries < 1; tries++) status = tw_train(s.flow, s.data, &desc, NULL);
+    for (int tries = 0; status == TW_ERR_CANCELLED && tries < 1; tries++)
+        status = tw_train(s.flow, s.data, &desc, NULL);
     assert_true(status == TW_ERR_CANCELLED || status == TW_OK); /* a fast machine may be done before the first report */
     close_session(&s);
 }
@@ -382,16 +392,24 @@ static void test_other_trainings_are_not_resumed(void **state)
     expect_refused(&s, training(), "data");
     s = open_session();
     tw_flow_destroy(s.flow);
-    assert_int_equal(tw_flow_create(s.ctx, &(tw_flow_desc){.columns = 2, .network = {.width = 33, .depth = 2, .time_features = 8}}, &s.flow), TW_OK);
+    assert_int_equal(
+        tw_flow_create(s.ctx, &(tw_flow_desc){.columns = 2, .network = {.width = 33, .depth = 2, .time_features = 8}},
+                       &s.flow),
+        TW_OK);
     expect_refused(&s, training(), "network.width");
     s = open_session();
     tw_flow_destroy(s.flow);
-    assert_int_equal(tw_flow_create(s.ctx, &(tw_flow_desc){.columns = 2, .seed = 1, .network = {.width = 32, .depth = 2, .time_features = 8}}, &s.flow), TW_OK);
+    assert_int_equal(
+        tw_flow_create(
+            s.ctx, &(tw_flow_desc){.columns = 2, .seed = 1, .network = {.width = 32, .depth = 2, .time_features = 8}},
+            &s.flow),
+        TW_OK);
     expect_refused(&s, training(), "initial weights");
     forget_checkpoints();
 }
 
-/* --- time, small tables, refusals --------------------------------------------------------------------------------------------- */
+/* --- time, small tables, refusals
+ * --------------------------------------------------------------------------------------------- */
 
 static int remember(void *user, const tw_train_progress *progress)
 {
@@ -425,7 +443,8 @@ static void test_tiny_tables(void **state)
         tw_flow *flow = small_flow(ctx);
         double x[2];
         tw_train_result result;
-        assert_int_equal(tw_dataset_from_memory(ctx, n, 2, rows, NULL, &(tw_dataset_desc){.split = {1, 0, 0}}, &data), TW_OK);
+        assert_int_equal(tw_dataset_from_memory(ctx, n, 2, rows, NULL, &(tw_dataset_desc){.split = {1, 0, 0}}, &data),
+                         TW_OK);
         assert_int_equal(tw_train(flow, data, &(tw_train_desc){.steps = 50}, &result), TW_OK);
         assert_true(isnan(result.validation) && isfinite(result.loss));
         assert_int_equal(tw_sample(flow, 1, NULL, x, NULL, NULL), TW_OK);
@@ -459,11 +478,13 @@ static void test_refusals(void **state)
 {
     (void)state;
     session s = open_session();
-    const tw_train_desc bad[] = {{.steps = 10, .minutes = 1}, {.steps = -1}, {.lr = -1}, {.batch = -2}, {.beta1 = 1}, {.ema = (double)NAN},
-                                 {.lr = (double)INFINITY}};
+    const tw_train_desc bad[] = {
+        {.steps = 10, .minutes = 1}, {.steps = -1},           {.lr = -1}, {.batch = -2}, {.beta1 = 1},
+        {.ema = (double)NAN},        {.lr = (double)INFINITY}};
     for (int i = 0; i < TW_COUNT(bad); i++) assert_int_equal(tw_train(s.flow, s.data, &bad[i], NULL), TW_ERR_INVALID);
     tw_flow *three = NULL;
-    assert_int_equal(tw_flow_create(s.ctx, &(tw_flow_desc){.columns = 3, .network = {.width = 8, .depth = 1}}, &three), TW_OK);
+    assert_int_equal(tw_flow_create(s.ctx, &(tw_flow_desc){.columns = 3, .network = {.width = 8, .depth = 1}}, &three),
+                     TW_OK);
     assert_int_equal(tw_train(three, s.data, &(tw_train_desc){.steps = 1}, NULL), TW_ERR_SHAPE);
     tw_flow_destroy(three);
     tw_train_desc nowhere = {.steps = 3, .checkpoint = "/nonexistent/c", .checkpoint_steps = 1};
@@ -478,9 +499,12 @@ static tw_status train_once(tw_context *ctx, void *user)
     tw_flow *flow = NULL;
     tw_status status = tw_dataset_from_memory(ctx, 20, 2, rows, NULL, NULL, &data);
     if (status == TW_OK)
-        status = tw_flow_create(ctx, &(tw_flow_desc){.columns = 2, .network = {.width = 4, .depth = 1, .time_features = 2}}, &flow);
+        status = tw_flow_create(
+            ctx, &(tw_flow_desc){.columns = 2, .network = {.width = 4, .depth = 1, .time_features = 2}}, &flow);
     if (status == TW_OK)
-        status = tw_train(flow, data, &(tw_train_desc){.steps = 2, .batch = 4, .checkpoint = checkpoint, .checkpoint_steps = 1}, NULL);
+        status =
+            tw_train(flow, data,
+                     &(tw_train_desc){.steps = 2, .batch = 4, .checkpoint = checkpoint, .checkpoint_steps = 1}, NULL);
     tw_flow_destroy(flow);
     tw_dataset_destroy(data);
     return status;
