@@ -205,7 +205,8 @@ static void fewer_rows_of(tw_context *ctx, int width, int columns, int capacity)
     for (int rows = 1; rows <= capacity; rows++) {
         for (int i = 0; i < capacity * columns; i++) part[i] = -77.0f;
         assert_int_equal(tw_program_run(s, inputs, (void *[]){part}, rows), TW_OK);
-        assert_memory_equal(part, full, sizeof(float) * (size_t)(rows * columns));
+        if (memcmp(part, full, sizeof(float) * (size_t)(rows * columns)) != 0)
+            fail_msg("width %d, columns %d, capacity %d: other bits with %d rows", width, columns, capacity, rows);
         for (int i = rows * columns; i < capacity * columns; i++) assert_true(part[i] == -77.0f);
     }
     tw_state_destroy(s);
