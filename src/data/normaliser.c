@@ -20,12 +20,13 @@ tw_status tw_normaliser_fit(tw_context *ctx, int64_t rows, int columns, const do
     }
     for (int64_t r = 0; r < rows; r++)
         for (int c = 0; c < columns; c++) {
-            double x = values[r * columns + c], delta = x - n.shift[c];
+            double x = values[r * columns + c] - values[c], delta = x - n.shift[c];
             n.shift[c] += delta / (double)(r + 1);
             n.scale[c] += delta * (x - n.shift[c]); /* the sum of squares until the end */
         }
     for (int c = 0; c < columns; c++) {
         double scale = sqrt(n.scale[c] / (double)rows);
+        n.shift[c] += values[c];
         if (!isfinite(n.shift[c]) || !isfinite(scale)) {
             status = tw_fail(ctx, TW_ERR_NUMERIC,
                              "column %d: its values are too large or not finite: it cannot be standardised", c + 1);

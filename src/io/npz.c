@@ -187,9 +187,9 @@ static bool crc_matches(const unsigned char *bytes, uint64_t size, uint32_t expe
 
 static tw_status unpack(const archive *a, const member *m, tw_npy *out_array)
 {
+    if (m->offset > a->size || a->size - m->offset < 30) return fail_zip(a, "a member lies outside the file");
     const unsigned char *local = a->bytes + m->offset;
-    if (m->offset > a->size || a->size - m->offset < 30 || memcmp(local, "PK\3\4", 4) != 0)
-        return fail_zip(a, "a member lies outside the file");
+    if (memcmp(local, "PK\3\4", 4) != 0) return fail_zip(a, "a member is not where the directory says");
     uint64_t data = m->offset + 30 + get16(local + 26) + get16(local + 28);
     if (data > a->size || m->packed > a->size - data) return fail_zip(a, "a member is cut short");
     if (m->flags & 1) return tw_fail(a->ctx, TW_ERR_UNSUPPORTED, "%s: encrypted members are not read", a->label);

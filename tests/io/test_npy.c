@@ -292,6 +292,31 @@ static void refuses_zip_bombs(void **state)
     tw_context_destroy(ctx);
 }
 
+/* A directory alone, whose one member lies at 2^64 - 1: found by fuzzing. */
+static void refuses_members_outside_the_file(void **state)
+{
+    (void)state;
+    unsigned char bytes[46 + 1 + 12 + 22] = {'P', 'K', 1, 2};
+    bytes[28] = 1;  /* length of the name */
+    bytes[30] = 12; /* of the extra field */
+    memset(bytes + 42, 0xFF, 4);
+    bytes[46] = 'x';
+    memcpy(bytes + 47, "\1\0\x08\0\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", 12);
+    unsigned char *end = bytes + 59;
+    memcpy(end, "PK\5\6\0\0\0\0\1\0\1\0", 12);
+    end[12] = 59;
+    tw_context *ctx = tw_context_create(NULL);
+    tw_npy array;
+    assert_int_equal(tw_npz_parse(ctx, "x", bytes, sizeof bytes, NULL, &array), TW_ERR_FORMAT);
+    assert_string_equal(tw_context_error(ctx), "x: not a sound NPZ file: a member lies outside the file");
+    bytes[47] = 2; /* no long offset after all: 0xFFFFFFFF */
+    assert_int_equal(tw_npz_parse(ctx, "x", bytes, sizeof bytes, NULL, &array), TW_ERR_FORMAT);
+    bytes[42] = bytes[43] = bytes[44] = bytes[45] = 0; /* inside, but the directory itself */
+    assert_int_equal(tw_npz_parse(ctx, "x", bytes, sizeof bytes, NULL, &array), TW_ERR_FORMAT);
+    assert_string_equal(tw_context_error(ctx), "x: not a sound NPZ file: a member is not where the directory says");
+    tw_context_destroy(ctx);
+}
+
 static tw_status read_all(tw_context *ctx, void *user)
 {
     static const char *const files[] = {FILES "x_fortran.npy", FILES "deflated.npz"};
@@ -318,10 +343,15 @@ static void survives_lack_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_every_type),          cmocka_unit_test(knows_special_halves),
-        cmocka_unit_test(turns_fortran_order),       cmocka_unit_test(reads_what_numpy_writes),
-        cmocka_unit_test(writes_what_it_reads),      cmocka_unit_test(refuses_broken_arrays),
-        cmocka_unit_test(survives_damaged_archives), cmocka_unit_test(refuses_zip_bombs),
+        cmocka_unit_test(reads_every_type),
+        cmocka_unit_test(knows_special_halves),
+        cmocka_unit_test(turns_fortran_order),
+        cmocka_unit_test(reads_what_numpy_writes),
+        cmocka_unit_test(writes_what_it_reads),
+        cmocka_unit_test(refuses_broken_arrays),
+        cmocka_unit_test(survives_damaged_archives),
+        cmocka_unit_test(refuses_zip_bombs),
+        cmocka_unit_test(refuses_members_outside_the_file),
         cmocka_unit_test(survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

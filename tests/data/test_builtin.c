@@ -1,0 +1,247 @@
+/* Built-in sets: densities integrate to one, draws follow them cell by cell, entropies agree with -log density of the
+ * draws. */
+#include <thalweg/data.h>
+
+#include "data/dataset.h"
+#include "io/limited_memory.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct set {
+    const char *name;
+    double half; /* the square [-half, half]^2 holds all but 1e-9 of it */
+} set;
+
+static const set sets[] = {{"checkerboard", 4.5}, {"8gaussians", 8}, {"moons", 3.2}, {"spirals", 5}, {"pinwheel", 8}};
+
+static tw_dataset *open_set(tw_context *ctx, const char *name, int64_t rows, uint64_t seed)
+{
+    tw_dataset *d = NULL;
+    if (tw_dataset_open(ctx, name, &(tw_dataset_desc){.rows = rows, .seed = seed}, &d) != TW_OK)
+        fail_msg("%s", tw_context_error(ctx));
+    return d;
+}
+
+static double density_at(const tw_dataset *d, double x, double y)
+{
+    double value;
+    assert_true(tw_dataset_log_density(d, (double[2]){x, y}, &value));
+    return exp(value);
+}
+
+static void lists_all(void **state)
+{
+    (void)state;
+    for (int i = 0; i < TW_COUNT(sets); i++) {
+        const tw_builtin_info *info = tw_builtin_list(i);
+        assert_string_equal(info->name, sets[i].name);
+        assert_true(strlen(info->about) > 10 && strlen(info->source) > 10);
+    }
+    assert_null(tw_builtin_list(TW_COUNT(sets)));
+    assert_null(tw_builtin_list(-1));
+}
+
+/* The trapezoid rule on a fine grid; for smooth densities its error falls faster than any power, 1e-5 leaves room for
+ * the pinwheel's sharp blades. The checkerboard's edges (at multiples of 1 / 0.45) are met by midpoints of a matching
+ * grid. */
+static void densities_integrate_to_one(void **state)
+{
+    (void)state;
+    tw_context *ctx = tw_context_create(NULL);
+    for (int i = 0; i < TW_COUNT(sets); i++) {
+        tw_dataset *d = open_set(ctx, sets[i].name, 1, 0);
+        bool board = i == 0;
+        double h = board ? 0.1 / 0.45 : 0.08, half = board ? 2 / 0.45 : sets[i].half, sum = 0, entropy = 0, known;
+        int n = (int)ceil(2 * half / h - 1e-9);
+        for (int a = 0; a < n; a++)
+            for (int b = 0; b < n; b++) {
+                double p = density_at(d, -half + (a + 0.5) * h, -half + (b + 0.5) * h);
+                sum += p * h * h;
+                if (p > 0) entropy -= p * log(p) * h * h;
+            }
+        assert_true(fabs(sum - 1) < 1e-5);
+        assert_true(tw_dataset_entropy(d, &known));
+        assert_true(fabs(entropy - known) < 1e-4); /* -p log p is less smooth where p is tiny */
+        tw_dataset_destroy(d);
+    }
+    tw_context_destroy(ctx);
+}
+
+/* Integral of the density over a cell by 3-point Gauss in each direction on 4 x 4 parts of it. */
+static double cell_mass(const tw_dataset *d, double x, double y, double h)
+{
+    static const double at[3] = {-0.774596669241483377, 0, 0.774596669241483377},
+                        weight[3] = {5.0 / 18, 4.0 / 9, 5.0 / 18};
+    double sum = 0, part = h / 4;
+    for (int a = 0; a < 12; a++)
+        for (int b = 0; b < 12; b++)
+            sum += weight[a % 3] * weight[b % 3] *
+                   density_at(d, x + part * (a / 3 + 0.5 + at[a % 3] / 2), y + part * (b / 3 + 0.5 + at[b % 3] / 2));
+    return sum * part * part;
+}
+
+/* Pearson's chi-square over cells that expect at least 20 draws, the rest pooled; mean k - 1, variance 2 (k - 1). */
+static void draws_follow_densities(void **state)
+{
+    (void)state;
+    enum { CELLS = 40, ROWS = 100000 };
+    tw_context *ctx = tw_context_create(NULL);
+    for (int i = 0; i < TW_COUNT(sets); i++) {
+        tw_dataset *d = open_set(ctx, sets[i].name, ROWS, 11);
+        const double *x = tw_dataset_values(d, TW_PART_ALL);
+        double half = i == 0 ? 2 / 0.45 : sets[i].half, h = 2 * half / CELLS, chi = 0;
+        static int64_t count[CELLS * CELLS];
+        memset(count, 0, sizeof count);
+        int64_t outside = 0;
+        for (int64_t r = 0; r < ROWS; r++) {
+            int a = (int)floor((x[2 * r] + half) / h), b = (int)floor((x[2 * r + 1] + half) / h);
+            if (a < 0 || a >= CELLS || b < 0 || b >= CELLS)
+                outside++;
+            else
+                count[a * CELLS + b]++;
+        }
+        double rest = ROWS, rest_count = ROWS;
+        int cells = 0;
+        for (int a = 0; a < CELLS; a++)
+            for (int b = 0; b < CELLS; b++) {
+                double expected = ROWS * cell_mass(d, -half + a * h, -half + b * h, h);
+                if (expected < 20) continue;
+                double seen = (double)count[a * CELLS + b];
+                chi += (seen - expected) * (seen - expected) / expected;
+                rest -= expected;
+                rest_count -= seen;
+                cells++;
+            }
+        assert_true(outside <= 1);
+        assert_true(cells > 100);
+        if (rest > 5) chi += (rest_count - rest) * (rest_count - rest) / rest;
+        double degrees = cells - 1 + (rest > 5);
+        if (fabs(chi - degrees) > 4 * sqrt(2 * degrees))
+            fail_msg("%s: chi-square %g over %g", sets[i].name, chi, degrees);
+        tw_dataset_destroy(d);
+    }
+    tw_context_destroy(ctx);
+}
+
+/* The mean of -log density over draws is the entropy, within 4.5 standard errors. */
+static void entropies_agree_with_draws(void **state)
+{
+    (void)state;
+    tw_context *ctx = tw_context_create(NULL);
+    for (int i = 0; i < TW_COUNT(sets); i++) {
+        int64_t rows = 20000;
+        tw_dataset *d = open_set(ctx, sets[i].name, rows, 5);
+        const double *x = tw_dataset_values(d, TW_PART_ALL);
+        double mean = 0, square = 0, entropy, value;
+        for (int64_t r = 0; r < rows; r++) {
+            assert_true(tw_dataset_log_density(d, x + 2 * r, &value));
+            mean -= value / (double)rows;
+            square += value * value / (double)rows;
+        }
+        assert_true(tw_dataset_entropy(d, &entropy));
+        double error = sqrt(fmax(square - mean * mean, 0) / (double)rows);
+        if (fabs(mean - entropy) > 4.5 * error + 1e-9) fail_msg("%s: %.6f, not %.6f", sets[i].name, mean, entropy);
+        tw_dataset_destroy(d);
+    }
+    tw_context_destroy(ctx);
+}
+
+static void knows_the_checkerboard(void **state)
+{
+    (void)state;
+    tw_context *ctx = tw_context_create(NULL);
+    tw_dataset *d = open_set(ctx, "checkerboard", 1, 0);
+    double entropy;
+    assert_true(tw_dataset_entropy(d, &entropy));
+    assert_true(fabs(entropy - 3.676456934) < 1e-9); /* log(8 / 0.45^2) */
+    assert_true(fabs(density_at(d, 0.1, 0.1) - 0.0253125) < 1e-15);
+    assert_true(fabs(density_at(d, -4.4, -4.4) - 0.0253125) < 1e-15);
+    assert_true(density_at(d, 0.1, -0.1) == 0);
+    assert_true(density_at(d, 4.5, 4.4) == 0);
+    tw_dataset_destroy(d);
+    tw_context_destroy(ctx);
+}
+
+/* Far from the arcs: finite logs at any distance, falling like -(distance to the nearest arc)^2 / (2 s^2). */
+static void moons_have_tails(void **state)
+{
+    (void)state;
+    double far = tw_density_moons((double[2]){0, 21}), further = tw_density_moons((double[2]){0, 31});
+    assert_true(isfinite(far) && isfinite(further));
+    /* from distance 20 to 30 of the upper arc: (900 - 400) / 0.02 = 25000, but for a logarithm of the radius */
+    assert_true(fabs(far - further - 25000) < 1);
+    /* mirror symmetry through (0.5, 0.25) */
+    for (int i = 0; i < 50; i++) {
+        double x[2] = {-3 + 0.13 * i, 2 - 0.11 * i}, y[2] = {1 - x[0], 0.5 - x[1]};
+        assert_true(fabs(tw_density_moons(x) - tw_density_moons(y)) < 1e-9 * fabs(tw_density_moons(x)));
+    }
+    /* below the half circle, where both of its ends are near: continuous across the axis */
+    double left = tw_density_moons((double[2]){-1e-9, -3}), right = tw_density_moons((double[2]){1e-9, -3});
+    assert_true(fabs(left - right) < 1e-5);
+}
+
+static void pinwheel_has_five_blades(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        double r = 0.2 + 0.1 * i, a = 0.37 * i, turn = 2 * 3.14159265358979323846 / 5;
+        double p = tw_density_pinwheel((double[2]){r * cos(a), r * sin(a)});
+        double q = tw_density_pinwheel((double[2]){r * cos(a + turn), r * sin(a + turn)});
+        assert_true(fabs(p - q) < 1e-7 * fabs(p) + 1e-9);
+    }
+    assert_true(tw_density_pinwheel((double[2]){17, 0}) == (double)-INFINITY);
+    assert_true(isfinite(tw_density_pinwheel((double[2]){0, 0})));
+}
+
+/* Row i depends on seed and i alone: a longer draw begins with the shorter one; another seed shares nothing. */
+static void rows_are_pure_functions(void **state)
+{
+    (void)state;
+    for (int i = 0; i < TW_COUNT(sets); i++) {
+        const tw_builtin *b = tw_builtin_find(sets[i].name);
+        double first[2], again[2], other[2], next[2];
+        b->draw(4, 1000, first);
+        b->draw(4, 1000, again);
+        b->draw(5, 1000, other);
+        b->draw(4, 1001, next);
+        assert_memory_equal(first, again, sizeof first);
+        assert_true(first[0] != other[0] && first[0] != next[0]);
+    }
+}
+
+static void opens_by_name(void **state)
+{
+    (void)state;
+    tw_context *ctx = tw_context_create(NULL);
+    tw_dataset *d = open_set(ctx, "moons", 1000, 3);
+    assert_int_equal(tw_dataset_rows(d, TW_PART_TRAIN), 800);
+    assert_int_equal(tw_dataset_rows(d, TW_PART_TEST), 100);
+    assert_int_equal(tw_dataset_columns(d), 2);
+    assert_string_equal(tw_dataset_name(d, 1), "x2");
+    assert_int_equal(tw_dataset_decimals(d, 0), -1);
+    tw_dataset_destroy(d);
+    d = NULL;
+    assert_int_equal(tw_dataset_open(ctx, "moons", &(tw_dataset_desc){.rows = -1}, &d), TW_ERR_INVALID);
+    assert_string_equal(tw_context_error(ctx), "moons: -1 rows cannot be drawn");
+    assert_int_equal(tw_dataset_open(ctx, "moons", &(tw_dataset_desc){.rows = INT64_MAX}, &d), TW_ERR_MEMORY);
+    assert_int_equal(tw_dataset_open(ctx, "moons", &(tw_dataset_desc){.columns = "1"}, &d), TW_ERR_INVALID);
+    assert_null(d);
+    tw_context_destroy(ctx);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lists_all),
+        cmocka_unit_test(densities_integrate_to_one),
+        cmocka_unit_test(draws_follow_densities),
+        cmocka_unit_test(entropies_agree_with_draws),
+        cmocka_unit_test(knows_the_checkerboard),
+        cmocka_unit_test(moons_have_tails),
+        cmocka_unit_test(pinwheel_has_five_blades),
+        cmocka_unit_test(rows_are_pure_functions),
+        cmocka_unit_test(opens_by_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
