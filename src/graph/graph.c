@@ -45,9 +45,16 @@ tw_val tw_graph_fail(tw_graph *g, tw_status status, const char *format, ...)
         if (vsnprintf(g->error, sizeof g->error, format, args) < 0)
             snprintf(g->error, sizeof g->error, "%s", tw_status_text(status));
         va_end(args);
+        size_t used = strlen(g->error);
+        if (g->place[0]) snprintf(g->error + used, sizeof g->error - used, " (near %s)", g->place);
         g->status = status;
     }
     return tw_val_of(g, -1);
+}
+
+void tw_graph_set_place(tw_graph *g, const char *path)
+{
+    snprintf(g->place, sizeof g->place, "%s", path);
 }
 
 tw_status tw_graph_of(const char *who, int count, const tw_val *values, tw_graph **out_graph)

@@ -84,6 +84,7 @@ struct tw_graph {
     uint32_t inputs_count;
     tw_val *parsed;   /* arrays handed out by tw_graph_parse */
     tw_status status; /* first error */
+    char place[128]; /* where in a network the builder is, e.g. "block.3.weight"; named by errors */
     char error[512];
 };
 
@@ -153,6 +154,9 @@ bool tw_node_full_value(const tw_graph *g, int32_t id, double *out_value);
 double tw_const_element(const tw_graph *g, const tw_node *node, int64_t i);
 /* Stores `value` as element i of an array of `dtype`, rounded or wrapped into it. */
 void tw_store_element(void *data, tw_dtype dtype, int64_t i, double value);
+
+/* Says where in a network the builder is (copied, cut when long); "" for nowhere. */
+void tw_graph_set_place(tw_graph *g, const char *path);
 
 /* The one way a node comes to be: inference, simplification, hash-consing, append. */
 tw_val tw_graph_append(tw_draft *draft);

@@ -7,6 +7,7 @@
 #include "base/base.h"
 #include "base/philox.h"
 #include "base/streams.h"
+#include "graph/node.h"
 
 #include <thalweg/nn.h>
 
@@ -52,12 +53,14 @@ static int32_t add_path(tw_params *params, char *text)
     if (!text) goto memory;
     for (int64_t i = 0; i < params->paths_count; i++) {
         if (strcmp(params->paths[i], text) != 0) continue;
+        tw_graph_set_place(params->graph, text);
         tw_free(params->ctx, text);
         return (int32_t)i;
     }
     if (tw_grow(params->ctx, &params->paths, &params->paths_capacity, params->paths_count + 1, sizeof(char *)) != TW_OK)
         goto memory;
     params->paths[params->paths_count] = text;
+    tw_graph_set_place(params->graph, text);
     return (int32_t)params->paths_count++;
 memory:
     tw_free(params->ctx, text);
@@ -160,6 +163,7 @@ tw_val tw_param(tw_scope scope, const char *name, tw_shape shape, tw_init init, 
     char *full = join(params->ctx, params->paths[scope.path], name, -1);
     tw_val value = TW_NONE;
     if (!full) goto memory;
+    tw_graph_set_place(params->graph, full);
     int64_t known = params->count;
     value = find(params, full, shape);
     if (!tw_is_none(value) || tw_graph_check(params->graph) != TW_OK) {

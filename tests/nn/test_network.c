@@ -30,6 +30,18 @@ static int teardown(void **state)
     return 0;
 }
 
+/* A product that does not fit says where in the network it is. */
+static void test_errors_name_the_place(void **state)
+{
+    (void)state;
+    tw_scope block = tw_at(tw_in(tw_scope_root(params), "net"), "block", 3);
+    tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(4, 7));
+    tw_val w = tw_param(block, "weight", tw_shape_of(8, 2), TW_INIT_ZERO, 0);
+    assert_true(tw_is_none(tw_matmul(x, w)));
+    assert_int_equal(tw_graph_check(graph), TW_ERR_SHAPE);
+    assert_non_null(strstr(tw_context_error(ctx), "(near net.block.3.weight)"));
+}
+
 static void test_names_and_offsets(void **state)
 {
     (void)state;
@@ -254,6 +266,7 @@ static void test_memory_running_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_errors_name_the_place, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names_and_offsets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sharing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_init, setup, teardown),
