@@ -1,0 +1,151 @@
+/* plot/frames.c - a flow in stills: the same points at successive times. Each keeps the hue of its direction at the
+ * start, so that one sees where every part of the source has gone. */
+#include "plot/plot.h"
+
+#include "plot/corner.h"
+#include "plot/panel.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum { ACROSS = 8, MOST_POINTS = 20000, BINS = 40 };
+
+typedef struct strip {
+    tw_canvas canvas;
+    int columns, i, j, count, across, down;
+    const char *const *names;
+    const double *times;
+    const tw_cloud *frames;
+    tw_axis horizontal, vertical;
+    double left, top, gap, w, h;
+} strip;
+
+static tw_status choose_axis(tw_context *ctx, const strip *s, int column, tw_axis *out_axis)
+{
+    bool any = false;
+    *out_axis = (tw_axis){0, 1, false};
+    for (int k = 0; k < s->count; k++) {
+        tw_axis one;
+        if (s->frames[k].rows == 0) continue;
+        tw_status status = tw_axis_of_values(ctx, s->frames[k].rows, s->frames[k].values + column, s->columns, &one);
+        if (status != TW_OK) return status;
+        *out_axis = any ? tw_axis_join(*out_axis, one) : one;
+        any = true;
+    }
+    return TW_OK;
+}
+
+static tw_panel panel_at(strip *s, int k)
+{
+    int column = k % s->across, row = k / s->across;
+    return (tw_panel){.canvas = &s->canvas,
+                      .x = s->left + column * (s->w + s->gap),
+                      .y = s->top + row * (s->h + s->top),
+                      .w = s->w,
+                      .h = s->h,
+                      .horizontal = s->horizontal,
+                      .vertical = s->vertical};
+}
+
+static void draw_frame(strip *s, const tw_panel *p, int k)
+{
+    char words[48];
+    bool lowest = k + s->across >= s->count, first = k % s->across == 0;
+    tw_frame_style style = {.lines_across = s->columns > 1, .lines_up = true, .size = 7.5, .labels_below = lowest};
+    style.labels_left = first && s->columns > 1;
+    if (s->names && s->columns > 1 && first) style.name_left = s->names[s->j];
+    if (s->names && lowest) style.name_below = s->names[s->i];
+    tw_panel_frame(p, style);
+    snprintf(words, sizeof words, "t = %.3g", s->times ? s->times[k] : (double)k);
+    const char *title = s->frames[k].title ? s->frames[k].title : words;
+    tw_canvas_text(&s->canvas, p->x, p->y - 7, (tw_font){.size = 9.5, .colour = tw_ink, .room = p->w}, title);
+}
+
+/* Middle of the finite points of the first frame. */
+static void middle_of(const strip *s, double *out_u, double *out_v)
+{
+    double u = 0, v = 0, count = 0;
+    for (int64_t r = 0; r < s->frames[0].rows; r++) {
+        const double *x = s->frames[0].values + r * s->columns;
+        if (!isfinite(x[s->i]) || !isfinite(x[s->j])) continue;
+        count++;
+        u += (x[s->i] - u) / count;
+        v += (x[s->j] - v) / count;
+    }
+    *out_u = u, *out_v = v;
+}
+
+static void draw_points(strip *s, const tw_panel *p, int k)
+{
+    const tw_cloud *frame = &s->frames[k], *start = &s->frames[0];
+    int64_t step = 1 + frame->rows / (MOST_POINTS + 1), drawn = frame->rows / step;
+    double u, v, shrink = s->w < 160 ? 0.7 : 1;
+    middle_of(s, &u, &v);
+    tw_points points = tw_points_begin(&s->canvas, p->x, p->y, p->w, p->h, shrink * tw_point_radius(drawn),
+                                       fmin(0.85, 1.5 * tw_point_alpha(drawn)));
+    for (int64_t r = 0; r < frame->rows; r += step) {
+        const double *x = frame->values + r * s->columns;
+        const double *from = r < start->rows ? start->values + r * s->columns : x;
+        double angle = atan2(from[s->j] - v, from[s->i] - u);
+        if (!isfinite(x[s->i]) || !isfinite(x[s->j])) continue;
+        tw_points_add(&points, tw_panel_x(p, x[s->i]), tw_panel_y(p, x[s->j]),
+                      tw_colour_wheel(isfinite(angle) ? angle : 0));
+    }
+    tw_points_end(&points);
+}
+
+static void draw_histograms(strip *s)
+{
+    double height[BINS], most = 0;
+    for (int k = 0; k < s->count; k++) {
+        tw_histogram(s->horizontal, s->frames[k].rows, s->frames[k].values + s->i, s->columns, BINS, height);
+        for (int b = 0; b < BINS; b++) most = fmax(most, height[b]);
+    }
+    s->vertical = (tw_axis){0, most > 0 ? 1.08 * most : 1, false};
+    for (int k = 0; k < s->count; k++) {
+        tw_panel p = panel_at(s, k);
+        draw_frame(s, &p, k);
+        tw_histogram(s->horizontal, s->frames[k].rows, s->frames[k].values + s->i, s->columns, BINS, height);
+        tw_panel_steps(&p, BINS, height, tw_palette(0), true);
+    }
+}
+
+static void place(strip *s)
+{
+    /* Rows of equal length, at most eight long. */
+    s->down = (s->count + ACROSS - 1) / ACROSS;
+    s->across = (s->count + s->down - 1) / s->down;
+    s->left = s->columns > 1 ? 48 : 22, s->top = 28, s->gap = 9;
+    double width = fmin(1200, fmax(640, s->left + 20 + s->across * 215.0));
+    s->w = (width - s->left - 20 - s->gap * (s->across - 1)) / s->across;
+    double shape = (s->vertical.high - s->vertical.low) / (s->horizontal.high - s->horizontal.low);
+    s->h = s->w * (s->columns > 1 && shape > 0.33 && shape < 1.6 ? shape : 1);
+}
+
+tw_status tw_plot_frames(tw_context *ctx, const char *path, int columns, const char *const *names, int i, int j,
+                         int count, const double *times, const tw_cloud *frames)
+{
+    tw_status status = TW_OK;
+    if (count < 1 || columns < 1 || i < 0 || i >= columns || (columns > 1 && (j < 0 || j >= columns)))
+        return tw_fail(ctx, TW_ERR_INVALID, "a strip of %d frames of columns %d and %d, of %d", count, i, j, columns);
+    bool turn = columns > 1 && tw_is_latitude_longitude(names, i, j);
+    strip s = {.columns = columns, .i = turn ? j : i, .j = columns == 1 ? 0 : turn ? i : j, .count = count};
+    s.names = names, s.times = times, s.frames = frames;
+    TW_TRY(choose_axis(ctx, &s, s.i, &s.horizontal));
+    TW_TRY(choose_axis(ctx, &s, s.j, &s.vertical));
+    place(&s);
+    TW_TRY(tw_canvas_open(ctx, s.left + 20 + s.across * (s.w + s.gap) - s.gap, s.down * (s.top + s.h) + 38, &s.canvas));
+    if (columns == 1) {
+        draw_histograms(&s);
+    } else {
+        for (int k = 0; k < count; k++) {
+            tw_panel p = panel_at(&s, k);
+            draw_frame(&s, &p, k);
+            draw_points(&s, &p, k);
+        }
+    }
+    TW_TRY(tw_canvas_save(&s.canvas, path));
+done:
+    tw_canvas_close(&s.canvas);
+    return status;
+}
