@@ -13,6 +13,7 @@ typedef enum tw_stream {
     TW_STREAM_SAMPLE = 7, /* source points when sampling */
     TW_STREAM_EVAL = 8,   /* projections, subsampling */
     TW_STREAM_PROBE = 9,  /* Hutchinson probes */
+    TW_STREAM_STAND_IN = 10, /* numbers in place of columns that never change */
 } tw_stream;
 
 #endif

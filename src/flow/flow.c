@@ -82,10 +82,11 @@ static tw_status copy_columns(tw_flow *flow, const tw_flow_desc *desc)
     flow->desc.names = (const char *const *)names;
     int *decimals = tw_alloc(ctx, columns, sizeof(int));
     flow->desc.decimals = decimals;
+    flow->constant = tw_alloc(ctx, columns, sizeof(int));
     flow->normaliser = (tw_normaliser){.columns = desc->columns,
                                        .shift = tw_alloc(ctx, columns, sizeof(double)),
                                        .scale = tw_alloc(ctx, columns, sizeof(double))};
-    if (!names || !decimals || !flow->normaliser.shift || !flow->normaliser.scale)
+    if (!names || !decimals || !flow->constant || !flow->normaliser.shift || !flow->normaliser.scale)
         return tw_fail_memory(ctx, columns * sizeof(char *));
     flow->desc.columns = desc->columns;
     for (int i = 0; i < desc->columns; i++) {
@@ -172,6 +173,7 @@ void tw_flow_destroy(tw_flow *flow)
         tw_free(ctx, flow->facts[i].value);
     }
     tw_free(ctx, flow->facts);
+    tw_free(ctx, flow->constant);
     tw_free_aligned(ctx, flow->weights);
     tw_params_destroy(flow->params);
     tw_graph_destroy(flow->graph);

@@ -38,6 +38,8 @@ struct tw_flow {
     tw_params *params;
     float *weights; /* averaged weights, flat, 64-byte aligned */
     tw_normaliser normaliser;
+    int *constant; /* per column: 1 when it never changed in training. The network sees noise there, samples hold its
+                      value, and the density is that of the other columns */
     tw_fact *facts;
     int64_t facts_count, facts_capacity;
     tw_flow_program *program[2][2];  /* [divergence][wide], NULL until needed */

@@ -35,6 +35,7 @@ static void describe(const tw_flow *flow, tw_metadata *m)
     tw_metadata_add(m, "seed", seed);
     tw_metadata_add_names(m, "columns", d->columns, d->names);
     tw_metadata_add_ints(m, "decimals", d->columns, d->decimals);
+    tw_metadata_add_ints(m, "constant", d->columns, flow->constant);
     for (int64_t i = 0; i < flow->facts_count; i++) {
         char key[256];
         snprintf(key, sizeof(key), "%s%s", fact_prefix, flow->facts[i].name);
@@ -132,6 +133,7 @@ static tw_status read_normaliser(const char *path, const tw_tensor_file *file, t
     tw_status status = TW_OK;
     TW_TRY(tw_safetensors_get(ctx, file, path, "normaliser.shift", "F64", columns, &shift));
     TW_TRY(tw_safetensors_get(ctx, file, path, "normaliser.scale", "F64", columns, &scale));
+    TW_TRY(tw_metadata_ints(ctx, path, file, "constant", columns, 0, 1, flow->constant));
     memcpy(flow->normaliser.shift, shift, (size_t)columns * sizeof(double));
     memcpy(flow->normaliser.scale, scale, (size_t)columns * sizeof(double));
     for (int i = 0; i < columns; i++)

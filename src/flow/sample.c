@@ -40,10 +40,18 @@ static tw_ode_desc leg(tw_ode_desc solver, int number, int legs)
     return solver;
 }
 
+/* Normalised to data units; columns that never change are what they are. */
+static void to_data_units(const tw_flow *flow, int64_t n, const double *z, double *out)
+{
+    int columns = flow->desc.columns;
+    tw_normaliser_undo(&flow->normaliser, n, z, out);
+    for (int j = 0; j < columns; j++)
+        for (int64_t i = 0; flow->constant[j] && i < n; i++) out[i * columns + j] = flow->normaliser.shift[j];
+}
+
 static void keep_frame(const tw_flow *flow, int64_t n, int frame, const double *state, double *out_frames)
 {
-    if (out_frames)
-        tw_normaliser_undo(&flow->normaliser, n, state, out_frames + (int64_t)frame * n * flow->desc.columns);
+    if (out_frames) to_data_units(flow, n, state, out_frames + (int64_t)frame * n * flow->desc.columns);
 }
 
 /* Frames of a fixed-step method without a step count of its own: the default number of steps is shared out, not
@@ -78,11 +86,24 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
         TW_TRY(tw_crew_solve(&crew, &part, n, out, desc ? desc->on_progress : NULL, desc ? desc->user : NULL, &stats));
         if (frames > 1) keep_frame(flow, n, i + 1, out, out_frames);
     }
-    tw_normaliser_undo(&flow->normaliser, n, out, out);
+    to_data_units(flow, n, out, out);
     if (out_stats) *out_stats = stats;
 done:
     tw_crew_destroy(&crew);
     return status;
+}
+
+/* The network takes columns that never change for standard normal ones, independent of the others: at 0 their share of
+ * the log-density is that of the source, and is left out. A row that has another value there is impossible. */
+static double density_beside_constants(const tw_flow *flow, const double *x, double log_density)
+{
+    const double zero = 0;
+    for (int j = 0; j < flow->desc.columns; j++) {
+        if (!flow->constant[j]) continue;
+        if (x[j] != flow->normaliser.shift[j]) return -(double)INFINITY;
+        log_density -= flow->model.source->rules->log_density(1, &zero);
+    }
+    return log_density;
 }
 
 tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc, double *out,
@@ -102,14 +123,20 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
     solver.t1 = 0;
     state = tw_alloc(ctx, (size_t)tw_max_i64(n, 1), (size_t)stride * sizeof(double));
     if (!state) TW_TRY(tw_fail_memory(ctx, (size_t)n * (size_t)stride * sizeof(double)));
-    for (int64_t i = 0; i < n; i++) tw_normaliser_apply(&flow->normaliser, 1, x + i * columns, state + i * stride);
+    for (int64_t i = 0; i < n; i++) {
+        tw_normaliser_apply(&flow->normaliser, 1, x + i * columns, state + i * stride);
+        for (int j = 0; j < columns; j++)
+            if (flow->constant[j]) state[i * stride + j] = 0;
+    }
     TW_TRY(tw_crew_create(flow, true, desc && desc->double_precision, &crew));
     TW_TRY(tw_crew_solve(&crew, &solver, n, state, desc ? desc->on_progress : NULL, desc ? desc->user : NULL, &stats));
     double log_jacobian = tw_normaliser_log_jacobian(&flow->normaliser);
     /* integrated from 1 back to 0, the last column holds minus the integral from 0 to 1 */
-    for (int64_t i = 0; i < n; i++)
-        out[i] = flow->model.source->rules->log_density(columns, state + i * stride) + state[i * stride + columns] +
-                 log_jacobian;
+    for (int64_t i = 0; i < n; i++) {
+        double source = flow->model.source->rules->log_density(columns, state + i * stride);
+        double log_density = source + state[i * stride + columns] + log_jacobian;
+        out[i] = density_beside_constants(flow, x + i * columns, log_density);
+    }
     if (out_stats) *out_stats = stats;
 done:
     tw_free(ctx, state);

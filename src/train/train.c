@@ -5,6 +5,8 @@
 #include "train/trainer.h"
 
 #include "base/file.h"
+#include "base/philox.h"
+#include "base/streams.h"
 #include "flow/checksum.h"
 
 #include <math.h>
@@ -37,6 +39,30 @@ static tw_status check_data(tw_flow *flow, const tw_dataset *data)
     return TW_OK;
 }
 
+static void find_constants(tw_trainer *r, int64_t rows, const double *values)
+{
+    int columns = r->flow->desc.columns;
+    for (int j = 0; j < columns; j++) {
+        r->constant[j] = 1;
+        for (int64_t i = 1; i < rows && r->constant[j]; i++)
+            if (values[i * columns + j] != values[j]) r->constant[j] = 0;
+    }
+}
+
+/* Rows in normalised units. A column that never changes would be a point to squeeze all noise into, ever faster towards
+ * t = 1: the network gets noise there instead, which is no work at all, and the flow puts the value back. `first`
+ * counts rows over parts. */
+static void normalise(const tw_trainer *r, int64_t first, int64_t rows, const double *values, double *out)
+{
+    int columns = r->flow->desc.columns;
+    tw_normaliser_apply(&r->normaliser, rows, values, out);
+    for (int j = 0; j < columns; j++) {
+        tw_random random = {.seed = r->options.seed, .stream = TW_STREAM_STAND_IN + ((uint32_t)j << 8)};
+        random.index = (uint64_t)first * 4; /* words a normal takes */
+        for (int64_t i = 0; r->constant[j] && i < rows; i++) out[i * columns + j] = tw_random_normal(&random);
+    }
+}
+
 /* Normalised training rows as floats, and the fingerprint of all that training reads. */
 static tw_status make_table(tw_trainer *r)
 {
@@ -47,13 +73,15 @@ static tw_status make_table(tw_trainer *r)
     if (status != TW_OK) return status;
     size_t bytes = (size_t)rows * (size_t)columns * sizeof(float);
     r->table = tw_alloc_aligned(r->ctx, bytes);
+    r->constant = tw_alloc(r->ctx, (size_t)columns, sizeof(int));
     double *row = tw_alloc(r->ctx, (size_t)columns, sizeof(double));
-    if (!r->table || !row) {
+    if (!r->table || !r->constant || !row) {
         tw_free(r->ctx, row);
         return tw_fail_memory(r->ctx, bytes);
     }
+    find_constants(r, rows, values);
     for (int64_t i = 0; i < rows; i++) {
-        tw_normaliser_apply(&r->normaliser, 1, values + i * columns, row);
+        normalise(r, i, 1, values + i * columns, row);
         for (int j = 0; j < columns; j++) r->table[i * columns + j] = (float)row[j];
     }
     tw_free(r->ctx, row);
@@ -73,7 +101,7 @@ static tw_status make_validation(tw_trainer *r)
     r->best = tw_alloc_aligned(r->ctx, weights * sizeof(float));
     tw_status status = TW_OK;
     if (!values || !r->best) TW_TRY(tw_fail_memory(r->ctx, (size_t)rows * columns * sizeof(double)));
-    tw_normaliser_apply(&r->normaliser, rows, tw_dataset_values(r->data, TW_PART_VALIDATION), values);
+    normalise(r, tw_dataset_rows(r->data, TW_PART_TRAIN), rows, tw_dataset_values(r->data, TW_PART_VALIDATION), values);
     TW_TRY(tw_validation_create(r->flow, rows, values, r->options.seed, &r->validation));
     r->validates = true;
 done:
@@ -128,6 +156,7 @@ static void trainer_free(tw_trainer *r)
     tw_validation_destroy(&r->validation);
     tw_normaliser_free(r->ctx, &r->normaliser);
     tw_free_aligned(r->ctx, r->table);
+    tw_free(r->ctx, r->constant);
     tw_free_aligned(r->ctx, r->best);
     tw_free(r->ctx, r->curve);
 }
@@ -292,6 +321,7 @@ static tw_status hand_over(tw_trainer *r)
     tw_normaliser_free(ctx, &flow->normaliser);
     flow->normaliser = r->normaliser;
     r->normaliser = (tw_normaliser){0};
+    memcpy(flow->constant, r->constant, (size_t)flow->desc.columns * sizeof(int));
     memcpy(flow->weights, r->best_step > 0 ? r->best : r->step.flat[TW_AVERAGE], r->step.flat_bytes);
     tw_flow_programs_drop(flow);
 done:

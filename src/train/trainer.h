@@ -17,7 +17,8 @@ typedef struct tw_trainer {
     const tw_dataset *data;
     tw_train_desc options; /* every default filled in */
     tw_normaliser normaliser;
-    float *table; /* training rows, normalised */
+    int *constant; /* columns, see flow/flow.h */
+    float *table;  /* training rows, normalised */
     tw_step step;
     tw_validation validation;
     bool validates;

@@ -448,10 +448,48 @@ static void test_tiny_tables(void **state)
         assert_int_equal(tw_train(flow, data, &(tw_train_desc){.steps = 50}, &result), TW_OK);
         assert_true(isnan(result.validation) && isfinite(result.loss));
         assert_int_equal(tw_sample(flow, 1, NULL, x, NULL, NULL), TW_OK);
-        assert_true(isfinite(x[0]) && isfinite(x[1]));
+        assert_true(isfinite(x[0]) && x[1] == 5); /* exactly */
+        if (n == 1) assert_true(x[0] == 1);
+        double l, other[2] = {x[0], 5.5};
+        assert_int_equal(tw_log_density(flow, 1, x, NULL, &l, NULL), TW_OK);
+        assert_true(isfinite(l));
+        assert_int_equal(tw_log_density(flow, 1, other, NULL, &l, NULL), TW_OK);
+        assert_true(isinf(l) && l < 0);
         tw_flow_destroy(flow);
         tw_dataset_destroy(data);
     }
+    tw_context_destroy(ctx);
+}
+
+/* A column that never changes takes nothing from the likelihood of the others, and is given back exactly. */
+static void test_constant_column(void **state)
+{
+    (void)state;
+    enum { N = 4000 };
+    static double x[2 * N], l[N];
+    tw_context *ctx = context(2);
+    tw_dataset *data = NULL;
+    tw_flow *flow = small_flow(ctx), *back = NULL;
+    double *rows = gaussian_rows(N);
+    for (int i = 0; i < N; i++) rows[2 * i + 1] = 0.1;
+    assert_int_equal(tw_dataset_from_memory(ctx, N, 2, rows, NULL, NULL, &data), TW_OK);
+    assert_int_equal(tw_train(flow, data, &(tw_train_desc){.steps = 800, .batch = 256}, NULL), TW_OK);
+    assert_int_equal(tw_flow_save(flow, model), TW_OK);
+    assert_int_equal(tw_flow_load(ctx, model, &back), TW_OK);
+    assert_int_equal(tw_sample(back, 1000, NULL, x, NULL, NULL), TW_OK);
+    for (int i = 0; i < 1000; i++) assert_true(x[2 * i + 1] == 0.1);
+    assert_int_equal(tw_log_density(back, 1000, rows, NULL, l, NULL), TW_OK);
+    double nll = 0, truth = 0;
+    for (int i = 0; i < 1000; i++) {
+        double z = (rows[2 * i] - 5) / 2;
+        nll -= l[i] / 1000;
+        truth += (0.5 * log(2 * M_PI) + log(2) + 0.5 * z * z) / 1000;
+    }
+    assert_true(fabs(nll - truth) < 0.05); /* a short training */
+    free(rows);
+    tw_flow_destroy(back);
+    tw_flow_destroy(flow);
+    tw_dataset_destroy(data);
     tw_context_destroy(ctx);
 }
 
@@ -529,6 +567,7 @@ int main(void)
         cmocka_unit_test(test_other_trainings_are_not_resumed),
         cmocka_unit_test(test_minutes),
         cmocka_unit_test(test_tiny_tables),
+        cmocka_unit_test(test_constant_column),
         cmocka_unit_test(test_best_weights_are_kept),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_memory_running_out),
