@@ -74,7 +74,7 @@ static tw_status draw_samples(evaluation *e)
     r->repeats = (int)opt_int(&c->set, OPT_REPEATS);
     if (r->repeats == 0) r->repeats = repeats_for(r->pairs);
     e->samples_count = tw_max_i64(r->pairs * r->repeats, 1000);
-    row_bar bar = {c, "sample"};
+    row_bar bar = {.c = c, .label = "sample"};
     tw_sample_desc desc = {
         .solver = e->solver, .seed = opt_seed(&c->set, OPT_SEED), .on_progress = on_rows, .user = &bar};
     size_t row = (size_t)e->held.columns * sizeof(double);
@@ -202,14 +202,23 @@ static tw_status draw_flow(evaluation *e)
 {
     cli *c = e->c;
     int frames = (int)opt_int(&c->set, OPT_FRAMES);
-    tw_sample_desc desc = {.solver = e->solver, .seed = opt_seed(&c->set, OPT_SEED), .frames = frames};
+    row_bar bar = {.c = c, .label = "flow", .rounds = frames - 1};
+    tw_sample_desc desc = {.solver = e->solver,
+                           .seed = opt_seed(&c->set, OPT_SEED),
+                           .frames = frames,
+                           .on_progress = on_rows,
+                           .user = &bar};
     size_t row = (size_t)e->held.columns * sizeof(double);
     tw_status status = TW_OK;
     double *rows = tw_alloc(c->ctx, FLOW_ROWS, row), *states = tw_alloc(c->ctx, FLOW_ROWS * (size_t)frames, row);
     if (!rows || !states) TW_TRY(tw_fail_memory(c->ctx, FLOW_ROWS * (size_t)frames * row));
+    progress_begin(&c->progress);
+    signals_watch();
     TW_TRY(tw_sample(e->m.flow, FLOW_ROWS, &desc, rows, states, NULL));
+    progress_clear(&c->progress);
     TW_TRY(plot_flow(c->ctx, e->flow_path, &e->m, frames, FLOW_ROWS, states));
 done:
+    signals_release();
     tw_free(c->ctx, rows);
     tw_free(c->ctx, states);
     return status;

@@ -263,12 +263,15 @@ int on_rows(void *user, int64_t done, int64_t total)
     row_bar *bar = user;
     progress *p = &bar->c->progress;
     char detail[160], rate[48], left[32], count[32], all[32];
-    double seconds = tw_clock() - p->begun, speed = seconds > 0 ? (double)done / seconds : 0;
+    if (done <= bar->last) bar->round++;
+    bar->last = done;
     double share = total > 0 ? (double)done / (double)total : 0;
+    if (bar->rounds > 1) share = (bar->round + share) / bar->rounds;
+    double seconds = tw_clock() - p->begun, rows = share * (double)total, speed = seconds > 0 ? rows / seconds : 0;
     human_rate(speed, "rows", rate, sizeof rate);
-    human_time(speed > 0 ? (double)(total - done) / speed : -1, left, sizeof left);
-    snprintf(detail, sizeof detail, "%s of %s rows\t%s\t%s left", human_count((double)done, count, sizeof count),
-             human_count((double)total, all, sizeof all), rate, left);
+    human_time(speed > 0 ? ((double)total - rows) / speed : -1, left, sizeof left);
+    snprintf(detail, sizeof detail, "%s of %s rows\t%s left\t%s", human_count(rows, count, sizeof count),
+             human_count((double)total, all, sizeof all), left, rate);
     progress_show(p, bar->label, share, detail, false);
     return signals_caught() != 0;
 }

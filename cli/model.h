@@ -52,10 +52,14 @@ bool solver_of(const cli *c, tw_ode_desc *out_solver);
 /* Notes of a data set, once. */
 void show_notes(cli *c, const tw_dataset *data);
 
-/* A progress bar over rows that stops for signals: give &bar as the user of tw_sample_desc. */
+/* A progress bar over rows that stops for signals: give &bar as the user of tw_sample_desc. Rows may be gone through
+ * several times (once between frames): the bar counts the rounds. */
 typedef struct row_bar {
     cli *c;
     const char *label;
+    int rounds; /* 0: one */
+    int round;  /* done so far */
+    int64_t last;
 } row_bar;
 int on_rows(void *user, int64_t done, int64_t total);
 

@@ -33,7 +33,7 @@ done:
 static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
 {
     tw_status status = TW_OK;
-    row_bar bar = {c, "sample"};
+    row_bar bar = {.c = c, .label = "sample", .rounds = j->frames - 1};
     tw_sample_desc desc = {.solver = *solver,
                            .seed = opt_seed(&c->set, OPT_SEED),
                            .frames = j->frames,

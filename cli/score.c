@@ -46,7 +46,7 @@ tw_status score_rows(cli *c, const model *m, const tw_ode_desc *solver, int64_t 
                      double *out_log_density, score *out_score)
 {
     tw_status status = TW_OK;
-    row_bar bar = {c, "score"};
+    row_bar bar = {.c = c, .label = "score"};
     tw_sample_desc desc = {
         .solver = *solver, .seed = opt_seed(&c->set, OPT_SEED), .on_progress = on_rows, .user = &bar};
     score s = {.n = rows, .bits_per_dim = NAN};

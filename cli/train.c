@@ -33,18 +33,22 @@ typedef struct training {
 static int on_progress(void *user, const tw_train_progress *now)
 {
     training *t = user;
-    char detail[256], rate[48], left[32], done[32], all[32], validation[48] = "";
+    char detail[256], rate[48], time[32], done[32], all[32], validation[48] = "";
+    double share = now->steps > 0 ? (double)now->step / (double)now->steps : 0, left = now->seconds_left;
+    double budget = 60 * opt_number(&t->c->set, OPT_MINUTES);
+    bool known = now->steps > 0, ended = known && now->step == now->steps;
     t->seen = *now;
-    double share = now->steps > 0 ? (double)now->step / (double)now->steps : 0;
-    if (opt_given(&t->c->set, OPT_MINUTES) && now->seconds + now->seconds_left > 0)
-        share = now->seconds / (now->seconds + now->seconds_left);
+    if (budget > 0 && !ended) { /* by the clock, which runs evenly */
+        share = fmin(now->seconds / budget, 0.99);
+        left = fmax(budget - now->seconds, 0);
+    }
     if (isfinite(now->validation)) snprintf(validation, sizeof validation, "\tvalidation %.4f", now->validation);
     human_count((double)now->step, done, sizeof done);
     human_count((double)now->steps, all, sizeof all);
-    snprintf(detail, sizeof detail, "step %s%s%s\tloss %.4f\t%s left\t%s%s", done, now->steps > 0 ? " of " : "",
-             now->steps > 0 ? all : "", now->loss, human_time(now->seconds_left, left, sizeof left),
+    snprintf(detail, sizeof detail, "step %s%s%s\tloss %.4f\t%s left\t%s%s", done, known ? " of " : "",
+             known ? all : "", now->loss, human_time(left, time, sizeof time),
              human_rate(now->steps_per_second, "steps", rate, sizeof rate), validation);
-    progress_show(&t->c->progress, "train", share, detail, now->step == now->steps);
+    progress_show(&t->c->progress, "train", share, detail, ended);
     return signals_caught() != 0;
 }
 
@@ -179,19 +183,43 @@ static tw_status fit(training *t)
 
 /* --- after ------------------------------------------------------------------------------------------------------- */
 
+/* The mean over the points at most `reach` before and after each point: single losses are noisy. */
+static void smooth(int64_t n, int64_t reach, const double *x, double *out)
+{
+    double sum = 0;
+    int64_t low = 0, high = 0;
+    for (int64_t i = 0; i < n; i++) {
+        while (high < tw_min_i64(i + reach + 1, n)) sum += x[high++];
+        while (low < i - reach) sum -= x[low++];
+        out[i] = sum / (double)(high - low);
+    }
+}
+
+static tw_status plot_curve(training *t)
+{
+    const tw_train_result *r = &t->result;
+    double *mean = tw_alloc(t->c->ctx, (size_t)r->curve_count, sizeof *mean);
+    if (!mean) return tw_fail_memory(t->c->ctx, (size_t)r->curve_count * sizeof *mean);
+    smooth(r->curve_count, r->curve_count / 60, r->curve_loss, mean);
+    tw_curve curves[] = {{"loss", r->curve_count, r->curve_step, r->curve_loss},
+                         {"smoothed", r->curve_count, r->curve_step, mean}};
+    tw_status status = tw_plot_curves(t->c->ctx, t->files.loss_png, "training loss", "step", "loss", 2, curves);
+    tw_free(t->c->ctx, mean);
+    return status;
+}
+
 static tw_status write_curve(training *t)
 {
     tw_status status = TW_OK;
     const tw_train_result *r = &t->result;
     tw_writer writer = {0};
-    tw_curve curve = {"training loss", r->curve_count, r->curve_step, r->curve_loss};
     if (r->curve_count == 0) return TW_OK;
     TW_TRY(tw_writer_open(t->c->ctx, t->files.loss_csv, &writer));
     TW_TRY(tw_writer_print(&writer, "step,loss\n"));
     for (int64_t i = 0; i < r->curve_count; i++)
         TW_TRY(tw_writer_print(&writer, "%.0f,%.9g\n", r->curve_step[i], r->curve_loss[i]));
     TW_TRY(tw_writer_commit(&writer));
-    TW_TRY(tw_plot_curves(t->c->ctx, t->files.loss_png, "training loss", "step", "loss", 1, &curve));
+    TW_TRY(plot_curve(t));
 done:
     tw_writer_abandon(&writer);
     return status;
