@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 typedef struct tw_train_progress {
-    int64_t step, steps; /* done and planned */
+    int64_t step, steps; /* done and planned; 0 planned while a time budget has not been turned into steps yet */
     double loss;         /* mean over the last steps */
     double validation;   /* last validation loss, NaN before the first */
     double steps_per_second, seconds, seconds_left;
@@ -22,12 +22,12 @@ typedef int (*tw_progress_fn)(void *user, const tw_train_progress *progress);
 
 /* Zeros mean the defaults in brackets. */
 typedef struct tw_train_desc {
-    int64_t steps;                /* optimiser steps [20000 unless minutes is given] */
-    double minutes;               /* instead: train for about so long */
-    int batch;                    /* rows a step [min(1024, rows)] */
-    double lr;                    /* peak learning rate [1e-3] */
-    int64_t warmup;               /* steps of linear warm-up [5 % of the steps, at most 500] */
-    double weight_decay;          /* AdamW [0.01] */
+    int64_t steps;       /* optimiser steps [20000 unless minutes is given] */
+    double minutes;      /* instead: train for about so long */
+    int batch;           /* rows a step, drawn with replacement [the training rows, at least 256, at most 1024] */
+    double lr;           /* peak learning rate, reached after the warm-up, then half a cosine to 0 [2e-3] */
+    int64_t warmup;      /* steps of linear warm-up [5 % of the steps, at most 500] */
+    double weight_decay; /* AdamW, on matrices only [0.01; negative: none] */
     double beta1, beta2, epsilon; /* [0.9, 0.999, 1e-8] */
     double clip;                  /* bound on the global gradient norm [1; negative: none] */
     double ema;                   /* decay of the averaged weights [0.999] */
@@ -35,8 +35,10 @@ typedef struct tw_train_desc {
     const char *checkpoint;    /* file; NULL: none. The one before is kept as FILE.prev */
     double checkpoint_seconds; /* between checkpoints [30] */
     int64_t checkpoint_steps;  /* instead: every so many steps */
-    bool resume; /* continue from `checkpoint`, bit for bit; a damaged one falls back to FILE.prev and says so in the
-                    log */
+    /* continue from `checkpoint`, bit for bit; a damaged one falls back to FILE.prev and says so in the log; one of
+     * other data or settings is refused naming what differs; without any, training starts from the beginning and says
+     * so */
+    bool resume;
     tw_progress_fn on_progress;
     void *user;
 } tw_train_desc;
@@ -45,14 +47,19 @@ typedef struct tw_train_result {
     int64_t steps;
     double seconds;    /* of training, all runs of a resumed training together */
     double loss;       /* mean training loss over the last 100 steps */
-    double validation; /* validation loss of the averaged weights, NaN without validation rows */
+    double validation; /* validation loss of the weights kept, NaN without validation rows */
     double steps_per_second;
     /* the loss curve, at most 2000 points; owned by the flow, valid until it is trained again or destroyed */
     int64_t curve_count;
     const double *curve_step, *curve_loss;
 } tw_train_result;
 
-/* Fits the normaliser on the training part, then the network; afterwards the flow holds the averaged weights. */
+/* Fits the normaliser on the training part, then the network, from the weights the flow has. Afterwards the flow holds
+ * the averaged weights of the lowest validation loss (taken about 40 times; of the last step without validation rows):
+ * on large tables those of the end, on small ones those before the network learned rows by heart. Facts kept in the
+ * flow: "steps", "batch", "lr", "loss", "train_rows", "skipped_steps", and with validation rows "validation" and
+ * "best_step". The flow is changed only when training ends or is stopped by on_progress (TW_ERR_CANCELLED), not on
+ * failure. */
 TW_NODISCARD TW_API tw_status tw_train(tw_flow *flow, const tw_dataset *data, const tw_train_desc *desc,
                                        tw_train_result *out_result);
 
