@@ -1,7 +1,7 @@
 /* thalweg/data.h - data sets: a table of numbers with names, split into parts, standardised.
  *
- * A data set comes from a file (CSV, TSV, NPY, NPZ; gzip too), from memory, or from a built-in density. Its rows are split by
- * seed into training, validation and test parts; the normaliser is fitted on the training part alone. */
+ * A data set comes from a file (CSV, TSV, NPY, NPZ; gzip too), from memory, or from a built-in density. Its rows are
+ * split by seed into training, validation and test parts; the normaliser is fitted on the training part alone. */
 #ifndef THALWEG_DATA_H
 #define THALWEG_DATA_H
 
@@ -28,41 +28,47 @@ typedef struct tw_dataset_desc {
     tw_header header;
     char separator; /* 0: guessed */
     tw_missing missing;
-    double split[3]; /* shares of training, validation, test; all 0: 0.8, 0.1, 0.1 */
-    uint64_t seed;   /* of the split, and of the draws of built-in sets */
-    int64_t rows;    /* built-in sets: rows to draw, 0: 500000 */
+    double split[3];   /* shares of training, validation, test; all 0: 0.8, 0.1, 0.1 */
+    uint64_t seed;     /* of the split, and of the draws of built-in sets */
+    int64_t rows;      /* built-in sets: rows to draw, 0: 500000 */
     const char *array; /* NPZ: name of the member, NULL: the only one */
 } tw_dataset_desc;
 
 typedef struct tw_dataset tw_dataset;
 
-/* Opens a file or a built-in set ("checkerboard", "8gaussians", "moons", "spirals", "pinwheel"; tw_builtin_list). Without `columns`,
- * columns that hold text are left out and said in the log. Errors name file, line and column. */
+/* Opens a file or a built-in set ("checkerboard", "8gaussians", "moons", "spirals", "pinwheel"; tw_builtin_list; a file
+ * of such a name is opened as "./moons"). The kind of file is told by its first bytes. Without `columns`, columns that
+ * hold text (fewer than half of their values are numbers) are left out and said in the notes. Gaps: nothing, NA, N/A,
+ * NaN, null, ?, -. Validation and test get their shares of the rows rounded down, training the rest, which is never
+ * empty. Errors name file, line and column. */
 TW_NODISCARD TW_API tw_status tw_dataset_open(tw_context *ctx, const char *path, const tw_dataset_desc *desc,
                                               tw_dataset **out_dataset);
 /* From memory: values (rows, columns), copied; names may be NULL ("x1", "x2", ...). */
 TW_NODISCARD TW_API tw_status tw_dataset_from_memory(tw_context *ctx, int64_t rows, int columns, const double *values,
                                                      const char *const *names, const tw_dataset_desc *desc,
                                                      tw_dataset **out_dataset);
-/* A file read with a model's column names and number formats: all rows in TW_PART_ALL and TW_PART_TEST, no split (scoring).
- * Columns are found by name when the file has a header, else by position. */
-TW_NODISCARD TW_API tw_status tw_dataset_open_like(tw_context *ctx, const char *path, const tw_dataset_desc *desc, int columns,
-                                                   const char *const *names, tw_dataset **out_dataset);
+/* A file read with a model's columns (scoring): all rows, in their order, in TW_PART_ALL and TW_PART_TEST; no split.
+ * Columns are found by name when the file has a header, else by position. `columns`, `drop` and `split` of desc do not
+ * matter; TW_MISSING_MEDIAN is refused, as there are no training rows. */
+TW_NODISCARD TW_API tw_status tw_dataset_open_like(tw_context *ctx, const char *path, const tw_dataset_desc *desc,
+                                                   int columns, const char *const *names, tw_dataset **out_dataset);
 TW_API void tw_dataset_destroy(tw_dataset *dataset);
 
 TW_API int tw_dataset_columns(const tw_dataset *dataset);
 TW_API const char *tw_dataset_name(const tw_dataset *dataset, int column);
 TW_API int64_t tw_dataset_rows(const tw_dataset *dataset, tw_part part);
-/* Rows of a part, (rows, columns) row-major doubles, original units; valid as long as the data set. Parts lie one behind the other, so
- * TW_PART_ALL is contiguous too. */
+/* Rows of a part, (rows, columns) row-major doubles, original units; valid as long as the data set. Parts lie one
+ * behind the other, so TW_PART_ALL is contiguous too. */
 TW_API const double *tw_dataset_values(const tw_dataset *dataset, tw_part part);
 /* Sentences worth telling the user once: columns left out, rows dropped, constant columns, preamble skipped. */
 TW_API int tw_dataset_notes_count(const tw_dataset *dataset);
 TW_API const char *tw_dataset_note(const tw_dataset *dataset, int index);
-/* Digits after the decimal point that write column values as the file had them (largest seen, at most 17; -1 unknown). */
+/* Digits after the decimal point that write column values as the file had them (largest seen, at most 17; -1 unknown).
+ */
 TW_API int tw_dataset_decimals(const tw_dataset *dataset, int column);
 
-/* Exact log-density (nats) of a built-in set at x (columns); false when the set has none or this is a file. */
+/* Exact log-density (nats) of a built-in set at x (columns), -infinity where it vanishes or is below the range of
+ * numbers; false when the set has none or this is a file. */
 TW_API bool tw_dataset_log_density(const tw_dataset *dataset, const double *x, double *out_log_density);
 /* Exact differential entropy (nats) where known. */
 TW_API bool tw_dataset_entropy(const tw_dataset *dataset, double *out_entropy);

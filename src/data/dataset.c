@@ -242,9 +242,11 @@ static tw_status tell_kind(tw_context *ctx, const char *path, file_kind *out_kin
     struct stat info;
     ssize_t got = 0;
     *out_kind = KIND_TEXT;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    /* a pipe is not opened twice: what is lost between could not be had again */
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return TW_OK;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return TW_OK; /* the reader says what is wrong */
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) got = read(fd, head, sizeof head);
+    got = read(fd, head, sizeof head);
     close(fd);
     if (got >= 6 && memcmp(head, "\x93NUMPY", 6) == 0) *out_kind = KIND_NPY;
     if (got >= 4 && (memcmp(head, "PK\3\4", 4) == 0 || memcmp(head, "PK\5\6", 4) == 0)) *out_kind = KIND_NPZ;

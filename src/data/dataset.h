@@ -25,7 +25,8 @@ double tw_density_pinwheel(const double x[2]);
 /* The numbers of the sets, shared by drawing and density. */
 #define TW_CHECKERBOARD_SCALE  0.45
 #define TW_8GAUSSIANS_RADIUS   5.0
-#define TW_8GAUSSIANS_VARIANCE 0.1
+#define TW_8GAUSSIANS_VARIANCE 0.1 /* as its authors say; their code takes 0.1 for a squared variance and draws 0.316  \
+                                    */
 #define TW_MOONS_NOISE         0.1
 #define TW_SPIRALS_END         (3.0 * 3.14159265358979323846)
 #define TW_SPIRALS_JITTER      0.5

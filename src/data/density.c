@@ -115,31 +115,34 @@ static double spiral_integrand(double n, const double *x)
     return n * blurred_box(u, w, TW_SPIRALS_NOISE) * blurred_box(v, w, TW_SPIRALS_NOISE);
 }
 
-#define PIECES 76 /* of the curve: each at most 4 noise deviations long */
+#define PIECES 48 /* of each arm, of nearly equal length: about 3 noise deviations */
 
-/* Pieces are left out whose every point is so much further from x than the nearest piece that they add less than e^-40.
- */
-static double log_spiral(const double x[2])
+static double piece_edge(int i)
 {
-    double step = TW_SPIRALS_END / PIECES, middle = TW_SPIRALS_JITTER / TW_SPIRALS_SHRINK / 2;
-    double longest = step / 2 * hypot(1, TW_SPIRALS_END) / TW_SPIRALS_SHRINK, slack = longest + 2 * middle;
-    double distance[PIECES], nearest = (double)INFINITY, density = 0;
-    for (int i = 0; i < PIECES; i++) {
-        double n = step * (i + 0.5);
-        distance[i] =
-            hypot(x[0] - middle + cos(n) * n / TW_SPIRALS_SHRINK, x[1] - middle - sin(n) * n / TW_SPIRALS_SHRINK);
+    return TW_SPIRALS_END * sqrt((double)i / PIECES);
+}
+
+/* Both arms; x seen from the second is -x. Pieces are left out whose every point is so much further from x than the
+ * nearest piece that they add less than e^-40. */
+double tw_density_spirals(const double x[2])
+{
+    double middle = TW_SPIRALS_JITTER / TW_SPIRALS_SHRINK / 2,
+           slack = 0.2 + 2 * middle; /* half a piece and the jitter */
+    double distance[2 * PIECES], nearest = (double)INFINITY, density = 0;
+    for (int i = 0; i < 2 * PIECES; i++) {
+        double sign = i < PIECES ? 1 : -1, n = 0.5 * (piece_edge(i % PIECES) + piece_edge(i % PIECES + 1));
+        double dx = sign * x[0] - middle + cos(n) * n / TW_SPIRALS_SHRINK;
+        double dy = sign * x[1] - middle - sin(n) * n / TW_SPIRALS_SHRINK;
+        distance[i] = hypot(dx, dy);
         nearest = fmin(nearest, distance[i]);
     }
     double far = sqrt((nearest + slack) * (nearest + slack) + 80 * TW_SPIRALS_NOISE * TW_SPIRALS_NOISE) + slack;
-    for (int i = 0; i < PIECES; i++)
-        if (distance[i] < far) density += integrate(spiral_integrand, x, step * i, step * (i + 1), 1);
-    return log(density * 2 / (TW_SPIRALS_END * TW_SPIRALS_END));
-}
-
-double tw_density_spirals(const double x[2])
-{
-    double mirrored[2] = {-x[0], -x[1]};
-    return log_add(log_spiral(x), log_spiral(mirrored)) - log(2);
+    for (int i = 0; i < 2 * PIECES; i++) {
+        double sign = i < PIECES ? 1 : -1, seen[2] = {sign * x[0], sign * x[1]};
+        if (distance[i] < far)
+            density += integrate(spiral_integrand, seen, piece_edge(i % PIECES), piece_edge(i % PIECES + 1), 1);
+    }
+    return log(density / (TW_SPIRALS_END * TW_SPIRALS_END));
 }
 
 /* --- pinwheel --------------------------------------------------------------------------------------------- */
@@ -162,6 +165,25 @@ static double bend_slope(double rho, double a)
     return 1 + TW_PINWHEEL_RATE * rho * sin(a) * exp(rho * cos(a));
 }
 
+/* Newton's steps, kept inside a bracket that every step narrows; bisection where a step would leave it. */
+static double solve_bend(double rho, double goal, double left, double right, bool rising)
+{
+    double a = 0.5 * (left + right);
+    for (int i = 0; i < 80; i++) {
+        double miss = bend_angle(rho, a) - goal;
+        if ((miss < 0) == rising)
+            left = a;
+        else
+            right = a;
+        double next = a - miss / bend_slope(rho, a);
+        if (!(next > left && next < right)) next = 0.5 * (left + right);
+        double step = fabs(next - a);
+        a = next;
+        if (step < 1e-15) break;
+    }
+    return a;
+}
+
 /* Adds the density of every root in a stretch (from, to) where g is monotone. */
 static void add_roots(bend *b, double from, double to)
 {
@@ -169,15 +191,8 @@ static void add_roots(bend *b, double from, double to)
     bool rising = g_to > g_from;
     double low = rising ? g_from : g_to, high = rising ? g_to : g_from;
     for (double goal = b->target + 2 * PI * ceil((low - b->target) / (2 * PI)); goal < high; goal += 2 * PI) {
-        double left = from, right = to;
-        for (int i = 0; i < 60 && right - left > 1e-16; i++) {
-            double middle = 0.5 * (left + right);
-            if ((bend_angle(b->rho, middle) < goal) == rising)
-                left = middle;
-            else
-                right = middle;
-        }
-        double a = 0.5 * (left + right), f0 = b->rho * cos(a) - 1, f1 = b->rho * sin(a);
+        double a = solve_bend(b->rho, goal, from, to, rising);
+        double f0 = b->rho * cos(a) - 1, f1 = b->rho * sin(a);
         double exponent = f0 * f0 / (2 * TW_PINWHEEL_RADIAL * TW_PINWHEEL_RADIAL) +
                           f1 * f1 / (2 * TW_PINWHEEL_TANGENTIAL * TW_PINWHEEL_TANGENTIAL);
         b->log_sum = log_add(b->log_sum, -exponent - log(fmax(fabs(bend_slope(b->rho, a)), 1e-12)));

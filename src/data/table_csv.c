@@ -11,7 +11,7 @@
 #include <strings.h>
 
 #define FIRST_BYTES 65536
-#define MADE_NAME 24
+#define MADE_NAME   24
 
 static bool is_marker(const char *text, size_t length)
 {

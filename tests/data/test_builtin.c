@@ -52,7 +52,7 @@ static void densities_integrate_to_one(void **state)
     for (int i = 0; i < TW_COUNT(sets); i++) {
         tw_dataset *d = open_set(ctx, sets[i].name, 1, 0);
         bool board = i == 0;
-        double h = board ? 0.1 / 0.45 : 0.08, half = board ? 2 / 0.45 : sets[i].half, sum = 0, entropy = 0, known;
+        double h = board ? 0.1 / 0.45 : 0.1, half = board ? 2 / 0.45 : sets[i].half, sum = 0, entropy = 0, known;
         int n = (int)ceil(2 * half / h - 1e-9);
         for (int a = 0; a < n; a++)
             for (int b = 0; b < n; b++) {
@@ -68,14 +68,14 @@ static void densities_integrate_to_one(void **state)
     tw_context_destroy(ctx);
 }
 
-/* Integral of the density over a cell by 3-point Gauss in each direction on 4 x 4 parts of it. */
+/* Integral of the density over a cell by 3-point Gauss in each direction on 2 x 2 parts of it. */
 static double cell_mass(const tw_dataset *d, double x, double y, double h)
 {
     static const double at[3] = {-0.774596669241483377, 0, 0.774596669241483377},
                         weight[3] = {5.0 / 18, 4.0 / 9, 5.0 / 18};
-    double sum = 0, part = h / 4;
-    for (int a = 0; a < 12; a++)
-        for (int b = 0; b < 12; b++)
+    double sum = 0, part = h / 2;
+    for (int a = 0; a < 6; a++)
+        for (int b = 0; b < 6; b++)
             sum += weight[a % 3] * weight[b % 3] *
                    density_at(d, x + part * (a / 3 + 0.5 + at[a % 3] / 2), y + part * (b / 3 + 0.5 + at[b % 3] / 2));
     return sum * part * part;
