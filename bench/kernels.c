@@ -64,9 +64,11 @@ static void print_tiles(const tw_cpu *cpu)
         printf("%-14s %8.3f %8.3f\n", names[op], time_tile(cpu->tile[op][TW_DTYPE_F32], to32, first32, y32, z32),
                time_tile(cpu->tile[op][TW_DTYPE_F64], to64, first64, y64, z64));
     }
-    printf("%-14s %8.3f %8.3f\n", "bits_to_uniform", time_tile(cpu->bits_to_uniform[TW_DTYPE_F32], to32, bits, NULL, NULL),
+    printf("%-14s %8.3f %8.3f\n", "bits_to_uniform",
+           time_tile(cpu->bits_to_uniform[TW_DTYPE_F32], to32, bits, NULL, NULL),
            time_tile(cpu->bits_to_uniform[TW_DTYPE_F64], to64, bits, NULL, NULL));
-    printf("%-14s %8.3f %8.3f\n", "bits_to_normal", time_tile(cpu->bits_to_normal[TW_DTYPE_F32], to32, bits, NULL, NULL),
+    printf("%-14s %8.3f %8.3f\n", "bits_to_normal",
+           time_tile(cpu->bits_to_normal[TW_DTYPE_F32], to32, bits, NULL, NULL),
            time_tile(cpu->bits_to_normal[TW_DTYPE_F64], to64, bits, NULL, NULL));
 }
 

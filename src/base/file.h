@@ -7,8 +7,9 @@
 
 #include <stdio.h>
 
-/* Reads a whole file (plain or gzip, told by its first bytes, when `gunzip`) into memory to be freed with
- * tw_free; one zero byte follows the data. Errors name the path: missing, a directory, not readable, larger than `limit` (0: none). */
+/* Reads a whole file (plain or gzip, told by its first bytes, when `gunzip`) into memory to be freed with tw_free;
+ * one zero byte follows the data. Errors name the path: missing, a directory, not readable, larger than `limit` (0:
+ * none). */
 TW_NODISCARD tw_status tw_file_read(tw_context *ctx, const char *path, bool gunzip, size_t limit, char **out_data,
                                     size_t *out_size);
 
@@ -24,8 +25,8 @@ typedef struct tw_writer {
 TW_NODISCARD tw_status tw_writer_open(tw_context *ctx, const char *path, tw_writer *out_writer);
 TW_NODISCARD tw_status tw_writer_write(tw_writer *writer, const void *data, size_t size);
 TW_NODISCARD tw_status tw_writer_print(tw_writer *writer, const char *format, ...) TW_PRINTF(2, 3);
-/* Flushes, syncs and renames onto the final name. On failure (disk full, ...) the temporary file is removed, the old file
- * stays and the error names the path. The writer is closed either way. */
+/* Flushes, syncs and renames onto the final name. On failure (disk full, ...) the temporary file is removed, the old
+ * file stays and the error names the path. The writer is closed either way. */
 TW_NODISCARD tw_status tw_writer_commit(tw_writer *writer);
 /* Removes the temporary file; does nothing after a commit or on a zeroed writer. */
 void tw_writer_abandon(tw_writer *writer);

@@ -1,9 +1,8 @@
 /* base/pool.h - the thread pool: one parallel loop at a time, caused and joined by the calling thread.
  *
- * Workers wait for work by pausing, then yielding, then sleeping on a futex: pure spinning collapses when another process wants
- * the core (measured 50x slower), and sleeping at once costs a wake-up per loop. Items are taken from a shared
- * counter, so which thread runs an item is not fixed: results must depend on the item only.
- */
+ * Workers wait for work by pausing, then yielding, then sleeping on a futex: pure spinning collapses when another
+ * process wants the core (measured 50x slower), and sleeping at once costs a wake-up per loop. Items are taken from
+ * a shared counter, so which thread runs an item is not fixed: results must depend on the item only. */
 #ifndef TW_BASE_POOL_H
 #define TW_BASE_POOL_H
 
@@ -18,7 +17,8 @@ void tw_pool_destroy(tw_context *ctx, tw_pool *pool);
 int tw_pool_threads(const tw_pool *pool);
 
 /* Runs task for items 0..count-1 and returns when all are done. Called from inside a task it runs serially
- * on the calling thread, with that thread's number: nesting is safe. pool NULL also means serially. */
+ * on the calling thread, with that thread's number: nesting is safe. pool NULL also means serially, as does a pool
+ * that another thread is using at the moment (thread number 0: bring scratch memory of your own, not the pool's). */
 void tw_pool_run(tw_pool *pool, int64_t count, tw_task task, void *user);
 
 /* CPUs this process may use: affinity mask and cgroup quota respected, at least 1. */

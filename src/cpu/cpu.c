@@ -12,7 +12,8 @@ int tw_cpu_variants(const tw_cpu *out_variants[3])
     bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
               __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
     bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-              __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+              __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+              __builtin_cpu_supports("avx512vl");
     if (v4) out_variants[count++] = &tw_cpu_v4;
     if (v3) out_variants[count++] = &tw_cpu_v3;
 #endif
@@ -86,9 +87,8 @@ static void copy_plane(size_t element, const walk *w, int axis, const char *src,
     int64_t side = w->from[axis + 1] != 1 || w->to[axis + 1] != 1 ? SIDE : columns;
     for (int64_t j = 0; j < columns; j += side)
         for (int64_t i = 0; i < rows; i++)
-            copy_row(element, tw_min_i64(side, columns - j),
-                     src + bytes * (i * w->from[axis] + j * w->from[axis + 1]), w->from[axis + 1],
-                     dst + bytes * (i * w->to[axis] + j * w->to[axis + 1]), w->to[axis + 1]);
+            copy_row(element, tw_min_i64(side, columns - j), src + bytes * (i * w->from[axis] + j * w->from[axis + 1]),
+                     w->from[axis + 1], dst + bytes * (i * w->to[axis] + j * w->to[axis + 1]), w->to[axis + 1]);
 }
 
 static void copy_axis(size_t element, const walk *w, int axis, const char *src, char *dst)

@@ -1,9 +1,8 @@
 /* cpu/cpu.h - numerical kernels of one CPU core: no allocation, no threads, no graph.
  *
- * The same source (kernels.inc) is built for several instruction sets; tw_cpu_best() picks once by cpuid. All sums use
- * 16 logical lanes and a fixed tree, exp/log/tanh/... are our own polynomials with explicit fma, so every instruction set
- * gives the same bits.
- */
+ * The same source (kernels.inc) is built for several instruction sets; tw_cpu_best() picks once by cpuid. All sums
+ * use 16 logical lanes and a fixed tree, exp/log/tanh/... are our own polynomials with explicit fma, so every
+ * instruction set gives the same bits. */
 #ifndef TW_CPU_CPU_H
 #define TW_CPU_CPU_H
 
@@ -17,9 +16,9 @@
 /* Bytes of scratch memory a call of the packed product needs. */
 #define TW_GEMM_WORKSPACE ((size_t)1228800)
 
-/* Elementwise kernels: X(NAME, arity). Every one exists for f32 and f64; AND, XOR, LT, EQ, SELECT, ADD, SUB, MUL also for
- * i32 and u32 where meaningful. `dtype` of a kernel is that of its (last) argument; LT, EQ, IS_FINITE write bool (1 byte,
- * 0 or 1), SELECT reads its first argument as bool. */
+/* Elementwise kernels: X(NAME, arity). Every one exists for f32 and f64; AND, XOR, LT, EQ, SELECT, ADD, SUB, MUL
+ * also for i32 and u32 where meaningful. `dtype` of a kernel is that of its (last) argument; LT, EQ, IS_FINITE write
+ * bool (1 byte, 0 or 1), SELECT reads its first argument as bool. */
 #define TW_TILE_OPS(X)                                                                             \
     X(NEG, 1) X(EXP, 1) X(EXPM1, 1) X(LOG, 1) X(LOG1P, 1) X(SIN, 1) X(COS, 1) X(TANH, 1) X(ERF, 1) \
     X(SQRT, 1) X(RSQRT, 1) X(ABS, 1) X(SIGMOID, 1) X(SIGN, 1) X(FLOOR, 1) X(IS_FINITE, 1) X(NOT, 1) \
@@ -37,15 +36,17 @@ typedef enum tw_tile_op {
     TW_TILE_OP_COUNT
 } tw_tile_op;
 
-/* dst[i] = op(a[i], b[i], c[i]) for i in [0, n). dst may equal an argument exactly; it may not overlap one otherwise. No
- * alignment beyond the element's is needed. */
+/* dst[i] = op(a[i], b[i], c[i]) for i in [0, n). dst may equal an argument exactly; it may not overlap one
+ * otherwise. No alignment beyond the element's is needed. */
 typedef void (*tw_tile_fn)(void *dst, const void *a, const void *b, const void *c, int64_t n);
 
 typedef struct tw_cpu {
     const char *name; /* "generic", "x86-64-v3", "x86-64-v4" */
     tw_tile_fn tile[TW_TILE_OP_COUNT][5]; /* by tw_dtype; NULL where it does not exist */
     tw_tile_fn cast[5][5];                /* [from][to] */
-    tw_tile_fn bits_to_uniform[5];        /* u32 -> f32, f64 (by target dtype) */
+    /* u32 -> f32, f64 (by target dtype). Uniform: (b + 1/2) 2^-32, f32 of the upper 23 bits. Normal: bit 31 is the sign
+     * (1: negative), the others k; |z| is the quantile of 1/2 + (k + 1/2) 2^-32. */
+    tw_tile_fn bits_to_uniform[5];
     tw_tile_fn bits_to_normal[5];
 
     /* Reductions over f32 (0) and f64 (1); index [dtype == TW_DTYPE_F64].
@@ -56,7 +57,8 @@ typedef struct tw_cpu {
     void (*max_inner[2])(const void *x, int64_t m, int64_t n, void *out); /* NaN wins */
     void (*max_outer[2])(const void *x, int64_t m, int64_t n, void *out);
     void (*argmax_inner[2])(const void *x, int64_t m, int64_t n, int32_t *out);
-    void (*cumsum_outer[2])(const void *x, int64_t m, int64_t n, void *out); /* running sums down the columns; inner: n = 1 */
+    /* running sums down the columns; of one row: n = 1 */
+    void (*cumsum_outer[2])(const void *x, int64_t m, int64_t n, void *out);
     /* sum of a[i]*b[i], the same lanes and tree as sum_inner */
     void (*dot[2])(const void *a, const void *b, int64_t n, void *out);
 

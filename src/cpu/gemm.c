@@ -1,8 +1,8 @@
 /* cpu/gemm.c - which matrix product: a library's, or our own where there is none or where ours is faster.
  *
- * oneDNN's dnnl_sgemm has the same C signature in 2.x and 3.x, so nothing else of its interface is used. It and OpenBLAS are
- * poor at products with two columns, the first and last layers of a flow in the plane, and oneDNN has no double: those
- * are ours. A library's own threads are kept out by enter_thread. */
+ * oneDNN's dnnl_sgemm has the same C signature in 2.x and 3.x, so nothing else of its interface is used. It and
+ * OpenBLAS are poor at products with two columns, the first and last layers of a flow in the plane, and oneDNN has no
+ * double: those are ours. A library's own threads are kept out by enter_thread. */
 #include "cpu/gemm.h"
 
 #include "cpu/kernels.h"
@@ -14,11 +14,12 @@
 #include <dlfcn.h>
 #include <dnnl.h>
 #define TW_STRING_OF(x) #x
-#define TW_STRING(x) TW_STRING_OF(x)
+#define TW_STRING(x)    TW_STRING_OF(x)
 #define TW_LIBRARY_NAME                                                                                                \
     "oneDNN " TW_STRING(DNNL_VERSION_MAJOR) "." TW_STRING(DNNL_VERSION_MINOR) "." TW_STRING(DNNL_VERSION_PATCH)
 
-/* oneDNN sizes its work by the OpenMP setting of the calling thread. The OpenMP runtime is whichever it was linked with. */
+/* oneDNN sizes its work by the OpenMP setting of the calling thread. The OpenMP runtime is whichever it was linked
+ * with. */
 static void enter_thread(void)
 {
     void (*set_threads)(int);
@@ -27,13 +28,16 @@ static void enter_thread(void)
     if (symbol) set_threads(1);
 }
 
-static bool library_usable(void) { return true; }
+static bool library_usable(void)
+{
+    return true;
+}
 
 static bool library_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
                         int64_t ldb, bool accumulate, float *c, int64_t ldc)
 {
-    return dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb, accumulate ? 1.0f : 0.0f, c, ldc) ==
-           dnnl_success;
+    return dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb, accumulate ? 1.0f : 0.0f, c,
+                      ldc) == dnnl_success;
 }
 
 #elif defined(TW_GEMM_CBLAS)
@@ -42,7 +46,10 @@ static bool library_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const
 #include <limits.h>
 #define TW_LIBRARY_NAME "CBLAS"
 
-static void *library_symbol(const char *name) { return dlsym(RTLD_DEFAULT, name); }
+static void *library_symbol(const char *name)
+{
+    return dlsym(RTLD_DEFAULT, name);
+}
 
 /* OpenBLAS and BLIS each have a call that keeps them on the calling thread. */
 static void enter_thread(void)
@@ -56,8 +63,8 @@ static void enter_thread(void)
     if (symbol) blis(1);
 }
 
-/* An OpenBLAS built without threads (openblas_get_parallel() is 0) has no locks either and gives wrong products when called
- * from several threads at once (OpenBLAS issues 2126 and 4030). */
+/* An OpenBLAS built without threads (openblas_get_parallel() is 0) has no locks either and gives wrong products when
+ * called from several threads at once (OpenBLAS issues 2126 and 4030). */
 static bool library_usable(void)
 {
     int (*parallel)(void);
@@ -66,21 +73,27 @@ static bool library_usable(void)
     return !symbol || parallel() != 0;
 }
 
-static bool fits_int(int64_t a, int64_t b, int64_t c) { return a <= INT_MAX && b <= INT_MAX && c <= INT_MAX; }
+static bool fits_int(int64_t a, int64_t b, int64_t c)
+{
+    return a <= INT_MAX && b <= INT_MAX && c <= INT_MAX;
+}
 
 static bool library_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
                         int64_t ldb, bool accumulate, float *c, int64_t ldc)
 {
     if (!fits_int(m, n, k) || !fits_int(lda, ldb, ldc)) return false;
-    cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, 1.0f,
-                a, (int)lda, b, (int)ldb, accumulate ? 1.0f : 0.0f, c, (int)ldc);
+    cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k,
+                1.0f, a, (int)lda, b, (int)ldb, accumulate ? 1.0f : 0.0f, c, (int)ldc);
     return true;
 }
 
 #else
 #define TW_LIBRARY_NAME "none"
 static void enter_thread(void) {}
-static bool library_usable(void) { return false; }
+static bool library_usable(void)
+{
+    return false;
+}
 static bool library_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
                         int64_t ldb, bool accumulate, float *c, int64_t ldc)
 {
@@ -90,40 +103,44 @@ static bool library_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const
 }
 #endif
 
-/* Shapes our kernel does at least as well, by bench/gemm.c. Everywhere: few rows or columns, and an inner dimension too short to
- * pay for a library's packing. With AVX2 also transposed A (weight gradients) and B beyond 64K elements, where dnnl_sgemm
- * falls to two thirds of ours; with AVX-512 it is the library that is ahead. */
-static bool narrow(int64_t m, int64_t n, int64_t k) { return m <= 4 || n <= 4 || k <= 8; }
-
+/* Shapes our kernel does at least as well, by bench/gemm.c: few columns, and an inner dimension too short to pay for a
+ * library's packing. With AVX2 everything but one to four rows of A: the two differ by a few per cent up to 256 x 256
+ * weights; beyond, and for weight gradients, dnnl_sgemm falls to two thirds of ours. With AVX-512 it is the library
+ * that is ahead. */
+static bool narrow(int64_t n, int64_t k)
+{
+    return n <= 4 || k <= 8;
+}
 static bool better_own_v3(bool ta, int64_t m, int64_t n, int64_t k)
 {
-    return narrow(m, n, k) || ta || k * n > 65536;
+    return narrow(n, k) || ta || m > 4;
 }
 
 static bool better_own_other(bool ta, int64_t m, int64_t n, int64_t k)
 {
     (void)ta;
-    return narrow(m, n, k);
+    (void)m;
+    return narrow(n, k);
 }
 
 static void nothing(void) {}
 
-#define ISA(name) name##_generic
-#define ISA_TABLE tw_cpu_generic
-#define ISA_NAME "generic"
+#define ISA(name)      name##_generic
+#define ISA_TABLE      tw_cpu_generic
+#define ISA_NAME       "generic"
 #define ISA_BETTER_OWN better_own_other
 #include "cpu/gemm_isa.inc"
 
 #if defined(__x86_64__)
-#define ISA(name) name##_v3
-#define ISA_TABLE tw_cpu_v3
-#define ISA_NAME "x86-64-v3"
+#define ISA(name)      name##_v3
+#define ISA_TABLE      tw_cpu_v3
+#define ISA_NAME       "x86-64-v3"
 #define ISA_BETTER_OWN better_own_v3
 #include "cpu/gemm_isa.inc"
 
-#define ISA(name) name##_v4
-#define ISA_TABLE tw_cpu_v4
-#define ISA_NAME "x86-64-v4"
+#define ISA(name)      name##_v4
+#define ISA_TABLE      tw_cpu_v4
+#define ISA_NAME       "x86-64-v4"
 #define ISA_BETTER_OWN better_own_other
 #include "cpu/gemm_isa.inc"
 #endif
@@ -145,4 +162,7 @@ const tw_gemm *tw_gemm_best(void)
     return choose(!library_usable() || (wanted && strcmp(wanted, "own") == 0));
 }
 
-const tw_gemm *tw_gemm_rowwise(void) { return choose(true); }
+const tw_gemm *tw_gemm_rowwise(void)
+{
+    return choose(true);
+}

@@ -20,8 +20,8 @@ typedef struct tw_gemm {
 
 const tw_gemm *tw_gemm_best(void);
 
-/* A product in which the bits of a row of C depend on that row of A and on B alone, not on how many rows are computed with it: ours. A
- * library picks other code for other m. Programs that run on fewer rows need it. */
+/* A product in which the bits of a row of C depend on that row of A and on B alone, not on how many rows are
+ * computed with it: ours. A library picks other code for other m. Programs that run on fewer rows need it. */
 const tw_gemm *tw_gemm_rowwise(void);
 
 #endif

@@ -1,4 +1,5 @@
-/* Files: reading plain and gzip, limits and error sentences; writing with rename, a full disk, folders that cannot be written. */
+/* Files: reading plain and gzip, limits and error sentences; writing with rename, a full disk, folders that cannot be
+ * written. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -122,7 +123,8 @@ static void test_gunzip(void **state)
     assert_int_equal(size, N + 4);
     assert_memory_equal(data + N, "tail", 5);
     tw_free(ctx, data);
-    assert_int_equal(tw_file_read(ctx, in_folder("a.gz"), true, N, &data, &size), TW_ERR_FORMAT); /* a bomb is stopped */
+    assert_int_equal(tw_file_read(ctx, in_folder("a.gz"), true, N, &data, &size),
+                     TW_ERR_FORMAT); /* a bomb is stopped */
     size_t raw_size = 0;
     char *raw = NULL;
     assert_int_equal(tw_file_read(ctx, in_folder("a.gz"), false, 0, &raw, &raw_size), TW_OK);
@@ -191,8 +193,10 @@ static void test_full_disk(void **state)
     assert_int_equal(tw_writer_open(ctx, "/dev/full", &w), TW_OK);
     tw_status status = TW_OK;
     for (int i = 0; i < 4 && status == TW_OK; i++) status = tw_writer_write(&w, block, sizeof block);
-    if (status == TW_OK) status = tw_writer_commit(&w);
-    else tw_writer_abandon(&w);
+    if (status == TW_OK)
+        status = tw_writer_commit(&w);
+    else
+        tw_writer_abandon(&w);
     assert_int_equal(status, TW_ERR_IO);
     assert_non_null(strstr(tw_context_error(ctx), "'/dev/full': no space left"));
     struct stat info;
@@ -213,8 +217,10 @@ static void test_full_disk(void **state)
     assert_int_equal(tw_writer_open(ctx, in_folder("limited"), &w), TW_OK);
     status = TW_OK;
     for (int i = 0; i < 4 && status == TW_OK; i++) status = tw_writer_write(&w, block, sizeof block);
-    if (status == TW_OK) status = tw_writer_commit(&w);
-    else tw_writer_abandon(&w);
+    if (status == TW_OK)
+        status = tw_writer_commit(&w);
+    else
+        tw_writer_abandon(&w);
     setrlimit(RLIMIT_FSIZE, &old);
     assert_int_equal(status, TW_ERR_IO);
     assert_non_null(strstr(tw_context_error(ctx), "limited"));
@@ -289,7 +295,8 @@ static void test_every_allocation_may_fail(void **state)
     bool done = false;
     for (int64_t n = 0; !done && n < 100; n++) {
         counting c = {.fail_at = n};
-        tw_context *small = tw_context_create(&(tw_context_desc){.threads = 1, .alloc = counting_alloc, .alloc_user = &c});
+        tw_context *small =
+            tw_context_create(&(tw_context_desc){.threads = 1, .alloc = counting_alloc, .alloc_user = &c});
         if (!small) continue;
         char *data = NULL;
         size_t size;
@@ -310,9 +317,14 @@ static void test_every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read),       cmocka_unit_test(test_gunzip),      cmocka_unit_test(test_write),
-        cmocka_unit_test(test_write_over), cmocka_unit_test(test_full_disk),   cmocka_unit_test(test_unwritable),
-        cmocka_unit_test(test_make_folder), cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_read),
+        cmocka_unit_test(test_gunzip),
+        cmocka_unit_test(test_write),
+        cmocka_unit_test(test_write_over),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_unwritable),
+        cmocka_unit_test(test_make_folder),
+        cmocka_unit_test(test_clock),
         cmocka_unit_test(test_every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,4 +1,5 @@
-/* The thread pool: every item once, thread numbers, nesting, two callers, sleeping workers, and a machine whose cores others want. */
+/* The thread pool: every item once, thread numbers, nesting, two callers, sleeping workers, and a machine whose cores
+ * others want. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -159,8 +160,9 @@ static double time_runs(tw_pool *pool, double *out)
     return tw_clock() - begin;
 }
 
-/* With a busy process on every core, many small loops stay near what one thread alone takes under the same pressure: a pool that
- * waits for workers without a core is tens of times slower. The bound leaves a factor 3 and half a second for the scheduler. */
+/* With a busy process on every core, many small loops stay near what one thread alone takes under the same pressure: a
+ * pool that waits for workers without a core is tens of times slower. The bound leaves a factor 3 and half a second for
+ * the scheduler. */
 static void test_contention(void **state)
 {
     (void)state;
@@ -210,9 +212,10 @@ static void test_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_item_once),   cmocka_unit_test(test_without_a_pool), cmocka_unit_test(test_nesting),
-        cmocka_unit_test(test_two_callers),       cmocka_unit_test(test_sleeping_workers),
-        cmocka_unit_test(test_contention),        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_every_item_once),  cmocka_unit_test(test_without_a_pool),
+        cmocka_unit_test(test_nesting),          cmocka_unit_test(test_two_callers),
+        cmocka_unit_test(test_sleeping_workers), cmocka_unit_test(test_contention),
+        cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,7 +88,10 @@ static void test_round_trips_in_any_locale(void **state)
     setlocale(LC_ALL, "C");
 }
 
-static bool parse(const char *text, double *value) { return tw_parse_double(text, strlen(text), value); }
+static bool parse(const char *text, double *value)
+{
+    return tw_parse_double(text, strlen(text), value);
+}
 
 static void test_parse_double(void **state)
 {
@@ -96,12 +99,22 @@ static void test_parse_double(void **state)
     static const struct {
         const char *text;
         double value;
-    } good[] = {{"1", 1}, {" -2.5e3\t", -2500}, {"+.5", 0.5}, {"5.", 5}, {"1e-400", 0}, {"1e400", (double)INFINITY}, {"inf", (double)INFINITY},
-                {"-Infinity", -(double)INFINITY}, {"0.0000000000000000000000000000000000000001", 1e-40},
+    } good[] = {{"1", 1},
+                {" -2.5e3\t", -2500},
+                {"+.5", 0.5},
+                {"5.", 5},
+                {"1e-400", 0},
+                {"1e400", (double)INFINITY},
+                {"inf", (double)INFINITY},
+                {"-Infinity", -(double)INFINITY},
+                {"0.0000000000000000000000000000000000000001", 1e-40},
                 {"1797693134862315700000000000000e278", 1.7976931348623157e308},
-                {"4.9406564584124654e-324", 4.9406564584124654e-324}, {"2.2250738585072011e-308", 2.2250738585072011e-308},
-                {"9007199254740993", 9007199254740992.0}, {"9007199254740993.0000000000000000000000000000001", 9007199254740994.0},
-                {"1e0000000000000000000000000000000000000001", 10}, {"0e99999999999999999999", 0}};
+                {"4.9406564584124654e-324", 4.9406564584124654e-324},
+                {"2.2250738585072011e-308", 2.2250738585072011e-308},
+                {"9007199254740993", 9007199254740992.0},
+                {"9007199254740993.0000000000000000000000000000001", 9007199254740994.0},
+                {"1e0000000000000000000000000000000000000001", 10},
+                {"0e99999999999999999999", 0}};
     double value = 0;
     for (int i = 0; i < TW_COUNT(good); i++) {
         assert_true(parse(good[i].text, &value));
@@ -109,7 +122,8 @@ static void test_parse_double(void **state)
     }
     assert_true(parse("NaN", &value) && isnan(value));
     assert_true(parse("-0", &value) && value == 0 && signbit(value));
-    static const char *const bad[] = {"", " ", ".", "-", "+", "e5", "1e", "1e+", "0x10", "1,5", "1 2", "--1", "infi", "nano", "1.2.3", "1f"};
+    static const char *const bad[] = {"",     " ",   ".",   "-",   "+",    "e5",   "1e",    "1e+",
+                                      "0x10", "1,5", "1 2", "--1", "infi", "nano", "1.2.3", "1f"};
     for (int i = 0; i < TW_COUNT(bad); i++) assert_false(parse(bad[i], &value));
     assert_true(tw_parse_double("123456", 3, &value) && value == 123); /* not zero-terminated */
     /* a tie broken only by the 900th digit */
@@ -128,7 +142,8 @@ static void test_parse_int(void **state)
     assert_true(tw_parse_int(" 42 ", &value) && value == 42);
     assert_true(tw_parse_int("-9223372036854775808", &value) && value == INT64_MIN);
     assert_true(tw_parse_int("9223372036854775807", &value) && value == INT64_MAX);
-    static const char *const bad[] = {"", "-", "9223372036854775808", "-9223372036854775809", "1.0", "1e3", "x", "1 2", "0x1"};
+    static const char *const bad[] = {"",    "-",  "9223372036854775808", "-9223372036854775809", "1.0", "1e3", "x",
+                                      "1 2", "0x1"};
     for (int i = 0; i < TW_COUNT(bad); i++) assert_false(tw_parse_int(bad[i], &value));
     assert_true(value == INT64_MAX);
 }
@@ -144,7 +159,8 @@ static void test_json_strings(void **state)
     static const struct {
         const char *bytes;
         int wrong;
-    } invalid[] = {{"\x80", 1}, {"\xC0\xAF", 2}, {"\xED\xA0\x80", 3}, {"\xE2\x82", 2}, {"\xF4\x90\x80\x80", 4}, {"\xFF", 1}};
+    } invalid[] = {{"\x80", 1},     {"\xC0\xAF", 2},         {"\xED\xA0\x80", 3},
+                   {"\xE2\x82", 2}, {"\xF4\x90\x80\x80", 4}, {"\xFF", 1}};
     for (int i = 0; i < TW_COUNT(invalid); i++) {
         tw_text_add_json_string(&text, invalid[i].bytes);
         assert_int_equal(text.length, 2 + 3 * invalid[i].wrong);
@@ -216,7 +232,8 @@ static bool use_memory(tw_context *c)
     tw_text_add_json_string(&text, "and more and more and more and more and more and more and more and more and more");
     char *copy = tw_strdup(c, "copy");
     double *aligned = tw_alloc_aligned(c, 1000);
-    bool ok = tw_text_check(&text) == TW_OK && copy && aligned && tw_grow(c, &numbers, &capacity, 100, sizeof *numbers) == TW_OK;
+    bool ok = tw_text_check(&text) == TW_OK && copy && aligned &&
+              tw_grow(c, &numbers, &capacity, 100, sizeof *numbers) == TW_OK;
     if (aligned) assert_true(((uintptr_t)aligned & 63) == 0 && aligned[124] == 0);
     if (ok) {
         for (int i = 0; i < 100; i++) assert_int_equal(numbers[i], 0), numbers[i] = i;
@@ -237,7 +254,8 @@ static void test_every_allocation_may_fail(void **state)
     bool done = false;
     for (int64_t n = 0; !done && n < 100; n++) {
         counting c = {.fail_at = n};
-        tw_context *small = tw_context_create(&(tw_context_desc){.threads = 2, .alloc = counting_alloc, .alloc_user = &c});
+        tw_context *small =
+            tw_context_create(&(tw_context_desc){.threads = 2, .alloc = counting_alloc, .alloc_user = &c});
         if (small) done = use_memory(small);
         tw_context_destroy(small);
         assert_int_equal(c.live, 0);
@@ -255,7 +273,8 @@ static void test_contexts(void **state)
     tw_context *c = tw_context_create(NULL);
     assert_string_equal(tw_context_error(c), "");
     assert_int_equal(tw_fail(c, TW_ERR_SHAPE, "first %d", 1), TW_ERR_SHAPE);
-    assert_int_equal(tw_fail(c, TW_ERR_IO, "second after '%s'", tw_context_error(c)), TW_ERR_IO); /* may quote the last one */
+    assert_int_equal(tw_fail(c, TW_ERR_IO, "second after '%s'", tw_context_error(c)),
+                     TW_ERR_IO); /* may quote the last one */
     assert_string_equal(tw_context_error(c), "second after 'first 1'");
     char longer[3000];
     memset(longer, 'y', sizeof longer - 1);

@@ -1,5 +1,5 @@
-/* Matrix products against a plain triple loop in long double: every flag, awkward shapes, leading dimensions, NaN in C; the same bits
- * for every instruction set and for a row wherever the rows are cut. */
+/* Matrix products against a plain triple loop in long double: every flag, awkward shapes, leading dimensions, NaN in C;
+ * the same bits for every instruction set and for a row wherever the rows are cut. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,8 +38,14 @@ static void *workspace(void)
     return block;
 }
 
-static double element_a(const problem *p, const double *a, int64_t i, int64_t q) { return p->ta ? a[q * p->lda + i] : a[i * p->lda + q]; }
-static double element_b(const problem *p, const double *b, int64_t q, int64_t j) { return p->tb ? b[j * p->ldb + q] : b[q * p->ldb + j]; }
+static double element_a(const problem *p, const double *a, int64_t i, int64_t q)
+{
+    return p->ta ? a[q * p->lda + i] : a[i * p->lda + q];
+}
+static double element_b(const problem *p, const double *b, int64_t q, int64_t j)
+{
+    return p->tb ? b[j * p->ldb + q] : b[q * p->ldb + j];
+}
 
 /* The exact product and, for the error bound, the sum of the magnitudes. */
 static void exact_element(const problem *p, const double *a, const double *b, double before, int64_t i, int64_t j,
@@ -62,8 +68,12 @@ typedef struct data {
 
 static data data_of(const problem *p, tw_random *random)
 {
-    data d = {.a = malloc((size_t)p->size_a * 8), .b = malloc((size_t)p->size_b * 8), .c = malloc((size_t)p->size_c * 8),
-              .fa = malloc((size_t)p->size_a * 4), .fb = malloc((size_t)p->size_b * 4), .fc = malloc((size_t)p->size_c * 4)};
+    data d = {.a = malloc((size_t)p->size_a * 8),
+              .b = malloc((size_t)p->size_b * 8),
+              .c = malloc((size_t)p->size_c * 8),
+              .fa = malloc((size_t)p->size_a * 4),
+              .fb = malloc((size_t)p->size_b * 4),
+              .fc = malloc((size_t)p->size_c * 4)};
     for (int64_t i = 0; i < p->size_a; i++) d.fa[i] = (float)tw_random_normal(random), d.a[i] = (double)d.fa[i];
     for (int64_t i = 0; i < p->size_b; i++) d.fb[i] = (float)tw_random_normal(random), d.b[i] = (double)d.fb[i];
     for (int64_t i = 0; i < p->size_c; i++) {
@@ -78,7 +88,8 @@ static void data_free(data *d)
     free(d->a), free(d->b), free(d->c), free(d->fa), free(d->fb), free(d->fc);
 }
 
-/* A chain of k roundings: |error| <= (k+2) eps sum |a b| is certain; the lanes of every kernel only shorten the chain. */
+/* A chain of k roundings: |error| <= (k+2) eps sum |a b| is certain; the lanes of every kernel only shorten the chain.
+ */
 static void check_problem(const tw_cpu *cpu, const tw_gemm *gemm, const problem *p, tw_random *random, void *scratch)
 {
     data d = data_of(p, random);
@@ -86,8 +97,10 @@ static void check_problem(const tw_cpu *cpu, const tw_gemm *gemm, const problem 
     double *g = malloc((size_t)p->size_c * 8);
     memcpy(f, d.fc, (size_t)p->size_c * 4);
     memcpy(g, d.c, (size_t)p->size_c * 8);
-    (gemm ? gemm->f32 : cpu->gemm_f32)(p->ta, p->tb, p->m, p->n, p->k, d.fa, p->lda, d.fb, p->ldb, p->accumulate, f, p->ldc, scratch);
-    (gemm ? gemm->f64 : cpu->gemm_f64)(p->ta, p->tb, p->m, p->n, p->k, d.a, p->lda, d.b, p->ldb, p->accumulate, g, p->ldc, scratch);
+    (gemm ? gemm->f32 : cpu->gemm_f32)(p->ta, p->tb, p->m, p->n, p->k, d.fa, p->lda, d.fb, p->ldb, p->accumulate, f,
+                                       p->ldc, scratch);
+    (gemm ? gemm->f64 : cpu->gemm_f64)(p->ta, p->tb, p->m, p->n, p->k, d.a, p->lda, d.b, p->ldb, p->accumulate, g,
+                                       p->ldc, scratch);
     for (int64_t i = 0; i < p->m; i++)
         for (int64_t j = 0; j < p->ldc; j++) {
             int64_t at = i * p->ldc + j;
@@ -101,14 +114,14 @@ static void check_problem(const tw_cpu *cpu, const tw_gemm *gemm, const problem 
             long double steps = (long double)p->k + 2;
             if (!(fabsl((long double)f[at] - exact) <= steps * 0x1p-24L * size) ||
                 !(fabsl((long double)g[at] - exact) <= steps * 0x1p-53L * size))
-                fail_msg("ta %d tb %d acc %d m %d n %d k %d at (%d,%d): %g and %g, not %Lg", p->ta, p->tb, p->accumulate,
-                         (int)p->m, (int)p->n, (int)p->k, (int)i, (int)j, (double)f[at], g[at], exact);
+                fail_msg("ta %d tb %d acc %d m %d n %d k %d at (%d,%d): %g and %g, not %Lg", p->ta, p->tb,
+                         p->accumulate, (int)p->m, (int)p->n, (int)p->k, (int)i, (int)j, (double)f[at], g[at], exact);
         }
     free(f), free(g), data_free(&d);
 }
 
-static void check_flags(const tw_cpu *cpu, const tw_gemm *gemm, int64_t m, int64_t n, int64_t k, int64_t pad, tw_random *random,
-                        void *scratch)
+static void check_flags(const tw_cpu *cpu, const tw_gemm *gemm, int64_t m, int64_t n, int64_t k, int64_t pad,
+                        tw_random *random, void *scratch)
 {
     for (int flags = 0; flags < 8; flags++) {
         problem p = problem_of(flags & 1, flags >> 1 & 1, flags >> 2, m, n, k, pad);
@@ -179,7 +192,8 @@ static void test_bits(void **state)
     int count = tw_cpu_variants(variants);
     tw_random random = {.seed = 6};
     void *scratch = workspace();
-    static const int64_t shapes[][3] = {{40, 33, 70}, {70, 2, 100}, {5, 64, 33}, {1, 90, 33}, {3, 90, 450}, {64, 7, 50}, {30, 40, 500}};
+    static const int64_t shapes[][3] = {{40, 33, 70}, {70, 2, 100}, {5, 64, 33},  {1, 90, 33},
+                                        {3, 90, 450}, {64, 7, 50},  {30, 40, 500}};
     for (int s = 0; s < TW_COUNT(shapes); s++)
         for (int flags = 0; flags < 8; flags++) {
             problem p = problem_of(flags & 1, flags >> 1 & 1, flags >> 2, shapes[s][0], shapes[s][1], shapes[s][2], 1);
@@ -192,8 +206,10 @@ static void test_bits(void **state)
                 double *to64 = v ? other64 : first64;
                 memcpy(to32, d.fc, size32);
                 memcpy(to64, d.c, size64);
-                variants[v]->gemm_f32(p.ta, p.tb, p.m, p.n, p.k, d.fa, p.lda, d.fb, p.ldb, p.accumulate, to32, p.ldc, scratch);
-                variants[v]->gemm_f64(p.ta, p.tb, p.m, p.n, p.k, d.a, p.lda, d.b, p.ldb, p.accumulate, to64, p.ldc, scratch);
+                variants[v]->gemm_f32(p.ta, p.tb, p.m, p.n, p.k, d.fa, p.lda, d.fb, p.ldb, p.accumulate, to32, p.ldc,
+                                      scratch);
+                variants[v]->gemm_f64(p.ta, p.tb, p.m, p.n, p.k, d.a, p.lda, d.b, p.ldb, p.accumulate, to64, p.ldc,
+                                      scratch);
                 assert_memory_equal(to32, first32, size32);
                 assert_memory_equal(to64, first64, size64);
             }
@@ -208,9 +224,40 @@ static void test_bits(void **state)
     free(scratch);
 }
 
+/* tw_gemm_rowwise: the last rows alone, however few, have the bits they have among 30. */
+static void test_rows_alone(void **state)
+{
+    (void)state;
+    static const int64_t few[] = {1, 2, 3, 4, 5, 7, 8, 9, 15}, columns[] = {1, 2, 4, 5, 8, 9, 16, 40, 70},
+                         inner[] = {1, 9, 100, 500};
+    const tw_gemm *gemm = tw_gemm_rowwise();
+    tw_random random = {.seed = 11};
+    void *scratch = workspace();
+    for (int s = 0; s < TW_COUNT(columns) * TW_COUNT(inner) * 8; s++) {
+        int flags = s % 8;
+        problem p = problem_of(flags & 1, flags >> 1 & 1, flags >> 2, 30, columns[s / 8 % TW_COUNT(columns)],
+                               inner[s / 8 / TW_COUNT(columns)], 1);
+        data d = data_of(&p, &random);
+        size_t size = (size_t)p.size_c * 4;
+        float *all = malloc(size), *some = malloc(size);
+        memcpy(all, d.fc, size);
+        gemm->f32(p.ta, p.tb, p.m, p.n, p.k, d.fa, p.lda, d.fb, p.ldb, p.accumulate, all, p.ldc, scratch);
+        for (int i = 0; i < TW_COUNT(few); i++) {
+            int64_t first = p.m - few[i];
+            memcpy(some, d.fc, size);
+            gemm->f32(p.ta, p.tb, few[i], p.n, p.k, d.fa + (p.ta ? first : first * p.lda), p.lda, d.fb, p.ldb,
+                      p.accumulate, some + first * p.ldc, p.ldc, scratch);
+            assert_memory_equal(some + first * p.ldc, all + first * p.ldc, (size_t)(few[i] * p.ldc) * 4);
+        }
+        free(all), free(some), data_free(&d);
+    }
+    free(scratch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes), cmocka_unit_test(test_blocks),
-                                       cmocka_unit_test(test_chosen_product), cmocka_unit_test(test_bits)};
+                                       cmocka_unit_test(test_chosen_product), cmocka_unit_test(test_bits),
+                                       cmocka_unit_test(test_rows_alone)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

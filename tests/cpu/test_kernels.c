@@ -1,5 +1,6 @@
-/* Everything in the kernel table but elementary functions and products: the same bits on all instruction sets for every kernel, short
- * and unaligned arrays, in-place use, plain operations, casts, reductions, Philox, uniform and normal numbers, strided copies. */
+/* Everything in the kernel table but elementary functions and products: the same bits on all instruction sets for every
+ * kernel, short and unaligned arrays, in-place use, plain operations, casts, reductions, Philox, uniform and normal
+ * numbers, strided copies. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,19 +26,27 @@ static const char *const op_names[] = {
 /* Bit patterns of every kind: small numbers, any pattern, special values. */
 static void fill_argument(void *out, tw_dtype dtype, int64_t n, tw_random *random)
 {
-    static const double special[] = {0.0, -0.0, 1.0, -1.0, 0.5, 1e-310, 1e300, -1e300, 1e-40, 3e38, -2147483648.0, 4294967295.5};
+    static const double special[] = {0.0,   -0.0,   1.0,   -1.0, 0.5,           1e-310,
+                                     1e300, -1e300, 1e-40, 3e38, -2147483648.0, 4294967295.5};
     for (int64_t i = 0; i < n; i++) {
         uint32_t choice = tw_random_u32(random) % 4;
         uint64_t bits = (uint64_t)tw_random_u32(random) << 32 | tw_random_u32(random);
-        double number = choice == 0 ? special[bits % TW_COUNT(special)] : choice == 1 ? (bits & 1 ? (double)NAN : -(double)INFINITY)
-                                                                                        : 5 * tw_random_normal(random);
+        double number = choice == 0   ? special[bits % TW_COUNT(special)]
+                        : choice == 1 ? (bits & 1 ? (double)NAN : -(double)INFINITY)
+                                      : 5 * tw_random_normal(random);
         float single = (float)number;
-        if (dtype == TW_DTYPE_F32 && choice == 3) memcpy((float *)out + i, &bits, 4);
-        else if (dtype == TW_DTYPE_F32) memcpy((float *)out + i, &single, 4);
-        else if (dtype == TW_DTYPE_F64 && choice == 3) memcpy((double *)out + i, &bits, 8);
-        else if (dtype == TW_DTYPE_F64) memcpy((double *)out + i, &number, 8);
-        else if (dtype == TW_DTYPE_BOOL) ((uint8_t *)out)[i] = bits & 1;
-        else ((uint32_t *)out)[i] = choice == 0 ? (uint32_t)(int32_t)(bits % 7) - 3 : (uint32_t)bits;
+        if (dtype == TW_DTYPE_F32 && choice == 3)
+            memcpy((float *)out + i, &bits, 4);
+        else if (dtype == TW_DTYPE_F32)
+            memcpy((float *)out + i, &single, 4);
+        else if (dtype == TW_DTYPE_F64 && choice == 3)
+            memcpy((double *)out + i, &bits, 8);
+        else if (dtype == TW_DTYPE_F64)
+            memcpy((double *)out + i, &number, 8);
+        else if (dtype == TW_DTYPE_BOOL)
+            ((uint8_t *)out)[i] = bits & 1;
+        else
+            ((uint32_t *)out)[i] = choice == 0 ? (uint32_t)(int32_t)(bits % 7) - 3 : (uint32_t)bits;
     }
 }
 
@@ -54,7 +63,10 @@ static bool same_numbers(const void *a, const void *b, tw_dtype dtype, int64_t n
     return true;
 }
 
-static bool gives_bool(int op) { return op == TW_TILE_LT || op == TW_TILE_EQ || op == TW_TILE_IS_FINITE; }
+static bool gives_bool(int op)
+{
+    return op == TW_TILE_LT || op == TW_TILE_EQ || op == TW_TILE_IS_FINITE;
+}
 
 static void test_same_bits_everywhere(void **state)
 {
@@ -73,7 +85,8 @@ static void test_same_bits_everywhere(void **state)
             for (int v = 1; v < count; v++) {
                 variants[v]->tile[op][dtype](other, a, b, c, MANY);
                 if (!same_numbers(first, other, gives_bool(op) ? TW_DTYPE_BOOL : (tw_dtype)dtype, MANY))
-                    fail_msg("%s of dtype %d differs between %s and %s", op_names[op], dtype, variants[0]->name, variants[v]->name);
+                    fail_msg("%s of dtype %d differs between %s and %s", op_names[op], dtype, variants[0]->name,
+                             variants[v]->name);
             }
         }
     for (int from = 0; from < 5; from++)
@@ -98,7 +111,8 @@ static void test_lengths_and_offsets(void **state)
     for (int v = 0; v < count; v++)
         for (int op = 0; op < TW_TILE_OP_COUNT; op++)
             for (int dtype = 0; dtype < 2; dtype++) {
-                size_t size = sizes[dtype], to_size = gives_bool(op) ? 1 : size, from_size = op == TW_TILE_SELECT ? 1 : size;
+                size_t size = sizes[dtype], to_size = gives_bool(op) ? 1 : size,
+                       from_size = op == TW_TILE_SELECT ? 1 : size;
                 tw_tile_fn f = variants[v]->tile[op][dtype];
                 if (!f) continue;
                 fill_argument(a, op == TW_TILE_SELECT ? TW_DTYPE_BOOL : (tw_dtype)dtype, 200, &random);
@@ -109,7 +123,8 @@ static void test_lengths_and_offsets(void **state)
                     for (size_t n = 0; n < 70; n += n < 20 ? 1 : 7) {
                         memset(out, 0xA5, sizeof out);
                         char *to = (char *)out + offset * to_size;
-                        f(to, (char *)a + offset * from_size, (char *)b + offset * size, (char *)c + offset * size, (int64_t)n);
+                        f(to, (char *)a + offset * from_size, (char *)b + offset * size, (char *)c + offset * size,
+                          (int64_t)n);
                         tw_dtype kind = gives_bool(op) ? TW_DTYPE_BOOL : (tw_dtype)dtype;
                         assert_true(same_numbers(to, (char *)all + offset * to_size, kind, (int64_t)n));
                         assert_true((unsigned char)to[n * to_size] == 0xA5);
@@ -159,7 +174,8 @@ static void test_plain_operations(void **state)
     cpu->cast[TW_DTYPE_F64][TW_DTYPE_I32](s, real, NULL, NULL, 8);
     assert_true(s[0] == 2 && s[1] == -2 && s[2] == INT32_MAX && s[3] == INT32_MIN && s[4] == 0 && s[6] == 0);
     cpu->cast[TW_DTYPE_F64][TW_DTYPE_U32](u, real, NULL, NULL, 8);
-    assert_true(u[0] == 2 && u[1] == 0 && u[2] == UINT32_MAX && u[3] == 0 && u[4] == 0 && u[5] == UINT32_MAX && u[6] == 0);
+    assert_true(u[0] == 2 && u[1] == 0 && u[2] == UINT32_MAX && u[3] == 0 && u[4] == 0 && u[5] == UINT32_MAX &&
+                u[6] == 0);
     cpu->cast[TW_DTYPE_F64][TW_DTYPE_BOOL](truth, real, NULL, NULL, 8);
     assert_true(truth[0] == 1 && truth[4] == 1 && truth[7] == 0);
 }
@@ -236,7 +252,8 @@ static void test_rows_and_columns(void **state)
             for (int64_t i = 0; i < m; i++) {
                 int64_t best = 0;
                 for (int64_t j = 1; j < n; j++)
-                    if (!isnan(from[i * n + best]) && (isnan(from[i * n + j]) || from[i * n + j] > from[i * n + best])) best = j;
+                    if (!isnan(from[i * n + best]) && (isnan(from[i * n + j]) || from[i * n + j] > from[i * n + best]))
+                        best = j;
                 assert_int_equal(where[i], best);
                 assert_true(same_numbers(&rows[i], &from[i * n + best], TW_DTYPE_F32, 1));
             }
@@ -267,7 +284,8 @@ static void test_philox(void **state)
     static const uint32_t known[3][10] = {
         {0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
         {~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
-        {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}};
+        {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09, 0x94fdcceb, 0x5001e420,
+         0x24126ea1}};
     const tw_cpu *variants[3];
     int count = tw_cpu_variants(variants);
     for (int i = 0; i < 3; i++) {
@@ -294,7 +312,10 @@ static void test_philox(void **state)
             }
 }
 
-static double normal_cdf(double z) { return 0.5 * erfc(-z * M_SQRT1_2); }
+static double normal_cdf(double z)
+{
+    return 0.5 * erfc(-z * M_SQRT1_2);
+}
 
 static void test_uniform(void **state)
 {
@@ -320,8 +341,8 @@ static void test_uniform(void **state)
     assert_true(chi < 352);
 }
 
-/* Against the exact quantile of the documented cell: its distribution function is inverted by one Newton step from the answer, whose
- * own error is the second order of what is measured. */
+/* Against the exact quantile of the documented cell: its distribution function is inverted by one Newton step from the
+ * answer, whose own error is the second order of what is measured. */
 static void test_normal_quantiles(void **state)
 {
     (void)state;
@@ -422,11 +443,16 @@ static void test_copy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bits_everywhere), cmocka_unit_test(test_lengths_and_offsets),
-        cmocka_unit_test(test_plain_operations),     cmocka_unit_test(test_reductions),
-        cmocka_unit_test(test_rows_and_columns),     cmocka_unit_test(test_philox),
-        cmocka_unit_test(test_uniform),              cmocka_unit_test(test_normal_quantiles),
-        cmocka_unit_test(test_normal_statistics),    cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_same_bits_everywhere),
+        cmocka_unit_test(test_lengths_and_offsets),
+        cmocka_unit_test(test_plain_operations),
+        cmocka_unit_test(test_reductions),
+        cmocka_unit_test(test_rows_and_columns),
+        cmocka_unit_test(test_philox),
+        cmocka_unit_test(test_uniform),
+        cmocka_unit_test(test_normal_quantiles),
+        cmocka_unit_test(test_normal_statistics),
+        cmocka_unit_test(test_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

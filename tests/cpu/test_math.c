@@ -1,6 +1,6 @@
-/* Elementary functions against the C library one precision up: f32 over all of its range (every 509th bit pattern, every pattern
- * near special values), f64 over many million bit patterns and dense ranges. Bounds are in units in the last place of the result
- * and are what was measured, rounded up to the next half. */
+/* Elementary functions against the C library one precision up: f32 over all of its range (every 509th bit pattern,
+ * every pattern near special values), f64 over many million bit patterns and dense ranges. Bounds are in units in the
+ * last place of the result and are what was measured, rounded up to the next half. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,12 +15,30 @@
 
 enum { CHUNK = 4096 };
 
-static double sigmoid_double(double x) { return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)); }
-static double silu_double(double x) { return x < -1000 ? -0.0 : x * sigmoid_double(x); }
-static double rsqrt_double(double x) { return 1 / sqrt(x); }
-static long double sigmoid_long(long double x) { return x < 0 ? expl(x) / (1 + expl(x)) : 1 / (1 + expl(-x)); }
-static long double silu_long(long double x) { return x < -2000 ? -0.0L : x * sigmoid_long(x); }
-static long double rsqrt_long(long double x) { return 1 / sqrtl(x); }
+static double sigmoid_double(double x)
+{
+    return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x));
+}
+static double silu_double(double x)
+{
+    return x < -1000 ? -0.0 : x * sigmoid_double(x);
+}
+static double rsqrt_double(double x)
+{
+    return 1 / sqrt(x);
+}
+static long double sigmoid_long(long double x)
+{
+    return x < 0 ? expl(x) / (1 + expl(x)) : 1 / (1 + expl(-x));
+}
+static long double silu_long(long double x)
+{
+    return x < -2000 ? -0.0L : x * sigmoid_long(x);
+}
+static long double rsqrt_long(long double x)
+{
+    return 1 / sqrtl(x);
+}
 
 typedef struct function {
     const char *name;
@@ -46,14 +64,16 @@ static const function functions[] = {
     {"silu", TW_TILE_SILU, silu_double, 3.0, silu_long, 3.0},
 };
 
-/* Distance of a float from the exact value, in units of the float grid there; agreeing NaN, infinities and signed zeros are 0. */
+/* Distance of a float from the exact value, in units of the float grid there; agreeing NaN, infinities and signed zeros
+ * are 0. */
 static double ulp_f32(float got, double exact)
 {
     float nearest = (float)exact;
     if (isnan(exact) || isnan(got)) return isnan(exact) && isnan(got) ? 0 : (double)INFINITY;
     if (isinf(got) && got == nearest) return 0;
     if (isinf(got) || isinf(nearest)) /* the last rounding may fall on either side of overflow */
-        return fabs((double)got) >= (double)FLT_MAX && fabs(exact) >= 0.9999999 * (double)FLT_MAX ? 1 : (double)INFINITY;
+        return fabs((double)got) >= (double)FLT_MAX && fabs(exact) >= 0.9999999 * (double)FLT_MAX ? 1
+                                                                                                  : (double)INFINITY;
     if (got == 0 && nearest == 0 && signbit(got) != signbit(nearest)) return (double)INFINITY;
     int exponent = exact == 0 ? -126 : ilogb(exact);
     return fabs((double)got - exact) / ldexp(1, (exponent < -126 ? -126 : exponent) - 23);
@@ -159,8 +179,9 @@ static void test_pow(void **state)
 {
     (void)state;
     const tw_cpu *cpu = tw_cpu_best();
-    static const float special[] = {0.0f, -0.0f, 1.0f, -1.0f, 2.0f, -2.0f, 3.0f, -3.0f, 0.5f, -0.5f, 2.5f, -2.5f, 1e-40f, -1e-40f,
-                                    1e38f, -1e38f, INFINITY, -INFINITY, NAN, 16777217.0f, 16777216.0f, -16777215.0f, 1e30f};
+    static const float special[] = {0.0f,     -0.0f,     1.0f, -1.0f,       2.0f,        -2.0f,        3.0f,  -3.0f,
+                                    0.5f,     -0.5f,     2.5f, -2.5f,       1e-40f,      -1e-40f,      1e38f, -1e38f,
+                                    INFINITY, -INFINITY, NAN,  16777217.0f, 16777216.0f, -16777215.0f, 1e30f};
     for (int i = 0; i < TW_COUNT(special); i++)
         for (int j = 0; j < TW_COUNT(special); j++) {
             float y;
@@ -192,7 +213,8 @@ static void test_special_values(void **state)
         RUN(SIGMOID);
         assert_true(y[0] == 0.5f && y[2] == 1.0f && y[3] == 0.0f && isnan(y[4]) && y[5] == 0.0f && y[6] == 1.0f);
         RUN(SILU);
-        assert_true(y[0] == 0 && y[2] == INFINITY && y[3] == 0 && signbit(y[3]) && isnan(y[4]) && signbit(y[5]) && y[6] == 200);
+        assert_true(y[0] == 0 && y[2] == INFINITY && y[3] == 0 && signbit(y[3]) && isnan(y[4]) && signbit(y[5]) &&
+                    y[6] == 200);
         RUN(TANH);
         assert_true(signbit(y[1]) && y[2] == 1 && y[3] == -1 && isnan(y[4]) && y[7] == in[7] && y[8] == in[8]);
         RUN(LOG);
@@ -210,8 +232,9 @@ static void test_special_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f32_functions), cmocka_unit_test(test_f64_functions),
-        cmocka_unit_test(test_sine_near_its_zeros), cmocka_unit_test(test_pow), cmocka_unit_test(test_special_values),
+        cmocka_unit_test(test_f32_functions),       cmocka_unit_test(test_f64_functions),
+        cmocka_unit_test(test_sine_near_its_zeros), cmocka_unit_test(test_pow),
+        cmocka_unit_test(test_special_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
