@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154,SC2094,SC2086
 # Data files that are wrong, and files that only look so. Every refusal names the place and leaves no folder behind.
 
 bad() { # WORDS FILE [OPTIONS]: training on it fails with these words and makes no folder

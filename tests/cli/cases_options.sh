@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154,SC2094,SC2086
 # Options, keys, help: what is wrong with them is said in one line that names the nearest right one.
 
 works '^thalweg [0-9]*\.[0-9]*\.[0-9]*$' --version

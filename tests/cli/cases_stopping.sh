@@ -1,14 +1,12 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154,SC2094,SC2086
 # Stopping and going on: a run that was interrupted, killed and resumed ends in the same bytes as one that never stopped.
 
 run_options="--rows 2000 --steps 3000 --batch 128 --width 32 --depth 2 --time-features 8 --checkpoint-steps 50"
-# shellcheck disable=SC2086
 "$program" train moons $run_options --out whole --quiet --threads 1 >out 2>err || fail "the uninterrupted run failed"
 
 start() { # FOLDER [OPTIONS]: in the background, its number in $job
     folder=$1
     shift
-    # shellcheck disable=SC2086
     "$program" train moons $run_options --out "$folder" "$@" >out 2>err &
     job=$!
 }
@@ -43,7 +41,6 @@ holds "a finished run answers --resume --json with an object" one_object
 
 # an interrupt, where the shell has not switched it off for background jobs
 if env --default-signal=INT true 2>/dev/null; then
-    # shellcheck disable=SC2086
     env --default-signal=INT "$program" train moons $run_options --out keyboard >out 2>err &
     job=$!
     wait_for_checkpoint keyboard

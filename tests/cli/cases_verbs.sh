@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154,SC2094,SC2086
 # The verbs on small models: what they print, what they write, that the same seed gives the same bytes.
 
 train_tiny ref
@@ -10,7 +10,6 @@ holds "no checkpoint is left" absent ref/checkpoint.safetensors
 holds "--quiet is quiet" [ ! -s err ]
 
 # --json: one object, numbers where promised
-# shellcheck disable=SC2086
 run train moons $tiny --out ref --json
 holds "training again replaces the model" [ "$status" -eq 0 ]
 holds "train --json prints one object" one_object
