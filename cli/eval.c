@@ -166,7 +166,7 @@ static tw_status measure_distances(evaluation *e)
     double *values = tw_alloc(e->c->ctx, 6 * (size_t)r->repeats, sizeof *values);
     if (!values) return tw_fail_memory(e->c->ctx, 6 * (size_t)r->repeats * sizeof *values);
     double *floors = values + 3 * r->repeats;
-    for (int i = 0; i < 3 * r->repeats; i++) floors[i] = NAN;
+    for (int i = 0; i < 3 * r->repeats; i++) floors[i] = (double)NAN;
     progress_begin(&e->c->progress);
     for (int k = 0; k < r->repeats; k++) {
         progress_show(&e->c->progress, "distances", (double)k / r->repeats, "energy, 2-Wasserstein, sliced", true);

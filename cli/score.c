@@ -49,7 +49,7 @@ tw_status score_rows(cli *c, const model *m, const tw_ode_desc *solver, int64_t 
     row_bar bar = {.c = c, .label = "score"};
     tw_sample_desc desc = {
         .solver = *solver, .seed = opt_seed(&c->set, OPT_SEED), .on_progress = on_rows, .user = &bar};
-    score s = {.n = rows, .bits_per_dim = NAN};
+    score s = {.n = rows, .bits_per_dim = (double)NAN};
     progress_begin(&c->progress);
     signals_watch();
     TW_TRY(tw_log_density(m->flow, rows, values, &desc, out_log_density, &s.stats));
@@ -72,7 +72,7 @@ double exact_nll(const tw_dataset *data, int64_t rows, int columns, const double
 {
     double sum = 0, log_density;
     for (int64_t i = 0; i < rows; i++) {
-        if (!tw_dataset_log_density(data, values + i * columns, &log_density)) return NAN;
+        if (!tw_dataset_log_density(data, values + i * columns, &log_density)) return (double)NAN;
         sum -= log_density;
     }
     return sum / (double)rows;
