@@ -149,6 +149,11 @@ static tw_status choose_like(tw_table *table, int columns, const char *const *na
         goto done;
     }
     if (lacking) TW_TRY(find_by_place(table, columns, list));
+    /* names made up for a file without a header (x1, x2, ...) may be a model's by chance */
+    if (!lacking && !table->has_header && table->columns != columns)
+        TW_TRY(tw_note(table->ctx, &table->notes,
+                       "no header, and %d columns where the model has %d: '%s' is taken as column %d and so on",
+                       table->columns, columns, names[0], list[0] + 1));
     TW_TRY(check_columns(table, list, columns));
     TW_TRY(tw_table_keep(table, list, columns));
     for (int i = 0; i < columns; i++) {
