@@ -64,8 +64,6 @@ mkdir -p build
 part "Python's reader of safetensors" python
 part "order of the house" ./scripts/check-includes.sh
 if [ -z "$quick" ]; then
-    export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
-    export UBSAN_OPTIONS=print_stacktrace=1
     part "sanitizers: build and unit tests" built_tests asan -LE slow
     part "our own matrix product: build and tests" built_tests own -R '^(cpu|exec|nn|flow|train)/'
 fi
