@@ -8,15 +8,7 @@ cd "$(dirname "$0")/.."
 program=$(realpath "${1:-build/release/thalweg}")
 box=$(mktemp -d)
 trap 'rm -rf "$box"' EXIT
-over=0
-
-line() { # WHAT VALUE LIMIT UNIT [REMARK]
-    awk -v what="$1" -v value="$2" -v limit="$3" -v unit="$4" -v remark="${5:-}" 'BEGIN {
-        ok = value + 0 <= limit + 0
-        printf "%-34s %9.2f %-4s limit %6g  %5.2f of it  %s %s\n", what, value, unit, limit, value / limit, ok ? "ok" : "OVER", remark
-        exit !ok
-    }' || over=1
-}
+. bench/measure.sh
 
 milliseconds() { # COMMAND...: median and minimum of 21 runs
     "$@" >/dev/null 2>&1 || { echo "failed: $*" >&2; exit 1; }
