@@ -40,7 +40,7 @@ check("weights are single precision", all(t.dtype == np.float32 for n, t in tens
 shift, scale = tensor["normaliser.shift"], tensor["normaliser.scale"]
 w = {name.removeprefix("network."): t.astype(np.float64) for name, t in tensor.items()}
 depth, features = int(about["network.depth"]), int(about["network.time_features"])
-frequency = 100.0 ** (np.arange(features // 2) / (features // 2 - 1))
+frequency = 30.0 ** (np.arange(features // 2) / (features // 2 - 1))
 
 
 def sigmoid(a):
