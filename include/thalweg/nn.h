@@ -53,7 +53,7 @@ typedef struct tw_network_desc {
     const char *kind;  /* "mlp" */
     int width;         /* 256 */
     int depth;         /* 4 residual blocks */
-    int time_features; /* 64 */
+    int time_features; /* 16 */
 } tw_network_desc;
 
 /* u(x, t): x (B,D), t (B) -> (B,outputs). */

@@ -24,8 +24,8 @@ typedef int (*tw_progress_fn)(void *user, const tw_train_progress *progress);
 typedef struct tw_train_desc {
     int64_t steps;       /* optimiser steps [20000 unless minutes is given] */
     double minutes;      /* instead: train for about so long */
-    int batch;           /* rows a step, drawn with replacement [the training rows, at least 256, at most 1024] */
-    double lr;           /* peak learning rate, reached after the warm-up, then half a cosine to 0 [2e-3] */
+    int batch;           /* rows a step, drawn with replacement [the training rows, at least 256, at most 512] */
+    double lr;           /* peak learning rate, reached after the warm-up, then half a cosine to 0 [3e-3] */
     int64_t warmup;      /* steps of linear warm-up [5 % of the steps, at most 500] */
     double weight_decay; /* AdamW, on matrices only [0.01; negative: none] */
     double beta1, beta2, epsilon; /* [0.9, 0.999, 1e-8] */

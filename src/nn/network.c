@@ -38,7 +38,7 @@ tw_status tw_network_complete(tw_context *ctx, const tw_network_desc *desc, tw_n
     full.kind = info->name;
     if (full.width == 0) full.width = 256;
     if (full.depth == 0) full.depth = 4;
-    if (full.time_features == 0) full.time_features = 64;
+    if (full.time_features == 0) full.time_features = 16;
     TW_TRY(check_range(ctx, "width", full.width, 1, 16384));
     TW_TRY(check_range(ctx, "depth", full.depth, 1, 256));
     TW_TRY(check_range(ctx, "time features", full.time_features, 2, 4096));
