@@ -44,7 +44,7 @@ built_tests() { # PRESET [CTEST OPTIONS]
     build "$1" && ctest --preset "$1" -j "$jobs" "${@:2}"
 }
 
-# A Python with the safetensors package, for the test that reads our models with it (TW_PYTHON). Without network that
+# A Python with the safetensors package, for the test that reads our models with it (TW_TEST_PYTHON). Without network that
 # test says it was skipped.
 python() {
     local venv=build/python
@@ -54,8 +54,8 @@ python() {
             return 0
         fi
     fi
-    TW_PYTHON=$PWD/$venv/bin/python
-    export TW_PYTHON
+    TW_TEST_PYTHON=$PWD/$venv/bin/python
+    export TW_TEST_PYTHON
 }
 
 started=$SECONDS

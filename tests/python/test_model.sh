@@ -1,12 +1,12 @@
 #!/bin/sh
-# tests/python/test_model.sh PROGRAM - trains a tiny model and hands it to Python (TW_PYTHON with numpy and safetensors;
+# tests/python/test_model.sh PROGRAM - trains a tiny model and hands it to Python (TW_TEST_PYTHON with numpy and safetensors;
 # exit status 77, "skipped", without). See read_model.py for what is compared.
 set -eu
 program=$1
 here=$(cd "$(dirname "$0")" && pwd)
-python=${TW_PYTHON:-python3}
+python=${TW_TEST_PYTHON:-python3}
 if ! "$python" -c 'import numpy, safetensors' 2>/dev/null; then
-    echo "skipped: no Python with numpy and safetensors (scripts/check.sh makes one and names it in TW_PYTHON)"
+    echo "skipped: no Python with numpy and safetensors (scripts/check.sh makes one and names it in TW_TEST_PYTHON)"
     exit 77
 fi
 box=$(mktemp -d)
