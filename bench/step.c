@@ -1,5 +1,5 @@
-/* bench/step.c - one training step of a residual MLP, everything planned: time, GFLOP/s and share of the processor's product
- * peak measured in the same run.
+/* bench/step.c - one training step of a residual MLP, everything planned: time, GFLOP/s and share of the processor's
+ * product peak measured in the same run.
  *
  *   bench_step [BATCH WIDTH DEPTH THREADS [BLOCK_ROWS]]     without arguments: a table of usual sizes */
 #include "base/file.h"
@@ -113,8 +113,12 @@ static void measure(int batch, int width, int depth, int threads, int block_rows
     die(ctx, tw_grad(value, s.params, s.param, grad));
     result(&s, value, -1);
     update(&s, grad);
-    tw_program_desc desc = {.inputs_count = s.inputs, .inputs = s.in, .outputs_count = s.outputs, .outputs = s.out,
-                            .overwrites = s.over, .block_rows = block_rows};
+    tw_program_desc desc = {.inputs_count = s.inputs,
+                            .inputs = s.in,
+                            .outputs_count = s.outputs,
+                            .outputs = s.out,
+                            .overwrites = s.over,
+                            .block_rows = block_rows};
     die(ctx, tw_program_compile(ctx, &desc, &program));
     die(ctx, tw_state_create(program, 0, &state));
     tw_random r = {.seed = 1};
@@ -148,8 +152,8 @@ int main(int argc, char **argv)
 {
     static const int cases[][3] = {{256, 64, 3}, {256, 256, 4}, {1024, 256, 4}, {256, 512, 4}, {4096, 512, 4}};
     printf("products: %s, %.1f GFLOP/s a thread\n", tw_gemm_best()->name, product_peak());
-    printf("%6s %6s %6s %8s %10s %10s %10s %10s %9s\n", "batch", "width", "depth", "threads", "median ms", "best ms", "GFLOP/s",
-           "best/peak", "MiB");
+    printf("%6s %6s %6s %8s %10s %10s %10s %10s %9s\n", "batch", "width", "depth", "threads", "median ms", "best ms",
+           "GFLOP/s", "best/peak", "MiB");
     if (argc >= 5) measure(atoi(argv[1]), atoi(argv[2]), atoi(argv[3]), atoi(argv[4]), argc > 5 ? atoi(argv[5]) : 0);
     for (int i = 0; argc < 5 && i < TW_COUNT(cases); i++)
         for (int threads = 1; threads <= 2; threads++) measure(cases[i][0], cases[i][1], cases[i][2], threads, 0);

@@ -30,8 +30,7 @@ typedef struct tw_value {
     int64_t rows;
     int32_t stage, region, depth;
     bool sums, batch;
-    int32_t uses;   /* reads by computed nodes and outputs */
-    int32_t group;  /* tile group within the region: smallest node of it, or -1 */
+    int32_t uses;        /* reads by computed nodes and outputs */
     int32_t first, last; /* instructions of the region between which a local value lives */
     int32_t last_stage;
     tw_place place;
@@ -50,8 +49,6 @@ typedef struct tw_build {
     int32_t *base; /* node -> node that owns its bytes (reshape, stop_gradient) */
     tw_value *value;
     int32_t *input_number; /* node -> number of the input, or -1 */
-    int32_t *order;        /* computed nodes by region, depth, group */
-    int32_t order_count;
     int64_t regions_capacity, insts_capacity, tiles_capacity, loads_capacity, places_capacity, combines_capacity,
         finals_capacity;
 } tw_build;
@@ -65,8 +62,14 @@ TW_NODISCARD tw_status tw_emit_tile(tw_build *b, tw_region *region, int32_t coun
 TW_NODISCARD tw_status tw_plan_region(tw_build *b, int32_t region);
 TW_NODISCARD tw_status tw_plan_global(tw_build *b);
 
-static inline const tw_node *tw_at_id(const tw_build *b, int32_t id) { return &b->g->nodes[id]; }
-static inline int64_t tw_node_size(const tw_build *b, int32_t id) { return tw_shape_size(b->g->nodes[id].shape); }
+static inline const tw_node *tw_at_id(const tw_build *b, int32_t id)
+{
+    return &b->g->nodes[id];
+}
+static inline int64_t tw_node_size(const tw_build *b, int32_t id)
+{
+    return tw_shape_size(b->g->nodes[id].shape);
+}
 static inline int64_t tw_node_bytes(const tw_build *b, int32_t id)
 {
     return tw_node_size(b, id) * (int64_t)tw_dtype_size((tw_dtype)b->g->nodes[id].dtype);
@@ -87,7 +90,8 @@ tw_row_kind tw_row_kind_of(const tw_graph *g, const tw_node *node);
 /* A row-sliced reader needs only the same rows of argument k. */
 bool tw_row_arg_sliced(const tw_graph *g, const tw_node *node, int k);
 
-/* The shape of a product after lowering: a is (batch, m, k) or (batch, k, m) when ta; b (batch, k, n) or (batch, n, k) when tb. */
+/* The shape of a product after lowering: a is (batch, m, k) or (batch, k, m) when ta; b (batch, k, n) or (batch, n, k)
+ * when tb. */
 typedef struct tw_dot {
     bool ta, tb, regular; /* not regular: needs transposes first */
     int64_t batch, m, n, k;

@@ -8,12 +8,14 @@ static tw_status check_desc(tw_context *ctx, const tw_program_desc *desc)
     for (int i = 0; desc->overwrites && i < desc->outputs_count; i++) {
         int input = desc->overwrites[i];
         if (input < 0) continue;
-        if (input >= desc->inputs_count) return tw_fail(ctx, TW_ERR_INVALID, "output %d overwrites input %d, which does not exist", i, input);
+        if (input >= desc->inputs_count)
+            return tw_fail(ctx, TW_ERR_INVALID, "output %d overwrites input %d, which does not exist", i, input);
         tw_val in = desc->inputs[input], out = desc->outputs[i];
         if (tw_dtype_at(in) != tw_dtype_at(out) || !tw_shape_equal(tw_shape_at(in), tw_shape_at(out)))
             return tw_fail(ctx, TW_ERR_SHAPE, "output %d cannot overwrite input %d: shape or dtype differ", i, input);
         for (int j = 0; j < i; j++)
-            if (desc->overwrites[j] == input) return tw_fail(ctx, TW_ERR_INVALID, "outputs %d and %d overwrite the same input", j, i);
+            if (desc->overwrites[j] == input)
+                return tw_fail(ctx, TW_ERR_INVALID, "outputs %d and %d overwrite the same input", j, i);
     }
     return TW_OK;
 }
@@ -42,7 +44,8 @@ done:
 tw_status tw_program_compile(tw_context *ctx, const tw_program_desc *desc, tw_program **out_program)
 {
     tw_status status = TW_OK;
-    tw_build b = {.ctx = ctx, .unplanned = desc->unplanned, .asked_block_rows = desc->block_rows, .overwrites = desc->overwrites};
+    tw_build b = {
+        .ctx = ctx, .unplanned = desc->unplanned, .asked_block_rows = desc->block_rows, .overwrites = desc->overwrites};
     bool *row_inputs = NULL;
     size_t inputs = (size_t)tw_max_i64(desc->inputs_count, 1), outputs = (size_t)tw_max_i64(desc->outputs_count, 1);
     tw_program *p = tw_alloc(ctx, 1, sizeof *p);

@@ -71,7 +71,9 @@ static tw_status emit_rearrange(tw_build *b, tw_region *region, int32_t id)
     contiguous(out, dst);
     for (int i = 0; i < out.rank; i++) {
         switch (node->op) {
-        case TW_OP_transpose: step[i] = src[at->axis[i]]; break;
+        case TW_OP_transpose:
+            step[i] = src[at->axis[i]];
+            break;
         case TW_OP_slice:
             step[i] = src[i] * at->stride[i];
             offset += src[i] * at->begin[i];
@@ -80,7 +82,9 @@ static tw_status emit_rearrange(tw_build *b, tw_region *region, int32_t id)
             step[i] = i == at->axis[0] ? -src[i] : src[i];
             if (i == at->axis[0]) offset += src[i] * (in.dim[i] - 1);
             break;
-        default: step[i] = in.dim[i] == 1 && out.dim[i] != 1 ? 0 : src[i]; break; /* broadcast */
+        default:
+            step[i] = in.dim[i] == 1 && out.dim[i] != 1 ? 0 : src[i];
+            break; /* broadcast */
         }
     }
     return emit_copy(b, region, id, 0, out.dim, step, offset, dst, 0);
@@ -134,9 +138,12 @@ static void split_axes(tw_shape shape, uint32_t mask, int64_t *outer, int64_t *m
 {
     *outer = *middle = *inner = 1;
     for (int i = 0; i < shape.rank; i++) {
-        if (mask >> i & 1) *middle *= shape.dim[i];
-        else if (mask >> i) *outer *= shape.dim[i];
-        else *inner *= shape.dim[i];
+        if (mask >> i & 1)
+            *middle *= shape.dim[i];
+        else if (mask >> i)
+            *outer *= shape.dim[i];
+        else
+            *inner *= shape.dim[i];
     }
 }
 
@@ -166,10 +173,18 @@ static tw_status emit_reduction(tw_build *b, tw_region *region, int32_t id)
     }
     if (region->rows > 1) inst->m = outer / region->rows;
     switch (node->op) {
-    case TW_OP_sum: inst->kind = inner == 1 ? TW_INST_SUM_INNER : TW_INST_SUM_OUTER; break;
-    case TW_OP_reduce_max: inst->kind = inner == 1 ? TW_INST_MAX_INNER : TW_INST_MAX_OUTER; break;
-    case TW_OP_argmax: inst->kind = TW_INST_ARGMAX; break;
-    default: inst->kind = TW_INST_CUMSUM; break;
+    case TW_OP_sum:
+        inst->kind = inner == 1 ? TW_INST_SUM_INNER : TW_INST_SUM_OUTER;
+        break;
+    case TW_OP_reduce_max:
+        inst->kind = inner == 1 ? TW_INST_MAX_INNER : TW_INST_MAX_OUTER;
+        break;
+    case TW_OP_argmax:
+        inst->kind = TW_INST_ARGMAX;
+        break;
+    default:
+        inst->kind = TW_INST_CUMSUM;
+        break;
     }
     return TW_OK;
 }
@@ -221,9 +236,10 @@ static tw_status emit_other(tw_build *b, tw_region *region, int32_t id)
         if (node->op == TW_OP_iota) split_axes(node->shape, 1u << at->axis[0], &inst->m, &inst->k, &inst->n);
         if (node->op == TW_OP_random_bits) inst->stream = at->number;
         if (node->op == TW_OP_take_rows || node->op == TW_OP_scatter_add_rows) {
-            tw_shape table = node->op == TW_OP_take_rows ? tw_at_id(b, tw_node_args(b->g, node)[0])->shape : node->shape;
+            tw_shape table =
+                node->op == TW_OP_take_rows ? tw_at_id(b, tw_node_args(b->g, node)[0])->shape : node->shape;
             tw_shape index = tw_at_id(b, tw_node_args(b->g, node)[1])->shape;
-            inst->m = table.dim[0];                                       /* rows of the table */
+            inst->m = table.dim[0];                                           /* rows of the table */
             inst->n = table.dim[0] ? tw_shape_size(table) / table.dim[0] : 0; /* elements of a table row */
             inst->k = tw_shape_size(index) / (node->op == TW_OP_take_rows ? region->rows : 1);
             if (node->op == TW_OP_scatter_add_rows && node->dtype != TW_DTYPE_F32 && node->dtype != TW_DTYPE_F64)
@@ -241,15 +257,21 @@ static tw_status emit_node(tw_build *b, tw_region *region, int32_t id)
     case TW_OP_transpose:
     case TW_OP_slice:
     case TW_OP_reverse:
-    case TW_OP_broadcast: return emit_rearrange(b, region, id);
-    case TW_OP_concat: return emit_concat(b, region, id);
-    case TW_OP_pad: return emit_pad(b, region, id);
+    case TW_OP_broadcast:
+        return emit_rearrange(b, region, id);
+    case TW_OP_concat:
+        return emit_concat(b, region, id);
+    case TW_OP_pad:
+        return emit_pad(b, region, id);
     case TW_OP_sum:
     case TW_OP_reduce_max:
     case TW_OP_argmax:
-    case TW_OP_cumsum: return emit_reduction(b, region, id);
-    case TW_OP_dot_general: return emit_dot(b, region, id);
-    default: return emit_other(b, region, id);
+    case TW_OP_cumsum:
+        return emit_reduction(b, region, id);
+    case TW_OP_dot_general:
+        return emit_dot(b, region, id);
+    default:
+        return emit_other(b, region, id);
     }
 }
 
@@ -285,7 +307,8 @@ tw_status tw_emit_region(tw_build *b, int32_t number)
             continue;
         }
         int32_t members = 0, j = i;
-        while (j < count && keys[j].depth == keys[i].depth && keys[j].size == keys[i].size) group[members++] = keys[j++].node;
+        while (j < count && keys[j].depth == keys[i].depth && keys[j].size == keys[i].size)
+            group[members++] = keys[j++].node;
         if (keys[i].size > 0) {
             tw_inst *inst = new_inst(b, region, group[0], TW_INST_TILE);
             if (!inst) TW_TRY(TW_ERR_MEMORY);

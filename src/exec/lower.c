@@ -1,5 +1,6 @@
-/* exec/lower.c - the graph again, ready for instructions: only needed nodes, composites replaced by their bodies (so that a
- * function and its derivative share their parts), sums over scattered axes split, products brought to a form GEMM takes. */
+/* exec/lower.c - the graph again, ready for instructions: only needed nodes, composites replaced by their bodies (so
+ * that a function and its derivative share their parts), sums over scattered axes split, products brought to a form
+ * GEMM takes. */
 #include "exec/build.h"
 
 tw_dot tw_dot_of(const tw_graph *g, const tw_node *node)
@@ -38,14 +39,13 @@ tw_dot tw_dot_of(const tw_graph *g, const tw_node *node)
 }
 
 /* An irregular product: operands transposed to (batch, free, contracted) and (batch, contracted, free). */
-static tw_val regular_dot(tw_graph *g, const tw_attr *at, tw_val a, tw_val b)
+static tw_val regular_dot(const tw_attr *at, tw_val a, tw_val b)
 {
     int nb = at->batch_count, nc = at->contract_count;
     int perm_a[TW_MAX_RANK], perm_b[TW_MAX_RANK], batch[TW_MAX_RANK], ca[TW_MAX_RANK], cb[TW_MAX_RANK];
     tw_shape sa = tw_shape_at(a), sb = tw_shape_at(b);
     uint32_t used_a = 0, used_b = 0;
     int na = 0, nb_axes = 0;
-    (void)g;
     for (int i = 0; i < nb + nc; i++) {
         used_a |= 1u << at->axis[i];
         used_b |= 1u << at->axis_b[i];
@@ -96,7 +96,7 @@ static tw_val lower_node(tw_graph *to, const tw_graph *from, const tw_node *node
     const tw_attr *at = tw_node_attr(from, node);
     if (node->op == TW_OP_const) return tw_const_data(to, (tw_dtype)node->dtype, node->shape, tw_node_data(from, node));
     if (tw_op_table[node->op].flags & TW_OPF_COMPOSITE) return tw_op_table[node->op].decompose(args[0]);
-    if (node->op == TW_OP_dot_general && !tw_dot_of(from, node).regular) return regular_dot(to, at, args[0], args[1]);
+    if (node->op == TW_OP_dot_general && !tw_dot_of(from, node).regular) return regular_dot(at, args[0], args[1]);
     if ((node->op == TW_OP_sum || node->op == TW_OP_reduce_max) && !mask_is_run(at->axis_mask))
         return reduce_runs((tw_op)node->op, args[0], at->axis_mask);
     tw_draft draft = {.graph = to,
@@ -112,7 +112,8 @@ static tw_val lower_node(tw_graph *to, const tw_graph *from, const tw_node *node
 tw_status tw_lower(tw_context *ctx, const tw_program_desc *desc, tw_graph **out_graph, tw_val *inputs, tw_val *outputs)
 {
     tw_status status = TW_OK;
-    if (desc->outputs_count < 1 || !desc->outputs) return tw_fail(ctx, TW_ERR_INVALID, "a program needs at least one output");
+    if (desc->outputs_count < 1 || !desc->outputs)
+        return tw_fail(ctx, TW_ERR_INVALID, "a program needs at least one output");
     tw_graph *from = desc->outputs[0].graph, *to = NULL;
     if (!from) return tw_fail(ctx, TW_ERR_INVALID, "output 0 of the program is not a value");
     bool *need = NULL;
@@ -146,7 +147,8 @@ tw_status tw_lower(tw_context *ctx, const tw_program_desc *desc, tw_graph **out_
         const tw_node *node = tw_node_of(from, (int32_t)i);
         if (!need[i] || !tw_is_none(map[i])) continue;
         if (node->op == TW_OP_input)
-            TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "the outputs depend on input '%s', which is not among the program's inputs",
+            TW_TRY(tw_fail(ctx, TW_ERR_INVALID,
+                           "the outputs depend on input '%s', which is not among the program's inputs",
                            from->names + tw_node_attr(from, node)->name));
         TW_TRY(tw_grow(ctx, &args, &args_capacity, tw_max_i64(node->args_count, 1), sizeof *args));
         for (int k = 0; k < node->args_count; k++) args[k] = map[tw_node_args(from, node)[k]];

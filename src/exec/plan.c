@@ -1,11 +1,15 @@
-/* exec/plan.c - memory: which values get bytes, where they live, and offsets by live ranges (largest first, lowest gap). */
+/* exec/plan.c - memory: which values get bytes, where they live, and offsets by live ranges (largest first, lowest
+ * gap). */
 #include "exec/build.h"
 
 #include <stdlib.h>
 
 enum { ALIGN = 64 };
 
-static int64_t aligned(int64_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
+static int64_t aligned(int64_t bytes)
+{
+    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
 
 static int by_size(const void *x, const void *y)
 {
@@ -14,7 +18,6 @@ static int by_size(const void *x, const void *y)
     if (a->first != b->first) return a->first < b->first ? -1 : 1;
     return a->tag < b->tag ? -1 : a->tag > b->tag;
 }
-
 
 int64_t tw_pack(int32_t count, tw_lease *leases, bool apart)
 {
@@ -41,8 +44,8 @@ int64_t tw_pack(int32_t count, tw_lease *leases, bool apart)
     return total;
 }
 
-/* May output i be written over its input while the program runs? Every reader of the old value must be done, or be reading the very
- * element that is being replaced. */
+/* May output i be written over its input while the program runs? Every reader of the old value must be done, or be
+ * reading the very element that is being replaced. */
 static bool overwrite_is_safe(const tw_build *b, int output)
 {
     int32_t writer = b->base[b->outputs[output].id], input = b->inputs[b->overwrites[output]].id;
@@ -87,8 +90,9 @@ static void count_reads(tw_build *b)
             if (!s->computed) continue;
             if (v->stage > s->last_stage) s->last_stage = v->stage;
             if (v->region != s->region) s->place.home = TW_HOME_GLOBAL;
-            bool fused = v->region == s->region && v->depth == s->depth && view.stretch < 0 && tw_is_elementwise(b, i) &&
-                         tw_is_elementwise(b, view.source) && tw_node_size(b, i) == tw_node_size(b, view.source);
+            bool fused = v->region == s->region && v->depth == s->depth && view.stretch < 0 &&
+                         tw_is_elementwise(b, i) && tw_is_elementwise(b, view.source) &&
+                         tw_node_size(b, i) == tw_node_size(b, view.source);
             if (!fused) s->stored = true;
         }
     }
@@ -99,8 +103,8 @@ static tw_status add_final(tw_build *b, int output, tw_place src, int64_t rows_b
     tw_program *p = b->p;
     tw_status status = tw_grow(b->ctx, &p->finals, &b->finals_capacity, p->finals_count + 1, sizeof *p->finals);
     if (status != TW_OK) return status;
-    p->finals[p->finals_count++] =
-        (tw_final_copy){.src = src, .dst = {.home = TW_HOME_OUTPUT, .index = output, .row_bytes = rows_bytes}, .bytes = bytes};
+    p->finals[p->finals_count++] = (tw_final_copy){
+        .src = src, .dst = {.home = TW_HOME_OUTPUT, .index = output, .row_bytes = rows_bytes}, .bytes = bytes};
     return TW_OK;
 }
 
@@ -111,12 +115,14 @@ tw_status tw_build_storage(tw_build *b)
     count_reads(b);
     for (int32_t i = 0; i < b->n; i++) {
         tw_value *v = &b->value[i];
-        if (b->input_number[i] >= 0) v->place = (tw_place){.home = TW_HOME_INPUT, .index = b->input_number[i]};
+        if (b->input_number[i] >= 0)
+            v->place = (tw_place){.home = TW_HOME_INPUT, .index = b->input_number[i]};
         else if (tw_at_id(b, i)->op == TW_OP_const)
             v->place = (tw_place){.home = TW_HOME_CONST, .index = i};
         else if (v->computed && v->place.home == TW_HOME_NONE)
             v->place = (tw_place){.home = v->sums ? TW_HOME_GLOBAL : TW_HOME_LOCAL, .index = i};
-        else v->place.index = i;
+        else
+            v->place.index = i;
     }
     for (int o = 0; o < p->outputs_count; o++) {
         int32_t source = b->base[b->outputs[o].id];
@@ -149,7 +155,8 @@ static int32_t local_leases(tw_build *b, int32_t number, int64_t rows, tw_lease 
     int32_t count = 0;
     for (int32_t i = 0; i < b->n; i++) {
         const tw_value *v = &b->value[i];
-        if (!v->computed || !v->stored || v->region != number || v->place.home != TW_HOME_LOCAL || v->first < 0) continue;
+        if (!v->computed || !v->stored || v->region != number || v->place.home != TW_HOME_LOCAL || v->first < 0)
+            continue;
         int64_t bytes = tw_node_bytes(b, i) / region->rows * rows;
         leases[count++] = (tw_lease){.bytes = bytes, .first = v->first, .last = v->last, .tag = i};
     }
@@ -187,8 +194,8 @@ static void live_ranges(tw_build *b, int32_t number)
     }
 }
 
-/* Bytes a block may take of a thread's cache: measured best between 1 and 4 MiB on cores with 0.5-1 MiB L2 (products want
- * at least 64 rows, elementwise work wants L2). */
+/* Bytes a block may take of a thread's cache: measured best between 1 and 4 MiB on cores with 0.5-1 MiB L2 (products
+ * want at least 64 rows, elementwise work wants L2). */
 enum { BLOCK_BYTES = 2 << 20, BLOCK_ROWS_MAX = 256, BLOCK_ROWS_MIN = 32, ELEMENTS = 16384 };
 
 static int64_t choose_block_rows(const tw_region *region, int64_t asked, int64_t row_bytes, int64_t widest, bool heavy)
@@ -233,7 +240,8 @@ tw_status tw_plan_region(tw_build *b, int32_t number)
     if (!leases) TW_TRY(tw_fail_memory(b->ctx, (size_t)b->n * sizeof *leases));
     for (int32_t i = 0; i < region->inst_count; i++) {
         const tw_inst *inst = &p->insts[region->inst_begin + i];
-        if (inst->kind != TW_INST_TILE && inst->kind != TW_INST_SUM_ROWS && inst->kind != TW_INST_SUM_INNER) heavy = true;
+        if (inst->kind != TW_INST_TILE && inst->kind != TW_INST_SUM_ROWS && inst->kind != TW_INST_SUM_INNER)
+            heavy = true;
         widest = tw_max_i64(widest, inst->per_row);
         if (inst->kind == TW_INST_SUM_ROWS || inst->kind == TW_INST_SUM_INNER)
             widest = tw_max_i64(widest, inst->k * inst->n);
@@ -271,7 +279,8 @@ static tw_status add_combine(tw_build *b, int32_t node)
 static void settle(const tw_build *b, tw_place *place)
 {
     if (place->home == TW_HOME_CONST) place->offset = tw_node_attr(b->g, tw_at_id(b, place->index))->data;
-    if (place->home == TW_HOME_LOCAL || place->home == TW_HOME_GLOBAL) place->offset = b->value[place->index].place.offset;
+    if (place->home == TW_HOME_LOCAL || place->home == TW_HOME_GLOBAL)
+        place->offset = b->value[place->index].place.offset;
 }
 
 /* Offsets are known: write them into every place of the program. */
@@ -303,8 +312,7 @@ tw_status tw_plan_global(tw_build *b)
     for (int32_t i = 0; i < b->n; i++) {
         const tw_value *v = &b->value[i];
         if (!v->computed || !v->stored || v->place.home != TW_HOME_GLOBAL) continue;
-        leases[count++] =
-            (tw_lease){.bytes = tw_node_bytes(b, i), .first = v->stage, .last = v->last_stage, .tag = i};
+        leases[count++] = (tw_lease){.bytes = tw_node_bytes(b, i), .first = v->stage, .last = v->last_stage, .tag = i};
     }
     for (int32_t i = 0; i < p->combines_count; i++) {
         tw_combine *c = &p->combines[i];
@@ -316,8 +324,10 @@ tw_status tw_plan_global(tw_build *b)
     }
     p->global_bytes = tw_pack(count, leases, b->unplanned);
     for (int32_t i = 0; i < count; i++) {
-        if (leases[i].tag >= 0) b->value[leases[i].tag].place.offset = leases[i].offset;
-        else p->combines[-1 - leases[i].tag].src.offset = leases[i].offset;
+        if (leases[i].tag >= 0)
+            b->value[leases[i].tag].place.offset = leases[i].offset;
+        else
+            p->combines[-1 - leases[i].tag].src.offset = leases[i].offset;
     }
     settle_all(b);
 done:

@@ -3,8 +3,8 @@
  * Every computed node belongs to a region: a set of nodes that share a number of rows R and can be computed for a
  * block of rows [r0, r1) alone. Values that live only inside a region exist for one block at a time, in the running
  * thread's cache-resident scratch memory; sums over rows are accumulated per chunk of blocks and added in a fixed order
- * afterwards. Blocks and chunks depend on shapes only, so results are the same bits for any number of threads. Regions that do not depend
- * on each other form a stage; the pool joins once per stage, not once per node.
+ * afterwards. Blocks and chunks depend on shapes only, so results are the same bits for any number of threads. Regions
+ * that do not depend on each other form a stage; the pool joins once per stage, not once per node.
  */
 #ifndef TW_EXEC_PROGRAM_H
 #define TW_EXEC_PROGRAM_H
@@ -29,8 +29,8 @@ typedef enum tw_home {
 typedef struct tw_place {
     tw_home home;
     int32_t index;
-    int64_t offset;    /* bytes */
-    int64_t row_bytes; /* how far one row of the region is from the next; 0 for whole arrays */
+    int64_t offset;      /* bytes */
+    int64_t row_bytes;   /* how far one row of the region is from the next; 0 for whole arrays */
     int64_t chunk_bytes; /* TW_HOME_PARTIAL: how far one chunk's copy is from the next */
 } tw_place;
 
@@ -67,11 +67,19 @@ typedef enum tw_inst_kind {
     TW_INST_GEMM,       /* rows x whole: C (rows*m, n) = op(A) op(B) */
     TW_INST_GEMM_SUM,   /* sum over rows of outer products: C (m, n) += A^T B */
     TW_INST_GEMM_BATCH, /* one product per row and batch index */
-    TW_INST_SUM_INNER, TW_INST_SUM_OUTER, TW_INST_SUM_ROWS, /* over trailing axes, middle axes, all leading axes */
-    TW_INST_MAX_INNER, TW_INST_MAX_OUTER, TW_INST_ARGMAX, TW_INST_CUMSUM,
-    TW_INST_COPY,  /* strided copy: transpose, slice, pad, concat, reverse, materialised broadcast */
-    TW_INST_FILL,  /* one value everywhere: pads */
-    TW_INST_IOTA, TW_INST_RANDOM, TW_INST_TAKE, TW_INST_SCATTER
+    TW_INST_SUM_INNER,
+    TW_INST_SUM_OUTER,
+    TW_INST_SUM_ROWS, /* over trailing axes, middle axes, all leading axes */
+    TW_INST_MAX_INNER,
+    TW_INST_MAX_OUTER,
+    TW_INST_ARGMAX,
+    TW_INST_CUMSUM,
+    TW_INST_COPY, /* strided copy: transpose, slice, pad, concat, reverse, materialised broadcast */
+    TW_INST_FILL, /* one value everywhere: pads */
+    TW_INST_IOTA,
+    TW_INST_RANDOM,
+    TW_INST_TAKE,
+    TW_INST_SCATTER
 } tw_inst_kind;
 
 typedef struct tw_inst {
@@ -80,7 +88,8 @@ typedef struct tw_inst {
     int32_t depth;
     tw_place dst, arg[3];
     uint8_t dtype;
-    /* GEMM*: a is (m,k) per row... see emit.c; sums: outer, n (inner) as m, k, n */
+    /* Products: m, n, k, batch of one row of the region (tw_dot). Reductions: m outer, k reduced, n inner elements.
+     * Tables: m rows of n elements, k indices a row. */
     bool ta, tb;
     int64_t m, n, k, batch;
     /* COPY: dims and strides in elements; dim[0] is per row and multiplied by the rows of the block */

@@ -1,12 +1,17 @@
-/* exec/regions.c - rows, stages, regions and depths: which nodes can be computed block of rows by block of rows together.
+/* exec/regions.c - rows, stages, regions and depths: which nodes can be computed block of rows by block of rows
+ * together.
  *
- * Forward pass: the earliest stage of each node (a new stage begins where a value is needed whole). Backward pass: each node moves to
- * the latest stage its readers allow, so that values live briefly. Nodes with one stage and one number of rows make a region. */
+ * Forward pass: the earliest stage of each node (a new stage begins where a value is needed whole). Backward pass: each
+ * node moves to the latest stage its readers allow, so that values live briefly. Nodes with one stage and one number of
+ * rows make a region. */
 #include "exec/build.h"
 
 #include <stdlib.h>
 
-static int64_t lead(tw_shape shape) { return shape.rank == 0 || shape.dim[0] == 0 ? 1 : shape.dim[0]; }
+static int64_t lead(tw_shape shape)
+{
+    return shape.rank == 0 || shape.dim[0] == 0 ? 1 : shape.dim[0];
+}
 
 tw_row_kind tw_row_kind_of(const tw_graph *g, const tw_node *node)
 {
@@ -17,37 +22,48 @@ tw_row_kind tw_row_kind_of(const tw_graph *g, const tw_node *node)
     case TW_OP_iota:
     case TW_OP_random_bits:
     case TW_OP_broadcast:
-    case TW_OP_take_rows: return TW_ROW_SLICED;
-    case TW_OP_sum: return !(at->axis_mask & 1) ? TW_ROW_SLICED : TW_ROW_SUMS;
-    case TW_OP_reduce_max: return at->axis_mask & 1 ? TW_ROW_WHOLE : TW_ROW_SLICED;
+    case TW_OP_take_rows:
+        return TW_ROW_SLICED;
+    case TW_OP_sum:
+        return !(at->axis_mask & 1) ? TW_ROW_SLICED : TW_ROW_SUMS;
+    case TW_OP_reduce_max:
+        return at->axis_mask & 1 ? TW_ROW_WHOLE : TW_ROW_SLICED;
     case TW_OP_argmax:
     case TW_OP_cumsum:
     case TW_OP_reverse:
-    case TW_OP_concat: return at->axis[0] == 0 ? TW_ROW_WHOLE : TW_ROW_SLICED;
+    case TW_OP_concat:
+        return at->axis[0] == 0 ? TW_ROW_WHOLE : TW_ROW_SLICED;
     case TW_OP_slice:
         return at->begin[0] == 0 && at->stride[0] == 1 && node->shape.dim[0] == a->shape.dim[0] ? TW_ROW_SLICED
-                                                                                                 : TW_ROW_WHOLE;
+                                                                                                : TW_ROW_WHOLE;
     case TW_OP_pad:
         return at->begin[0] == 0 && at->end[0] == 0 && at->stride[0] == 0 ? TW_ROW_SLICED : TW_ROW_WHOLE;
-    case TW_OP_transpose: return at->axis[0] == 0 ? TW_ROW_SLICED : TW_ROW_WHOLE;
+    case TW_OP_transpose:
+        return at->axis[0] == 0 ? TW_ROW_SLICED : TW_ROW_WHOLE;
     case TW_OP_dot_general: {
         tw_dot dot = tw_dot_of(g, node);
         if (at->batch_count > 0) return TW_ROW_SLICED;
         if (dot.ta) return dot.tb ? TW_ROW_WHOLE : TW_ROW_SUMS;
         return a->shape.rank > at->contract_count ? TW_ROW_SLICED : TW_ROW_WHOLE;
     }
-    default: return TW_ROW_WHOLE;
+    default:
+        return TW_ROW_WHOLE;
     }
 }
 
 bool tw_row_arg_sliced(const tw_graph *g, const tw_node *node, int k)
 {
     switch (node->op) {
-    case TW_OP_random_bits: return false;
-    case TW_OP_take_rows: return k == 1;
-    case TW_OP_broadcast: return tw_node_of(g, tw_node_args(g, node)[0])->shape.dim[0] == node->shape.dim[0];
-    case TW_OP_dot_general: return k == 0 || tw_node_attr(g, node)->batch_count > 0 || tw_dot_of(g, node).ta;
-    default: return true;
+    case TW_OP_random_bits:
+        return false;
+    case TW_OP_take_rows:
+        return k == 1;
+    case TW_OP_broadcast:
+        return tw_node_of(g, tw_node_args(g, node)[0])->shape.dim[0] == node->shape.dim[0];
+    case TW_OP_dot_general:
+        return k == 0 || tw_node_attr(g, node)->batch_count > 0 || tw_dot_of(g, node).ta;
+    default:
+        return true;
     }
 }
 
@@ -96,8 +112,6 @@ static bool joins(const tw_build *b, int32_t reader, const tw_view *view)
 /* Which nodes make bytes: all but inputs, constants, reshapes, and broadcasts that only elementwise nodes read. */
 static void find_computed(tw_build *b)
 {
-    bool *wanted = NULL;
-    (void)wanted;
     for (int32_t i = 0; i < b->n; i++) {
         const tw_node *node = tw_at_id(b, i);
         int32_t arg = node->args_count ? tw_node_args(b->g, node)[0] : -1;
@@ -146,7 +160,8 @@ static void assign_rows(tw_build *b)
         v->rows = rows_of(b, i);
         v->sums = tw_row_kind_of(b->g, node) == TW_ROW_SUMS && v->rows > 1;
         for (int k = 0; k < node->args_count && !v->sums; k++)
-            if (tw_row_arg_sliced(b->g, node, k) && b->value[b->base[tw_node_args(b->g, node)[k]]].batch) v->batch = true;
+            if (tw_row_arg_sliced(b->g, node, k) && b->value[b->base[tw_node_args(b->g, node)[k]]].batch)
+                v->batch = true;
         if (tw_row_kind_of(b->g, node) == TW_ROW_WHOLE) v->batch = false;
     }
     if (b->p->rows <= 1) return;
@@ -213,7 +228,6 @@ static void assign_depths(tw_build *b)
             int32_t depth = s->depth + (fuses ? 0 : 1);
             if (depth > v->depth) v->depth = depth;
         }
-        v->group = elementwise ? 0 : -1;
     }
 }
 
@@ -261,7 +275,7 @@ done:
 tw_status tw_build_regions(tw_build *b)
 {
     tw_status status = TW_OK;
-    for (int32_t i = 0; i < b->n; i++) b->value[i] = (tw_value){.region = -1, .group = -1};
+    for (int32_t i = 0; i < b->n; i++) b->value[i] = (tw_value){.region = -1};
     find_computed(b);
     for (int i = 0; i < b->p->outputs_count; i++) b->value[b->base[b->outputs[i].id]].output = true;
     assign_rows(b);

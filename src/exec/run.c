@@ -1,5 +1,5 @@
-/* exec/run.c - running a program: stage by stage, items of work (chunks of blocks) taken by the pool's threads, sums over rows added in
- * chunk order afterwards. Nothing is allocated here. */
+/* exec/run.c - running a program: stage by stage, items of work (chunks of blocks) taken by the pool's threads, sums
+ * over rows added in chunk order afterwards. Nothing is allocated here. */
 #include "base/pool.h"
 #include "exec/program.h"
 
@@ -35,7 +35,10 @@ typedef struct block {
     unsigned char **pointer;
 } block;
 
-static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+static size_t aligned(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
 
 static void layout(const tw_program *p, tw_state *s)
 {
@@ -56,7 +59,8 @@ tw_status tw_state_create(tw_program *program, int threads, tw_state **out_state
 {
     tw_context *ctx = program->ctx;
     tw_status status = TW_OK;
-    if (threads < 0 || threads > 1) return tw_fail(ctx, TW_ERR_INVALID, "a state works with 0 (the pool) or 1 thread, not %d", threads);
+    if (threads < 0 || threads > 1)
+        return tw_fail(ctx, TW_ERR_INVALID, "a state works with 0 (the pool) or 1 thread, not %d", threads);
     tw_state *s = tw_alloc(ctx, 1, sizeof *s);
     if (!s) return tw_fail_memory(ctx, sizeof *s);
     s->program = program;
@@ -85,25 +89,36 @@ void tw_state_destroy(tw_state *state)
 void tw_state_poison(tw_state *state)
 {
     memset(state->global, 0xff, (size_t)state->program->global_bytes);
-    for (int t = 0; t < state->threads; t++) memset(state->scratch + (size_t)t * state->slice, 0xff, state->pointers_at);
+    for (int t = 0; t < state->threads; t++)
+        memset(state->scratch + (size_t)t * state->slice, 0xff, state->pointers_at);
 }
 
 static unsigned char *resolve(const run *r, unsigned char *local, const tw_place *place, int64_t row, int64_t chunk)
 {
     int64_t at = place->offset + row * place->row_bytes;
     switch (place->home) {
-    case TW_HOME_INPUT: return (unsigned char *)(uintptr_t)r->in[place->index] + at;
-    case TW_HOME_OUTPUT: return (unsigned char *)r->out[place->index] + at;
-    case TW_HOME_CONST: return r->p->graph->data + place->offset;
-    case TW_HOME_GLOBAL: return r->state->global + at;
-    case TW_HOME_LOCAL: return local + place->offset;
-    case TW_HOME_PARTIAL: return r->state->global + place->offset + chunk * place->chunk_bytes;
-    case TW_HOME_NONE: break;
+    case TW_HOME_INPUT:
+        return (unsigned char *)(uintptr_t)r->in[place->index] + at;
+    case TW_HOME_OUTPUT:
+        return (unsigned char *)r->out[place->index] + at;
+    case TW_HOME_CONST:
+        return r->p->graph->data + place->offset;
+    case TW_HOME_GLOBAL:
+        return r->state->global + at;
+    case TW_HOME_LOCAL:
+        return local + place->offset;
+    case TW_HOME_PARTIAL:
+        return r->state->global + place->offset + chunk * place->chunk_bytes;
+    case TW_HOME_NONE:
+        break;
     }
     return NULL;
 }
 
-static void *at(const block *b, const tw_place *place) { return resolve(b->r, b->local, place, b->row, b->chunk); }
+static void *at(const block *b, const tw_place *place)
+{
+    return resolve(b->r, b->local, place, b->row, b->chunk);
+}
 
 static void fill(void *dst, const void *value, int64_t n, size_t size)
 {
@@ -121,7 +136,8 @@ static void fill(void *dst, const void *value, int64_t n, size_t size)
 }
 
 /* dst[i] = src[index map of element begin + i]: runs of the innermost axis, outer axes counted up. */
-static void stretch(unsigned char *dst, const unsigned char *src, const tw_stretch *s, int64_t begin, int64_t n, size_t size)
+static void stretch(unsigned char *dst, const unsigned char *src, const tw_stretch *s, int64_t begin, int64_t n,
+                    size_t size)
 {
     int64_t digit[TW_MAX_RANK] = {0}, rest = begin, offset = 0;
     int inner = s->rank - 1;
@@ -134,8 +150,10 @@ static void stretch(unsigned char *dst, const unsigned char *src, const tw_stret
     int64_t length = inner > 0 ? s->dim[inner] : INT64_MAX;
     while (n > 0) {
         int64_t run_length = tw_min_i64(length - digit[inner], n);
-        if (s->stride[inner] == 0) fill(dst, src + (size_t)offset * size, run_length, size);
-        else memcpy(dst, src + (size_t)offset * size, (size_t)run_length * size);
+        if (s->stride[inner] == 0)
+            fill(dst, src + (size_t)offset * size, run_length, size);
+        else
+            memcpy(dst, src + (size_t)offset * size, (size_t)run_length * size);
         dst += (size_t)run_length * size;
         n -= run_length;
         if (n == 0) break;
@@ -166,14 +184,16 @@ static void run_tile(const block *b, const tw_inst *inst)
         const tw_tile_load *load = &p->loads[inst->load_begin + l];
         b->pointer[load->place] = at(b, &p->places[load->place]);
         if (load->scalar)
-            fill(b->registers + (size_t)load->slot * SLOT, b->pointer[load->place], tw_min_i64(total, TW_TILE), load->size);
+            fill(b->registers + (size_t)load->slot * SLOT, b->pointer[load->place], tw_min_i64(total, TW_TILE),
+                 load->size);
     }
     for (int64_t e = 0; e < total; e += TW_TILE) {
         int64_t n = tw_min_i64(total - e, TW_TILE);
         for (int32_t l = 0; l < inst->load_count; l++) {
             const tw_tile_load *load = &p->loads[inst->load_begin + l];
             if (!load->scalar)
-                stretch(b->registers + (size_t)load->slot * SLOT, b->pointer[load->place], &load->stretch, e, n, load->size);
+                stretch(b->registers + (size_t)load->slot * SLOT, b->pointer[load->place], &load->stretch, e, n,
+                        load->size);
         }
         for (int32_t t = 0; t < inst->tile_count; t++) {
             const tw_tile_inst *tile = &p->tiles[inst->tile_begin + t];
@@ -188,15 +208,16 @@ static void run_tile(const block *b, const tw_inst *inst)
     }
 }
 
-static void gemm(const block *b, const tw_inst *inst, int64_t m, int64_t k, const void *x, const void *y, bool accumulate,
-                 void *c)
+static void gemm(const block *b, const tw_inst *inst, int64_t m, int64_t k, const void *x, const void *y,
+                 bool accumulate, void *c)
 {
     const tw_gemm *g = b->r->p->gemm;
     int64_t lda = inst->ta ? m : k, ldb = inst->tb ? k : inst->n;
     if (m == 0 || inst->n == 0) return;
     if (inst->dtype == TW_DTYPE_F32)
         g->f32(inst->ta, inst->tb, m, inst->n, k, x, lda, y, ldb, accumulate, c, inst->n, b->workspace);
-    else g->f64(inst->ta, inst->tb, m, inst->n, k, x, lda, y, ldb, accumulate, c, inst->n, b->workspace);
+    else
+        g->f64(inst->ta, inst->tb, m, inst->n, k, x, lda, y, ldb, accumulate, c, inst->n, b->workspace);
 }
 
 static void run_gemm(const block *b, const tw_inst *inst)
@@ -225,14 +246,20 @@ static void run_reduction(const block *b, const tw_inst *inst)
     unsigned char *out = at(b, &inst->dst);
     int64_t outer = inst->m * b->rows, step = inst->k * inst->n;
     switch (inst->kind) {
-    case TW_INST_SUM_INNER: cpu->sum_inner[wide](x, outer, inst->k, out); break;
-    case TW_INST_MAX_INNER: cpu->max_inner[wide](x, outer, inst->k, out); break;
+    case TW_INST_SUM_INNER:
+        cpu->sum_inner[wide](x, outer, inst->k, out);
+        break;
+    case TW_INST_MAX_INNER:
+        cpu->max_inner[wide](x, outer, inst->k, out);
+        break;
     case TW_INST_SUM_OUTER:
     case TW_INST_MAX_OUTER:
         for (int64_t i = 0; i < outer; i++) {
             void *to = out + (size_t)(i * inst->n) * size;
-            if (inst->kind == TW_INST_SUM_OUTER) cpu->sum_outer[wide](x + (size_t)(i * step) * size, inst->k, inst->n, false, to);
-            else cpu->max_outer[wide](x + (size_t)(i * step) * size, inst->k, inst->n, to);
+            if (inst->kind == TW_INST_SUM_OUTER)
+                cpu->sum_outer[wide](x + (size_t)(i * step) * size, inst->k, inst->n, false, to);
+            else
+                cpu->max_outer[wide](x + (size_t)(i * step) * size, inst->k, inst->n, to);
         }
         break;
     case TW_INST_SUM_ROWS:
@@ -249,7 +276,8 @@ static void run_reduction(const block *b, const tw_inst *inst)
         for (int64_t i = 0; i < outer; i++)
             cpu->cumsum_outer[wide](x + (size_t)(i * step) * size, inst->k, inst->n, out + (size_t)(i * step) * size);
         break;
-    default: break;
+    default:
+        break;
     }
 }
 
@@ -280,11 +308,21 @@ static void run_argmax(const block *b, const tw_inst *inst)
 static void store(void *out, tw_dtype dtype, int64_t i, double value)
 {
     switch (dtype) {
-    case TW_DTYPE_F32: ((float *)out)[i] = (float)value; break;
-    case TW_DTYPE_F64: ((double *)out)[i] = value; break;
-    case TW_DTYPE_I32: ((int32_t *)out)[i] = (int32_t)value; break;
-    case TW_DTYPE_U32: ((uint32_t *)out)[i] = (uint32_t)value; break;
-    case TW_DTYPE_BOOL: ((uint8_t *)out)[i] = value != 0.0; break;
+    case TW_DTYPE_F32:
+        ((float *)out)[i] = (float)value;
+        break;
+    case TW_DTYPE_F64:
+        ((double *)out)[i] = value;
+        break;
+    case TW_DTYPE_I32:
+        ((int32_t *)out)[i] = (int32_t)value;
+        break;
+    case TW_DTYPE_U32:
+        ((uint32_t *)out)[i] = (uint32_t)value;
+        break;
+    case TW_DTYPE_BOOL:
+        ((uint8_t *)out)[i] = value != 0.0;
+        break;
     }
 }
 
@@ -301,16 +339,15 @@ static void run_rearrange(const block *b, const tw_inst *inst)
     int64_t dim[TW_MAX_RANK];
     memcpy(dim, inst->dim, sizeof dim);
     dim[0] *= b->rows;
-    tw_cpu_copy(size, inst->rank, dim, (unsigned char *)at(b, &inst->arg[0]) + inst->src_offset * (int64_t)size, inst->src_stride,
-                out + inst->dst_offset * (int64_t)size, inst->dst_stride);
+    tw_cpu_copy(size, inst->rank, dim, (unsigned char *)at(b, &inst->arg[0]) + inst->src_offset * (int64_t)size,
+                inst->src_stride, out + inst->dst_offset * (int64_t)size, inst->dst_stride);
 }
 
 static void run_iota(const block *b, const tw_inst *inst)
 {
     void *out = at(b, &inst->dst);
     int64_t begin = b->row * inst->per_row, count = b->rows * inst->per_row;
-    for (int64_t i = 0; i < count; i++)
-        store(out, (tw_dtype)inst->dtype, i, (double)((begin + i) / inst->n % inst->k));
+    for (int64_t i = 0; i < count; i++) store(out, (tw_dtype)inst->dtype, i, (double)((begin + i) / inst->n % inst->k));
 }
 
 /* Row numbers are clamped into the table. */
@@ -338,8 +375,10 @@ static void run_scatter(const block *b, const tw_inst *inst)
     for (int64_t i = 0; i < inst->k; i++) {
         int64_t to = clamp_index(index, i, inst->m) * inst->n;
         for (int64_t j = 0; j < inst->n; j++) {
-            if (inst->dtype == TW_DTYPE_F32) ((float *)out)[to + j] += ((const float *)rows)[i * inst->n + j];
-            else ((double *)out)[to + j] += ((const double *)rows)[i * inst->n + j];
+            if (inst->dtype == TW_DTYPE_F32)
+                ((float *)out)[to + j] += ((const float *)rows)[i * inst->n + j];
+            else
+                ((double *)out)[to + j] += ((const double *)rows)[i * inst->n + j];
         }
     }
 }
@@ -356,18 +395,36 @@ static void run_block(const block *b)
     for (int32_t i = 0; i < b->region->inst_count; i++) {
         const tw_inst *inst = &p->insts[b->region->inst_begin + i];
         switch (inst->kind) {
-        case TW_INST_TILE: run_tile(b, inst); break;
+        case TW_INST_TILE:
+            run_tile(b, inst);
+            break;
         case TW_INST_GEMM:
         case TW_INST_GEMM_SUM:
-        case TW_INST_GEMM_BATCH: run_gemm(b, inst); break;
-        case TW_INST_ARGMAX: run_argmax(b, inst); break;
+        case TW_INST_GEMM_BATCH:
+            run_gemm(b, inst);
+            break;
+        case TW_INST_ARGMAX:
+            run_argmax(b, inst);
+            break;
         case TW_INST_COPY:
-        case TW_INST_FILL: run_rearrange(b, inst); break;
-        case TW_INST_IOTA: run_iota(b, inst); break;
-        case TW_INST_RANDOM: run_random(b, inst); break;
-        case TW_INST_TAKE: run_take(b, inst); break;
-        case TW_INST_SCATTER: run_scatter(b, inst); break;
-        default: run_reduction(b, inst); break;
+        case TW_INST_FILL:
+            run_rearrange(b, inst);
+            break;
+        case TW_INST_IOTA:
+            run_iota(b, inst);
+            break;
+        case TW_INST_RANDOM:
+            run_random(b, inst);
+            break;
+        case TW_INST_TAKE:
+            run_take(b, inst);
+            break;
+        case TW_INST_SCATTER:
+            run_scatter(b, inst);
+            break;
+        default:
+            run_reduction(b, inst);
+            break;
         }
     }
 }
@@ -394,11 +451,16 @@ static void run_item(void *user, int64_t item, int thread)
     }
     r->p->gemm->enter_thread();
     unsigned char *slice = r->state->scratch + (size_t)(r->state->threads > 1 ? thread : 0) * r->state->slice;
-    block b = {.r = r, .region = region, .chunk = item, .local = slice, .registers = slice + r->state->registers_at,
+    block b = {.r = r,
+               .region = region,
+               .chunk = item,
+               .local = slice,
+               .registers = slice + r->state->registers_at,
                .workspace = slice + r->state->workspace_at,
                .pointer = (unsigned char **)(void *)(slice + r->state->pointers_at)};
     int64_t rows = active_rows(r, region), step = region->block_rows;
-    int64_t begin = item * region->blocks_per_chunk * step, end = tw_min_i64(begin + region->blocks_per_chunk * step, rows);
+    int64_t begin = item * region->blocks_per_chunk * step,
+            end = tw_min_i64(begin + region->blocks_per_chunk * step, rows);
     for (b.row = begin; b.row < end; b.row += step) {
         b.rows = tw_min_i64(step, end - b.row);
         b.first = b.row == begin;
@@ -427,8 +489,10 @@ static void combine_item(void *user, int64_t item, int thread)
     if (chunks == 0) memset(out, 0, (size_t)n * size);
     for (int64_t k = 0; k < chunks; k++) {
         const unsigned char *part = resolve(r, NULL, &c->src, 0, k) + skip;
-        if (k == 0) memcpy(out, part, (size_t)n * size);
-        else r->p->cpu->tile[TW_TILE_ADD][c->dtype](out, out, part, out, n);
+        if (k == 0)
+            memcpy(out, part, (size_t)n * size);
+        else
+            r->p->cpu->tile[TW_TILE_ADD][c->dtype](out, out, part, out, n);
     }
 }
 

@@ -1,21 +1,26 @@
-/* exec/tile.c - a group of elementwise nodes as a tile program: straight-line code over registers of TW_TILE elements that
- * stay in L1. Broadcast arguments are read through index maps, a*b+c becomes one instruction, values needed later are
- * written straight to their place. */
+/* exec/tile.c - a group of elementwise nodes as a tile program: straight-line code over registers of TW_TILE elements
+ * that stay in L1. Broadcast arguments are read through index maps, a*b+c becomes one instruction, values needed later
+ * are written straight to their place. */
 #include "exec/build.h"
 
 static const struct {
     uint8_t op;
     uint8_t tile;
-} tile_ops[] = {{TW_OP_neg, TW_TILE_NEG},       {TW_OP_exp, TW_TILE_EXP},         {TW_OP_expm1, TW_TILE_EXPM1},
-                {TW_OP_log, TW_TILE_LOG},       {TW_OP_log1p, TW_TILE_LOG1P},     {TW_OP_sin, TW_TILE_SIN},
-                {TW_OP_cos, TW_TILE_COS},       {TW_OP_tanh, TW_TILE_TANH},       {TW_OP_erf, TW_TILE_ERF},
-                {TW_OP_sqrt, TW_TILE_SQRT},     {TW_OP_rsqrt, TW_TILE_RSQRT},     {TW_OP_abs, TW_TILE_ABS},
-                {TW_OP_sigmoid, TW_TILE_SIGMOID}, {TW_OP_sign, TW_TILE_SIGN},     {TW_OP_floor, TW_TILE_FLOOR},
-                {TW_OP_is_finite, TW_TILE_IS_FINITE}, {TW_OP_not, TW_TILE_NOT},   {TW_OP_add, TW_TILE_ADD},
-                {TW_OP_sub, TW_TILE_SUB},       {TW_OP_mul, TW_TILE_MUL},         {TW_OP_div, TW_TILE_DIV},
-                {TW_OP_pow, TW_TILE_POW},       {TW_OP_max, TW_TILE_MAX},         {TW_OP_min, TW_TILE_MIN},
-                {TW_OP_lt, TW_TILE_LT},         {TW_OP_eq, TW_TILE_EQ},           {TW_OP_and, TW_TILE_AND},
-                {TW_OP_xor, TW_TILE_XOR},       {TW_OP_select, TW_TILE_SELECT},   {TW_OP_stop_gradient, TW_TILE_COPY}};
+} tile_ops[] = {{TW_OP_neg, TW_TILE_NEG},         {TW_OP_exp, TW_TILE_EXP},
+                {TW_OP_expm1, TW_TILE_EXPM1},     {TW_OP_log, TW_TILE_LOG},
+                {TW_OP_log1p, TW_TILE_LOG1P},     {TW_OP_sin, TW_TILE_SIN},
+                {TW_OP_cos, TW_TILE_COS},         {TW_OP_tanh, TW_TILE_TANH},
+                {TW_OP_erf, TW_TILE_ERF},         {TW_OP_sqrt, TW_TILE_SQRT},
+                {TW_OP_rsqrt, TW_TILE_RSQRT},     {TW_OP_abs, TW_TILE_ABS},
+                {TW_OP_sigmoid, TW_TILE_SIGMOID}, {TW_OP_sign, TW_TILE_SIGN},
+                {TW_OP_floor, TW_TILE_FLOOR},     {TW_OP_is_finite, TW_TILE_IS_FINITE},
+                {TW_OP_not, TW_TILE_NOT},         {TW_OP_add, TW_TILE_ADD},
+                {TW_OP_sub, TW_TILE_SUB},         {TW_OP_mul, TW_TILE_MUL},
+                {TW_OP_div, TW_TILE_DIV},         {TW_OP_pow, TW_TILE_POW},
+                {TW_OP_max, TW_TILE_MAX},         {TW_OP_min, TW_TILE_MIN},
+                {TW_OP_lt, TW_TILE_LT},           {TW_OP_eq, TW_TILE_EQ},
+                {TW_OP_and, TW_TILE_AND},         {TW_OP_xor, TW_TILE_XOR},
+                {TW_OP_select, TW_TILE_SELECT},   {TW_OP_stop_gradient, TW_TILE_COPY}};
 
 /* What is known of a group while its code is written. */
 typedef struct codegen {
@@ -53,13 +58,14 @@ static bool in_group(const codegen *c, int32_t id)
 static int new_place(codegen *c, tw_place place)
 {
     tw_program *p = c->b->p;
-    if (tw_grow(c->b->ctx, &p->places, &c->b->places_capacity, p->places_count + 1, sizeof *p->places) != TW_OK) return -1;
+    if (tw_grow(c->b->ctx, &p->places, &c->b->places_capacity, p->places_count + 1, sizeof *p->places) != TW_OK)
+        return -1;
     p->places[p->places_count] = place;
     return p->places_count++;
 }
 
 /* Collapses neighbouring axes of a broadcast that walk the argument alike. */
-static tw_stretch stretch_of(const tw_build *b, const tw_region *region, int32_t wide)
+static tw_stretch stretch_of(const tw_build *b, int32_t wide)
 {
     const tw_node *node = tw_at_id(b, wide);
     tw_shape in = tw_at_id(b, tw_node_args(b->g, node)[0])->shape, out = node->shape;
@@ -72,7 +78,7 @@ static tw_stretch stretch_of(const tw_build *b, const tw_region *region, int32_t
     for (int i = 0; i < out.rank; i++) {
         if (out.dim[i] == 1 && i > 0) continue;
         int last = s.rank - 1;
-        /* axis 0 stays apart only where its length is that of the rows; runs merge when the outer step equals the inner extent */
+        /* runs merge when the outer step equals the inner extent */
         if (s.rank > 0 && s.stride[last] == stride[i] * out.dim[i] && (stride[i] != 0 || s.stride[last] == 0)) {
             s.dim[last] *= out.dim[i];
             s.stride[last] = stride[i];
@@ -82,7 +88,6 @@ static tw_stretch stretch_of(const tw_build *b, const tw_region *region, int32_t
         }
     }
     if (s.rank == 0) s = (tw_stretch){.rank = 1, .dim = {1}, .stride = {0}};
-    (void)region;
     return s;
 }
 
@@ -92,7 +97,8 @@ static tw_tile_operand new_load(codegen *c, tw_place place, tw_stretch stretch, 
     tw_tile_operand none = {-1, -1, 0};
     int number = new_place(c, place);
     if (number < 0) return none;
-    if (tw_grow(c->b->ctx, &p->loads, &c->b->loads_capacity, p->loads_count + 1, sizeof *p->loads) != TW_OK) return none;
+    if (tw_grow(c->b->ctx, &p->loads, &c->b->loads_capacity, p->loads_count + 1, sizeof *p->loads) != TW_OK)
+        return none;
     bool scalar = stretch.rank == 1 && stretch.stride[0] == 0;
     for (int32_t i = c->loads_first; i < p->loads_count; i++) {
         const tw_tile_load *l = &p->loads[i];
@@ -114,7 +120,8 @@ static tw_tile_operand new_load(codegen *c, tw_place place, tw_stretch stretch, 
     return (tw_tile_operand){.slot = load->slot, .place = -1, .size = (uint8_t)size};
 }
 
-/* An input that a node of this group overwrites is read into a register first, when a later node still wants the old value. */
+/* An input that a node of this group overwrites is read into a register first, when a later node still wants the old
+ * value. */
 static bool overwritten_here(const codegen *c, int32_t source, int32_t reader)
 {
     const tw_build *b = c->b;
@@ -135,7 +142,7 @@ static tw_tile_operand operand_of(codegen *c, int32_t id, int k)
     size_t size = tw_dtype_size((tw_dtype)tw_at_id(b, arg)->dtype);
     if (view.stretch < 0 && in_group(c, view.source) && !tw_is_leaf(b, view.source)) return c->result[view.source];
     tw_place place = tw_place_in(b, c->region, view.source, view.whole);
-    if (view.stretch >= 0) return new_load(c, place, stretch_of(b, c->region, view.stretch), size);
+    if (view.stretch >= 0) return new_load(c, place, stretch_of(b, view.stretch), size);
     if (overwritten_here(c, view.source, id)) {
         tw_stretch plain = {.rank = 1, .dim = {tw_node_size(b, id)}, .stride = {1}};
         return new_load(c, place, plain, size);
@@ -193,8 +200,10 @@ static tw_status emit_code(codegen *c, int32_t id)
     for (int k = 0; k < count; k++) {
         int32_t source = tw_view_of(b, id, k).source;
         if (c->absorbed[source] != id + 1) continue;
-        if (node->op == TW_OP_mul) gate = k;
-        else product = k;
+        if (node->op == TW_OP_mul)
+            gate = k;
+        else
+            product = k;
     }
     if (gate >= 0) {
         inst.fn = p->cpu->tile[TW_TILE_SILU][node->dtype];
@@ -214,8 +223,10 @@ static tw_status emit_code(codegen *c, int32_t id)
         return tw_fail(b->ctx, TW_ERR_UNSUPPORTED, "%s of %s values has no kernel", tw_op_table[node->op].name,
                        tw_dtype_name((tw_dtype)tw_at_id(b, tw_node_args(b->g, node)[count - 1])->dtype));
     inst.dst = (tw_tile_operand){.slot = -1, .place = -1, .size = (uint8_t)tw_dtype_size((tw_dtype)node->dtype)};
-    if (b->value[id].stored) inst.dst.place = new_place(c, tw_place_in(b, c->region, id, c->region->rows == 1));
-    else inst.dst.slot = c->registers++;
+    if (b->value[id].stored)
+        inst.dst.place = new_place(c, tw_place_in(b, c->region, id, c->region->rows == 1));
+    else
+        inst.dst.slot = c->registers++;
     for (int k = 0; k < 3; k++)
         if (inst.arg[k].slot < 0 && inst.arg[k].place < 0) return tw_fail_memory(b->ctx, sizeof inst);
     if (inst.dst.slot < 0 && inst.dst.place < 0) return tw_fail_memory(b->ctx, sizeof inst);
@@ -226,12 +237,14 @@ static tw_status emit_code(codegen *c, int32_t id)
     return TW_OK;
 }
 
-/* Virtual registers to slots: scalars keep theirs, others are reused last freed first. Returns slots needed, -1 on failure. */
+/* Virtual registers to slots: scalars keep theirs, others are reused last freed first. Returns slots needed, -1 on
+ * failure. */
 static int32_t assign_slots(codegen *c)
 {
     tw_program *p = c->b->p;
     int32_t n = c->registers, used = 0, spare = 0, total = p->tiles_count - c->first;
-    int32_t *last = tw_alloc(c->b->ctx, (size_t)n + 1, sizeof *last), *slot = tw_alloc(c->b->ctx, (size_t)n + 1, sizeof *slot);
+    int32_t *last = tw_alloc(c->b->ctx, (size_t)n + 1, sizeof *last),
+            *slot = tw_alloc(c->b->ctx, (size_t)n + 1, sizeof *slot);
     int32_t *stack = tw_alloc(c->b->ctx, (size_t)n + 1, sizeof *stack);
     if (!last || !slot || !stack) {
         used = -1;
@@ -255,8 +268,10 @@ static int32_t assign_slots(codegen *c)
             if (r < 0) continue;
             if (last[r] == i) {
                 last[r] = -2; /* freed once; elements of another size may not be overwritten while they are read */
-                if (inst->arg[k].size == inst->dst.size) stack[spare++] = slot[r];
-                else later[count++] = slot[r];
+                if (inst->arg[k].size == inst->dst.size)
+                    stack[spare++] = slot[r];
+                else
+                    later[count++] = slot[r];
             }
             inst->arg[k].slot = slot[r];
         }
@@ -280,7 +295,12 @@ tw_status tw_emit_tile(tw_build *b, tw_region *region, int32_t count, const int3
     tw_status status = TW_OK;
     tw_program *p = b->p;
     int32_t number = p->insts_count - 1;
-    codegen c = {.b = b, .region = region, .count = count, .nodes = nodes, .first = p->tiles_count, .loads_first = p->loads_count};
+    codegen c = {.b = b,
+                 .region = region,
+                 .count = count,
+                 .nodes = nodes,
+                 .first = p->tiles_count,
+                 .loads_first = p->loads_count};
     c.absorbed = tw_alloc(b->ctx, (size_t)b->n, sizeof *c.absorbed);
     c.result = tw_alloc(b->ctx, (size_t)b->n, sizeof *c.result);
     if (!c.absorbed || !c.result) TW_TRY(tw_fail_memory(b->ctx, (size_t)b->n * sizeof *c.result));

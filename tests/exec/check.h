@@ -1,4 +1,5 @@
-/* tests/exec/check.h - compiles a function, runs it every way a program can run, and compares with the reference interpreter. */
+/* tests/exec/check.h - compiles a function, runs it every way a program can run, and compares with the reference
+ * interpreter. */
 #ifndef TW_TESTS_EXEC_CHECK_H
 #define TW_TESTS_EXEC_CHECK_H
 
@@ -31,22 +32,37 @@ typedef struct check {
 static inline double check_get(const void *data, tw_dtype dtype, int64_t i)
 {
     switch (dtype) {
-    case TW_DTYPE_F32: return (double)((const float *)data)[i];
-    case TW_DTYPE_F64: return ((const double *)data)[i];
-    case TW_DTYPE_I32: return ((const int32_t *)data)[i];
-    case TW_DTYPE_U32: return ((const uint32_t *)data)[i];
-    default: return ((const uint8_t *)data)[i];
+    case TW_DTYPE_F32:
+        return (double)((const float *)data)[i];
+    case TW_DTYPE_F64:
+        return ((const double *)data)[i];
+    case TW_DTYPE_I32:
+        return ((const int32_t *)data)[i];
+    case TW_DTYPE_U32:
+        return ((const uint32_t *)data)[i];
+    default:
+        return ((const uint8_t *)data)[i];
     }
 }
 
 static inline void check_set(void *data, tw_dtype dtype, int64_t i, double v)
 {
     switch (dtype) {
-    case TW_DTYPE_F32: ((float *)data)[i] = (float)v; break;
-    case TW_DTYPE_F64: ((double *)data)[i] = v; break;
-    case TW_DTYPE_I32: ((int32_t *)data)[i] = (int32_t)v; break;
-    case TW_DTYPE_U32: ((uint32_t *)data)[i] = (uint32_t)v; break;
-    default: ((uint8_t *)data)[i] = v != 0.0; break;
+    case TW_DTYPE_F32:
+        ((float *)data)[i] = (float)v;
+        break;
+    case TW_DTYPE_F64:
+        ((double *)data)[i] = v;
+        break;
+    case TW_DTYPE_I32:
+        ((int32_t *)data)[i] = (int32_t)v;
+        break;
+    case TW_DTYPE_U32:
+        ((uint32_t *)data)[i] = (uint32_t)v;
+        break;
+    default:
+        ((uint8_t *)data)[i] = v != 0.0;
+        break;
     }
 }
 
@@ -60,7 +76,8 @@ static inline void check_fill(check *c)
         c->in[i] = calloc((size_t)n + 1, tw_dtype_size(dtype));
         c->reference_in[i] = calloc((size_t)n + 1, sizeof(double));
         for (int64_t k = 0; k < n; k++) {
-            double v = dtype <= TW_DTYPE_F64 ? tw_random_normal(&r) : (double)tw_random_below(&r, dtype == TW_DTYPE_BOOL ? 2 : 7);
+            double v = dtype <= TW_DTYPE_F64 ? tw_random_normal(&r)
+                                             : (double)tw_random_below(&r, dtype == TW_DTYPE_BOOL ? 2 : 7);
             check_set(c->in[i], dtype, k, v);
             c->reference_in[i][k] = check_get(c->in[i], dtype, k);
         }
@@ -82,7 +99,8 @@ static inline void check_free(check *c)
 }
 
 /* One way of running; returns the outputs' bytes one behind another. */
-static inline unsigned char *check_run(check *c, const tw_program_desc *desc, int threads, bool poison, size_t *out_size)
+static inline unsigned char *check_run(check *c, const tw_program_desc *desc, int threads, bool poison,
+                                       size_t *out_size)
 {
     tw_program *program = NULL;
     tw_state *state = NULL;
@@ -92,7 +110,9 @@ static inline unsigned char *check_run(check *c, const tw_program_desc *desc, in
     if (tw_state_create(program, threads, &state) != TW_OK) fail_msg("state: %s", tw_context_error(c->ctx));
     for (int i = 0; i < c->outputs_count; i++) {
         offset[i] = total;
-        total += ((size_t)tw_shape_size(tw_shape_at(c->outputs[i])) * tw_dtype_size(tw_dtype_at(c->outputs[i])) + 63) / 64 * 64 + 64;
+        total += ((size_t)tw_shape_size(tw_shape_at(c->outputs[i])) * tw_dtype_size(tw_dtype_at(c->outputs[i])) + 63) /
+                     64 * 64 +
+                 64;
     }
     unsigned char *bytes = aligned_alloc(64, total);
     memset(bytes, 0xAA, total);
@@ -132,12 +152,13 @@ static inline void check_compare(const check *c, const unsigned char *bytes)
     }
 }
 
-/* Planned, unplanned, poisoned, one thread, the pool, odd blocks: all agree with the reference, and with each other to the bit where
- * blocks are the same. */
+/* Planned, unplanned, poisoned, one thread, the pool, odd blocks: all agree with the reference, and with each other to
+ * the bit where blocks are the same. */
 static inline void check_all_ways(check *c)
 {
     check_fill(c);
-    tw_program_desc desc = {.inputs_count = c->inputs_count, .inputs = c->inputs, .outputs_count = c->outputs_count, .outputs = c->outputs};
+    tw_program_desc desc = {
+        .inputs_count = c->inputs_count, .inputs = c->inputs, .outputs_count = c->outputs_count, .outputs = c->outputs};
     size_t size = 0;
     unsigned char *first = check_run(c, &desc, 1, true, &size);
     check_compare(c, first);

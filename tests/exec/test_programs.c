@@ -1,4 +1,5 @@
-/* Programs against the reference interpreter: single ops, a training step, random graphs; memory plans, threads, rows. */
+/* Programs against the reference interpreter: single ops, a training step, random graphs; memory plans, threads, rows.
+ */
 #include "check.h"
 
 static tw_context *context(int threads)
@@ -41,7 +42,8 @@ static void shapes(void **state)
     for (int dtype = 0; dtype < 2; dtype++) {
         check c;
         tw_graph *g = begin(&c, 2, dtype ? 1e-14 : 1e-6);
-        tw_val x = in(&c, g, (tw_dtype)dtype, tw_shape_of(70, 5, 6)), y = in(&c, g, (tw_dtype)dtype, tw_shape_of(70, 5, 6));
+        tw_val x = in(&c, g, (tw_dtype)dtype, tw_shape_of(70, 5, 6)),
+               y = in(&c, g, (tw_dtype)dtype, tw_shape_of(70, 5, 6));
         int axes[] = {1}, both[] = {0, 2}, lead[] = {0, 1}, perm[] = {0, 2, 1}, turn[] = {2, 0, 1};
         out(&c, tw_slice(x, 1, 1, 4));
         out(&c, tw_slice(x, 0, 3, 50));
@@ -81,7 +83,8 @@ static void products(void **state)
         check c;
         tw_graph *g = begin(&c, 3, dtype ? 1e-13 : 2e-6);
         tw_dtype t = (tw_dtype)dtype;
-        tw_val x = in(&c, g, t, tw_shape_of(131, 17)), w = in(&c, g, t, tw_shape_of(17, 29)), b = in(&c, g, t, tw_shape_of(29));
+        tw_val x = in(&c, g, t, tw_shape_of(131, 17)), w = in(&c, g, t, tw_shape_of(17, 29)),
+               b = in(&c, g, t, tw_shape_of(29));
         tw_val h = in(&c, g, t, tw_shape_of(131, 4, 17)), q = in(&c, g, t, tw_shape_of(131, 4, 17));
         tw_val y = tw_silu(tw_add(tw_matmul(x, w), b));
         int zero[] = {0}, one[] = {1}, two[] = {2}, zero_one[] = {0, 1};
@@ -133,7 +136,8 @@ static void training_step(void **state)
         tw_dtype t = (tw_dtype)dtype;
         tw_val x = in(&c, g, t, tw_shape_of(300, 3)), y = in(&c, g, t, tw_shape_of(300, 2));
         tw_val w0 = in(&c, g, t, tw_shape_of(3, 33)), b0 = in(&c, g, t, tw_shape_of(33));
-        tw_val w1 = in(&c, g, t, tw_shape_of(33, 33)), b1 = in(&c, g, t, tw_shape_of(33)), w2 = in(&c, g, t, tw_shape_of(33, 2));
+        tw_val w1 = in(&c, g, t, tw_shape_of(33, 33)), b1 = in(&c, g, t, tw_shape_of(33)),
+               w2 = in(&c, g, t, tw_shape_of(33, 2));
         tw_val h = tw_add(tw_matmul(x, w0), b0);
         h = tw_add(h, tw_add(tw_matmul(tw_silu(h), w1), b1));
         h = tw_add(h, tw_add(tw_matmul(tw_gelu(h), w1), b1));
@@ -190,7 +194,8 @@ static void fewer_rows_of(tw_context *ctx, int width, int columns, int capacity)
     tw_val ins[] = {x, w, v};
     tw_program *p = NULL;
     tw_state *s = NULL;
-    tw_program_desc desc = {.inputs_count = 3, .inputs = ins, .outputs_count = 1, .outputs = &y, .rows = capacity, .row_inputs = by_rows};
+    tw_program_desc desc = {
+        .inputs_count = 3, .inputs = ins, .outputs_count = 1, .outputs = &y, .rows = capacity, .row_inputs = by_rows};
     if (tw_program_compile(ctx, &desc, &p) != TW_OK) fail_msg("%s", tw_context_error(ctx));
     assert_int_equal(tw_state_create(p, 1, &s), TW_OK);
     size_t bytes = sizeof(float) * (size_t)(capacity * columns);
@@ -257,14 +262,16 @@ static void failing_allocations(void **state)
         tw_program *p = NULL;
         tw_state *s = NULL;
         if (tw_graph_create(ctx, &g) == TW_OK) {
-            tw_val x = tw_input(g, "x", TW_DTYPE_F32, tw_shape_of(40, 3)), w = tw_input(g, "w", TW_DTYPE_F32, tw_shape_of(3, 3)), grad;
+            tw_val x = tw_input(g, "x", TW_DTYPE_F32, tw_shape_of(40, 3)),
+                   w = tw_input(g, "w", TW_DTYPE_F32, tw_shape_of(3, 3)), grad;
             tw_val loss = tw_mean_all(tw_square(tw_silu(tw_matmul(x, w))));
             tw_status status = tw_grad(loss, 1, &w, &grad);
             tw_val ins[] = {x, w}, outs[] = {loss, grad};
             tw_program_desc desc = {.inputs_count = 2, .inputs = ins, .outputs_count = 2, .outputs = outs};
             if (status == TW_OK) status = tw_program_compile(ctx, &desc, &p);
             if (status == TW_OK) status = tw_state_create(p, 0, &s);
-            if (status != TW_OK && status != TW_ERR_MEMORY) fail_msg("allocation %d: %s", (int)n, tw_context_error(ctx));
+            if (status != TW_OK && status != TW_ERR_MEMORY)
+                fail_msg("allocation %d: %s", (int)n, tw_context_error(ctx));
             if (status != TW_OK) assert_true(tw_context_error(ctx)[0] != '\0');
             finished = status == TW_OK;
         }
@@ -286,17 +293,20 @@ static void overwrites(void **state)
         tw_graph *g = NULL;
         assert_int_equal(tw_graph_create(ctx, &g), TW_OK);
         enum { N = 1000, M = 40 };
-        tw_val p = tw_input(g, "p", TW_DTYPE_F32, tw_shape_of(N, M)), m = tw_input(g, "m", TW_DTYPE_F32, tw_shape_of(N, M));
+        tw_val p = tw_input(g, "p", TW_DTYPE_F32, tw_shape_of(N, M)),
+               m = tw_input(g, "m", TW_DTYPE_F32, tw_shape_of(N, M));
         tw_val mean = tw_mul(tw_mean_axis(p, 0), tw_const(g, TW_DTYPE_F32, 0.5));
         tw_val m2 = tw_add(tw_muls(m, 0.9), tw_sub(p, mean)), p2 = tw_sub(p, tw_mul(m2, tw_tanh(p)));
-        tw_val extra = late ? tw_sum_all(tw_mul(p, tw_broadcast_to(tw_sum_all(m2), tw_shape_of(N, M)))) : tw_sum_all(tw_mul(m2, p2));
+        tw_val extra = late ? tw_sum_all(tw_mul(p, tw_broadcast_to(tw_sum_all(m2), tw_shape_of(N, M))))
+                            : tw_sum_all(tw_mul(m2, p2));
         tw_val ins[] = {p, m}, outs[] = {p2, m2, extra};
         float *buffer[2][3];
         for (int way = 0; way < 2; way++) {
             tw_program *program = NULL;
             tw_state *s = NULL;
             int over[] = {0, 1, -1};
-            tw_program_desc desc = {.inputs_count = 2, .inputs = ins, .outputs_count = 3, .outputs = outs, .overwrites = way ? over : NULL};
+            tw_program_desc desc = {
+                .inputs_count = 2, .inputs = ins, .outputs_count = 3, .outputs = outs, .overwrites = way ? over : NULL};
             if (tw_program_compile(ctx, &desc, &program) != TW_OK) fail_msg("%s", tw_context_error(ctx));
             assert_int_equal(tw_state_create(program, 0, &s), TW_OK);
             float *ip[2];
@@ -307,7 +317,9 @@ static void overwrites(void **state)
                 buffer[way][i] = way ? ip[i] : malloc(sizeof(float) * N * M);
             }
             buffer[way][2] = malloc(sizeof(float));
-            assert_int_equal(tw_program_run(s, (const void *[]){ip[0], ip[1]}, (void *[]){buffer[way][0], buffer[way][1], buffer[way][2]}, 0), TW_OK);
+            assert_int_equal(tw_program_run(s, (const void *[]){ip[0], ip[1]},
+                                            (void *[]){buffer[way][0], buffer[way][1], buffer[way][2]}, 0),
+                             TW_OK);
             if (!way)
                 for (int i = 0; i < 2; i++) free(ip[i]);
             tw_state_destroy(s);
@@ -333,17 +345,27 @@ static tw_val random_op(tw_random *r, tw_graph *g, const tw_val *pool, int count
     for (int i = 0; fits && i < sa.rank; i++)
         if (sa.dim[i] != sb.dim[i] && sa.dim[i] != 1 && sb.dim[i] != 1) fits = false;
     switch (pick) {
-    case 0: return tw_tanh(a);
-    case 1: return tw_silu(a);
-    case 2: return tw_sigmoid(a);
-    case 3: return tw_muls(tw_sin(a), 0.5);
-    case 4: return tw_exp(tw_neg(tw_square(a)));
+    case 0:
+        return tw_tanh(a);
+    case 1:
+        return tw_silu(a);
+    case 2:
+        return tw_sigmoid(a);
+    case 3:
+        return tw_muls(tw_sin(a), 0.5);
+    case 4:
+        return tw_exp(tw_neg(tw_square(a)));
     case 5:
-    case 6: return fits ? tw_add(a, b) : tw_softplus(a);
-    case 7: return fits ? tw_mul(tw_tanh(a), b) : tw_abs(a);
-    case 8: return fits ? tw_sub(tw_mul(a, a), b) : tw_adds(a, 0.25);
-    case 9: return sa.rank > 0 ? tw_muls(tw_sum_axis(a, axis), 1.0 / (double)sa.dim[axis]) : a;
-    case 10: return sa.rank > 0 ? tw_reduce_max(a, 1, &axis) : a;
+    case 6:
+        return fits ? tw_add(a, b) : tw_softplus(a);
+    case 7:
+        return fits ? tw_mul(tw_tanh(a), b) : tw_abs(a);
+    case 8:
+        return fits ? tw_sub(tw_mul(a, a), b) : tw_adds(a, 0.25);
+    case 9:
+        return sa.rank > 0 ? tw_muls(tw_sum_axis(a, axis), 1.0 / (double)sa.dim[axis]) : a;
+    case 10:
+        return sa.rank > 0 ? tw_reduce_max(a, 1, &axis) : a;
     case 11:
         if (sa.rank == 2 && sb.rank == 2 && sa.dim[1] == sb.dim[0]) return tw_tanh(tw_matmul(a, b));
         if (sa.rank == 2 && sb.rank == 2 && sa.dim[0] == sb.dim[0]) {
@@ -351,14 +373,22 @@ static tw_val random_op(tw_random *r, tw_graph *g, const tw_val *pool, int count
             return tw_tanh(tw_dot_general(a, b, 0, NULL, NULL, 1, &zero, &zero));
         }
         return a;
-    case 12: return sa.rank == 2 ? tw_transpose(a, (int[]){1, 0}) : a;
-    case 13: return sa.rank > 0 && sa.dim[axis] > 1 ? tw_slice(a, axis, 1, sa.dim[axis]) : a;
-    case 14: return sa.rank > 0 && sa.dim[axis] < 60 ? tw_concat2(axis, a, a) : a;
-    case 15: return sa.rank > 0 ? tw_reverse(a, axis) : a;
-    case 16: return sa.rank > 0 ? tw_muls(tw_cumsum(a, axis), 0.1) : a;
-    case 17: return sa.rank == 2 ? tw_reshape(a, tw_shape_of(sa.dim[0] * sa.dim[1])) : a;
-    case 18: return sa.rank > 0 && sa.rank < 3 ? tw_expand_dim(a, axis) : a;
-    default: return tw_select(tw_lt(a, tw_const(g, tw_dtype_at(a), 0.1)), a, tw_muls(a, 0.3));
+    case 12:
+        return sa.rank == 2 ? tw_transpose(a, (int[]){1, 0}) : a;
+    case 13:
+        return sa.rank > 0 && sa.dim[axis] > 1 ? tw_slice(a, axis, 1, sa.dim[axis]) : a;
+    case 14:
+        return sa.rank > 0 && sa.dim[axis] < 60 ? tw_concat2(axis, a, a) : a;
+    case 15:
+        return sa.rank > 0 ? tw_reverse(a, axis) : a;
+    case 16:
+        return sa.rank > 0 ? tw_muls(tw_cumsum(a, axis), 0.1) : a;
+    case 17:
+        return sa.rank == 2 ? tw_reshape(a, tw_shape_of(sa.dim[0] * sa.dim[1])) : a;
+    case 18:
+        return sa.rank > 0 && sa.rank < 3 ? tw_expand_dim(a, axis) : a;
+    default:
+        return tw_select(tw_lt(a, tw_const(g, tw_dtype_at(a), 0.1)), a, tw_muls(a, 0.3));
     }
 }
 
@@ -400,9 +430,11 @@ static void random_graphs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shapes),     cmocka_unit_test(products),   cmocka_unit_test(random_and_rows),
-        cmocka_unit_test(training_step), cmocka_unit_test(divergence), cmocka_unit_test(fewer_rows),
-        cmocka_unit_test(overwrites), cmocka_unit_test(failing_allocations), cmocka_unit_test(random_graphs),
+        cmocka_unit_test(shapes),          cmocka_unit_test(products),
+        cmocka_unit_test(random_and_rows), cmocka_unit_test(training_step),
+        cmocka_unit_test(divergence),      cmocka_unit_test(fewer_rows),
+        cmocka_unit_test(overwrites),      cmocka_unit_test(failing_allocations),
+        cmocka_unit_test(random_graphs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
