@@ -57,9 +57,9 @@ TW_NODISCARD tw_status tw_lower(tw_context *ctx, const tw_program_desc *desc, tw
                                 tw_val *outputs);
 TW_NODISCARD tw_status tw_build_regions(tw_build *b);
 TW_NODISCARD tw_status tw_build_storage(tw_build *b); /* homes that need no offsets yet: inputs, outputs, constants */
-TW_NODISCARD tw_status tw_emit_region(tw_build *b, int32_t region);
+TW_NODISCARD tw_status tw_emit_region(tw_build *b, int32_t number);
 TW_NODISCARD tw_status tw_emit_tile(tw_build *b, tw_region *region, int32_t count, const int32_t *nodes);
-TW_NODISCARD tw_status tw_plan_region(tw_build *b, int32_t region);
+TW_NODISCARD tw_status tw_plan_region(tw_build *b, int32_t number);
 TW_NODISCARD tw_status tw_plan_global(tw_build *b);
 
 static inline const tw_node *tw_at_id(const tw_build *b, int32_t id)
@@ -85,7 +85,7 @@ static inline bool tw_is_leaf(const tw_build *b, int32_t id)
 }
 
 /* How `node` reads argument k. */
-tw_view tw_view_of(const tw_build *b, int32_t node, int k);
+tw_view tw_view_of(const tw_build *b, int32_t id, int k);
 tw_row_kind tw_row_kind_of(const tw_graph *g, const tw_node *node);
 /* A row-sliced reader needs only the same rows of argument k. */
 bool tw_row_arg_sliced(const tw_graph *g, const tw_node *node, int k);

@@ -27,7 +27,7 @@ typedef struct tw_step_graph {
 } tw_step_graph;
 
 TW_NODISCARD tw_status tw_step_graph_build(tw_flow *flow, const tw_step_desc *desc, tw_step_graph *out_graph);
-void tw_step_graph_free(tw_context *ctx, tw_step_graph *g);
+void tw_step_graph_free(tw_context *ctx, tw_step_graph *s);
 
 /* Weights, moments and average, each one flat array of tw_params_size numbers. */
 enum { TW_WEIGHTS, TW_FIRST, TW_SECOND, TW_AVERAGE, TW_FLATS };
