@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "support/limited_memory.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -268,24 +269,6 @@ static void test_clock(void **state)
     assert_true(tw_clock() - before >= 0.0019);
 }
 
-typedef struct counting {
-    int64_t live, calls, fail_at;
-} counting;
-
-static void *counting_alloc(void *user, void *ptr, size_t size)
-{
-    counting *c = user;
-    if (size == 0) {
-        c->live -= ptr != NULL;
-        free(ptr);
-        return NULL;
-    }
-    if (c->calls++ == c->fail_at) return NULL;
-    void *block = realloc(ptr, size);
-    c->live += ptr == NULL && block;
-    return block;
-}
-
 static void test_every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -294,9 +277,9 @@ static void test_every_allocation_may_fail(void **state)
     int before = files_in_folder();
     bool done = false;
     for (int64_t n = 0; !done && n < 100; n++) {
-        counting c = {.fail_at = n};
+        limited_memory c = {.armed = true, .left = n};
         tw_context *small =
-            tw_context_create(&(tw_context_desc){.threads = 1, .alloc = counting_alloc, .alloc_user = &c});
+            tw_context_create(&(tw_context_desc){.threads = 1, .alloc = limited_alloc, .alloc_user = &c});
         if (!small) continue;
         char *data = NULL;
         size_t size;
@@ -308,7 +291,7 @@ static void test_every_allocation_may_fail(void **state)
         if (w.file) done = tw_writer_commit(&w) == TW_OK && done;
         if (!done) assert_non_null(strstr(tw_context_error(small), "out of memory"));
         tw_context_destroy(small);
-        assert_int_equal(c.live, 0);
+        assert_int_equal(c.alive, 0);
         assert_int_equal(files_in_folder(), before);
     }
     assert_true(done);

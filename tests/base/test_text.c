@@ -6,6 +6,7 @@
 
 #include "base/philox.h"
 #include "base/text.h"
+#include "support/limited_memory.h"
 
 #include <locale.h>
 #include <stdio.h>
@@ -205,24 +206,6 @@ static void test_nearest_name(void **state)
 
 /* --- contexts and memory ------------------------------------------------------------------------------------ */
 
-typedef struct counting {
-    int64_t live, calls, fail_at;
-} counting;
-
-static void *counting_alloc(void *user, void *ptr, size_t size)
-{
-    counting *c = user;
-    if (size == 0) {
-        c->live -= ptr != NULL;
-        free(ptr);
-        return NULL;
-    }
-    if (c->calls++ == c->fail_at) return NULL;
-    void *block = realloc(ptr, size);
-    c->live += ptr == NULL && block;
-    return block;
-}
-
 static bool use_memory(tw_context *c)
 {
     int64_t capacity = 0;
@@ -253,12 +236,12 @@ static void test_every_allocation_may_fail(void **state)
     (void)state;
     bool done = false;
     for (int64_t n = 0; !done && n < 100; n++) {
-        counting c = {.fail_at = n};
+        limited_memory c = {.armed = true, .left = n};
         tw_context *small =
-            tw_context_create(&(tw_context_desc){.threads = 2, .alloc = counting_alloc, .alloc_user = &c});
+            tw_context_create(&(tw_context_desc){.threads = 2, .alloc = limited_alloc, .alloc_user = &c});
         if (small) done = use_memory(small);
         tw_context_destroy(small);
-        assert_int_equal(c.live, 0);
+        assert_int_equal(c.alive, 0);
     }
     assert_true(done);
 }

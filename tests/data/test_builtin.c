@@ -3,7 +3,7 @@
 #include <thalweg/data.h>
 
 #include "data/dataset.h"
-#include "io/limited_memory.h"
+#include "support/limited_memory.h"
 
 #include <math.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include <thalweg/data.h>
 
 #include "data/table.h"
-#include "io/limited_memory.h"
+#include "support/limited_memory.h"
 #include "io/npy.h"
 
 #include <math.h>

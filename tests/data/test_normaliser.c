@@ -2,7 +2,7 @@
 #include "data/normaliser.h"
 
 #include "base/philox.h"
-#include "io/limited_memory.h"
+#include "support/limited_memory.h"
 
 #include <math.h>
 #include <string.h>

@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "base/philox.h"
+#include "support/limited_memory.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -232,46 +233,25 @@ static void wrong_sets_are_refused(void **state)
     assert_true(d == -5);
 }
 
-typedef struct counted {
-    int64_t live, allowed, made;
-} counted;
+typedef struct two_sets {
+    const double *a, *b;
+} two_sets;
 
-static void *counting(void *user, void *ptr, size_t size)
+static tw_status all_distances(tw_context *own, void *user)
 {
-    counted *c = user;
-    if (size == 0) {
-        if (ptr) c->live--;
-        free(ptr);
-        return NULL;
-    }
-    if (c->made++ >= c->allowed) return NULL;
-    if (!ptr) c->live++;
-    return realloc(ptr, size);
+    const two_sets *sets = user;
+    double d;
+    tw_status status = tw_energy_distance(own, 3, 20, sets->a, 20, sets->b, &d);
+    if (status == TW_OK) status = tw_wasserstein2(own, 3, 20, sets->a, sets->b, NULL, &d);
+    if (status == TW_OK) status = tw_sliced_wasserstein2(own, 3, 20, sets->a, 20, sets->b, 10, 1, &d);
+    return status;
 }
 
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
     double *a = normals(60, 1, 0, 1), *b = normals(60, 2, 0, 1);
-    for (int kind = 0; kind < 3; kind++) {
-        bool finished = false;
-        for (int64_t fails_at = 0; !finished && fails_at < 20; fails_at++) {
-            counted c = {0, INT64_MAX, 0};
-            tw_context *own = tw_context_create(&(tw_context_desc){.threads = 1, .alloc = counting, .alloc_user = &c});
-            int64_t live = c.live;
-            double d;
-            c.made = 0, c.allowed = fails_at;
-            tw_status status = kind == 0   ? tw_energy_distance(own, 3, 20, a, 20, b, &d)
-                               : kind == 1 ? tw_wasserstein2(own, 3, 20, a, b, NULL, &d)
-                                           : tw_sliced_wasserstein2(own, 3, 20, a, 20, b, 10, 1, &d);
-            finished = status == TW_OK;
-            if (!finished) assert_int_equal(status, TW_ERR_MEMORY);
-            assert_int_equal(c.live, live);
-            c.allowed = INT64_MAX;
-            tw_context_destroy(own);
-        }
-        assert_true(finished);
-    }
+    run_with_limited_memory(all_distances, &(two_sets){a, b});
     free(a), free(b);
 }
 

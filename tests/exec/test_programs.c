@@ -2,6 +2,8 @@
  */
 #include "check.h"
 
+#include "support/limited_memory.h"
+
 static tw_context *context(int threads)
 {
     tw_context *ctx = tw_context_create(&(tw_context_desc){.threads = threads});
@@ -234,54 +236,35 @@ static void fewer_rows(void **state)
 }
 
 /* Every allocation of compiling and preparing a run fails in turn: a status, no leak, no crash. */
-typedef struct budget {
-    int64_t left, held;
-} budget;
-static void *limited(void *user, void *ptr, size_t size)
+static tw_status compile_gradient(tw_context *ctx, void *user)
 {
-    budget *b = user;
-    if (size == 0) {
-        if (ptr) b->held--;
-        free(ptr);
-        return NULL;
-    }
-    if (b->left-- <= 0) return NULL;
-    if (!ptr) b->held++;
-    return realloc(ptr, size);
+    (void)user;
+    tw_graph *g = NULL;
+    tw_program *p = NULL;
+    tw_state *s = NULL;
+    tw_status status = tw_graph_create(ctx, &g);
+    if (status != TW_OK) return status;
+    tw_val x = tw_input(g, "x", TW_DTYPE_F32, tw_shape_of(40, 3)), grad;
+    tw_val w = tw_input(g, "w", TW_DTYPE_F32, tw_shape_of(3, 3));
+    tw_val loss = tw_mean_all(tw_square(tw_silu(tw_matmul(x, w))));
+    TW_TRY(tw_graph_check(g));
+    TW_TRY(tw_grad(loss, 1, &w, &grad));
+    tw_val ins[] = {x, w}, outs[] = {loss, grad};
+    TW_TRY(tw_program_compile(
+        ctx, &(tw_program_desc){.inputs_count = 2, .inputs = ins, .outputs_count = 2, .outputs = outs}, &p));
+    TW_TRY(tw_state_create(p, 0, &s));
+done:
+    if (status != TW_OK) assert_true(tw_context_error(ctx)[0] != 0);
+    tw_state_destroy(s);
+    tw_program_destroy(p);
+    tw_graph_destroy(g);
+    return status;
 }
 
 static void failing_allocations(void **state)
 {
     (void)state;
-    bool finished = false;
-    for (int64_t n = 1; !finished && n < 5000; n++) {
-        budget b = {.left = n};
-        tw_context *ctx = tw_context_create(&(tw_context_desc){.threads = 1, .alloc = limited, .alloc_user = &b});
-        if (!ctx) continue;
-        tw_graph *g = NULL;
-        tw_program *p = NULL;
-        tw_state *s = NULL;
-        if (tw_graph_create(ctx, &g) == TW_OK) {
-            tw_val x = tw_input(g, "x", TW_DTYPE_F32, tw_shape_of(40, 3)),
-                   w = tw_input(g, "w", TW_DTYPE_F32, tw_shape_of(3, 3)), grad;
-            tw_val loss = tw_mean_all(tw_square(tw_silu(tw_matmul(x, w))));
-            tw_status status = tw_grad(loss, 1, &w, &grad);
-            tw_val ins[] = {x, w}, outs[] = {loss, grad};
-            tw_program_desc desc = {.inputs_count = 2, .inputs = ins, .outputs_count = 2, .outputs = outs};
-            if (status == TW_OK) status = tw_program_compile(ctx, &desc, &p);
-            if (status == TW_OK) status = tw_state_create(p, 0, &s);
-            if (status != TW_OK && status != TW_ERR_MEMORY)
-                fail_msg("allocation %d: %s", (int)n, tw_context_error(ctx));
-            if (status != TW_OK) assert_true(tw_context_error(ctx)[0] != '\0');
-            finished = status == TW_OK;
-        }
-        tw_state_destroy(s);
-        tw_program_destroy(p);
-        tw_graph_destroy(g);
-        tw_context_destroy(ctx);
-        assert_int_equal(b.held, 0);
-    }
-    assert_true(finished);
+    run_with_limited_memory(compile_gradient, NULL);
 }
 
 /* Outputs written over inputs give what separate buffers give, whoever else reads the old values. */

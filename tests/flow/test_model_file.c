@@ -3,7 +3,7 @@
 
 #include "flow/checksum.h"
 #include "flow/metadata.h"
-#include "io/limited_memory.h"
+#include "support/limited_memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "flow/linear_flow.h"
 
 #include "base/streams.h"
-#include "io/limited_memory.h"
+#include "support/limited_memory.h"
 
 #include <stdlib.h>
 

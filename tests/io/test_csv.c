@@ -1,7 +1,7 @@
 /* The CSV reader: what it hands out, row by row, and the exact sentence for what it refuses. */
 #include "io/csv.h"
 
-#include "io/limited_memory.h"
+#include "support/limited_memory.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include "io/npy.h"
 
 #include "base/file.h"
-#include "io/limited_memory.h"
+#include "support/limited_memory.h"
 
 #include <math.h>
 #include <stdio.h>

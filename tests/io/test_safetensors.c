@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "io/limited_memory.h"
+#include "support/limited_memory.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include "io/yaml.h"
 
 #include "base/text.h"
-#include "io/limited_memory.h"
+#include "support/limited_memory.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include <thalweg/nn.h>
 
 #include "graph/reference.h"
-#include "io/limited_memory.h"
+#include "support/limited_memory.h"
 #include "nn/network.h"
 
 #include <math.h>

@@ -4,7 +4,7 @@
 
 #include "base/base.h"
 #include "base/philox.h"
-#include "io/limited_memory.h"
+#include "support/limited_memory.h"
 
 #include <math.h>
 #include <stdio.h>

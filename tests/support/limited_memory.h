@@ -1,7 +1,7 @@
 /* An allocator that fails from the n-th allocation on and counts what is alive: run a piece of work with n = 0, 1, 2,
  * ... until it succeeds; each failure must be TW_ERR_MEMORY and leave nothing behind. */
-#ifndef TW_TEST_LIMITED_MEMORY_H
-#define TW_TEST_LIMITED_MEMORY_H
+#ifndef TW_TESTS_SUPPORT_LIMITED_MEMORY_H
+#define TW_TESTS_SUPPORT_LIMITED_MEMORY_H
 
 #include <thalweg/base.h>
 
@@ -16,7 +16,7 @@
 typedef struct limited_memory {
     bool armed;
     int64_t left; /* allocations that still succeed while armed */
-    int64_t alive;
+    int64_t alive, made;
 } limited_memory;
 
 static inline void *limited_alloc(void *user, void *ptr, size_t size)
@@ -29,6 +29,7 @@ static inline void *limited_alloc(void *user, void *ptr, size_t size)
     }
     if (m->armed && m->left-- <= 0) return NULL;
     void *result = realloc(ptr, size);
+    m->made++;
     if (result && !ptr) m->alive++;
     return result;
 }
