@@ -267,6 +267,35 @@ static void failing_allocations(void **state)
     run_with_limited_memory(compile_gradient, NULL);
 }
 
+static void running_does_not_allocate(void **state)
+{
+    (void)state;
+    limited_memory memory = {0};
+    tw_context *ctx =
+        tw_context_create(&(tw_context_desc){.threads = 2, .alloc = limited_alloc, .alloc_user = &memory});
+    tw_graph *g = NULL;
+    tw_program *p = NULL;
+    tw_state *s = NULL;
+    assert_int_equal(tw_graph_create(ctx, &g), TW_OK);
+    tw_val x = tw_input(g, "x", TW_DTYPE_F32, tw_shape_of(300, 40)),
+           w = tw_input(g, "w", TW_DTYPE_F32, tw_shape_of(40, 40)), grad;
+    assert_int_equal(tw_grad(tw_mean_all(tw_square(tw_silu(tw_matmul(x, w)))), 1, &w, &grad), TW_OK);
+    tw_val ins[] = {x, w};
+    tw_program_desc desc = {.inputs_count = 2, .inputs = ins, .outputs_count = 1, .outputs = &grad};
+    assert_int_equal(tw_program_compile(ctx, &desc, &p), TW_OK);
+    assert_int_equal(tw_state_create(p, 0, &s), TW_OK);
+    float *a = calloc(300 * 40, sizeof *a), *b = calloc(40 * 40, sizeof *b), *c = calloc(40 * 40, sizeof *c);
+    int64_t made = memory.made;
+    for (int i = 0; i < 20; i++) assert_int_equal(tw_program_run(s, (const void *[]){a, b}, (void *[]){c}, 0), TW_OK);
+    assert_int_equal(memory.made, made);
+    free(a), free(b), free(c);
+    tw_state_destroy(s);
+    tw_program_destroy(p);
+    tw_graph_destroy(g);
+    tw_context_destroy(ctx);
+    assert_int_equal(memory.alive, 0);
+}
+
 /* Outputs written over inputs give what separate buffers give, whoever else reads the old values. */
 static void overwrites(void **state)
 {
@@ -413,10 +442,15 @@ static void random_graphs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shapes),          cmocka_unit_test(products),
-        cmocka_unit_test(random_and_rows), cmocka_unit_test(training_step),
-        cmocka_unit_test(divergence),      cmocka_unit_test(fewer_rows),
-        cmocka_unit_test(overwrites),      cmocka_unit_test(failing_allocations),
+        cmocka_unit_test(shapes),
+        cmocka_unit_test(products),
+        cmocka_unit_test(random_and_rows),
+        cmocka_unit_test(training_step),
+        cmocka_unit_test(divergence),
+        cmocka_unit_test(fewer_rows),
+        cmocka_unit_test(overwrites),
+        cmocka_unit_test(failing_allocations),
+        cmocka_unit_test(running_does_not_allocate),
         cmocka_unit_test(random_graphs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
