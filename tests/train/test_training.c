@@ -493,6 +493,24 @@ static void test_constant_column(void **state)
     tw_context_destroy(ctx);
 }
 
+/* On many rows the validation loss of the end is as low as any but for luck: the last weights are kept. */
+static void test_last_weights_are_kept(void **state)
+{
+    (void)state;
+    tw_context *ctx = context(2);
+    for (int seed = 1; seed <= 3; seed++) {
+        tw_dataset *data = gaussian(ctx, 20000);
+        tw_flow *flow = small_flow(ctx);
+        tw_train_result result;
+        tw_train_desc desc = {.steps = 1200, .batch = 64, .lr = 3e-3, .seed = (uint64_t)seed};
+        assert_int_equal(tw_train(flow, data, &desc, &result), TW_OK);
+        assert_string_equal(tw_flow_fact(flow, "best_step"), "1200");
+        tw_flow_destroy(flow);
+        tw_dataset_destroy(data);
+    }
+    tw_context_destroy(ctx);
+}
+
 /* On few rows the network learns them by heart in the end: the weights kept are those of the best validation loss. */
 static void test_best_weights_are_kept(void **state)
 {
@@ -569,6 +587,7 @@ int main(void)
         cmocka_unit_test(test_tiny_tables),
         cmocka_unit_test(test_constant_column),
         cmocka_unit_test(test_best_weights_are_kept),
+        cmocka_unit_test(test_last_weights_are_kept),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_memory_running_out),
     };
