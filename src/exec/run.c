@@ -305,34 +305,13 @@ static void run_argmax(const block *b, const tw_inst *inst)
         }
 }
 
-static void store(void *out, tw_dtype dtype, int64_t i, double value)
-{
-    switch (dtype) {
-    case TW_DTYPE_F32:
-        ((float *)out)[i] = (float)value;
-        break;
-    case TW_DTYPE_F64:
-        ((double *)out)[i] = value;
-        break;
-    case TW_DTYPE_I32:
-        ((int32_t *)out)[i] = (int32_t)value;
-        break;
-    case TW_DTYPE_U32:
-        ((uint32_t *)out)[i] = (uint32_t)value;
-        break;
-    case TW_DTYPE_BOOL:
-        ((uint8_t *)out)[i] = value != 0.0;
-        break;
-    }
-}
-
 static void run_rearrange(const block *b, const tw_inst *inst)
 {
     unsigned char *out = at(b, &inst->dst);
     size_t size = tw_dtype_size((tw_dtype)inst->dtype);
     if (inst->kind == TW_INST_FILL) {
         double value;
-        store(&value, (tw_dtype)inst->dtype, 0, inst->value);
+        tw_store_element(&value, (tw_dtype)inst->dtype, 0, inst->value);
         fill(out, &value, b->rows * inst->per_row, size);
         return;
     }
@@ -347,7 +326,8 @@ static void run_iota(const block *b, const tw_inst *inst)
 {
     void *out = at(b, &inst->dst);
     int64_t begin = b->row * inst->per_row, count = b->rows * inst->per_row;
-    for (int64_t i = 0; i < count; i++) store(out, (tw_dtype)inst->dtype, i, (double)((begin + i) / inst->n % inst->k));
+    for (int64_t i = 0; i < count; i++)
+        tw_store_element(out, (tw_dtype)inst->dtype, i, (double)((begin + i) / inst->n % inst->k));
 }
 
 /* Row numbers are clamped into the table. */
