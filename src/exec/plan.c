@@ -1,6 +1,6 @@
 /* exec/plan.c - memory: which values get bytes, where they live, and offsets by live ranges (largest first, lowest
  * gap). */
-#include "exec/build.h"
+#include "exec/inst.h"
 
 #include <stdlib.h>
 
@@ -179,9 +179,9 @@ static void live_ranges(tw_build *b, int32_t number)
         if (b->value[i].region == number) b->value[i].first = b->value[i].last = -1;
     for (int32_t at = 0; at < region->inst_count; at++) {
         const tw_inst *inst = &p->insts[region->inst_begin + at];
-        if (inst->kind != TW_INST_TILE) {
+        if (inst->kind != &tw_tile_kind) {
             touch(b, &inst->dst, at);
-            for (int k = 0; k < 3; k++) touch(b, &inst->arg[k], at);
+            for (int k = 0; k < TW_INST_ARGS; k++) touch(b, &inst->arg[k], at);
             continue;
         }
         for (int32_t t = 0; t < inst->tile_count; t++) {
@@ -240,11 +240,9 @@ tw_status tw_plan_region(tw_build *b, int32_t number)
     if (!leases) TW_TRY(tw_fail_memory(b->ctx, (size_t)b->n * sizeof *leases));
     for (int32_t i = 0; i < region->inst_count; i++) {
         const tw_inst *inst = &p->insts[region->inst_begin + i];
-        if (inst->kind != TW_INST_TILE && inst->kind != TW_INST_SUM_ROWS && inst->kind != TW_INST_SUM_INNER)
-            heavy = true;
+        if (!inst->kind->light) heavy = true;
         widest = tw_max_i64(widest, inst->per_row);
-        if (inst->kind == TW_INST_SUM_ROWS || inst->kind == TW_INST_SUM_INNER)
-            widest = tw_max_i64(widest, inst->k * inst->n);
+        if (inst->kind->light && inst->kind != &tw_tile_kind) widest = tw_max_i64(widest, inst->k * inst->n);
     }
     live_ranges(b, number);
     int32_t count = local_leases(b, number, 1, leases);
@@ -290,8 +288,8 @@ static void settle_all(tw_build *b)
     for (int32_t i = 0; i < p->insts_count; i++) {
         tw_inst *inst = &p->insts[i];
         settle(b, &inst->dst);
-        for (int k = 0; k < 3; k++) settle(b, &inst->arg[k]);
-        if (inst->kind != TW_INST_TILE && b->value[inst->node].sums)
+        for (int k = 0; k < TW_INST_ARGS; k++) settle(b, &inst->arg[k]);
+        if (inst->kind != &tw_tile_kind && b->value[inst->node].sums)
             for (int32_t c = 0; c < p->combines_count; c++)
                 if (p->combines[c].src.index == inst->node) inst->dst = p->combines[c].src;
     }

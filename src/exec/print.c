@@ -1,10 +1,5 @@
 /* exec/print.c - a program as text: stages, regions, blocks, instructions, memory. */
-#include "base/text.h"
-#include "exec/program.h"
-
-static const char *const kind_names[] = {"tile",     "gemm",      "gemm_sum",  "gemm_batch", "sum_inner", "sum_outer",
-                                         "sum_rows", "max_inner", "max_outer", "argmax",     "cumsum",    "copy",
-                                         "fill",     "iota",      "random",    "take",       "scatter"};
+#include "exec/inst.h"
 
 static void print_place(tw_text *t, const tw_place *place)
 {
@@ -19,27 +14,21 @@ static void print_place(tw_text *t, const tw_place *place)
 
 static void print_inst(const tw_program *p, tw_text *t, const tw_inst *inst)
 {
-    tw_text_add(t, "    %-10s", kind_names[inst->kind]);
-    if (inst->kind == TW_INST_TILE) {
-        tw_text_add(t, " %lld a row, %d registers:", (long long)inst->per_row, inst->slots);
-        for (int32_t i = 0; i < inst->tile_count; i++) {
-            const tw_tile_inst *tile = &p->tiles[inst->tile_begin + i];
-            const tw_node *node = tw_node_of(p->graph, tile->node);
-            tw_text_add(t, " %%%d=%s", tile->node, tw_op_table[node->op].name);
-            if (tile->dst.place >= 0) print_place(t, &p->places[tile->dst.place]);
-        }
-        tw_text_add(t, "\n");
-        return;
+    tw_text_add(t, "    %-10s", inst->kind->name);
+    if (inst->kind != &tw_tile_kind) tw_text_add(t, " %%%d", inst->node);
+    if (inst->kind->print) inst->kind->print(inst, t);
+    for (int32_t i = 0; i < inst->tile_count; i++) {
+        const tw_tile_inst *tile = &p->tiles[inst->tile_begin + i];
+        tw_text_add(t, " %%%d=%s", tile->node, tw_op_table[tw_node_of(p->graph, tile->node)->op].name);
+        if (tile->dst.place >= 0) print_place(t, &p->places[tile->dst.place]);
     }
-    tw_text_add(t, " %%%d", inst->node);
-    if (inst->kind <= TW_INST_GEMM_BATCH)
-        tw_text_add(t, " %s%s m=%lld n=%lld k=%lld batch=%lld", inst->ta ? "T" : "N", inst->tb ? "T" : "N",
-                    (long long)inst->m, (long long)inst->n, (long long)inst->k, (long long)inst->batch);
-    tw_text_add(t, " :");
-    print_place(t, &inst->dst);
-    tw_text_add(t, " <-");
-    for (int k = 0; k < 3; k++)
-        if (inst->arg[k].home != TW_HOME_NONE) print_place(t, &inst->arg[k]);
+    if (inst->kind != &tw_tile_kind) {
+        tw_text_add(t, " :");
+        print_place(t, &inst->dst);
+        tw_text_add(t, " <-");
+        for (int k = 0; k < TW_INST_ARGS; k++)
+            if (inst->arg[k].home != TW_HOME_NONE) print_place(t, &inst->arg[k]);
+    }
     tw_text_add(t, "\n");
 }
 
@@ -48,7 +37,7 @@ tw_status tw_program_print(const tw_program *p, char **out_text)
     tw_text t = tw_text_new(p->ctx);
     tw_text_add(&t, "program: %d stages, %d regions, %d instructions, %lld bytes shared, %lld a thread\n",
                 p->stages_count, p->regions_count, p->insts_count, (long long)p->global_bytes,
-                (long long)(p->local_bytes + p->register_bytes));
+                (long long)(p->local_bytes + p->register_bytes + p->scratch_bytes));
     for (int32_t i = 0; i < p->regions_count; i++) {
         const tw_region *r = &p->regions[i];
         tw_text_add(&t, "stage %d: %lld rows%s, %lld blocks of %lld in %lld chunks, %lld bytes local\n", r->stage,

@@ -62,34 +62,21 @@ typedef struct tw_tile_load {
     tw_stretch stretch;
 } tw_tile_load;
 
-typedef enum tw_inst_kind {
-    TW_INST_TILE,       /* an elementwise program over the block */
-    TW_INST_GEMM,       /* rows x whole: C (rows*m, n) = op(A) op(B) */
-    TW_INST_GEMM_SUM,   /* sum over rows of outer products: C (m, n) += A^T B */
-    TW_INST_GEMM_BATCH, /* one product per row and batch index */
-    TW_INST_SUM_INNER,
-    TW_INST_SUM_OUTER,
-    TW_INST_SUM_ROWS, /* over trailing axes, middle axes, all leading axes */
-    TW_INST_MAX_INNER,
-    TW_INST_MAX_OUTER,
-    TW_INST_ARGMAX,
-    TW_INST_CUMSUM,
-    TW_INST_COPY, /* strided copy: transpose, slice, pad, concat, reverse, materialised broadcast */
-    TW_INST_FILL, /* one value everywhere: pads */
-    TW_INST_IOTA,
-    TW_INST_RANDOM,
-    TW_INST_TAKE,
-    TW_INST_SCATTER
-} tw_inst_kind;
+typedef struct tw_inst_kind tw_inst_kind; /* exec/inst.h */
+typedef struct tw_block tw_block;
+
+enum { TW_INST_ARGS = 8 };
 
 typedef struct tw_inst {
-    tw_inst_kind kind;
+    const tw_inst_kind *kind;
     int32_t node;
     int32_t depth;
-    tw_place dst, arg[3];
+    tw_place dst, arg[TW_INST_ARGS];
+    double work;           /* rough number of flops, over all rows */
+    int64_t scratch_bytes; /* memory of the running thread it needs while it runs */
     uint8_t dtype;
     /* Products: m, n, k, batch of one row of the region (tw_dot). Reductions: m outer, k reduced, n inner elements.
-     * Tables: m rows of n elements, k indices a row. */
+     * Tables: m rows of n elements, k indices a row. Other families: as they say. */
     bool ta, tb;
     int64_t m, n, k, batch;
     /* COPY: dims and strides in elements; dim[0] is per row and multiplied by the rows of the block */
@@ -155,6 +142,7 @@ struct tw_program {
     int64_t global_bytes;
     int64_t local_bytes;    /* per thread: largest region */
     int64_t register_bytes; /* per thread: tile registers */
+    int64_t scratch_bytes;  /* per thread: the most an instruction asks for */
 };
 
 /* Fills a state's scratch memory with NaNs: a program must not read what it has not written (tests). */

@@ -4,7 +4,7 @@
  * Forward pass: the earliest stage of each node (a new stage begins where a value is needed whole). Backward pass: each
  * node moves to the latest stage its readers allow, so that values live briefly. Nodes with one stage and one number of
  * rows make a region. */
-#include "exec/build.h"
+#include "exec/inst.h"
 
 #include <stdlib.h>
 
@@ -15,56 +15,14 @@ static int64_t lead(tw_shape shape)
 
 tw_row_kind tw_row_kind_of(const tw_graph *g, const tw_node *node)
 {
-    const tw_attr *at = tw_node_attr(g, node);
-    const tw_node *a = node->args_count ? tw_node_of(g, tw_node_args(g, node)[0]) : NULL;
-    if (tw_op_table[node->op].flags & TW_OPF_ELEMENTWISE) return TW_ROW_SLICED;
-    switch (node->op) {
-    case TW_OP_iota:
-    case TW_OP_random_bits:
-    case TW_OP_broadcast:
-    case TW_OP_take_rows:
-        return TW_ROW_SLICED;
-    case TW_OP_sum:
-        return !(at->axis_mask & 1) ? TW_ROW_SLICED : TW_ROW_SUMS;
-    case TW_OP_reduce_max:
-        return at->axis_mask & 1 ? TW_ROW_WHOLE : TW_ROW_SLICED;
-    case TW_OP_argmax:
-    case TW_OP_cumsum:
-    case TW_OP_reverse:
-    case TW_OP_concat:
-        return at->axis[0] == 0 ? TW_ROW_WHOLE : TW_ROW_SLICED;
-    case TW_OP_slice:
-        return at->begin[0] == 0 && at->stride[0] == 1 && node->shape.dim[0] == a->shape.dim[0] ? TW_ROW_SLICED
-                                                                                                : TW_ROW_WHOLE;
-    case TW_OP_pad:
-        return at->begin[0] == 0 && at->end[0] == 0 && at->stride[0] == 0 ? TW_ROW_SLICED : TW_ROW_WHOLE;
-    case TW_OP_transpose:
-        return at->axis[0] == 0 ? TW_ROW_SLICED : TW_ROW_WHOLE;
-    case TW_OP_dot_general: {
-        tw_dot dot = tw_dot_of(g, node);
-        if (at->batch_count > 0) return TW_ROW_SLICED;
-        if (dot.ta) return dot.tb ? TW_ROW_WHOLE : TW_ROW_SUMS;
-        return a->shape.rank > at->contract_count ? TW_ROW_SLICED : TW_ROW_WHOLE;
-    }
-    default:
-        return TW_ROW_WHOLE;
-    }
+    const tw_exec_op *op = &tw_exec_table[node->op];
+    return op->rows ? op->rows(g, node) : TW_ROW_SLICED;
 }
 
 bool tw_row_arg_sliced(const tw_graph *g, const tw_node *node, int k)
 {
-    switch (node->op) {
-    case TW_OP_random_bits:
-        return false;
-    case TW_OP_take_rows:
-        return k == 1;
-    case TW_OP_broadcast:
-        return tw_node_of(g, tw_node_args(g, node)[0])->shape.dim[0] == node->shape.dim[0];
-    case TW_OP_dot_general:
-        return k == 0 || tw_node_attr(g, node)->batch_count > 0 || tw_dot_of(g, node).ta;
-    default:
-        return true;
-    }
+    const tw_exec_op *op = &tw_exec_table[node->op];
+    return op->sliced ? op->sliced(g, node, k) : true;
 }
 
 tw_view tw_view_of(const tw_build *b, int32_t id, int k)

@@ -1,0 +1,71 @@
+/* exec/inst.h - what the families of instructions (op_*.c) share: the table of ops, emitting, and what a running
+ * instruction sees.
+ *
+ * An op is one row of tw_exec_table (ops.c): how its rows depend on those of its arguments, and the function that emits
+ * its instructions. An instruction carries a pointer to its kind: name, function, what it costs. Adding one is a file
+ * of its own and a row of the table. */
+#ifndef TW_EXEC_INST_H
+#define TW_EXEC_INST_H
+
+#include "base/text.h"
+#include "exec/build.h"
+
+#include <string.h>
+
+/* A block of rows being worked on, as an instruction sees it. */
+struct tw_block {
+    const tw_program *p;
+    const tw_region *region;
+    int64_t row, rows, chunk;
+    bool first; /* of its chunk: sums start here */
+    const void *const *in;
+    void *const *out;
+    unsigned char *global, *local, *registers;
+    void *workspace; /* of the matrix product */
+    void *scratch;   /* as many bytes as the instruction asked for, 64-byte aligned */
+    unsigned char **pointer;
+};
+
+/* The address of a place for this block. */
+void *tw_block_at(const tw_block *b, const tw_place *place);
+
+struct tw_inst_kind {
+    const char *name;
+    void (*run)(const tw_block *b, const tw_inst *inst);
+    void (*print)(const tw_inst *inst, tw_text *text); /* numbers worth showing; may be NULL */
+    bool light; /* bound by memory: blocks of a region of only such are sized by cache */
+};
+
+extern const tw_inst_kind tw_tile_kind;
+
+/* --- the table: one row an op; elementwise ops are sliced and become tile programs without one --- */
+
+typedef struct tw_exec_op {
+    tw_row_kind (*rows)(const tw_graph *g, const tw_node *node); /* NULL: row-sliced */
+    bool (*sliced)(const tw_graph *g, const tw_node *node,
+                   int k); /* needs only the same rows of argument k; NULL: of all */
+    tw_status (*emit)(tw_build *b, tw_region *region, int32_t node); /* NULL: no instruction of its own */
+} tw_exec_op;
+
+extern const tw_exec_op tw_exec_table[TW_OP_COUNT];
+
+tw_row_kind tw_rows_whole(const tw_graph *g, const tw_node *node);
+bool tw_sliced_none(const tw_graph *g, const tw_node *node, int k);
+
+/* --- emitting --- */
+
+/* A new instruction at the end of the region, its result placed; NULL when memory is out (the sentence is set). */
+tw_inst *tw_new_inst(tw_build *b, tw_region *region, int32_t node, const tw_inst_kind *kind);
+/* Where the instructions of `region` find argument k of `node`. */
+tw_place tw_arg_place(const tw_build *b, const tw_region *region, int32_t node, int k);
+/* Strides of a contiguous array, in elements. */
+void tw_contiguous(tw_shape shape, int64_t *stride);
+/* Elements of the axes before, in and after the run of axes in `mask`. */
+void tw_split_axes(tw_shape shape, uint32_t mask, int64_t *outer, int64_t *middle, int64_t *inner);
+
+/* --- running --- */
+
+/* dst[0..n) = the value of `size` bytes */
+void tw_fill(void *dst, const void *value, int64_t n, size_t size);
+
+#endif

@@ -1,0 +1,61 @@
+/* exec/ops.c - the table of ops: how rows of a result depend on rows of its arguments, and who emits its instructions.
+ */
+#include "exec/inst.h"
+
+tw_row_kind tw_rows_whole(const tw_graph *g, const tw_node *node)
+{
+    (void)g;
+    (void)node;
+    return TW_ROW_WHOLE;
+}
+
+bool tw_sliced_none(const tw_graph *g, const tw_node *node, int k)
+{
+    (void)g;
+    (void)node;
+    (void)k;
+    return false;
+}
+
+/* Functions of the families op_*.c, named by the table only. */
+tw_row_kind tw_rows_axis(const tw_graph *g, const tw_node *node);
+tw_row_kind tw_rows_slice(const tw_graph *g, const tw_node *node);
+tw_row_kind tw_rows_pad(const tw_graph *g, const tw_node *node);
+tw_row_kind tw_rows_transpose(const tw_graph *g, const tw_node *node);
+tw_row_kind tw_rows_sum(const tw_graph *g, const tw_node *node);
+tw_row_kind tw_rows_reduce(const tw_graph *g, const tw_node *node);
+tw_row_kind tw_rows_dot(const tw_graph *g, const tw_node *node);
+bool tw_sliced_broadcast(const tw_graph *g, const tw_node *node, int k);
+bool tw_sliced_dot(const tw_graph *g, const tw_node *node, int k);
+bool tw_sliced_take(const tw_graph *g, const tw_node *node, int k);
+tw_status tw_emit_rearrange(tw_build *b, tw_region *region, int32_t id);
+tw_status tw_emit_concat(tw_build *b, tw_region *region, int32_t id);
+tw_status tw_emit_pad(tw_build *b, tw_region *region, int32_t id);
+tw_status tw_emit_reduction(tw_build *b, tw_region *region, int32_t id);
+tw_status tw_emit_dot(tw_build *b, tw_region *region, int32_t id);
+tw_status tw_emit_index(tw_build *b, tw_region *region, int32_t id);
+tw_status tw_emit_iota(tw_build *b, tw_region *region, int32_t id);
+tw_status tw_emit_random(tw_build *b, tw_region *region, int32_t id);
+
+const tw_exec_op tw_exec_table[TW_OP_COUNT] = {
+    /* sources */
+    [TW_OP_iota] = {.emit = tw_emit_iota},
+    [TW_OP_random_bits] = {.sliced = tw_sliced_none, .emit = tw_emit_random},
+    /* moving */
+    [TW_OP_reshape] = {.rows = tw_rows_whole}, /* an alias: never asked */
+    [TW_OP_transpose] = {.rows = tw_rows_transpose, .emit = tw_emit_rearrange},
+    [TW_OP_broadcast] = {.sliced = tw_sliced_broadcast, .emit = tw_emit_rearrange},
+    [TW_OP_slice] = {.rows = tw_rows_slice, .emit = tw_emit_rearrange},
+    [TW_OP_pad] = {.rows = tw_rows_pad, .emit = tw_emit_pad},
+    [TW_OP_reverse] = {.rows = tw_rows_axis, .emit = tw_emit_rearrange},
+    [TW_OP_concat] = {.rows = tw_rows_axis, .emit = tw_emit_concat},
+    /* along axes */
+    [TW_OP_sum] = {.rows = tw_rows_sum, .emit = tw_emit_reduction},
+    [TW_OP_reduce_max] = {.rows = tw_rows_reduce, .emit = tw_emit_reduction},
+    [TW_OP_argmax] = {.rows = tw_rows_axis, .emit = tw_emit_reduction},
+    [TW_OP_cumsum] = {.rows = tw_rows_axis, .emit = tw_emit_reduction},
+    /* products, indexing */
+    [TW_OP_dot_general] = {.rows = tw_rows_dot, .sliced = tw_sliced_dot, .emit = tw_emit_dot},
+    [TW_OP_take_rows] = {.sliced = tw_sliced_take, .emit = tw_emit_index},
+    [TW_OP_scatter_add_rows] = {.rows = tw_rows_whole, .emit = tw_emit_index},
+};
