@@ -34,7 +34,7 @@ typedef struct tw_shape {
 } tw_shape;
 
 /* tw_shape_of(2, 3) is the shape [2,3]. */
-#define tw_shape_of(...)                                                                           \
+#define tw_shape_of(...)                                                                                               \
     tw_shape_make((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
 TW_API tw_shape tw_shape_make(int rank, const int64_t *dim);
 #define TW_SCALAR ((tw_shape){0, {0}})
@@ -49,7 +49,10 @@ typedef struct tw_val {
     int32_t id;
 } tw_val;
 #define TW_NONE ((tw_val){NULL, -1})
-static inline bool tw_is_none(tw_val v) { return v.id < 0; }
+static inline bool tw_is_none(tw_val v)
+{
+    return v.id < 0;
+}
 
 TW_NODISCARD TW_API tw_status tw_graph_create(tw_context *ctx, tw_graph **out_graph);
 TW_API void tw_graph_destroy(tw_graph *graph);
@@ -67,7 +70,7 @@ TW_API int64_t tw_last_dim(tw_val v);
 /* --- leaves ------------------------------------------------------------------------------------------- */
 /* Inputs are never merged; names are copied and need not be unique. */
 TW_API tw_val tw_input(tw_graph *g, const char *name, tw_dtype dtype, tw_shape shape);
-TW_API tw_val tw_const(tw_graph *g, tw_dtype dtype, double value); /* a scalar */
+TW_API tw_val tw_const(tw_graph *g, tw_dtype dtype, double value);                          /* a scalar */
 TW_API tw_val tw_const_data(tw_graph *g, tw_dtype dtype, tw_shape shape, const void *data); /* copied */
 TW_API tw_val tw_full(tw_graph *g, tw_dtype dtype, tw_shape shape, double value);
 TW_API tw_val tw_zeros_like(tw_val v);
@@ -110,8 +113,8 @@ TW_API tw_val tw_div(tw_val a, tw_val b);
 TW_API tw_val tw_pow(tw_val a, tw_val b); /* a > 0 where b is not a whole constant */
 TW_API tw_val tw_max(tw_val a, tw_val b);
 TW_API tw_val tw_min(tw_val a, tw_val b);
-TW_API tw_val tw_lt(tw_val a, tw_val b); /* bool */
-TW_API tw_val tw_eq(tw_val a, tw_val b); /* bool */
+TW_API tw_val tw_lt(tw_val a, tw_val b);  /* bool */
+TW_API tw_val tw_eq(tw_val a, tw_val b);  /* bool */
 TW_API tw_val tw_and(tw_val a, tw_val b); /* bool or bits of u32/i32 */
 TW_API tw_val tw_xor(tw_val a, tw_val b);
 TW_API tw_val tw_select(tw_val condition, tw_val yes, tw_val no);
@@ -123,10 +126,10 @@ TW_API tw_val tw_muls(tw_val a, double b);
 TW_API tw_val tw_pows(tw_val a, double b);
 
 /* --- shape ---------------------------------------------------------------------------------------------- */
-TW_API tw_val tw_reshape(tw_val x, tw_shape shape); /* one dim may be -1 */
-TW_API tw_val tw_transpose(tw_val x, const int *permutation); /* output axis i is input axis permutation[i] */
-TW_API tw_val tw_broadcast_to(tw_val x, tw_shape shape);     /* NumPy rules */
-TW_API tw_val tw_expand_dim(tw_val x, int axis);             /* inserts a dim of 1 */
+TW_API tw_val tw_reshape(tw_val x, tw_shape shape);                     /* one dim may be -1 */
+TW_API tw_val tw_transpose(tw_val x, const int *permutation);           /* output axis i is input axis permutation[i] */
+TW_API tw_val tw_broadcast_to(tw_val x, tw_shape shape);                /* NumPy rules */
+TW_API tw_val tw_expand_dim(tw_val x, int axis);                        /* inserts a dim of 1 */
 TW_API tw_val tw_slice(tw_val x, int axis, int64_t begin, int64_t end); /* [begin, end); negative from the end */
 TW_API tw_val tw_slice_strided(tw_val x, const int64_t *begin, const int64_t *end, const int64_t *stride);
 /* per axis: low and high padding (negative crops) and zeros between elements */
@@ -183,6 +186,12 @@ TW_NODISCARD TW_API tw_status tw_hvp(tw_val scalar, int inputs_count, const tw_v
  * depend on inputs are shared. */
 TW_NODISCARD TW_API tw_status tw_substitute(int inputs_count, const tw_val *inputs, const tw_val *replacements,
                                             int outputs_count, const tw_val *outputs, tw_val *out_outputs);
+/* Batching: a function written for one sample, of K samples at once. Each listed input (...) has a replacement (K,...);
+ * inputs not listed are the same for all samples. Every output gets the axis K in front; one that does not depend on
+ * the inputs is repeated. Random bits are the same for all samples unless their key or counter is batched - then every
+ * sample draws under its own, at the cost of K nodes. Ops that cannot be batched are refused by name. */
+TW_NODISCARD TW_API tw_status tw_vmap(int inputs_count, const tw_val *inputs, const tw_val *replacements,
+                                      int outputs_count, const tw_val *outputs, tw_val *out_outputs);
 /* Batching behind the row axis: given row-wise functions (axis 0 of every dependent node is the same row axis R), each
  * replacement carries one more axis K at position 1 - (R,K,...) for an input (R,...) - and so do the results. */
 TW_NODISCARD TW_API tw_status tw_vmap_rows(int inputs_count, const tw_val *inputs, const tw_val *replacements,

@@ -1,0 +1,197 @@
+/* graph/vmap_rules.c - how each op is batched. A rule changes the draft of the node into that of the batched node.
+ *
+ * With the new axis behind the rows (at 1), axis 0 is the rows: rules refuse what mixes them. */
+#include "graph/vmap.h"
+
+static tw_val stretched(const tw_batch *b, tw_draft *d)
+{
+    tw_batch_stretch_args(b, d->count);
+    return tw_graph_append(d);
+}
+
+static tw_val moved(const tw_batch *b, tw_draft *d)
+{
+    tw_attr from = d->attr;
+    bool windowed = d->op == TW_OP_slice || d->op == TW_OP_pad;
+    if (b->at == 1) {
+        if (windowed && (from.begin[0] != 0 || from.end[0] != 0 || (d->op == TW_OP_pad && from.stride[0] != 0)))
+            return tw_batch_refuse(b, d, "changes the rows");
+        if (d->op == TW_OP_slice && d->shape.dim[0] != tw_dim(b->args[0], 0))
+            return tw_batch_refuse(b, d, "changes the rows");
+        if (d->op == TW_OP_transpose && from.axis[0] != 0) return tw_batch_refuse(b, d, "moves the row axis");
+    }
+    d->shape = tw_batch_shape(b, d->shape);
+    for (int i = 0; i < d->shape.rank; i++) {
+        bool added = i == b->at;
+        int old = i < b->at ? i : i - 1;
+        if (windowed) {
+            d->attr.begin[i] = added ? 0 : from.begin[old];
+            d->attr.end[i] = added ? 0 : from.end[old];
+            d->attr.stride[i] = added ? (d->op == TW_OP_slice) : from.stride[old];
+        } else if (d->op == TW_OP_transpose) {
+            d->attr.axis[i] = (int8_t)(added ? i : tw_batch_axis(b, from.axis[old]));
+        }
+    }
+    return tw_graph_append(d);
+}
+
+static tw_val along_axis(const tw_batch *b, tw_draft *d)
+{
+    if (d->attr.axis[0] < b->at) return tw_batch_refuse(b, d, "works along the rows");
+    d->attr.axis[0]++;
+    return stretched(b, d);
+}
+
+static tw_val reduced(const tw_batch *b, tw_draft *d)
+{
+    if (b->at == 1 && (d->attr.axis_mask & 1u)) return tw_batch_refuse(b, d, "reduces over the rows");
+    d->attr.axis_mask <<= 1;
+    return tw_graph_append(d);
+}
+
+static tw_val move_axis(tw_val x, int from, int to)
+{
+    int8_t permutation[TW_MAX_RANK] = {0};
+    int rank = tw_shape_at(x).rank, next = 0;
+    for (int i = 0; i < rank && i < TW_MAX_RANK; i++) {
+        next += next == from;
+        permutation[i] = (int8_t)(i == to ? from : next++);
+    }
+    return from == to ? x : tw_transpose_axes(x, permutation);
+}
+
+static void shift_axes(const tw_batch *b, int8_t *axes, int count)
+{
+    for (int i = 0; i < count; i++) axes[i] = (int8_t)tw_batch_axis(b, axes[i]);
+}
+
+/* Both arguments batched: the new axis is a batch axis, the first or right behind the rows. */
+static void insert_batch_axis(const tw_batch *b, tw_attr *attr)
+{
+    for (int i = attr->batch_count + attr->contract_count; i > b->at; i--) {
+        attr->axis[i] = attr->axis[i - 1];
+        attr->axis_b[i] = attr->axis_b[i - 1];
+    }
+    attr->axis[b->at] = attr->axis_b[b->at] = (int8_t)b->at;
+    attr->batch_count++;
+}
+
+/* Rows stay apart when they are paired (a batch axis of both) or free in the one argument that has them. */
+static bool rows_apart(const tw_batch *b, const tw_attr *attr, int free_a)
+{
+    int batches = attr->batch_count, used = batches + attr->contract_count;
+    if (b->at == 0 || (batches > 0 && attr->axis[0] == 0 && attr->axis_b[0] == 0)) return true;
+    if (batches > 0 || (b->batched[0] && b->batched[1]) || (b->batched[1] && free_a > 0)) return false;
+    const int8_t *axis = b->batched[0] ? attr->axis : attr->axis_b;
+    for (int i = 0; i < used; i++)
+        if (axis[i] == 0) return false;
+    return true;
+}
+
+/* Batched on one side only, the new axis is the first, or second, of the axes free there. */
+static tw_val product(const tw_batch *b, tw_draft *d)
+{
+    tw_attr *attr = &d->attr;
+    int batches = attr->batch_count, used = batches + attr->contract_count;
+    int free_a = tw_shape_at(b->args[0]).rank - (b->batched[0] ? 1 : 0) - used;
+    bool both = b->batched[0] && b->batched[1];
+    if (!rows_apart(b, attr, free_a) || (both && used >= TW_MAX_RANK)) return tw_batch_refuse(b, d, "mixes the rows");
+    if (b->batched[0]) shift_axes(b, attr->axis, used);
+    if (b->batched[1]) shift_axes(b, attr->axis_b, used);
+    if (both) insert_batch_axis(b, attr);
+    tw_val made = tw_graph_append(d);
+    if (made.id < 0 || both || (b->at == 1 && batches == 0)) return made;
+    return move_axis(made, b->batched[0] ? batches : batches + free_a, b->at);
+}
+
+/* K tables of `count` rows become one of K count rows: index (B) or (K,B), clamped as the op would, then moved to the
+ * sample's part. */
+static tw_val index_of_stacked(const tw_batch *b, tw_val index, bool batched, int64_t count)
+{
+    tw_dtype dtype = tw_dtype_at(index);
+    if (!batched) index = tw_batch_stretch(b, index);
+    tw_val last = tw_full_like(index, (double)tw_max_i64(count - 1, 0));
+    index = tw_min(index, last);
+    if (dtype == TW_DTYPE_I32) index = tw_max(index, tw_zeros_like(index));
+    tw_val sample = tw_iota(b->g, dtype, tw_shape_at(index), 0);
+    index = tw_add(index, tw_muls(sample, (double)count));
+    return tw_reshape(index, tw_shape_of(tw_shape_size(tw_shape_at(index))));
+}
+
+/* (K,N,...) -> (K N,...) */
+static tw_val merge_front(tw_val x)
+{
+    tw_shape shape = tw_shape_at(x), merged = {.rank = shape.rank - 1};
+    for (int i = 0; i < merged.rank; i++) merged.dim[i] = i == 0 ? shape.dim[0] * shape.dim[1] : shape.dim[i + 1];
+    return tw_reshape(x, merged);
+}
+
+static bool too_many_rows(const tw_batch *b, int64_t count)
+{
+    int64_t all;
+    return __builtin_mul_overflow(count, b->size, &all) || all > INT32_MAX;
+}
+
+static tw_val taken(const tw_batch *b, tw_draft *d)
+{
+    tw_shape shape = tw_batch_shape(b, d->shape);
+    if (!b->batched[0]) {
+        tw_val index = tw_reshape(b->args[1], tw_shape_of(tw_shape_size(tw_shape_at(b->args[1]))));
+        return tw_reshape(tw_take_rows(b->args[0], index), shape);
+    }
+    if (b->at == 1) return tw_batch_refuse(b, d, "takes rows of a table that depends on the inputs");
+    int64_t count = tw_dim(b->args[0], 1);
+    if (too_many_rows(b, count)) return tw_batch_refuse(b, d, "has too many rows in all");
+    tw_val index = index_of_stacked(b, b->args[1], b->batched[1], count);
+    return tw_reshape(tw_take_rows(merge_front(b->args[0]), index), shape);
+}
+
+static tw_val scattered(const tw_batch *b, tw_draft *d)
+{
+    int64_t count = d->shape.dim[0];
+    if (b->at == 1) return tw_batch_refuse(b, d, "mixes the rows");
+    if (too_many_rows(b, count)) return tw_batch_refuse(b, d, "has too many rows in all");
+    tw_val rows = merge_front(b->batched[0] ? b->args[0] : tw_batch_stretch(b, b->args[0]));
+    tw_val index = index_of_stacked(b, b->args[1], b->batched[1], count);
+    return tw_reshape(tw_scatter_add_rows(rows, index, count * b->size), tw_batch_shape(b, d->shape));
+}
+
+/* Sample by sample, joined again: for ops whose kernels know no samples. Costs K nodes. */
+static tw_val one_by_one(const tw_batch *b, tw_draft *d)
+{
+    tw_graph *g = b->g;
+    if (b->at == 1) return tw_batch_refuse(b, d, "cannot be batched behind the rows");
+    tw_shape one = {.rank = d->shape.rank + 1};
+    for (int i = 0; i < d->shape.rank && i + 1 < TW_MAX_RANK; i++) one.dim[i + 1] = d->shape.dim[i];
+    one.dim[0] = 1;
+    size_t count = (size_t)b->size, args = (size_t)d->count;
+    tw_val *parts = tw_alloc(g->ctx, count + args, sizeof *parts), made = TW_NONE;
+    if (!parts) return tw_graph_fail(g, TW_ERR_MEMORY, "out of memory: %s of %zu samples", b->who, count);
+    for (size_t k = 0; k < count; k++) {
+        for (size_t i = 0; i < args; i++) {
+            tw_val arg = b->args[i];
+            tw_shape shape = {.rank = tw_shape_at(arg).rank - 1};
+            for (int j = 0; j < shape.rank; j++) shape.dim[j] = tw_dim(arg, j + 1);
+            parts[count + i] = b->batched[i] ? tw_reshape(tw_slice(arg, 0, (int64_t)k, (int64_t)k + 1), shape) : arg;
+        }
+        tw_draft sample = *d;
+        sample.args = parts + count;
+        parts[k] = tw_reshape(tw_graph_append(&sample), one);
+    }
+    if (g->status == TW_OK)
+        made = count ? tw_concat(0, (int)count, parts) : tw_full(g, d->dtype, tw_batch_shape(b, d->shape), 0.0);
+    tw_free(g->ctx, parts);
+    return made;
+}
+
+tw_vmap_fn tw_vmap_rule(tw_op op)
+{
+    static const tw_vmap_fn rules[TW_OP_COUNT] = {
+        [TW_OP_random_bits] = one_by_one, [TW_OP_reshape] = moved,     [TW_OP_transpose] = moved,
+        [TW_OP_broadcast] = moved,        [TW_OP_slice] = moved,       [TW_OP_pad] = moved,
+        [TW_OP_reverse] = along_axis,     [TW_OP_concat] = along_axis, [TW_OP_sum] = reduced,
+        [TW_OP_reduce_max] = reduced,     [TW_OP_argmax] = along_axis, [TW_OP_cumsum] = along_axis,
+        [TW_OP_dot_general] = product,    [TW_OP_take_rows] = taken,   [TW_OP_scatter_add_rows] = scattered,
+    };
+    return tw_op_table[op].flags & TW_OPF_ELEMENTWISE ? stretched : rules[op];
+}
