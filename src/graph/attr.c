@@ -21,6 +21,21 @@ const tw_field tw_fields[] = {
     {TW_OP_dot_general, "batch_b", TW_FIELD_BATCH_B, true},
     {TW_OP_dot_general, "contract_a", TW_FIELD_CONTRACT_A, true},
     {TW_OP_dot_general, "contract_b", TW_FIELD_CONTRACT_B, true},
+    {TW_OP_conv, "stride", TW_FIELD_SPACE_STRIDE, true},
+    {TW_OP_conv, "low", TW_FIELD_SPACE_LOW, true},
+    {TW_OP_conv, "high", TW_FIELD_SPACE_HIGH, true},
+    {TW_OP_conv, "dilation", TW_FIELD_SPACE_DILATION, true},
+    {TW_OP_conv, "groups", TW_FIELD_NUMBER, false},
+    {TW_OP_conv_input, "stride", TW_FIELD_SPACE_STRIDE, true},
+    {TW_OP_conv_input, "low", TW_FIELD_SPACE_LOW, true},
+    {TW_OP_conv_input, "high", TW_FIELD_SPACE_HIGH, true},
+    {TW_OP_conv_input, "dilation", TW_FIELD_SPACE_DILATION, true},
+    {TW_OP_conv_input, "groups", TW_FIELD_NUMBER, false},
+    {TW_OP_conv_weights, "stride", TW_FIELD_SPACE_STRIDE, true},
+    {TW_OP_conv_weights, "low", TW_FIELD_SPACE_LOW, true},
+    {TW_OP_conv_weights, "high", TW_FIELD_SPACE_HIGH, true},
+    {TW_OP_conv_weights, "dilation", TW_FIELD_SPACE_DILATION, true},
+    {TW_OP_conv_weights, "groups", TW_FIELD_NUMBER, false},
 };
 const int tw_fields_count = TW_COUNT(tw_fields);
 
@@ -77,6 +92,18 @@ tw_field_value tw_field_get(const tw_attr *a, tw_field_kind kind, int rank)
     case TW_FIELD_CONTRACT_B:
         get_bytes(&v, a->axis_b + a->batch_count, a->contract_count);
         break;
+    case TW_FIELD_SPACE_STRIDE:
+        get_words(&v, a->stride, rank - 2);
+        break;
+    case TW_FIELD_SPACE_LOW:
+        get_words(&v, a->begin, rank - 2);
+        break;
+    case TW_FIELD_SPACE_HIGH:
+        get_words(&v, a->end, rank - 2);
+        break;
+    case TW_FIELD_SPACE_DILATION:
+        get_words(&v, a->dilation, rank - 2);
+        break;
     case TW_FIELD_KINDS:
         break;
     }
@@ -98,6 +125,12 @@ static bool put_words(const tw_field_value *v, int rank, int64_t *to)
     if (v->count != rank) return false;
     for (int i = 0; i < rank; i++) to[i] = v->list[i];
     return true;
+}
+
+/* One number for each axis between the first and the last. */
+static bool put_space(const tw_field_value *v, int rank, int64_t *to)
+{
+    return rank >= 3 && rank <= 2 + TW_MAX_SPATIAL && put_words(v, rank - 2, to);
 }
 
 static bool put_mask(const tw_field_value *v, uint32_t *mask)
@@ -154,6 +187,14 @@ static bool put_field(const tw_field_value *v, tw_field_kind kind, int rank, tw_
     case TW_FIELD_VALUE:
         a->value = v->number;
         return true;
+    case TW_FIELD_SPACE_STRIDE:
+        return put_space(v, rank, a->stride);
+    case TW_FIELD_SPACE_LOW:
+        return put_space(v, rank, a->begin);
+    case TW_FIELD_SPACE_HIGH:
+        return put_space(v, rank, a->end);
+    case TW_FIELD_SPACE_DILATION:
+        return put_space(v, rank, a->dilation);
     default: /* put_dot */
         return true;
     }

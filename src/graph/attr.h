@@ -17,6 +17,10 @@ typedef enum tw_field_kind {
     TW_FIELD_BATCH_B,
     TW_FIELD_CONTRACT_A,
     TW_FIELD_CONTRACT_B,
+    TW_FIELD_SPACE_STRIDE, /* of a convolution: one number for each axis between the first and the last */
+    TW_FIELD_SPACE_LOW,
+    TW_FIELD_SPACE_HIGH,
+    TW_FIELD_SPACE_DILATION,
     TW_FIELD_KINDS
 } tw_field_kind;
 

@@ -162,6 +162,7 @@ static uint64_t hash_attr(uint64_t h, const tw_draft *d)
     h = mix_bytes(h, a->begin, sizeof a->begin);
     h = mix_bytes(h, a->end, sizeof a->end);
     h = mix_bytes(h, a->stride, sizeof a->stride);
+    h = mix_bytes(h, a->dilation, sizeof a->dilation);
     h = mix_bytes(h, a->axis, sizeof a->axis);
     h = mix_bytes(h, a->axis_b, sizeof a->axis_b);
     h = mix(h, (uint64_t)(uint8_t)a->batch_count << 8 | (uint8_t)a->contract_count);
@@ -181,7 +182,8 @@ static uint32_t hash_draft(const tw_draft *d)
 static bool attr_equal(const tw_attr *a, const tw_attr *b)
 {
     return memcmp(a->begin, b->begin, sizeof a->begin) == 0 && memcmp(a->end, b->end, sizeof a->end) == 0 &&
-           memcmp(a->stride, b->stride, sizeof a->stride) == 0 && memcmp(a->axis, b->axis, sizeof a->axis) == 0 &&
+           memcmp(a->stride, b->stride, sizeof a->stride) == 0 &&
+           memcmp(a->dilation, b->dilation, sizeof a->dilation) == 0 && memcmp(a->axis, b->axis, sizeof a->axis) == 0 &&
            memcmp(a->axis_b, b->axis_b, sizeof a->axis_b) == 0 && a->batch_count == b->batch_count &&
            a->contract_count == b->contract_count && a->axis_mask == b->axis_mask && a->number == b->number &&
            memcmp(&a->value, &b->value, sizeof a->value) == 0;

@@ -202,7 +202,8 @@ tw_val tw_jvp_reduce_max(tw_val y, const tw_val *x, const tw_val *t)
     return tw_sum_mask(tw_mul(t[0], weight), mask);
 }
 
-tw_val tw_jvp_dot_general(tw_val y, const tw_val *x, const tw_val *t)
+/* Products and convolutions: each argument's tangent in its place. */
+tw_val tw_jvp_bilinear(tw_val y, const tw_val *x, const tw_val *t)
 {
     tw_val from_a = TW_NONE, from_b = TW_NONE;
     if (has(t[0])) from_a = tw_graph_remake(y, (tw_val[]){t[0], x[1]});

@@ -41,12 +41,16 @@ enum {
  *   slice        begin[], stride[] (ends follow from the shape)
  *   pad          begin[] = low, end[] = high, stride[] = interior, value
  *   dot_general  batch_count, contract_count, axis[] = batch axes of a then contracted axes of a, axis_b[] likewise of
- * b scatter_add_rows, reshape, cast: the node's own shape and dtype say it all
+ * b
+ *   conv, conv_input, conv_weights   per axis of space: stride[], begin[] = low and end[] = high padding, dilation[];
+ * number = groups
+ *   scatter_add_rows, reshape, cast: the node's own shape and dtype say it all
  */
 typedef struct tw_attr {
     int64_t begin[TW_MAX_RANK];
     int64_t end[TW_MAX_RANK];
     int64_t stride[TW_MAX_RANK];
+    int64_t dilation[TW_MAX_SPATIAL];
     int8_t axis[TW_MAX_RANK];
     int8_t axis_b[TW_MAX_RANK];
     int8_t batch_count, contract_count;

@@ -393,6 +393,10 @@ static tw_val simplify_op(const tw_draft *d)
         return simplify_sum(d);
     case TW_OP_dot_general:
         return simplify_dot_general(d);
+    case TW_OP_conv:
+    case TW_OP_conv_input:
+    case TW_OP_conv_weights:
+        return full_of(arg(d, 0), 0.0) || full_of(arg(d, 1), 0.0) ? full(d, 0.0) : TW_NONE;
     default:
         return TW_NONE;
     }

@@ -156,6 +156,45 @@ static tw_val scattered(const tw_batch *b, tw_draft *d)
     return tw_reshape(tw_scatter_add_rows(rows, index, count * b->size), tw_batch_shape(b, d->shape));
 }
 
+/* (...,C) with the samples anywhere -> (...,K C): the samples' channels side by side. */
+static tw_val samples_as_channels(const tw_batch *b, tw_val x, bool batched)
+{
+    if (!batched) x = tw_batch_stretch(b, x);
+    x = move_axis(x, b->at, tw_shape_at(x).rank - 2);
+    tw_shape shape = tw_shape_at(x);
+    int last = shape.rank - 2;
+    shape.dim[last] *= shape.dim[last + 1];
+    shape.rank--;
+    return tw_reshape(x, shape);
+}
+
+/* Images of K samples are K times as many images; where the weights differ too, the samples are groups of channels. */
+static tw_val convolved(const tw_batch *b, tw_draft *d)
+{
+    tw_shape shape = tw_batch_shape(b, d->shape);
+    int64_t groups;
+    if (d->op != TW_OP_conv_weights && !b->batched[1]) {
+        b->args[0] = merge_front(b->args[0]);
+        d->shape.dim[0] = tw_dim(b->args[0], 0);
+        return tw_reshape(tw_graph_append(d), shape);
+    }
+    if (b->at == 1) return tw_batch_refuse(b, d, "mixes the rows");
+    if (b->size == 0) return tw_full(b->g, d->dtype, shape, 0.0);
+    if (__builtin_mul_overflow((int64_t)d->attr.number, b->size, &groups) || groups > INT32_MAX)
+        return tw_batch_refuse(b, d, "has too many groups in all");
+    for (int k = 0; k < 2; k++) b->args[k] = samples_as_channels(b, b->args[k], b->batched[k]);
+    int last = d->shape.rank - 1;
+    int64_t channels = d->shape.dim[last];
+    d->shape.dim[last] = channels * b->size;
+    d->attr.number = (uint32_t)groups;
+    tw_val made = tw_graph_append(d);
+    tw_shape split = d->shape;
+    split.rank++;
+    split.dim[last] = b->size;
+    split.dim[last + 1] = channels;
+    return move_axis(tw_reshape(made, split), last, b->at);
+}
+
 /* Sample by sample, joined again: for ops whose kernels know no samples. Costs K nodes. */
 static tw_val one_by_one(const tw_batch *b, tw_draft *d)
 {
@@ -192,6 +231,7 @@ tw_vmap_fn tw_vmap_rule(tw_op op)
         [TW_OP_reverse] = along_axis,     [TW_OP_concat] = along_axis, [TW_OP_sum] = reduced,
         [TW_OP_reduce_max] = reduced,     [TW_OP_argmax] = along_axis, [TW_OP_cumsum] = along_axis,
         [TW_OP_dot_general] = product,    [TW_OP_take_rows] = taken,   [TW_OP_scatter_add_rows] = scattered,
+        [TW_OP_conv] = convolved,         [TW_OP_conv_input] = convolved, [TW_OP_conv_weights] = convolved,
     };
     return tw_op_table[op].flags & TW_OPF_ELEMENTWISE ? stretched : rules[op];
 }

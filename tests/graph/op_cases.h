@@ -200,6 +200,39 @@ static bool index_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, tes
     return true;
 }
 
+/* Strides, paddings, dilations and groups on one to three axes of space; images smaller than the kernel, no images. */
+static bool conv_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, int variant, test_case *c)
+{
+    static const struct {
+        int64_t x[5], w[5];
+        int rank;
+        tw_conv_desc desc;
+    } table[] = {
+        {{2, 5, 4, 3}, {3, 3, 3, 2}, 4, {.low = {1, 1}, .high = {1, 1}}},
+        {{1, 4, 5, 2}, {1, 1, 2, 3}, 4, {.groups = 1}},
+        {{2, 7, 6, 2}, {3, 2, 2, 2}, 4, {.stride = {2, 3}, .low = {0, 2}, .high = {1, 0}}},
+        {{1, 6, 7, 4}, {2, 3, 2, 6}, 4, {.dilation = {2, 2}, .low = {1, 2}, .high = {2, 2}, .groups = 2}},
+        {{2, 5, 5, 3}, {3, 3, 1, 3}, 4, {.low = {1, 1}, .high = {1, 1}, .groups = 3}},
+        {{1, 5, 5, 2}, {2, 2, 1, 4}, 4, {.stride = {2, 2}, .dilation = {3, 1}, .groups = 2}},
+        {{1, 2, 2, 2}, {4, 5, 2, 2}, 4, {.low = {2, 2}, .high = {1, 3}}},
+        {{0, 3, 3, 2}, {2, 2, 2, 3}, 4, {.groups = 1}},
+        {{2, 7, 3}, {3, 3, 2}, 3, {.stride = {2}, .low = {2}}},
+        {{1, 3, 4, 5, 2}, {2, 3, 2, 2, 2}, 5, {.stride = {1, 2, 1}, .high = {1, 1, 0}, .dilation = {2, 1, 3}}},
+        {{1, 7, 7, 1}, {3, 3, 1, 1}, 4, {.stride = {3, 2}}},
+    };
+    if (variant >= TW_COUNT(table) || !tw_shape_equal(shape, tw_shape_of(5, 3))) return false;
+    const tw_conv_desc *desc = &table[variant].desc;
+    int rank = table[variant].rank;
+    tw_shape x = tw_shape_make(rank, table[variant].x), w = tw_shape_make(rank, table[variant].w);
+    tw_shape y = tw_shape_at(tw_conv(tw_input(g, "x", real, x), tw_input(g, "w", real, w), desc));
+    tw_val first = add_input(g, c, real, op == TW_OP_conv_input ? y : x, -2.0, 2.0);
+    tw_val second = add_input(g, c, real, op == TW_OP_conv_weights ? y : w, -2.0, 2.0);
+    c->output = op == TW_OP_conv         ? tw_conv(first, second, desc)
+                : op == TW_OP_conv_input ? tw_conv_input(first, second, desc, x)
+                                         : tw_conv_weights(first, second, desc, w);
+    return true;
+}
+
 static bool build_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, int variant, test_case *out)
 {
     *out = (test_case){0};
@@ -208,6 +241,8 @@ static bool build_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, int
     if (op == TW_OP_random_bits || op == TW_OP_bits_to_uniform || op == TW_OP_bits_to_normal)
         return variant == 0 && random_case(g, op, real, shape, out);
     if (op == TW_OP_dot_general) return dot_case(g, real, shape, variant, out);
+    if (op == TW_OP_conv || op == TW_OP_conv_input || op == TW_OP_conv_weights)
+        return conv_case(g, op, real, shape, variant, out);
     if (op == TW_OP_concat) return concat_case(g, real, shape, variant, out);
     if (op == TW_OP_select) return variant == 0 && select_case(g, real, shape, out);
     if (op == TW_OP_take_rows || op == TW_OP_scatter_add_rows)
