@@ -114,3 +114,18 @@ void tw_cpu_copy(size_t element, int rank, const int64_t *dim, const void *src, 
     else
         copy_axis(element, &w, 0, src, dst);
 }
+
+/* The most any instruction set takes: panels of 32 columns, strips of 14 rows; 32 elements lost to rounding an array.
+ */
+size_t tw_attention_scratch(const tw_attention *a, tw_attention_kind kind, size_t element)
+{
+    int64_t queries = (a->queries + 31) / 32 * 32, keys = (a->keys + 31) / 32 * 32, strip = 14;
+    int64_t depth = (a->depth + 31) / 32 * 32, width = (a->width + 31) / 32 * 32, count;
+    if (kind == TW_ATTENTION_GRADIENT)
+        count = queries * (3 * depth + 2 * width + 2) + TW_ATTENTION_QUERIES * (2 * depth + width) +
+                strip * (depth + width + 2 * TW_ATTENTION_ACROSS) + TW_ATTENTION_QUERIES * (TW_ATTENTION_ACROSS + 16);
+    else
+        count =
+            keys * 2 * (depth + width) + strip * 2 * (depth + TW_ATTENTION_KEYS) + TW_ATTENTION_QUERIES * (width + 2);
+    return (size_t)(count + 16 * 32) * element;
+}

@@ -7,6 +7,7 @@
 #define TW_CPU_CPU_H
 
 #include "base/base.h"
+#include "cpu/attention.h"
 
 #include <thalweg/graph.h>
 
@@ -19,21 +20,21 @@
 /* Elementwise kernels: X(NAME, arity). Every one exists for f32 and f64; AND, XOR, LT, EQ, SELECT, ADD, SUB, MUL
  * also for i32 and u32 where meaningful. `dtype` of a kernel is that of its (last) argument; LT, EQ, IS_FINITE write
  * bool (1 byte, 0 or 1), SELECT reads its first argument as bool. */
-#define TW_TILE_OPS(X)                                                                             \
-    X(NEG, 1) X(EXP, 1) X(EXPM1, 1) X(LOG, 1) X(LOG1P, 1) X(SIN, 1) X(COS, 1) X(TANH, 1) X(ERF, 1) \
-    X(SQRT, 1) X(RSQRT, 1) X(ABS, 1) X(SIGMOID, 1) X(SIGN, 1) X(FLOOR, 1) X(IS_FINITE, 1) X(NOT, 1) \
-    X(ADD, 2) X(SUB, 2) X(MUL, 2) X(DIV, 2) X(POW, 2) X(MAX, 2) X(MIN, 2) X(LT, 2) X(EQ, 2) X(AND, 2) X(XOR, 2) \
-    X(SELECT, 3) X(COPY, 1)                                                                        \
-    X(MUL_ADD, 3)     /* a*b + c, one rounding */                                                  \
-    X(MUL_SUB, 3)     /* a*b - c */                                                                \
-    X(NEG_MUL_ADD, 3) /* c - a*b */                                                                \
-    X(SILU, 1)        /* a * sigmoid(a) */
+#define TW_TILE_OPS(X)                                                                                                 \
+    X(NEG, 1)                                                                                                          \
+    X(EXP, 1) X(EXPM1, 1) X(LOG, 1) X(LOG1P, 1) X(SIN, 1) X(COS, 1) X(TANH, 1) X(ERF, 1) X(SQRT, 1) X(RSQRT, 1)        \
+        X(ABS, 1) X(SIGMOID, 1) X(SIGN, 1) X(FLOOR, 1) X(IS_FINITE, 1) X(NOT, 1) X(ADD, 2) X(SUB, 2) X(MUL, 2)         \
+            X(DIV, 2) X(POW, 2) X(MAX, 2) X(MIN, 2) X(LT, 2) X(EQ, 2) X(AND, 2) X(XOR, 2) X(SELECT, 3) X(COPY, 1)      \
+                X(MUL_ADD, 3) /* a*b + c, one rounding */                                                              \
+        X(MUL_SUB, 3)         /* a*b - c */                                                                            \
+        X(NEG_MUL_ADD, 3)     /* c - a*b */                                                                            \
+        X(SILU, 1)            /* a * sigmoid(a) */
 
 typedef enum tw_tile_op {
 #define TW_TILE_ENUM(name, arity) TW_TILE_##name,
     TW_TILE_OPS(TW_TILE_ENUM)
 #undef TW_TILE_ENUM
-    TW_TILE_OP_COUNT
+        TW_TILE_OP_COUNT
 } tw_tile_op;
 
 /* dst[i] = op(a[i], b[i], c[i]) for i in [0, n). dst may equal an argument exactly; it may not overlap one
@@ -41,7 +42,7 @@ typedef enum tw_tile_op {
 typedef void (*tw_tile_fn)(void *dst, const void *a, const void *b, const void *c, int64_t n);
 
 typedef struct tw_cpu {
-    const char *name; /* "generic", "x86-64-v3", "x86-64-v4" */
+    const char *name;                     /* "generic", "x86-64-v3", "x86-64-v4" */
     tw_tile_fn tile[TW_TILE_OP_COUNT][5]; /* by tw_dtype; NULL where it does not exist */
     tw_tile_fn cast[5][5];                /* [from][to] */
     /* u32 -> f32, f64 (by target dtype). Uniform: (b + 1/2) 2^-32, f32 of the upper 23 bits. Normal: bit 31 is the sign
@@ -72,6 +73,9 @@ typedef struct tw_cpu {
                      int64_t ldb, bool accumulate, float *c, int64_t ldc, void *workspace);
     void (*gemm_f64)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b,
                      int64_t ldb, bool accumulate, double *c, int64_t ldc, void *workspace);
+
+    /* Attention of one batch row (cpu/attention.h), f32 and f64. */
+    tw_attention_fn attention[3][2];
 } tw_cpu;
 
 /* The best kernels this processor runs. TW_CPU=generic|x86-64-v3|x86-64-v4 in the environment asks for fewer. */
