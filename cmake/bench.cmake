@@ -10,3 +10,9 @@ foreach(source ${benches})
     target_include_directories(bench_${name} PRIVATE ${DNNL_INCLUDE})
   endif()
 endforeach()
+
+# One program of all cases that bench/table.py compares with PyTorch (bench/run.sh).
+file(GLOB cases CONFIGURE_DEPENDS bench/cases/*.c)
+add_executable(bench_cases ${cases})
+target_compile_definitions(bench_cases PRIVATE _GNU_SOURCE)
+target_link_libraries(bench_cases PRIVATE tw_upto_plot)

@@ -52,8 +52,8 @@ TW_API tw_val tw_time_features(tw_val t, int count);
 typedef struct tw_network_desc {
     const char *kind;  /* "mlp" */
     int width;         /* 256 */
-    int depth;         /* 4 residual blocks */
-    int time_features; /* 16 */
+    int depth;         /* 4 residual blocks; of "plain" and "selu": hidden layers */
+    int time_features; /* 16; of "mlp" only */
 } tw_network_desc;
 
 /* u(x, t): x (B,D), t (B) -> (B,outputs). */

@@ -199,6 +199,43 @@ static void test_mlp_equals_plain_loops(void **state)
     }
 }
 
+/* Two points through one hidden layer of two units, by hand. */
+static void test_plain_networks(void **state)
+{
+    (void)state;
+    tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(2, 1)),
+           t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(2));
+    tw_val u[2] = {tw_network(tw_in(tw_scope_root(params), "a"),
+                              &(tw_network_desc){.kind = "plain", .width = 2, .depth = 1}, x, t, 1),
+                   tw_network(tw_in(tw_scope_root(params), "a"),
+                              &(tw_network_desc){.kind = "selu", .width = 2, .depth = 1}, x, t, 1)};
+    assert_int_equal(tw_graph_check(graph), TW_OK);
+    assert_int_equal(tw_params_count(params), 4);
+    const char *names[4] = {"a.main.0.weight", "a.main.0.bias", "a.main.2.weight", "a.main.2.bias"};
+    const double w1[4] = {0.5, -1, 2, 0.25}, b1[2] = {0.1, -0.2}, w2[2] = {1.5, -0.75}, b2 = 0.3;
+    const double xs[2] = {0.7, -1.2}, ts[2] = {0.25, 0.9};
+    tw_val inputs[6];
+    const double *values[6] = {w1, b1, w2, &b2, xs, ts};
+    for (int i = 0; i < 4; i++) {
+        assert_string_equal(tw_params_name(params, i), names[i]);
+        inputs[i] = tw_params_value(params, i);
+    }
+    inputs[4] = x;
+    inputs[5] = t;
+    double got[2][2];
+    assert_int_equal(tw_reference_run(ctx, 6, inputs, values, 2, u, (double *[]){got[0], got[1]}), TW_OK);
+    for (int i = 0; i < 2; i++) {
+        double h[2], want[2] = {b2, b2};
+        for (int j = 0; j < 2; j++) {
+            h[j] = xs[i] * w1[j] + ts[i] * w1[2 + j] + b1[j];
+            want[0] += silu(h[j]) * w2[j];
+            /* constants of Klambauer et al. 2017, section 2 */
+            want[1] += w2[j] * (h[j] > 0 ? 1.0507009873554805 * h[j] : 1.7580993408473766 * (exp(h[j]) - 1));
+        }
+        for (int k = 0; k < 2; k++) assert_true(fabs(got[k][i] - want[k]) < 1e-14);
+    }
+}
+
 static void test_building_twice_shares_weights(void **state)
 {
     (void)state;
@@ -272,6 +309,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_init, setup, teardown),
         cmocka_unit_test_setup_teardown(test_time_features, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mlp_equals_plain_loops, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_plain_networks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_building_twice_shares_weights, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_list, setup, teardown),
