@@ -160,12 +160,12 @@ TW_API tw_val tw_scatter_add_rows(tw_val rows, tw_val index, int64_t count); /* 
 /* --- convolution: images (N, space..., C), weights (space..., C/groups, O), results (N, space..., O); 1 to 3 axes of
  * space. All three are bilinear and each other's transposes. ------------------------------------------------------- */
 #define TW_MAX_SPATIAL 3
-typedef struct tw_conv_desc { /* per axis of space; {0} or NULL: step 1, no padding, no gaps, one group */
-    int64_t stride[TW_MAX_SPATIAL];    /* pixels from one result to the next; 0 is 1 */
-    int64_t low[TW_MAX_SPATIAL];       /* zeros before the image */
-    int64_t high[TW_MAX_SPATIAL];      /* and after it */
-    int64_t dilation[TW_MAX_SPATIAL];  /* pixels from one weight to the next; 0 is 1 */
-    int64_t groups;                    /* channels are split into so many independent groups; 0 is 1 */
+typedef struct tw_conv_desc {         /* per axis of space; {0} or NULL: step 1, no padding, no gaps, one group */
+    int64_t stride[TW_MAX_SPATIAL];   /* pixels from one result to the next; 0 is 1 */
+    int64_t low[TW_MAX_SPATIAL];      /* zeros before the image */
+    int64_t high[TW_MAX_SPATIAL];     /* and after it */
+    int64_t dilation[TW_MAX_SPATIAL]; /* pixels from one weight to the next; 0 is 1 */
+    int64_t groups;                   /* channels are split into so many independent groups; 0 is 1 */
 } tw_conv_desc;
 /* y[n,p,o] = sum over k, c of x[n, p*stride + k*dilation - low, c] w[k,c,o]. The result has
  * (size + low + high - (kernel-1)*dilation - 1) / stride + 1 pixels along an axis. */
@@ -176,9 +176,11 @@ TW_API tw_val tw_conv_input(tw_val y, tw_val w, const tw_conv_desc *desc, tw_sha
 /* From x and y weights of the given shape. */
 TW_API tw_val tw_conv_weights(tw_val x, tw_val y, const tw_conv_desc *desc, tw_shape shape);
 
-/* --- composites: written in the primitives above; kernels may recognise them ----------------------------------- */
+/* --- composites: written in the primitives above, one node until compilation, where a kernel may do them at once ---
+ */
 TW_API tw_val tw_silu(tw_val x);
-TW_API tw_val tw_gelu(tw_val x); /* erf form */
+TW_API tw_val tw_gelu(tw_val x);      /* erf form */
+TW_API tw_val tw_gelu_tanh(tw_val x); /* tanh form */
 TW_API tw_val tw_softplus(tw_val x);
 TW_API tw_val tw_softmax(tw_val x, int axis);
 TW_API tw_val tw_logsumexp(tw_val x, int axis);

@@ -45,9 +45,13 @@ typedef struct tw_exec_op {
     bool (*sliced)(const tw_graph *g, const tw_node *node,
                    int k); /* needs only the same rows of argument k; NULL: of all */
     tw_status (*emit)(tw_build *b, tw_region *region, int32_t node); /* NULL: no instruction of its own */
+    bool (*keeps)(const tw_draft *draft); /* composites with an instruction: for such arguments; NULL: for all */
 } tw_exec_op;
 
 extern const tw_exec_op tw_exec_table[TW_OP_COUNT];
+
+/* True when a composite has an instruction for such arguments and needs not be replaced by its body. */
+bool tw_exec_keeps(const tw_draft *draft);
 
 tw_row_kind tw_rows_whole(const tw_graph *g, const tw_node *node);
 bool tw_sliced_none(const tw_graph *g, const tw_node *node, int k);

@@ -1,27 +1,24 @@
-/* exec/lower.c - the graph again, ready for instructions: only needed nodes, composites replaced by their bodies (so
- * that a function and its derivative share their parts), sums over scattered axes split, products brought to a form
- * GEMM takes. */
-#include "exec/build.h"
+/* exec/lower.c - the graph again, ready for instructions: only needed nodes, composites without a kernel replaced by
+ * their bodies (so that a function and its derivative share their parts), sums over scattered axes split, products
+ * brought to a form GEMM takes. */
+#include "exec/inst.h"
 
-tw_dot tw_dot_of(const tw_graph *g, const tw_node *node)
+static tw_dot dot_shape(const tw_attr *at, tw_shape a, tw_shape b)
 {
-    const int32_t *args = tw_node_args(g, node);
-    const tw_node *a = tw_node_of(g, args[0]), *b = tw_node_of(g, args[1]);
-    const tw_attr *at = tw_node_attr(g, node);
     int nb = at->batch_count, nc = at->contract_count;
     tw_dot dot = {.regular = true, .batch = 1, .m = 1, .n = 1, .k = 1};
     bool lead_a = true, trail_a = true, lead_b = true, trail_b = true;
     for (int i = 0; i < nb; i++) {
         if (at->axis[i] != i || at->axis_b[i] != i) dot.regular = false;
-        dot.batch *= a->shape.dim[at->axis[i]];
+        dot.batch *= a.dim[at->axis[i]];
     }
     for (int i = 0; i < nc; i++) {
         int ca = at->axis[nb + i], cb = at->axis_b[nb + i];
-        dot.k *= a->shape.dim[ca];
+        dot.k *= a.dim[ca];
         if (ca != nb + i) lead_a = false;
-        if (ca != a->shape.rank - nc + i) trail_a = false;
+        if (ca != a.rank - nc + i) trail_a = false;
         if (cb != nb + i) lead_b = false;
-        if (cb != b->shape.rank - nc + i) trail_b = false;
+        if (cb != b.rank - nc + i) trail_b = false;
     }
     if (!(lead_a || trail_a) || !(lead_b || trail_b)) dot.regular = false;
     dot.ta = !trail_a;
@@ -31,11 +28,17 @@ tw_dot tw_dot_of(const tw_graph *g, const tw_node *node)
         used_a |= 1u << at->axis[i];
         used_b |= 1u << at->axis_b[i];
     }
-    for (int i = 0; i < a->shape.rank; i++)
-        if (!(used_a >> i & 1)) dot.m *= a->shape.dim[i];
-    for (int i = 0; i < b->shape.rank; i++)
-        if (!(used_b >> i & 1)) dot.n *= b->shape.dim[i];
+    for (int i = 0; i < a.rank; i++)
+        if (!(used_a >> i & 1)) dot.m *= a.dim[i];
+    for (int i = 0; i < b.rank; i++)
+        if (!(used_b >> i & 1)) dot.n *= b.dim[i];
     return dot;
+}
+
+tw_dot tw_dot_of(const tw_graph *g, const tw_node *node)
+{
+    const int32_t *args = tw_node_args(g, node);
+    return dot_shape(tw_node_attr(g, node), tw_node_of(g, args[0])->shape, tw_node_of(g, args[1])->shape);
 }
 
 /* An irregular product: operands transposed to (batch, free, contracted) and (batch, contracted, free). */
@@ -91,14 +94,23 @@ static bool mask_is_run(uint32_t mask)
     return (mask & (mask + 1)) == 0;
 }
 
-static tw_val lower_node(tw_graph *to, const tw_graph *from, const tw_node *node, const tw_val *args)
+/* What a node becomes as it is made in the lowered graph; none: it stays. Bodies of composites pass through here too.
+ */
+static tw_val lowered(const tw_draft *d)
+{
+    const tw_op_info *op = &tw_op_table[d->op];
+    if ((op->flags & TW_OPF_COMPOSITE) && !tw_exec_keeps(d)) return op->body(d);
+    if (d->op == TW_OP_dot_general && !dot_shape(&d->attr, tw_shape_at(d->args[0]), tw_shape_at(d->args[1])).regular)
+        return regular_dot(&d->attr, d->args[0], d->args[1]);
+    if ((d->op == TW_OP_sum || d->op == TW_OP_reduce_max) && !mask_is_run(d->attr.axis_mask))
+        return reduce_runs(d->op, d->args[0], d->attr.axis_mask);
+    return TW_NONE;
+}
+
+static tw_val copy_node(tw_graph *to, const tw_graph *from, const tw_node *node, const tw_val *args)
 {
     const tw_attr *at = tw_node_attr(from, node);
     if (node->op == TW_OP_const) return tw_const_data(to, (tw_dtype)node->dtype, node->shape, tw_node_data(from, node));
-    if (tw_op_table[node->op].flags & TW_OPF_COMPOSITE) return tw_op_table[node->op].decompose(args[0]);
-    if (node->op == TW_OP_dot_general && !tw_dot_of(from, node).regular) return regular_dot(at, args[0], args[1]);
-    if ((node->op == TW_OP_sum || node->op == TW_OP_reduce_max) && !mask_is_run(at->axis_mask))
-        return reduce_runs((tw_op)node->op, args[0], at->axis_mask);
     tw_draft draft = {.graph = to,
                       .op = (tw_op)node->op,
                       .count = node->args_count,
@@ -106,43 +118,29 @@ static tw_val lower_node(tw_graph *to, const tw_graph *from, const tw_node *node
                       .dtype = (tw_dtype)node->dtype,
                       .shape = node->shape};
     if (at) draft.attr = *at;
-    return tw_graph_append(&draft);
+    return to->rewrite ? tw_graph_append(&draft) : tw_graph_append_as_is(&draft);
 }
 
-tw_status tw_lower(tw_context *ctx, const tw_program_desc *desc, tw_graph **out_graph, tw_val *inputs, tw_val *outputs)
+/* What the outputs need of their graph, again in the empty graph `to`. An input may be any node: what lies behind it is
+ * cut off. The new inputs and outputs may take the place of the old. */
+static tw_status copy_needed(tw_graph *to, int inputs_count, const tw_val *inputs, int outputs_count,
+                             const tw_val *outputs, tw_val *new_inputs, tw_val *new_outputs)
 {
     tw_status status = TW_OK;
-    if (desc->outputs_count < 1 || !desc->outputs)
-        return tw_fail(ctx, TW_ERR_INVALID, "a program needs at least one output");
-    tw_graph *from = desc->outputs[0].graph, *to = NULL;
-    if (!from) return tw_fail(ctx, TW_ERR_INVALID, "output 0 of the program is not a value");
-    bool *need = NULL;
-    tw_val *map = NULL, *args = NULL;
-    int64_t args_capacity = 0;
-    TW_TRY(tw_graph_check(from));
-    for (int i = 0; i < desc->inputs_count; i++)
-        if (desc->inputs[i].graph != from) return tw_fail(ctx, TW_ERR_INVALID, "input %d is of another graph", i);
-    for (int i = 0; i < desc->outputs_count; i++)
-        if (desc->outputs[i].graph != from || tw_is_none(desc->outputs[i]))
-            return tw_fail(ctx, TW_ERR_INVALID, "output %d is of another graph or no value", i);
-    TW_TRY(tw_graph_create(ctx, &to));
-    need = tw_alloc(ctx, (size_t)from->count, sizeof *need);
-    map = tw_alloc(ctx, (size_t)from->count, sizeof *map);
-    if (!need || !map) TW_TRY(tw_fail_memory(ctx, (size_t)from->count));
+    const tw_graph *from = outputs[0].graph;
+    tw_context *ctx = to->ctx;
+    bool *need = tw_alloc(ctx, (size_t)from->count, sizeof *need);
+    tw_val *map = tw_alloc(ctx, (size_t)from->count, sizeof *map);
+    tw_val *args = tw_alloc(ctx, (size_t)tw_graph_max_args(from), sizeof *args);
+    if (!need || !map || !args) TW_TRY(tw_fail_memory(ctx, (size_t)from->count));
     for (int64_t i = 0; i < from->count; i++) map[i] = TW_NONE;
-    for (int i = 0; i < desc->inputs_count; i++) {
-        if (!tw_is_none(map[desc->inputs[i].id])) TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "input %d is given twice", i));
-        inputs[i] = map[desc->inputs[i].id] =
-            tw_input(to, "", tw_dtype_at(desc->inputs[i]), tw_shape_at(desc->inputs[i]));
+    tw_mark_between(from, inputs_count, inputs, outputs_count, outputs, need);
+    for (int i = 0; i < inputs_count; i++) {
+        tw_val *input = &map[inputs[i].id];
+        if (!tw_is_none(*input)) TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "input %d is given twice", i));
+        new_inputs[i] = *input = tw_input(to, "", tw_dtype_at(inputs[i]), tw_shape_at(inputs[i]));
     }
     TW_TRY(tw_graph_check(to));
-    /* An input may be any node: what lies behind it is cut off. */
-    for (int i = 0; i < desc->outputs_count; i++) need[desc->outputs[i].id] = true;
-    for (int64_t i = from->count - 1; i >= 0; i--) {
-        if (!need[i] || !tw_is_none(map[i])) continue;
-        const tw_node *node = tw_node_of(from, (int32_t)i);
-        for (int k = 0; k < node->args_count; k++) need[tw_node_args(from, node)[k]] = true;
-    }
     for (int64_t i = 0; i < from->count; i++) {
         const tw_node *node = tw_node_of(from, (int32_t)i);
         if (!need[i] || !tw_is_none(map[i])) continue;
@@ -150,19 +148,41 @@ tw_status tw_lower(tw_context *ctx, const tw_program_desc *desc, tw_graph **out_
             TW_TRY(tw_fail(ctx, TW_ERR_INVALID,
                            "the outputs depend on input '%s', which is not among the program's inputs",
                            from->names + tw_node_attr(from, node)->name));
-        TW_TRY(tw_grow(ctx, &args, &args_capacity, tw_max_i64(node->args_count, 1), sizeof *args));
         for (int k = 0; k < node->args_count; k++) args[k] = map[tw_node_args(from, node)[k]];
-        map[i] = lower_node(to, from, node, args);
-        if (to->status != TW_OK) TW_TRY(tw_graph_check(to));
+        map[i] = copy_node(to, from, node, args);
+        TW_TRY(tw_graph_check(to));
     }
-    for (int i = 0; i < desc->outputs_count; i++) outputs[i] = map[desc->outputs[i].id];
-    TW_TRY(tw_graph_check(to));
-    *out_graph = to;
-    to = NULL;
+    for (int i = 0; i < outputs_count; i++) new_outputs[i] = map[outputs[i].id];
 done:
-    tw_graph_destroy(to);
     tw_free(ctx, need);
     tw_free(ctx, map);
     tw_free(ctx, args);
+    return status;
+}
+
+/* Twice: the second copy leaves out what rewriting made and did not use in the end. */
+tw_status tw_lower(tw_context *ctx, const tw_program_desc *desc, tw_graph **out_graph, tw_val *inputs, tw_val *outputs)
+{
+    tw_status status = TW_OK;
+    if (desc->outputs_count < 1 || !desc->outputs)
+        return tw_fail(ctx, TW_ERR_INVALID, "a program needs at least one output");
+    tw_graph *from = desc->outputs[0].graph, *written = NULL, *to = NULL;
+    if (!from) return tw_fail(ctx, TW_ERR_INVALID, "output 0 of the program is not a value");
+    TW_TRY(tw_graph_check(from));
+    for (int i = 0; i < desc->inputs_count; i++)
+        if (desc->inputs[i].graph != from) return tw_fail(ctx, TW_ERR_INVALID, "input %d is of another graph", i);
+    for (int i = 0; i < desc->outputs_count; i++)
+        if (desc->outputs[i].graph != from || tw_is_none(desc->outputs[i]))
+            return tw_fail(ctx, TW_ERR_INVALID, "output %d is of another graph or no value", i);
+    TW_TRY(tw_graph_create(ctx, &written));
+    TW_TRY(tw_graph_create(ctx, &to));
+    written->rewrite = lowered;
+    TW_TRY(copy_needed(written, desc->inputs_count, desc->inputs, desc->outputs_count, desc->outputs, inputs, outputs));
+    TW_TRY(copy_needed(to, desc->inputs_count, inputs, desc->outputs_count, outputs, inputs, outputs));
+    *out_graph = to;
+    to = NULL;
+done:
+    tw_graph_destroy(written);
+    tw_graph_destroy(to);
     return status;
 }

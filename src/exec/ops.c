@@ -59,3 +59,9 @@ const tw_exec_op tw_exec_table[TW_OP_COUNT] = {
     [TW_OP_take_rows] = {.sliced = tw_sliced_take, .emit = tw_emit_index},
     [TW_OP_scatter_add_rows] = {.rows = tw_rows_whole, .emit = tw_emit_index},
 };
+
+bool tw_exec_keeps(const tw_draft *draft)
+{
+    const tw_exec_op *op = &tw_exec_table[draft->op];
+    return op->emit && (!op->keeps || op->keeps(draft));
+}

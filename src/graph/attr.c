@@ -17,6 +17,8 @@ const tw_field tw_fields[] = {
     {TW_OP_reduce_max, "axes", TW_FIELD_MASK, true},
     {TW_OP_argmax, "axis", TW_FIELD_AXIS, false},
     {TW_OP_cumsum, "axis", TW_FIELD_AXIS, false},
+    {TW_OP_softmax, "axis", TW_FIELD_AXIS, false},
+    {TW_OP_softmax_tangent, "axis", TW_FIELD_AXIS, false},
     {TW_OP_dot_general, "batch_a", TW_FIELD_BATCH_A, true},
     {TW_OP_dot_general, "batch_b", TW_FIELD_BATCH_B, true},
     {TW_OP_dot_general, "contract_a", TW_FIELD_CONTRACT_A, true},

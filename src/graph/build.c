@@ -169,18 +169,6 @@ tw_val tw_stop_gradient(tw_val x)
 {
     return unary(TW_OP_stop_gradient, x);
 }
-tw_val tw_silu(tw_val x)
-{
-    return unary(TW_OP_silu, x);
-}
-tw_val tw_gelu(tw_val x)
-{
-    return unary(TW_OP_gelu, x);
-}
-tw_val tw_softplus(tw_val x)
-{
-    return unary(TW_OP_softplus, x);
-}
 
 /* --- more arguments --- */
 

@@ -305,6 +305,8 @@ static tw_val append(tw_draft *d, bool simplify)
 {
     if (!args_are_valid(d)) return d->graph ? tw_val_of(d->graph, -1) : TW_NONE;
     if (!tw_op_table[d->op].infer(d)) return tw_val_of(d->graph, -1);
+    tw_val instead = d->graph->rewrite ? d->graph->rewrite(d) : TW_NONE;
+    if (instead.id >= 0 || d->graph->status != TW_OK) return tw_val_of(d->graph, instead.id);
     tw_val swapped[2];
     const tw_val *given = d->args;
     if ((tw_op_table[d->op].flags & TW_OPF_COMMUTES) && given[0].id > given[1].id) {

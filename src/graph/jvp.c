@@ -95,25 +95,6 @@ tw_val tw_jvp_sigmoid(tw_val y, const tw_val *x, const tw_val *t)
     return tw_mul(t[0], tw_mul(y, tw_sub(tw_ones_like(y), y)));
 }
 
-/* The body's derivative breaks down at 0, where |x| has none; softplus itself is smooth. */
-tw_val tw_jvp_softplus(tw_val y, const tw_val *x, const tw_val *t)
-{
-    (void)y;
-    return tw_mul(t[0], tw_sigmoid(x[0]));
-}
-
-/* One factor f'(x), by forward differentiation of the body along 1: a single array to keep for the way back. */
-tw_val tw_jvp_body(tw_val y, const tw_val *x, const tw_val *t)
-{
-    tw_graph *g = y.graph;
-    tw_val body = tw_op_table[tw_node_at(y)->op].decompose(x[0]);
-    tw_val one = tw_ones_like(x[0]), factor = TW_NONE;
-    if (g->status != TW_OK) return tw_val_of(g, -1);
-    tw_status status = tw_jvp(1, x, &one, 1, &body, &factor);
-    if (status != TW_OK) return tw_graph_fail(g, status, "%s", tw_context_error(g->ctx));
-    return has(factor) ? tw_mul(t[0], factor) : TW_NONE;
-}
-
 /* --- more arguments --- */
 
 tw_val tw_jvp_add(tw_val y, const tw_val *x, const tw_val *t)

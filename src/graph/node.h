@@ -11,8 +11,8 @@
 #include <thalweg/graph.h>
 
 typedef enum tw_op {
-#define TW_OP(name, arity, flags, infer, jvp, transpose, evaluate) TW_OP_##name,
-#define TW_COMPOSITE(name, jvp)                                    TW_OP_##name,
+#define TW_OP(name, arity, flags, infer, jvp, transpose, evaluate)                TW_OP_##name,
+#define TW_COMPOSITE(name, arity, flags, linear, infer, jvp, transpose, evaluate) TW_OP_##name,
 #include "graph/ops.def"
     TW_OP_COUNT
 } tw_op;
@@ -24,7 +24,7 @@ enum {
     TW_OPF_COMMUTES = 8,    /* arguments may be swapped: sorted by id when made */
     TW_OPF_NO_DERIVATIVE = 16,
     TW_OPF_LEAF = 32,
-    TW_OPF_COMPOSITE = 64, /* has `decompose`; compilation replaces it by its body in primitives */
+    TW_OPF_COMPOSITE = 64, /* has a body; compilation replaces it by that where it has no kernel for it */
     TW_OPF_ATTR = 128,     /* carries attributes: tw_node_attr is not NULL */
 };
 
@@ -33,7 +33,7 @@ enum {
 /* Attributes, by op (all else zero):
  *   input        name (offset into graph->names), number (unique)
  *   const        data (offset into graph->data); scalars and arrays alike
- *   iota, argmax, cumsum, reverse, concat   axis[0] = the axis
+ *   iota, argmax, cumsum, reverse, concat, softmax...   axis[0] = the axis
  *   random_bits  number = stream
  *   broadcast    none: argument has the rank of the result, dims equal or 1
  *   transpose    axis[] = permutation
@@ -61,6 +61,10 @@ typedef struct tw_attr {
     double value;
 } tw_attr;
 
+typedef struct tw_draft tw_draft;
+/* What a node is to be instead of itself (none: as it stands), given its completed draft. */
+typedef tw_val (*tw_rewrite_fn)(const tw_draft *draft);
+
 typedef struct tw_node {
     uint8_t op;
     uint8_t dtype;
@@ -86,16 +90,17 @@ struct tw_graph {
     int32_t *table; /* hash table of node ids, open addressing, -1 empty */
     int64_t table_size;
     uint32_t inputs_count;
-    tw_val *parsed;   /* arrays handed out by tw_graph_parse */
-    tw_status status; /* first error */
-    char place[128]; /* where in a network the builder is, e.g. "block.3.weight"; named by errors */
+    tw_val *parsed;        /* arrays handed out by tw_graph_parse */
+    tw_rewrite_fn rewrite; /* while set: asked for every new node, after inference */
+    tw_status status;      /* first error */
+    char place[128];       /* where in a network the builder is, e.g. "block.3.weight"; named by errors */
     char error[512];
 };
 
 typedef struct tw_op_info tw_op_info;
 
 /* What a new node would be: filled by the builder, completed (dtype, shape) and checked by inference. */
-typedef struct tw_draft {
+struct tw_draft {
     tw_graph *graph;
     tw_op op;
     int count;
@@ -103,7 +108,7 @@ typedef struct tw_draft {
     tw_attr attr;
     tw_dtype dtype;
     tw_shape shape;
-} tw_draft;
+};
 
 /* Completes and checks a draft; on error calls tw_graph_fail and returns false. */
 typedef bool (*tw_infer_fn)(tw_draft *draft);
@@ -115,15 +120,19 @@ typedef void (*tw_transpose_fn)(tw_val node, const tw_val *args, const bool *wan
 /* Reference kernel: plain loops over doubles, whatever the dtype (u32 and bool are exact in a double). */
 typedef void (*tw_evaluate_fn)(const tw_graph *g, const tw_node *node, const double *const *args, double *out);
 
+/* A composite in other ops: its value for the arguments and attributes of the draft. */
+typedef tw_val (*tw_body_fn)(const tw_draft *call);
+
 struct tw_op_info {
     const char *name;
     int arity; /* -1: any */
     unsigned flags;
+    unsigned linear; /* composites: bit k where linear in argument k, in all such arguments together */
     tw_infer_fn infer;
-    tw_jvp_fn jvp;                 /* NULL: linear ops apply themselves to the tangents, or no derivative */
-    tw_transpose_fn transpose;     /* NULL: not linear in anything */
-    tw_evaluate_fn evaluate;       /* reference kernel (graph/reference.h) */
-    tw_val (*decompose)(tw_val x); /* unary elementwise composites: the body; tangent = tangent * body'(x) */
+    tw_jvp_fn jvp;             /* NULL: linear ops apply themselves to the tangents, or no derivative */
+    tw_transpose_fn transpose; /* NULL: not linear in anything */
+    tw_evaluate_fn evaluate;   /* reference kernel (graph/reference.h); NULL: the body is run */
+    tw_body_fn body;           /* composites */
 };
 
 extern const tw_op_info tw_op_table[TW_OP_COUNT];
@@ -172,6 +181,12 @@ tw_val tw_graph_remake(tw_val node, const tw_val *args);
 tw_draft tw_draft_of(tw_val node, const tw_val *args);
 /* The value a simpler graph already has or can have for this (inferred) draft; none when there is nothing to gain. */
 tw_val tw_simplify(const tw_draft *draft);
+
+/* The outputs with every node between the inputs and them replaced as `rewrite` says; out_outputs may be outputs. */
+TW_NODISCARD tw_status tw_rewrite(tw_rewrite_fn rewrite, int inputs_count, const tw_val *inputs, int outputs_count,
+                                  const tw_val *outputs, tw_val *out_outputs);
+/* For tw_rewrite: composites become their bodies, down to primitives. */
+tw_val tw_write_out(const tw_draft *draft);
 
 /* Appends `size` bytes to the constants (16-byte aligned; data NULL: zeros) and returns their offset, or -1. */
 int64_t tw_graph_store(tw_graph *g, const void *data, int64_t size);

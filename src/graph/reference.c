@@ -29,6 +29,32 @@ static void find_last_uses(run *r, int outputs_count, const tw_val *outputs)
     for (int k = 0; k < outputs_count; k++) r->last_use[outputs[k].id] = (int32_t)r->count;
 }
 
+/* A composite without a kernel of its own: its body, on a graph of its own. */
+static tw_status evaluate_body(run *r, int32_t id, double *result)
+{
+    tw_graph *g = NULL;
+    tw_context *ctx = r->g->ctx;
+    tw_status status = tw_graph_create(ctx, &g);
+    if (status != TW_OK) return status;
+    const tw_node *n = tw_node_of(r->g, id);
+    const int32_t *ids = tw_node_args(r->g, n);
+    tw_val *args = tw_alloc(ctx, (size_t)n->args_count, sizeof *args);
+    if (!args) TW_TRY(tw_fail_memory(ctx, sizeof *args));
+    for (int k = 0; k < n->args_count; k++) {
+        const tw_node *arg = tw_node_of(r->g, ids[k]);
+        args[k] = tw_input(g, "", (tw_dtype)arg->dtype, arg->shape);
+    }
+    tw_draft call = tw_draft_of(tw_val_of(r->g, id), args);
+    call.graph = g;
+    tw_val body = tw_op_table[n->op].body(&call);
+    TW_TRY(tw_graph_check(g));
+    TW_TRY(tw_reference_run(ctx, n->args_count, args, r->args, 1, &body, &result));
+done:
+    tw_free(ctx, args);
+    tw_graph_destroy(g);
+    return status;
+}
+
 static tw_status evaluate(run *r, int32_t id)
 {
     const tw_node *n = tw_node_of(r->g, id);
@@ -39,7 +65,11 @@ static tw_status evaluate(run *r, int32_t id)
     tw_status status = make_value(r, id, &r->values[id]);
     if (status != TW_OK) return status;
     for (int k = 0; k < n->args_count; k++) r->args[k] = r->values[args[k]];
-    tw_op_table[n->op].evaluate(r->g, n, r->args, r->values[id]);
+    if (tw_op_table[n->op].evaluate)
+        tw_op_table[n->op].evaluate(r->g, n, r->args, r->values[id]);
+    else
+        status = evaluate_body(r, id, r->values[id]);
+    if (status != TW_OK) return status;
     for (int k = 0; k < n->args_count; k++) {
         if (r->last_use[args[k]] != id) continue;
         tw_free(r->g->ctx, r->values[args[k]]);

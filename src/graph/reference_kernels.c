@@ -93,6 +93,8 @@ static double unary(tw_op op, tw_dtype dtype, double x)
         return x / (1.0 + exp(-x));
     case TW_OP_gelu:
         return 0.5 * x * erfc(-x * inv_sqrt2);
+    case TW_OP_gelu_tanh:
+        return 0.5 * x * (1.0 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)));
     case TW_OP_softplus:
         return x > 0.0 ? x + log1p(exp(-x)) : log1p(exp(x));
     default: /* cast, reshape, stop_gradient */

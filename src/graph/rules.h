@@ -9,9 +9,14 @@
     tw_val tw_jvp_##jvp(tw_val node, const tw_val *args, const tw_val *tangents);                                      \
     void tw_transpose_##transpose(tw_val node, const tw_val *args, const bool *wanted, tw_val cotangent, tw_val *out); \
     void tw_eval_##evaluate(const tw_graph *g, const tw_node *node, const double *const *args, double *out);
-#define TW_COMPOSITE(name, jvp)                                                                                        \
-    tw_val tw_body_##name(tw_val x);                                                                                   \
-    tw_val tw_jvp_##jvp(tw_val node, const tw_val *args, const tw_val *tangents);
+#define TW_COMPOSITE(name, arity, flags, linear, infer, jvp, transpose, evaluate)                                      \
+    tw_val tw_body_##name(const tw_draft *call);                                                                       \
+    TW_OP(name, arity, flags, infer, jvp, transpose, evaluate)
 #include "graph/ops.def"
+
+/* The rules derived from a body, for composites that have better ones for a part of their arguments. */
+bool tw_infer_body(tw_draft *d);
+tw_val tw_jvp_body(tw_val node, const tw_val *args, const tw_val *tangents);
+void tw_transpose_body(tw_val node, const tw_val *args, const bool *wanted, tw_val cotangent, tw_val *out);
 
 #endif

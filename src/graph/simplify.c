@@ -78,7 +78,7 @@ static double element_of(tw_val v, int64_t i)
 static tw_val fold(const tw_draft *d)
 {
     const tw_op_info *op = &tw_op_table[d->op];
-    bool all_single = true, foldable = d->count > 0 && d->count <= TW_MAX_ARGS && tw_shape_size(d->shape) > 0;
+    bool all_single = true, foldable = op->evaluate && d->count > 0 && d->count <= TW_MAX_ARGS && tw_shape_size(d->shape) > 0;
     for (int k = 0; foldable && k < d->count; k++) {
         bool single = false;
         foldable = is_foldable(arg(d, k), &single);

@@ -14,13 +14,15 @@ const tw_op_info tw_op_table[TW_OP_COUNT] = {
                        .jvp = tw_jvp_##jvp_,                                                                           \
                        .transpose = tw_transpose_##transpose_,                                                         \
                        .evaluate = tw_eval_##evaluate_},
-#define TW_COMPOSITE(name_, jvp_)                                                                                      \
+#define TW_COMPOSITE(name_, arity_, flags_, linear_, infer_, jvp_, transpose_, evaluate_)                              \
     [TW_OP_##name_] = {.name = #name_,                                                                                 \
-                       .arity = 1,                                                                                     \
-                       .flags = TW_OPF_ELEMENTWISE | TW_OPF_COMPOSITE,                                                 \
-                       .infer = tw_infer_real,                                                                         \
+                       .arity = arity_,                                                                                \
+                       .flags = (flags_) | TW_OPF_COMPOSITE,                                                           \
+                       .linear = linear_,                                                                              \
+                       .infer = tw_infer_##infer_,                                                                     \
                        .jvp = tw_jvp_##jvp_,                                                                           \
-                       .evaluate = tw_eval_unary,                                                                      \
-                       .decompose = tw_body_##name_},
+                       .transpose = tw_transpose_##transpose_,                                                         \
+                       .evaluate = tw_eval_##evaluate_,                                                                \
+                       .body = tw_body_##name_},
 #include "graph/ops.def"
 };

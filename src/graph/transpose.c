@@ -291,6 +291,11 @@ static void visit(pass *p, int32_t id)
         p->results[k] = TW_NONE;
         p->wanted[k] = p->reach[ids[k]];
     }
+    for (int k = 0; (op->flags & TW_OPF_COMPOSITE) && k < count; k++)
+        if (p->wanted[k] && !(k < 32 && op->linear >> k & 1)) {
+            tw_graph_fail(g, TW_ERR_INVALID, "linear_transpose: %s is not linear in argument %d", op->name, k + 1);
+            return;
+        }
     if (!op->transpose) {
         tw_graph_fail(g, TW_ERR_INVALID, "linear_transpose: %s is not linear", op->name);
         return;

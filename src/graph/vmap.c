@@ -45,6 +45,12 @@ void tw_batch_stretch_args(const tw_batch *b, int count)
         if (!b->batched[k]) b->args[k] = tw_batch_stretch(b, b->args[k]);
 }
 
+/* Composites that have no rule are batched by their bodies. */
+static tw_val write_out_others(const tw_draft *d)
+{
+    return tw_vmap_rule(d->op) ? TW_NONE : tw_write_out(d);
+}
+
 static int32_t visit(tw_batch *b, int32_t id)
 {
     const tw_node *n = tw_node_of(b->g, id);
@@ -99,6 +105,7 @@ static tw_status run(tw_batch *b, int inputs_count, const tw_val *inputs, const 
                      const tw_val *outputs, tw_val *out_outputs)
 {
     bool *need = NULL;
+    tw_val *given = NULL;
     tw_graph *same = NULL;
     for (int k = 0; inputs_count == 0 && k < outputs_count; k++) out_outputs[k] = outputs[k];
     if (inputs_count == 0) return TW_OK;
@@ -109,6 +116,10 @@ static tw_status run(tw_batch *b, int inputs_count, const tw_val *inputs, const 
     if (outputs_count > 0 && same == g) TW_TRY(tw_graph_of(b->who, outputs_count, outputs, &same));
     if (same != g) TW_TRY(tw_fail(g->ctx, TW_ERR_INVALID, "%s: values of two graphs", b->who));
     TW_TRY(check_inputs(b, inputs_count, inputs, replacements));
+    given = tw_alloc(g->ctx, (size_t)outputs_count, sizeof *given);
+    if (!given) TW_TRY(tw_fail_memory(g->ctx, sizeof *given));
+    TW_TRY(tw_rewrite(write_out_others, inputs_count, inputs, outputs_count, outputs, given));
+    outputs = given;
     TW_TRY(batch_create(b, inputs_count, inputs, replacements));
     int64_t count = g->count;
     need = tw_alloc(g->ctx, (size_t)count, sizeof *need);
@@ -124,6 +135,7 @@ static tw_status run(tw_batch *b, int inputs_count, const tw_val *inputs, const 
     for (int k = 0; k < outputs_count; k++) out_outputs[k] = tw_val_of(g, b->map[outputs[k].id]);
 done:
     tw_free(g->ctx, need);
+    tw_free(g->ctx, given);
     tw_free(g->ctx, b->reach);
     tw_free(g->ctx, b->map);
     tw_free(g->ctx, b->args);

@@ -226,12 +226,26 @@ static tw_val one_by_one(const tw_batch *b, tw_draft *d)
 tw_vmap_fn tw_vmap_rule(tw_op op)
 {
     static const tw_vmap_fn rules[TW_OP_COUNT] = {
-        [TW_OP_random_bits] = one_by_one, [TW_OP_reshape] = moved,     [TW_OP_transpose] = moved,
-        [TW_OP_broadcast] = moved,        [TW_OP_slice] = moved,       [TW_OP_pad] = moved,
-        [TW_OP_reverse] = along_axis,     [TW_OP_concat] = along_axis, [TW_OP_sum] = reduced,
-        [TW_OP_reduce_max] = reduced,     [TW_OP_argmax] = along_axis, [TW_OP_cumsum] = along_axis,
-        [TW_OP_dot_general] = product,    [TW_OP_take_rows] = taken,   [TW_OP_scatter_add_rows] = scattered,
-        [TW_OP_conv] = convolved,         [TW_OP_conv_input] = convolved, [TW_OP_conv_weights] = convolved,
+        [TW_OP_random_bits] = one_by_one,
+        [TW_OP_reshape] = moved,
+        [TW_OP_transpose] = moved,
+        [TW_OP_broadcast] = moved,
+        [TW_OP_slice] = moved,
+        [TW_OP_pad] = moved,
+        [TW_OP_reverse] = along_axis,
+        [TW_OP_concat] = along_axis,
+        [TW_OP_sum] = reduced,
+        [TW_OP_reduce_max] = reduced,
+        [TW_OP_argmax] = along_axis,
+        [TW_OP_cumsum] = along_axis,
+        [TW_OP_dot_general] = product,
+        [TW_OP_take_rows] = taken,
+        [TW_OP_scatter_add_rows] = scattered,
+        [TW_OP_softmax] = along_axis,
+        [TW_OP_softmax_tangent] = along_axis,
+        [TW_OP_conv] = convolved,
+        [TW_OP_conv_input] = convolved,
+        [TW_OP_conv_weights] = convolved,
     };
     return tw_op_table[op].flags & TW_OPF_ELEMENTWISE ? stretched : rules[op];
 }

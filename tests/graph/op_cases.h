@@ -233,6 +233,8 @@ static bool conv_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, int 
     return true;
 }
 
+#include "graph/composite_cases.h"
+
 static bool build_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, int variant, test_case *out)
 {
     *out = (test_case){0};
@@ -243,6 +245,8 @@ static bool build_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, int
     if (op == TW_OP_dot_general) return dot_case(g, real, shape, variant, out);
     if (op == TW_OP_conv || op == TW_OP_conv_input || op == TW_OP_conv_weights)
         return conv_case(g, op, real, shape, variant, out);
+    if ((tw_op_table[op].flags & TW_OPF_COMPOSITE) && !(tw_op_table[op].flags & TW_OPF_ELEMENTWISE))
+        return composite_case(g, op, real, shape, variant, out);
     if (op == TW_OP_concat) return concat_case(g, real, shape, variant, out);
     if (op == TW_OP_select) return variant == 0 && select_case(g, real, shape, out);
     if (op == TW_OP_take_rows || op == TW_OP_scatter_add_rows)
