@@ -76,6 +76,7 @@ TW_API tw_val tw_full(tw_graph *g, tw_dtype dtype, tw_shape shape, double value)
 TW_API tw_val tw_zeros_like(tw_val v);
 TW_API tw_val tw_ones_like(tw_val v);
 TW_API tw_val tw_iota(tw_graph *g, tw_dtype dtype, tw_shape shape, int axis); /* counts 0,1,.. along axis */
+TW_API tw_val tw_eye(tw_graph *g, tw_dtype dtype, int64_t n); /* ones on the diagonal of (n,n) */
 
 /* --- random bits: pure functions of (key, counter) ------------------------------------------------------ */
 /* u32 [shape]: element i is word i%4 of Philox4x32-10 at counter (i/4, stream, counter[0], counter[1]) under key;
@@ -217,6 +218,43 @@ TW_NODISCARD TW_API tw_status tw_vmap(int inputs_count, const tw_val *inputs, co
  * replacement carries one more axis K at position 1 - (R,K,...) for an input (R,...) - and so do the results. */
 TW_NODISCARD TW_API tw_status tw_vmap_rows(int inputs_count, const tw_val *inputs, const tw_val *replacements,
                                            int outputs_count, const tw_val *outputs, tw_val *out_outputs);
+
+/* --- whole derivatives: one derivative along a stand-in, batched over unit vectors or probes ---------------------- */
+/* forward: a tangent for every input element; reverse: a cotangent for every output element; auto: the fewer. */
+typedef enum tw_mode { TW_MODE_AUTO, TW_MODE_FORWARD, TW_MODE_REVERSE } tw_mode;
+/* d output (Y...) / d input (X...) -> (Y...,X...). */
+TW_NODISCARD TW_API tw_status tw_jacobian(tw_mode mode, tw_val input, tw_val output, tw_val *out_jacobian);
+/* The same for every row of a row-wise function (R,D) -> (R,E) alone -> (R,E,D). */
+TW_NODISCARD TW_API tw_status tw_jacobian_rows(tw_mode mode, tw_val input, tw_val output, tw_val *out_jacobian);
+/* Second derivatives of a scalar in an input (X...) -> (X...,X...): forward over reverse. */
+TW_NODISCARD TW_API tw_status tw_hessian(tw_val scalar, tw_val input, tw_val *out_hessian);
+/* The same for a scalar of every row, (R,D) -> (R), -> (R,D,D). */
+TW_NODISCARD TW_API tw_status tw_hessian_rows(tw_val scalars, tw_val input, tw_val *out_hessian);
+/* Trace of the Hessian of every row -> (R): forward over reverse, or forward over forward (mode forward: no adjoints to
+ * keep, best for few columns). */
+TW_NODISCARD TW_API tw_status tw_laplacian(tw_mode mode, tw_val scalars, tw_val input, tw_val *out_laplacian);
+
+typedef enum tw_trace { TW_TRACE_EXACT, TW_TRACE_HUTCHINSON, TW_TRACE_HUTCHPP } tw_trace;
+typedef enum tw_probe { TW_PROBE_RADEMACHER, TW_PROBE_GAUSSIAN } tw_probe;
+/* How a divergence is found. Estimates take `probes` Jacobian-vector products a row, all rows and probes independent:
+ * Hutchinson any number, Hutch++ a multiple of 3 (a third of them, k, span the part found exactly; k >= D is exact) and
+ * about 4 k^2 D flops a row for orthonormal vectors. Probes are drawn under (key, counter), u32 [2] each, and stream:
+ * they stay for a whole solve when the counter does. `vectors` (R,probes,D), (R,2 probes/3,D) for Hutch++, are used
+ * instead when given. */
+typedef struct tw_divergence_desc {
+    tw_trace trace;
+    tw_probe probe;
+    int probes;
+    uint32_t stream;
+    tw_val key, counter;
+    tw_val vectors;
+} tw_divergence_desc;
+/* Trace of the Jacobian of every row of a row-wise field (R,D) -> (R,D), -> (R). NULL desc: exact, D tangents a row. */
+TW_NODISCARD TW_API tw_status tw_divergence(tw_val x, tw_val field, const tw_divergence_desc *desc,
+                                            tw_val *out_divergence);
+/* Independent probes of mean 0 and variance 1: signs, or normal numbers. */
+TW_API tw_val tw_probe_vectors(tw_probe probe, tw_dtype dtype, tw_val key, tw_val counter, uint32_t stream,
+                               tw_shape shape);
 
 /* --- text --------------------------------------------------------------------------------------------------------- */
 /* A function as text, one node a line: `%7 = dot_general(%3, %5) {...} f32[64,128]`. Free with tw_string_free. */

@@ -1,8 +1,7 @@
 /* flow/program.c - a flow's velocity, and its divergence, as compiled programs.
  *
- * div u = sum_d e_d . (du/dx) e_d: one forward derivative of the velocity along a stand-in tangent, batched over the D
- * unit vectors behind the row axis. The part of the network that does not depend on the tangent is computed once, so a
- * row costs one evaluation and D tangents in a single sweep. */
+ * The exact divergence (tw_divergence) shares the velocity's own evaluation: a row costs one and D tangents in a single
+ * sweep. */
 #include "flow/flow.h"
 
 /* Rows a block holds: enough for products to run near their peak, few enough for several blocks a thread and, with D
@@ -11,30 +10,6 @@ static int64_t block_rows(int columns, bool divergence)
 {
     if (!divergence) return 256;
     return tw_max_i64(8, tw_min_i64(256, 512 / columns / 8 * 8));
-}
-
-static tw_val unit_vectors(tw_graph *g, tw_dtype dtype, int64_t rows, int64_t columns)
-{
-    tw_shape square = tw_shape_of(columns, columns);
-    tw_val eye = tw_cast(tw_eq(tw_iota(g, TW_DTYPE_I32, square, 0), tw_iota(g, TW_DTYPE_I32, square, 1)), dtype);
-    return tw_broadcast_to(tw_expand_dim(eye, 0), tw_shape_of(rows, columns, columns));
-}
-
-static tw_status build_divergence(tw_val x, tw_val u, tw_val *out_divergence)
-{
-    tw_graph *g = x.graph;
-    tw_status status = TW_OK;
-    tw_val stand_in = tw_input(g, "tangent", tw_dtype_at(x), tw_shape_at(x)), du = TW_NONE, all = TW_NONE;
-    TW_TRY(tw_jvp(1, &x, &stand_in, 1, &u, &du));
-    if (tw_is_none(du)) {
-        *out_divergence = tw_full(g, tw_dtype_at(x), tw_shape_of(tw_dim(x, 0)), 0);
-        goto done;
-    }
-    tw_val units = unit_vectors(g, tw_dtype_at(x), tw_dim(x, 0), tw_dim(x, 1));
-    TW_TRY(tw_vmap_rows(1, &stand_in, &units, 1, &du, &all));
-    *out_divergence = tw_sum(tw_mul(all, units), 2, (const int[]){1, 2});
-done:
-    return status;
 }
 
 static tw_status build(tw_flow *flow, tw_flow_program *p)
@@ -51,7 +26,7 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     tw_val t = tw_input(p->graph, "t", dtype, tw_shape_of(p->rows));
     tw_val outputs[2] = {flow->method->rules->velocity(&model, x, t), TW_NONE};
     TW_TRY(tw_graph_check(p->graph));
-    if (p->divergence) TW_TRY(build_divergence(x, outputs[0], &outputs[1]));
+    if (p->divergence) TW_TRY(tw_divergence(x, outputs[0], NULL, &outputs[1]));
     int count = tw_params_count(p->params);
     inputs = tw_alloc(ctx, (size_t)count + 2, sizeof(*inputs));
     if (!inputs) TW_TRY(tw_fail_memory(ctx, ((size_t)count + 2) * sizeof(*inputs)));

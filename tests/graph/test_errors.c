@@ -149,6 +149,32 @@ static void *failing_alloc(void *user, void *ptr, size_t size)
     return out;
 }
 
+/* Whole derivatives and batches of a row-wise function. */
+static tw_status transforms(tw_val x, tw_val h)
+{
+    tw_graph *g = x.graph;
+    tw_status status = TW_OK;
+    tw_val sample = tw_input(g, "sample", TW_DTYPE_F32, tw_shape_of(3)),
+           table = tw_input(g, "t", TW_DTYPE_F32, tw_shape_of(4, 3));
+    tw_val key = tw_input(g, "key", TW_DTYPE_U32, tw_shape_of(2)),
+           keys = tw_input(g, "keys", TW_DTYPE_U32, tw_shape_of(3, 2));
+    tw_val noise = tw_bits_to_normal(tw_random_bits(key, key, 1, tw_shape_of(3)), TW_DTYPE_F32), made;
+    tw_val picked = tw_take_rows(table, tw_cast(tw_abs(sample), TW_DTYPE_I32)), both[2] = {sample, key},
+           many[2] = {table, keys};
+    tw_val f = tw_add(noise, tw_sum_axis(picked, 0)), narrow = tw_tanh(tw_slice(h, 1, 0, 3));
+    tw_divergence_desc desc = {.trace = TW_TRACE_HUTCHPP, .probes = 6, .key = key, .counter = key};
+    TW_TRY(tw_graph_check(g));
+    many[0] = tw_slice(table, 0, 0, 3);
+    TW_TRY(tw_vmap(2, both, many, 1, &f, &made));
+    TW_TRY(tw_jacobian(TW_MODE_REVERSE, sample, f, &made));
+    TW_TRY(tw_jacobian_rows(TW_MODE_FORWARD, x, narrow, &made));
+    TW_TRY(tw_hessian_rows(tw_sum_axis(narrow, 1), x, &made));
+    TW_TRY(tw_laplacian(TW_MODE_FORWARD, tw_sum_axis(narrow, 1), x, &made));
+    TW_TRY(tw_divergence(x, narrow, &desc, &made));
+done:
+    return status;
+}
+
 /* A small network with a concat of many parts: gradient, Hessian product, text, parse, vmap. */
 static tw_status scenario(tw_context *ctx)
 {
@@ -166,6 +192,7 @@ static tw_status scenario(tw_context *ctx)
     TW_TRY(tw_grad(loss, 3, in3, gradients));
     TW_TRY(tw_hvp(loss, 3, in3, gradients, products));
     TW_TRY(tw_vmap_rows(1, &x, &many, 1, &h, &batched));
+    TW_TRY(transforms(x, h));
     TW_TRY(tw_graph_print(ctx, 3, in3, 3, products, &text));
     TW_TRY(tw_graph_create(ctx, &again));
     int inputs_count, outputs_count;
