@@ -54,12 +54,22 @@ void cli_note(cli *c, const char *format, ...)
 
 static void on_log(void *user, tw_log_level level, const char *message)
 {
-    if (level != TW_LOG_DEBUG) cli_note(user, "%s", message);
+    cli *c = user;
+    if (level != TW_LOG_DEBUG) {
+        cli_note(c, "%s", message);
+        return;
+    }
+    /* what --profile or THALWEG_DUMP asked for, line by line */
+    progress_clear(&c->progress);
+    fprintf(stderr, "%s\n", message);
 }
 
 tw_status cli_start(cli *c)
 {
-    tw_context_desc desc = {.log = on_log, .log_user = c, .threads = (int)opt_int(&c->set, OPT_THREADS)};
+    tw_context_desc desc = {.log = on_log,
+                            .log_user = c,
+                            .threads = (int)opt_int(&c->set, OPT_THREADS),
+                            .profile = opt_flag(&c->set, OPT_PROFILE)};
     c->ctx = tw_context_create(&desc);
     return c->ctx ? TW_OK : TW_ERR_MEMORY;
 }

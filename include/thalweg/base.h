@@ -19,8 +19,8 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define TW_API __attribute__((visibility("default")))
-#define TW_NODISCARD __attribute__((warn_unused_result))
+#define TW_API               __attribute__((visibility("default")))
+#define TW_NODISCARD         __attribute__((warn_unused_result))
 #define TW_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
 #define TW_API
@@ -31,20 +31,20 @@ extern "C" {
 #define TW_VERSION_MAJOR 0
 #define TW_VERSION_MINOR 1
 #define TW_VERSION_PATCH 0
-#define TW_VERSION "0.1.0"
+#define TW_VERSION       "0.1.0"
 
 /* Every status the library returns: enumerator, one-word meaning. */
-#define TW_STATUS_LIST(X)                                                                          \
-    X(TW_OK, "ok")                                                                                 \
-    X(TW_ERR_INVALID, "invalid argument")                                                          \
-    X(TW_ERR_SHAPE, "shapes do not fit")                                                           \
-    X(TW_ERR_DTYPE, "wrong number type")                                                           \
-    X(TW_ERR_MEMORY, "out of memory")                                                              \
-    X(TW_ERR_IO, "input or output failed")                                                         \
-    X(TW_ERR_FORMAT, "malformed data")                                                             \
-    X(TW_ERR_UNSUPPORTED, "not supported")                                                         \
-    X(TW_ERR_NUMERIC, "numerical failure")                                                         \
-    X(TW_ERR_CANCELLED, "cancelled")                                                               \
+#define TW_STATUS_LIST(X)                                                                                              \
+    X(TW_OK, "ok")                                                                                                     \
+    X(TW_ERR_INVALID, "invalid argument")                                                                              \
+    X(TW_ERR_SHAPE, "shapes do not fit")                                                                               \
+    X(TW_ERR_DTYPE, "wrong number type")                                                                               \
+    X(TW_ERR_MEMORY, "out of memory")                                                                                  \
+    X(TW_ERR_IO, "input or output failed")                                                                             \
+    X(TW_ERR_FORMAT, "malformed data")                                                                                 \
+    X(TW_ERR_UNSUPPORTED, "not supported")                                                                             \
+    X(TW_ERR_NUMERIC, "numerical failure")                                                                             \
+    X(TW_ERR_CANCELLED, "cancelled")                                                                                   \
     X(TW_ERR_INTERNAL, "internal error")
 
 typedef enum tw_status {
@@ -74,7 +74,8 @@ typedef struct tw_context_desc {
     void *alloc_user;
     tw_log_fn log; /* NULL: no log */
     void *log_user;
-    int threads; /* worker threads, the calling one included; 0: CPUs this process may use */
+    int threads;  /* worker threads, the calling one included; 0: CPUs this process may use */
+    bool profile; /* measure every instruction of programs; the table goes to the log when a program is destroyed */
 } tw_context_desc;
 
 typedef struct tw_context tw_context;

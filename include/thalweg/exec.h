@@ -14,6 +14,7 @@ typedef struct tw_program tw_program;
 typedef struct tw_state tw_state;
 
 typedef struct tw_program_desc {
+    const char *name; /* for profiles and dumps, e.g. "training step"; copied, may be NULL */
     int inputs_count;
     const tw_val *inputs;
     int outputs_count;
@@ -30,7 +31,8 @@ typedef struct tw_program_desc {
     bool unplanned;     /* every value gets memory of its own (tests: planned and unplanned must agree) */
 } tw_program_desc;
 
-TW_NODISCARD TW_API tw_status tw_program_compile(tw_context *ctx, const tw_program_desc *desc, tw_program **out_program);
+TW_NODISCARD TW_API tw_status tw_program_compile(tw_context *ctx, const tw_program_desc *desc,
+                                                 tw_program **out_program);
 TW_API void tw_program_destroy(tw_program *program);
 
 /* Bytes a state needs when up to `threads` threads work in it; known before anything runs. */
@@ -44,8 +46,8 @@ TW_NODISCARD TW_API tw_status tw_state_create(tw_program *program, int threads, 
 TW_API void tw_state_destroy(tw_state *state);
 
 /* Runs on whole arrays. inputs and outputs are in the order of the description, contiguous, row-major; 64-byte
- * alignment is faster but not needed. rows: 0 or the described count for all, fewer to process the first `rows` rows only.
- * Does not allocate. The same inputs give the same bits for any number of threads. */
+ * alignment is faster but not needed. rows: 0 or the described count for all, fewer to process the first `rows` rows
+ * only. Does not allocate. The same inputs give the same bits for any number of threads. */
 TW_NODISCARD TW_API tw_status tw_program_run(tw_state *state, const void *const *inputs, void *const *outputs,
                                              int64_t rows);
 

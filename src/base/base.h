@@ -14,6 +14,7 @@ struct tw_context {
     tw_log_fn log;
     void *log_user;
     tw_pool *pool;
+    bool profile;
     char error[1024];
 };
 
@@ -38,15 +39,21 @@ void tw_free_aligned(tw_context *ctx, void *ptr);
 tw_status tw_grow(tw_context *ctx, void *ptr, int64_t *capacity, int64_t need, size_t size);
 
 /* Evaluates an expression of type tw_status and leaves by `goto done` with `status` set when it failed. */
-#define TW_TRY(expression)                                                                         \
-    do {                                                                                           \
-        status = (expression);                                                                     \
-        if (status != TW_OK) goto done;                                                            \
+#define TW_TRY(expression)                                                                                             \
+    do {                                                                                                               \
+        status = (expression);                                                                                         \
+        if (status != TW_OK) goto done;                                                                                \
     } while (0)
 
 #define TW_COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
-static inline int64_t tw_min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t tw_max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t tw_min_i64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+static inline int64_t tw_max_i64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
 
 #endif

@@ -45,7 +45,8 @@ tw_context *tw_context_create(const tw_context_desc *desc)
     if (!d.alloc) d.alloc = default_alloc;
     tw_context *ctx = d.alloc(d.alloc_user, NULL, sizeof *ctx);
     if (!ctx) return NULL;
-    *ctx = (tw_context){.alloc = d.alloc, .alloc_user = d.alloc_user, .log = d.log, .log_user = d.log_user};
+    *ctx = (tw_context){
+        .alloc = d.alloc, .alloc_user = d.alloc_user, .log = d.log, .log_user = d.log_user, .profile = d.profile};
     ctx->pool = tw_pool_create(ctx, d.threads > 0 ? d.threads : tw_cpus_available());
     if (!ctx->pool) {
         tw_context_destroy(ctx);

@@ -1,6 +1,8 @@
 /* exec/compile.c - the passes in order, and the program's life. */
-#include "exec/build.h"
+#include "exec/dump.h"
+#include "exec/profile.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static tw_status check_desc(tw_context *ctx, const tw_program_desc *desc)
@@ -52,6 +54,7 @@ tw_status tw_program_compile(tw_context *ctx, const tw_program_desc *desc, tw_pr
     if (!p) return tw_fail_memory(ctx, sizeof *p);
     b.p = p;
     p->ctx = ctx;
+    snprintf(p->name, sizeof p->name, "%s", desc->name ? desc->name : "");
     p->cpu = tw_cpu_best();
     p->gemm = desc->rows > 0 ? tw_gemm_rowwise() : tw_gemm_best();
     p->inputs_count = desc->inputs_count;
@@ -65,6 +68,7 @@ tw_status tw_program_compile(tw_context *ctx, const tw_program_desc *desc, tw_pr
     TW_TRY(tw_lower(ctx, desc, &p->graph, b.inputs, b.outputs));
     b.g = p->graph;
     TW_TRY(prepare(&b, desc, row_inputs));
+    tw_dump_graph(&b);
     TW_TRY(tw_build_regions(&b));
     TW_TRY(tw_build_storage(&b));
     for (int32_t r = 0; r < p->regions_count; r++) {
@@ -72,6 +76,8 @@ tw_status tw_program_compile(tw_context *ctx, const tw_program_desc *desc, tw_pr
         TW_TRY(tw_plan_region(&b, r));
     }
     TW_TRY(tw_plan_global(&b));
+    tw_dump_plan(&b);
+    if (ctx->profile) TW_TRY(tw_profile_create(p));
     *out_program = p;
     p = NULL;
 done:
@@ -89,6 +95,8 @@ void tw_program_destroy(tw_program *p)
 {
     if (!p) return;
     tw_context *ctx = p->ctx;
+    if (p->profile) tw_profile_tell(p);
+    tw_free(ctx, p->profile);
     tw_graph_destroy(p->graph);
     tw_free(ctx, p->regions);
     tw_free(ctx, p->insts);

@@ -67,6 +67,9 @@ void tw_contiguous(tw_shape shape, int64_t *stride);
 /* Elements of the axes before, in and after the run of axes in `mask`. */
 void tw_split_axes(tw_shape shape, uint32_t mask, int64_t *outer, int64_t *middle, int64_t *inner);
 
+/* What an instruction does, in a line without places or node numbers: equal work is described alike. */
+void tw_inst_describe(const tw_program *p, const tw_inst *inst, tw_text *text);
+
 /* --- running --- */
 
 /* dst[0..n) = the value of `size` bytes */

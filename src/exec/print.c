@@ -12,6 +12,15 @@ static void print_place(tw_text *t, const tw_place *place)
     if (place->row_bytes) tw_text_add(t, "/%lld", (long long)place->row_bytes);
 }
 
+void tw_inst_describe(const tw_program *p, const tw_inst *inst, tw_text *t)
+{
+    tw_text_add(t, "%s", inst->kind->name);
+    if (inst->kind->print) inst->kind->print(inst, t);
+    for (int32_t i = 0; i < inst->tile_count; i++)
+        tw_text_add(t, " %s", tw_op_table[tw_node_of(p->graph, p->tiles[inst->tile_begin + i].node)->op].name);
+    if (inst->kind != &tw_tile_kind) tw_text_add(t, " %lld a row", (long long)inst->per_row);
+}
+
 static void print_inst(const tw_program *p, tw_text *t, const tw_inst *inst)
 {
     tw_text_add(t, "    %-10s", inst->kind->name);

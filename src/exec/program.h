@@ -116,9 +116,13 @@ typedef struct tw_final_copy {
     int64_t bytes;
 } tw_final_copy;
 
+typedef struct tw_profile tw_profile; /* exec/profile.h */
+
 struct tw_program {
     tw_context *ctx;
-    tw_graph *graph; /* the lowered graph: composites replaced, dead nodes gone */
+    char name[48];
+    tw_profile *profile; /* NULL: nothing is measured */
+    tw_graph *graph;     /* the lowered graph: composites replaced, dead nodes gone */
     const tw_cpu *cpu;
     const tw_gemm *gemm;
     int inputs_count, outputs_count;

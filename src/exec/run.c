@@ -2,6 +2,7 @@
  * over rows added in chunk order afterwards. Nothing is allocated here. */
 #include "base/pool.h"
 #include "exec/inst.h"
+#include "exec/profile.h"
 
 struct tw_state {
     tw_program *program;
@@ -120,6 +121,23 @@ static int64_t active_chunks(const run *r, const tw_region *region)
     return (active_rows(r, region) + rows_a_chunk - 1) / rows_a_chunk;
 }
 
+static void run_block(const tw_block *b)
+{
+    const tw_inst *inst = &b->p->insts[b->region->inst_begin];
+    for (int32_t i = 0; i < b->region->inst_count; i++, inst++) inst->kind->run(b, inst);
+}
+
+static void run_block_timed(const tw_block *b)
+{
+    const tw_inst *inst = &b->p->insts[b->region->inst_begin];
+    tw_counter *counter = &b->p->profile->counter[b->region->inst_begin];
+    for (int32_t i = 0; i < b->region->inst_count; i++, inst++, counter++) {
+        int64_t start = tw_profile_now();
+        inst->kind->run(b, inst);
+        tw_profile_add(counter, start, b->rows);
+    }
+}
+
 static void run_item(void *user, int64_t item, int thread)
 {
     const run *r = user;
@@ -145,20 +163,18 @@ static void run_item(void *user, int64_t item, int thread)
     for (b.row = begin; b.row < end; b.row += step) {
         b.rows = tw_min_i64(step, end - b.row);
         b.first = b.row == begin;
-        for (int32_t i = 0; i < region->inst_count; i++) {
-            const tw_inst *inst = &r->p->insts[region->inst_begin + i];
-            inst->kind->run(&b, inst);
-        }
+        if (r->p->profile)
+            run_block_timed(&b);
+        else
+            run_block(&b);
     }
 }
 
 enum { COMBINE = 8192 }; /* elements of one piece of adding up */
 
 /* Adds up piece `item` of the sums of a stage, chunk after chunk. */
-static void combine_item(void *user, int64_t item, int thread)
+static void combine_piece(const run *r, int64_t item)
 {
-    const run *r = user;
-    (void)thread;
     const tw_combine *c = r->p->combines;
     for (;; c++) {
         if (c->region < r->first || c->region >= r->first + r->count) continue;
@@ -182,6 +198,15 @@ static void combine_item(void *user, int64_t item, int thread)
     }
 }
 
+static void combine_item(void *user, int64_t item, int thread)
+{
+    const run *r = user;
+    (void)thread;
+    int64_t start = r->p->profile ? tw_profile_now() : 0;
+    combine_piece(r, item);
+    if (r->p->profile) tw_profile_add(&r->p->profile->counter[r->p->insts_count + TW_PROFILE_COMBINE], start, 0);
+}
+
 static void finish(const run *r)
 {
     const tw_block b = whole(r);
@@ -203,6 +228,7 @@ tw_status tw_program_run(tw_state *state, const void *const *inputs, void *const
     if (rows <= 0 || p->rows == 0) rows = p->rows;
     if (rows > p->rows) return TW_ERR_SHAPE;
     run r = {.p = p, .state = state, .in = inputs, .out = outputs, .rows = rows};
+    int64_t start = p->profile ? tw_profile_now() : 0;
     for (int32_t i = 0; i < p->regions_count;) {
         int64_t items = 0, pieces = 0;
         double work = 0.0;
@@ -222,6 +248,14 @@ tw_status tw_program_run(tw_state *state, const void *const *inputs, void *const
         }
         if (pieces > 0) tw_pool_run(elements > 2 * COMBINE ? pool : NULL, pieces, combine_item, &r);
     }
+    int64_t last = p->profile ? tw_profile_now() : 0;
     finish(&r);
+    if (p->profile) {
+        tw_profile *profile = p->profile;
+        if (p->finals_count > 0) tw_profile_add(&profile->counter[p->insts_count + TW_PROFILE_FINISH], last, rows);
+        if (state->threads > atomic_load(&profile->threads)) atomic_store(&profile->threads, state->threads);
+        atomic_fetch_add(&profile->runs, 1);
+        atomic_fetch_add(&profile->wall_ns, tw_profile_now() - start);
+    }
     return TW_OK;
 }

@@ -34,7 +34,8 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     inputs[count] = x;
     inputs[count + 1] = t;
     p->inputs_count = count + 2;
-    tw_program_desc desc = {.inputs_count = count + 2,
+    tw_program_desc desc = {.name = p->divergence ? "velocity and divergence" : "the velocity",
+                            .inputs_count = count + 2,
                             .inputs = inputs,
                             .outputs_count = p->divergence ? 2 : 1,
                             .outputs = outputs,

@@ -149,7 +149,8 @@ static tw_status compile(tw_context *ctx, tw_step *step)
             outputs[HEAD_OUTPUTS + kind * n + i] = moment(&s->new[i], kind);
             overwrites[HEAD_OUTPUTS + kind * n + i] = HEAD_INPUTS + kind * n + i;
         }
-    tw_program_desc desc = {.inputs_count = inputs_count,
+    tw_program_desc desc = {.name = "the training step",
+                            .inputs_count = inputs_count,
                             .inputs = inputs,
                             .outputs_count = outputs_count,
                             .outputs = outputs,

@@ -59,8 +59,12 @@ static tw_status build(tw_flow *flow, tw_validation *v)
     inputs[count] = x0;
     inputs[count + 1] = x1;
     inputs[count + 2] = t;
-    tw_program_desc desc = {
-        .inputs_count = count + 3, .inputs = inputs, .outputs_count = 1, .outputs = &loss, .rows = v->rows};
+    tw_program_desc desc = {.name = "validation",
+                            .inputs_count = count + 3,
+                            .inputs = inputs,
+                            .outputs_count = 1,
+                            .outputs = &loss,
+                            .rows = v->rows};
     TW_TRY(tw_program_compile(ctx, &desc, &v->program));
     TW_TRY(tw_state_create(v->program, 0, &v->state));
 done:

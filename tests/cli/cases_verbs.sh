@@ -46,6 +46,11 @@ for key in seconds rows_per_second accepted rejected; do
     holds "sample --json has $key" [ -n "$(json $key)" ]
 done
 works 'points.npy' sample ref -n 20 -o points.npy
+run sample ref -n 200 -o p.csv --profile
+holds "--profile tells where the time went, on standard error" grep -q 'profile of the velocity' err
+holds "--profile compares with the peak" grep -q '% of the' err
+THALWEG_DUMP=fused run sample ref -n 5 -o p.csv
+holds "THALWEG_DUMP=fused shows the stages" grep -q '^stage 0:' err
 holds "an NPY file" sh -c 'head -c 6 points.npy | grep -q NUMPY'
 works 'frames.png' sample ref -n 50 -o c.csv --plot plot.png --frames-plot frames.png --frames 4
 for picture in plot.png frames.png; do
