@@ -176,6 +176,81 @@ TW_API tw_val tw_conv(tw_val x, tw_val w, const tw_conv_desc *desc);
 TW_API tw_val tw_conv_input(tw_val y, tw_val w, const tw_conv_desc *desc, tw_shape shape);
 /* From x and y weights of the given shape. */
 TW_API tw_val tw_conv_weights(tw_val x, tw_val y, const tw_conv_desc *desc, tw_shape shape);
+/* --- control: functions as values ------------------------------------------------------------------------------- */
+/* Writes a function: outputs from inputs, in graph g. That graph is the function's own: a value of the calling graph is
+ * used by handing it over as an argument, and the callback may be called only during the builder it is given to. */
+typedef void (*tw_build_fn)(void *user, tw_graph *g, const tw_val *inputs, tw_val *outputs);
+
+/* results = body(args). */
+TW_API void tw_call(tw_graph *g, tw_build_fn body, void *user, int args_count, const tw_val *args, int results_count,
+                    tw_val *out_results);
+/* The same results and derivatives, but reverse mode keeps the arguments only and computes the body again: memory for
+ * time (Griewank and Walther, 2000). */
+TW_API void tw_checkpoint(tw_graph *g, tw_build_fn body, void *user, int args_count, const tw_val *args,
+                          int results_count, tw_val *out_results);
+/* condition ? yes(args) : no(args); condition is one bool, both functions have the same results. Only one is run. */
+TW_API void tw_cond(tw_graph *g, tw_val condition, tw_build_fn yes, tw_build_fn no, void *user, int args_count,
+                    const tw_val *args, int results_count, tw_val *out_results);
+
+/* A loop of known length: (carry, y_t) = body(consts, carry, x_t) for t = 0..length-1. */
+typedef struct tw_scan_desc {
+    int consts_count, carries_count, xs_count, ys_count;
+    const tw_val *consts; /* the same in every step: weights */
+    const tw_val *init;   /* the carry before the first step */
+    const tw_val *xs;     /* (length,...) each: step t takes row t */
+    int64_t length;       /* steps; looked at when there are no xs */
+    bool reversed;        /* t = length-1..0 */
+    tw_build_fn body;     /* inputs: consts, carries, rows of xs; outputs: carries of the same types, ys */
+    void *user;
+} tw_scan_desc;
+/* The carry after the last step, and the ys stacked to (length,...). Reverse mode keeps the carry of every step and
+ * computes each step again on the way back. */
+TW_API void tw_scan(tw_graph *g, const tw_scan_desc *desc, tw_val *out_carries, tw_val *out_ys);
+/* carry = body(consts, carry) while condition(consts, carry), one bool, holds. Forward mode only: the number of steps is
+ * not known, so reverse mode is an error (a scan can be reversed). */
+TW_API void tw_while(tw_graph *g, tw_build_fn condition, tw_build_fn body, void *user, int consts_count,
+                     const tw_val *consts, int carries_count, const tw_val *init, tw_val *out_carries);
+
+/* x, computed after `token`: what reads it is never merged with what reads x itself. Derivatives pass through. */
+TW_API tw_val tw_barrier(tw_val x, tw_val token);
+/* The sum of x over the processes of a group (tw_context_desc.all_reduce); x when there is one. */
+TW_API tw_val tw_all_reduce_sum(tw_val x);
+
+/* An array a custom function reads or writes: contiguous, row-major. */
+typedef struct tw_array {
+    tw_dtype dtype;
+    tw_shape shape;
+    void *data;
+} tw_array;
+
+enum { TW_CUSTOM_MAX = 16 }; /* arguments and results of a custom function, each */
+
+/* A function in C with derivatives of its own. All callbacks get `user`; they, `user` and `name` must stay valid as long
+ * as graphs and programs that call it. */
+typedef struct tw_custom {
+    const char *name; /* "sinkhorn": one meaning within a graph */
+    void *user;
+    int results_count;
+    /* dtype and shape of the results from those of the arguments (no data); false refuses them. A pure function. */
+    bool (*infer)(void *user, int args_count, const tw_array *args, tw_array *results);
+    /* Computes the results: a pure function, called from any thread. Reals are f32 or f64 as inferred, in the reference
+     * interpreter always f64. Cannot fail: what cannot be computed is NaN. */
+    void (*evaluate)(void *user, int args_count, const tw_array *args, const tw_array *results);
+    /* NULL: no derivative. tangents[i] of argument i, none = zero; sets tangents of results, none = zero; must be linear
+     * in the tangents. */
+    void (*jvp)(void *user, tw_graph *g, int args_count, const tw_val *args, const tw_val *results,
+                const tw_val *tangents, tw_val *out_tangents);
+    /* NULL: not linear. Sets cotangents of the wanted arguments from those of the results, none = zero both. */
+    void (*transpose)(void *user, tw_graph *g, int args_count, const tw_val *args, const bool *wanted,
+                      const tw_val *cotangents, tw_val *out_cotangents);
+    /* Row r of every result (axis 0) depends on row r of the arguments with as many rows, and on the whole of others: it
+     * may be called for a block of rows. */
+    bool by_rows;
+} tw_custom;
+TW_API void tw_custom_call(tw_graph *g, const tw_custom *custom, int args_count, const tw_val *args,
+                           tw_val *out_results);
+/* Lets graph text name it. */
+TW_NODISCARD TW_API tw_status tw_custom_declare(tw_graph *g, const tw_custom *custom);
 
 /* --- composites: written in the primitives above, one node until compilation, where a kernel may do them at once ---
  */
@@ -201,6 +276,9 @@ TW_NODISCARD TW_API tw_status tw_vjp(int inputs_count, const tw_val *inputs, int
                                      const tw_val *cotangents, tw_val *out_cotangents);
 /* Gradient of a scalar. */
 TW_NODISCARD TW_API tw_status tw_grad(tw_val scalar, int inputs_count, const tw_val *inputs, tw_val *out_gradients);
+/* value = body(args), one real number, with its gradient in every argument; zeros for whole numbers. */
+TW_NODISCARD TW_API tw_status tw_value_and_grad(tw_graph *g, tw_build_fn body, void *user, int args_count,
+                                                const tw_val *args, tw_val *out_value, tw_val *out_gradients);
 /* Hessian-vector product of a scalar: jvp of grad. */
 TW_NODISCARD TW_API tw_status tw_hvp(tw_val scalar, int inputs_count, const tw_val *inputs, const tw_val *vectors,
                                      tw_val *out_products);

@@ -38,6 +38,21 @@ const tw_field tw_fields[] = {
     {TW_OP_conv_weights, "high", TW_FIELD_SPACE_HIGH, true},
     {TW_OP_conv_weights, "dilation", TW_FIELD_SPACE_DILATION, true},
     {TW_OP_conv_weights, "groups", TW_FIELD_NUMBER, false},
+    {TW_OP_part, "number", TW_FIELD_NUMBER, false},
+    {TW_OP_call, "function", TW_FIELD_FUNCTION_A, false},
+    {TW_OP_call, "recompute", TW_FIELD_RECOMPUTE, false},
+    {TW_OP_cond, "yes", TW_FIELD_FUNCTION_A, false},
+    {TW_OP_cond, "no", TW_FIELD_FUNCTION_B, false},
+    {TW_OP_scan, "body", TW_FIELD_FUNCTION_A, false},
+    {TW_OP_scan, "consts", TW_FIELD_CONSTS, false},
+    {TW_OP_scan, "carries", TW_FIELD_CARRIES, false},
+    {TW_OP_scan, "length", TW_FIELD_LENGTH, false},
+    {TW_OP_scan, "reversed", TW_FIELD_REVERSED, false},
+    {TW_OP_while, "condition", TW_FIELD_FUNCTION_A, false},
+    {TW_OP_while, "body", TW_FIELD_FUNCTION_B, false},
+    {TW_OP_while, "consts", TW_FIELD_CONSTS, false},
+    {TW_OP_while, "carries", TW_FIELD_CARRIES, false},
+    {TW_OP_custom_call, "function", TW_FIELD_FUNCTION_A, false},
 };
 const int tw_fields_count = TW_COUNT(tw_fields);
 
@@ -105,6 +120,25 @@ tw_field_value tw_field_get(const tw_attr *a, tw_field_kind kind, int rank)
         break;
     case TW_FIELD_SPACE_DILATION:
         get_words(&v, a->dilation, rank - 2);
+        break;
+    case TW_FIELD_FUNCTION_A:
+    case TW_FIELD_FUNCTION_B:
+        v.number = a->function[kind - TW_FIELD_FUNCTION_A];
+        break;
+    case TW_FIELD_CONSTS:
+        v.number = a->consts;
+        break;
+    case TW_FIELD_CARRIES:
+        v.number = a->carries;
+        break;
+    case TW_FIELD_LENGTH:
+        v.number = (double)a->length;
+        break;
+    case TW_FIELD_REVERSED:
+        v.number = a->reversed;
+        break;
+    case TW_FIELD_RECOMPUTE:
+        v.number = a->recompute;
         break;
     case TW_FIELD_KINDS:
         break;
@@ -197,6 +231,29 @@ static bool put_field(const tw_field_value *v, tw_field_kind kind, int rank, tw_
         return put_space(v, rank, a->end);
     case TW_FIELD_SPACE_DILATION:
         return put_space(v, rank, a->dilation);
+    case TW_FIELD_FUNCTION_A:
+    case TW_FIELD_FUNCTION_B:
+        fits = put_number(v, 0x1p31, &number);
+        a->function[kind - TW_FIELD_FUNCTION_A] = (int32_t)(fits ? number : 0.0);
+        return fits;
+    case TW_FIELD_CONSTS:
+        fits = put_number(v, 0x1p30, &number);
+        a->consts = (int32_t)(fits ? number : 0.0);
+        return fits;
+    case TW_FIELD_CARRIES:
+        fits = put_number(v, 0x1p30, &number);
+        a->carries = (int32_t)(fits ? number : 0.0);
+        return fits;
+    case TW_FIELD_LENGTH:
+        fits = put_number(v, 0x1p52, &number);
+        a->length = (int64_t)(fits ? number : 0.0);
+        return fits;
+    case TW_FIELD_REVERSED:
+        a->reversed = v->number != 0.0;
+        return put_number(v, 2, &number);
+    case TW_FIELD_RECOMPUTE:
+        a->recompute = v->number != 0.0;
+        return put_number(v, 2, &number);
     default: /* put_dot */
         return true;
     }

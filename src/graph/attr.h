@@ -21,6 +21,13 @@ typedef enum tw_field_kind {
     TW_FIELD_SPACE_LOW,
     TW_FIELD_SPACE_HIGH,
     TW_FIELD_SPACE_DILATION,
+    TW_FIELD_FUNCTION_A,
+    TW_FIELD_FUNCTION_B,
+    TW_FIELD_CONSTS,
+    TW_FIELD_CARRIES,
+    TW_FIELD_LENGTH,
+    TW_FIELD_REVERSED,
+    TW_FIELD_RECOMPUTE,
     TW_FIELD_KINDS
 } tw_field_kind;
 
@@ -34,6 +41,12 @@ typedef struct tw_field {
 /* The fields of all ops, those of one op together and in the order they are printed. */
 extern const tw_field tw_fields[];
 extern const int tw_fields_count;
+
+/* Functions are written @0, @1, ...: the printer and the parser know which they are. */
+static inline bool tw_field_is_function(tw_field_kind kind)
+{
+    return kind == TW_FIELD_FUNCTION_A || kind == TW_FIELD_FUNCTION_B;
+}
 
 /* A field as numbers: a list of up to TW_MAX_RANK whole ones, or (number, value) one. */
 typedef struct tw_field_value {

@@ -3,7 +3,7 @@
  * Nodes live in one growing array and are found again through an open-addressing table of ids, so a value computed
  * twice is one node. Inputs are the exception: each is a node of its own. The first error poisons the graph; builders
  * then return invalid values and cost nothing. */
-#include "graph/node.h"
+#include "graph/function.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +28,8 @@ void tw_graph_destroy(tw_graph *g)
     tw_free(ctx, g->data);
     tw_free(ctx, g->table);
     tw_free(ctx, g->parsed);
+    for (int64_t i = 0; i < g->functions_count; i++) tw_function_release(g->functions[i]);
+    tw_free(ctx, g->functions);
     tw_free(ctx, g);
 }
 
@@ -167,6 +169,9 @@ static uint64_t hash_attr(uint64_t h, const tw_draft *d)
     h = mix_bytes(h, a->axis_b, sizeof a->axis_b);
     h = mix(h, (uint64_t)(uint8_t)a->batch_count << 8 | (uint8_t)a->contract_count);
     h = mix(h, (uint64_t)a->axis_mask << 32 | a->number);
+    h = mix_bytes(h, a->function, sizeof a->function);
+    h = mix(h, (uint64_t)(uint32_t)a->consts << 32 | (uint32_t)a->carries);
+    h = mix(h, (uint64_t)a->length << 2 | (uint64_t)a->reversed << 1 | (uint64_t)a->recompute);
     return mix_bytes(h, &a->value, sizeof a->value);
 }
 
@@ -186,7 +191,9 @@ static bool attr_equal(const tw_attr *a, const tw_attr *b)
            memcmp(a->dilation, b->dilation, sizeof a->dilation) == 0 && memcmp(a->axis, b->axis, sizeof a->axis) == 0 &&
            memcmp(a->axis_b, b->axis_b, sizeof a->axis_b) == 0 && a->batch_count == b->batch_count &&
            a->contract_count == b->contract_count && a->axis_mask == b->axis_mask && a->number == b->number &&
-           memcmp(&a->value, &b->value, sizeof a->value) == 0;
+           memcmp(a->function, b->function, sizeof a->function) == 0 && a->consts == b->consts &&
+           a->carries == b->carries && a->length == b->length && a->reversed == b->reversed &&
+           a->recompute == b->recompute && memcmp(&a->value, &b->value, sizeof a->value) == 0;
 }
 
 static bool same_node(const tw_draft *d, uint32_t hash, const tw_node *n)
@@ -289,7 +296,13 @@ static bool args_are_valid(tw_draft *d)
     d->graph = g;
     if (!g || g->status != TW_OK) return false;
     for (int i = 0; i < d->count; i++) {
-        if (d->args[i].graph == g && d->args[i].id >= 0) continue;
+        if (d->args[i].graph == g && d->args[i].id >= 0) {
+            const tw_op_info *from = &tw_op_table[tw_node_at(d->args[i])->op];
+            if (!(from->flags & TW_OPF_PRODUCER) || d->op == TW_OP_part) continue;
+            tw_graph_fail(g, TW_ERR_INVALID, "%s: argument %d is a %s of several results: take a part of it",
+                          tw_op_table[d->op].name, i + 1, from->name);
+            return false;
+        }
         tw_graph_fail(g, TW_ERR_INVALID, "%s: argument %d is %s", tw_op_table[d->op].name, i + 1,
                       d->args[i].id < 0 ? "none" : "a value of another graph");
         return false;

@@ -206,7 +206,8 @@ static tw_val node_tangent(tw_graph *g, int32_t id, const int32_t *tangent_of, t
     const tw_node *n = tw_node_of(g, id);
     const tw_op_info *op = &tw_op_table[n->op];
     bool any = false;
-    if ((op->flags & TW_OPF_NO_DERIVATIVE) || !tw_dtype_is_real((tw_dtype)n->dtype)) return TW_NONE;
+    bool real = tw_dtype_is_real((tw_dtype)n->dtype) || (op->flags & TW_OPF_PRODUCER);
+    if ((op->flags & TW_OPF_NO_DERIVATIVE) || !real) return TW_NONE;
     const int32_t *ids = tw_node_args(g, n);
     for (int k = 0; k < n->args_count; k++) {
         args[k] = tw_val_of(g, ids[k]);

@@ -13,6 +13,7 @@
 typedef enum tw_op {
 #define TW_OP(name, arity, flags, infer, jvp, transpose, evaluate)                TW_OP_##name,
 #define TW_COMPOSITE(name, arity, flags, linear, infer, jvp, transpose, evaluate) TW_OP_##name,
+#define TW_PRODUCER(name, arity, flags, infer, results, jvp, transpose, produce)  TW_OP_##name,
 #include "graph/ops.def"
     TW_OP_COUNT
 } tw_op;
@@ -26,6 +27,7 @@ enum {
     TW_OPF_LEAF = 32,
     TW_OPF_COMPOSITE = 64, /* has a body; compilation replaces it by that where it has no kernel for it */
     TW_OPF_ATTR = 128,     /* carries attributes: tw_node_attr is not NULL */
+    TW_OPF_PRODUCER = 256, /* makes several results, each projected by a node of op `part` (part.c) */
 };
 
 #define TW_MAX_ARGS 4
@@ -44,6 +46,9 @@ enum {
  * b
  *   conv, conv_input, conv_weights   per axis of space: stride[], begin[] = low and end[] = high padding, dilation[];
  * number = groups
+ *   part         number = which result
+ *   call, custom_call, scan, cond, while   function[] (function.h); scan, while: consts, carries; scan: length,
+ *                reversed; call: recompute
  *   scatter_add_rows, reshape, cast: the node's own shape and dtype say it all
  */
 typedef struct tw_attr {
@@ -59,6 +64,10 @@ typedef struct tw_attr {
     int64_t data;
     int64_t name;
     double value;
+    int32_t function[2]; /* numbers in graph->functions */
+    int32_t consts, carries;
+    int64_t length;
+    bool reversed, recompute;
 } tw_attr;
 
 typedef struct tw_draft tw_draft;
@@ -90,6 +99,8 @@ struct tw_graph {
     int32_t *table; /* hash table of node ids, open addressing, -1 empty */
     int64_t table_size;
     uint32_t inputs_count;
+    struct tw_function **functions; /* held: called by nodes */
+    int64_t functions_count, functions_capacity;
     tw_val *parsed;        /* arrays handed out by tw_graph_parse */
     tw_rewrite_fn rewrite; /* while set: asked for every new node, after inference */
     tw_status status;      /* first error */
@@ -123,6 +134,17 @@ typedef void (*tw_evaluate_fn)(const tw_graph *g, const tw_node *node, const dou
 /* A composite in other ops: its value for the arguments and attributes of the draft. */
 typedef tw_val (*tw_body_fn)(const tw_draft *call);
 
+/* A number type and a shape. */
+typedef struct tw_type {
+    tw_dtype dtype;
+    tw_shape shape;
+} tw_type;
+
+/* How many results a producer has; the type of result k goes to *out_type (NULL: only count). */
+typedef int (*tw_results_fn)(const tw_graph *g, const tw_node *node, int k, tw_type *out_type);
+/* Reference evaluation of a producer: all results one after another in `out`. */
+typedef tw_status (*tw_produce_fn)(tw_graph *g, const tw_node *node, const double *const *args, double *out);
+
 struct tw_op_info {
     const char *name;
     int arity; /* -1: any */
@@ -133,6 +155,8 @@ struct tw_op_info {
     tw_transpose_fn transpose; /* NULL: not linear in anything */
     tw_evaluate_fn evaluate;   /* reference kernel (graph/reference.h); NULL: the body is run */
     tw_body_fn body;           /* composites */
+    tw_results_fn results;     /* producers only, as `produce` */
+    tw_produce_fn produce;
 };
 
 extern const tw_op_info tw_op_table[TW_OP_COUNT];
@@ -165,6 +189,8 @@ bool tw_node_is_full_of(const tw_graph *g, int32_t id, double value);
 bool tw_node_full_value(const tw_graph *g, int32_t id, double *out_value);
 /* Element i of a constant node as a double (every dtype but f64 is narrower). */
 double tw_const_element(const tw_graph *g, const tw_node *node, int64_t i);
+/* Element i of an array of `dtype` as a double. */
+double tw_load_element(const void *data, tw_dtype dtype, int64_t i);
 /* Stores `value` as element i of an array of `dtype`, rounded or wrapped into it. */
 void tw_store_element(void *data, tw_dtype dtype, int64_t i, double value);
 

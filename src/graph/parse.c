@@ -1,15 +1,19 @@
 /* graph/parse.c - reads what print.c writes: recursive descent over lines, errors by line and column.
  *
  * Nodes are appended as they stand, without simplification, so that the text says exactly which nodes there are; dtype
- * and shape of each line are checked against inference. Blank lines and comments from # on are skipped. */
+ * and shape of each line are checked against inference. Functions before the text proper are read into graphs of their
+ * own; a custom function is found by its name among those declared in the graph. Blank lines and comments from # on are
+ * skipped. */
 #include "base/text.h"
 #include "graph/attr.h"
+#include "graph/function.h"
 
 #include <stdio.h>
 #include <string.h>
 
 typedef struct parser {
-    tw_graph *g;
+    tw_graph *root; /* the graph given: errors go there */
+    tw_graph *g;    /* the graph being read: root, or the body of a function */
     const char *at, *line; /* reading position, start of its line */
     int line_number;
     int32_t *ids; /* node of each %number */
@@ -20,6 +24,8 @@ typedef struct parser {
     int64_t elements_count, elements_capacity;
     tw_val *inputs;
     int64_t inputs_count, inputs_capacity;
+    tw_function **functions; /* @number; held */
+    int64_t functions_count, functions_capacity;
     tw_text string;
     bool failed;
 } parser;
@@ -34,18 +40,22 @@ static bool fail_at(parser *p, const char *at, const char *format, ...)
     if (vsnprintf(what, sizeof what, format, list) < 0) what[0] = 0;
     va_end(list);
     if (!p->failed)
-        tw_graph_fail(p->g, TW_ERR_FORMAT, "graph text, line %d, column %d: %s", p->line_number,
+        tw_graph_fail(p->root, TW_ERR_FORMAT, "graph text, line %d, column %d: %s", p->line_number,
                       (int)(at - p->line) + 1, what);
+    p->failed = true;
+    return false;
+}
+
+static bool out_of_memory(parser *p)
+{
+    tw_graph_fail(p->root, TW_ERR_MEMORY, "out of memory: graph text, line %d", p->line_number);
     p->failed = true;
     return false;
 }
 
 static bool reserve(parser *p, void *ptr, int64_t *capacity, int64_t need, size_t size)
 {
-    if (tw_grow(p->g->ctx, ptr, capacity, need, size) == TW_OK) return true;
-    tw_graph_fail(p->g, TW_ERR_MEMORY, "out of memory: graph text, line %d", p->line_number);
-    p->failed = true;
-    return false;
+    return tw_grow(p->root->ctx, ptr, capacity, need, size) == TW_OK || out_of_memory(p);
 }
 
 /* --- characters --- */
@@ -193,9 +203,7 @@ static bool read_string(parser *p)
     }
     p->at++;
     if (!p->string.failed) return true;
-    tw_graph_fail(p->g, TW_ERR_MEMORY, "out of memory: graph text, line %d", p->line_number);
-    p->failed = true;
-    return false;
+    return out_of_memory(p);
 }
 
 /* --- parts of a line --- */
@@ -274,6 +282,7 @@ static bool read_field(parser *p, tw_op op, tw_field_value *values)
         if (v->present) return fail_at(p, begin, "%s is given twice", word);
         v->present = true;
         if (!expect(p, '=')) return false;
+        if (tw_field_is_function(tw_fields[i].kind)) return expect(p, '@') && read_number(p, &v->number);
         return tw_fields[i].is_list ? read_list(p, v->list, &v->count) : read_number(p, &v->number);
     }
     return fail_at(p, begin, "%s has no attribute %s", tw_op_table[op].name, word);
@@ -340,6 +349,19 @@ static bool append_node(parser *p, const char *begin, const char *type_begin, tw
     return true;
 }
 
+/* Numbers of functions in the text become those of the graph being read. */
+static bool adopt_functions(parser *p, const char *begin, tw_draft *d)
+{
+    for (int i = 0; i < tw_fields_count; i++) {
+        if (tw_fields[i].op != d->op || !tw_field_is_function(tw_fields[i].kind)) continue;
+        int32_t *number = &d->attr.function[tw_fields[i].kind - TW_FIELD_FUNCTION_A];
+        if (*number >= p->functions_count) return fail_at(p, begin, "function @%d is not defined yet", *number);
+        *number = tw_graph_adopt(p->g, p->functions[*number]);
+        if (*number < 0) return false;
+    }
+    return true;
+}
+
 /* %7 = op(...) {...} dtype[dims] */
 static bool read_node(parser *p)
 {
@@ -359,10 +381,11 @@ static bool read_node(parser *p)
     if (!tw_attr_from_fields(fields, d.op, rank, &d.attr))
         return fail_at(p, begin, "the attributes of %s do not fit its %d axes or are out of range",
                        tw_op_table[d.op].name, rank);
+    if (!adopt_functions(p, begin, &d)) return false;
     return append_node(p, begin, type_begin, &d);
 }
 
-/* return %7, %9 and nothing after it */
+/* return %7, %9 */
 static bool read_return(parser *p)
 {
     char word[16];
@@ -371,24 +394,103 @@ static bool read_return(parser *p)
     if (!read_word(p, word, sizeof word)) return false;
     if (strcmp(word, "return") != 0) return fail_at(p, begin, "expected %% or return");
     p->args_count = 0;
+    if (p->g != p->root && peek(p, '\n')) return true; /* a function may return nothing */
     do {
         skip_blanks(p);
         if (!reserve(p, &p->args, &p->args_capacity, p->args_count + 1, sizeof *p->args) ||
             !read_value(p, &p->args[p->args_count++]))
             return false;
     } while (accept(p, ','));
-    skip_lines(p);
-    return *p->at == 0 || fail_at(p, p->at, "text after return");
+    return true;
 }
 
-static bool read_function(parser *p)
+static bool end_of_line(parser *p)
 {
-    for (skip_lines(p); *p->at == '%'; skip_lines(p)) {
-        if (!read_node(p)) return false;
-        skip_blanks(p);
-        if (*p->at != '\n' && *p->at != 0) return fail_at(p, p->at, "expected the end of the line");
+    skip_blanks(p);
+    return *p->at == '\n' || *p->at == 0 || fail_at(p, p->at, "expected the end of the line");
+}
+
+static bool read_lines(parser *p)
+{
+    p->ids_count = p->inputs_count = 0;
+    for (skip_lines(p); *p->at == '%'; skip_lines(p))
+        if (!read_node(p) || !end_of_line(p)) return false;
+    if (!read_return(p)) return false;
+    skip_lines(p);
+    return true;
+}
+
+static bool add_function(parser *p, tw_function *f)
+{
+    if (!reserve(p, &p->functions, &p->functions_capacity, p->functions_count + 1, sizeof *p->functions)) return false;
+    f->references++;
+    p->functions[p->functions_count++] = f;
+    return true;
+}
+
+/* { lines }, the body of a function; what its graph refuses is told with the line. */
+static bool read_body(parser *p)
+{
+    tw_graph *root = p->root, *body = NULL;
+    tw_function *f = NULL;
+    const char *begin = p->at;
+    if (!expect(p, '{')) return false;
+    if (tw_graph_create(root->ctx, &body) != TW_OK) return out_of_memory(p);
+    p->g = body;
+    bool read = read_lines(p) && expect(p, '}');
+    p->g = root;
+    if (!read) {
+        if (!p->failed && body->status != TW_OK)
+            tw_graph_fail(root, body->status, "graph text, line %d: %s", p->line_number, body->error);
+        p->failed = true;
+        tw_graph_destroy(body);
+        return false;
     }
-    return read_return(p);
+    tw_status status =
+        tw_function_close(body, (int)p->inputs_count, p->inputs, (int)p->args_count, p->args, &f);
+    if (status == TW_ERR_MEMORY) return out_of_memory(p);
+    if (status != TW_OK) return fail_at(p, begin, "%s", tw_context_error(root->ctx));
+    bool added = add_function(p, f);
+    tw_function_release(f);
+    return added;
+}
+
+static bool read_custom(parser *p)
+{
+    skip_blanks(p);
+    const char *begin = p->at;
+    if (!read_string(p)) return false;
+    const char *name = p->string.length ? p->string.data : "";
+    for (int64_t i = 0; i < p->root->functions_count; i++) {
+        tw_function *f = p->root->functions[i];
+        if (!f->graph && strcmp(f->custom.name, name) == 0) return add_function(p, f);
+    }
+    return fail_at(p, begin, "no custom function of this name is declared in the graph");
+}
+
+/* function @0 { ... } or custom @0 "name" */
+static bool read_definition(parser *p)
+{
+    char word[16];
+    int64_t number;
+    const char *begin = p->at;
+    if (!read_word(p, word, sizeof word)) return false;
+    bool custom = strcmp(word, "custom") == 0;
+    if (!custom && strcmp(word, "function") != 0) return fail_at(p, begin, "expected function, custom, %% or return");
+    skip_blanks(p);
+    begin = p->at;
+    if (!expect(p, '@') || !read_whole(p, &number)) return false;
+    if (number != p->functions_count)
+        return fail_at(p, begin, "expected @%lld: functions are numbered in order", (long long)p->functions_count);
+    return (custom ? read_custom(p) : read_body(p)) && end_of_line(p);
+}
+
+static bool read_text(parser *p)
+{
+    for (skip_lines(p); *p->at == 'f' || *p->at == 'c'; skip_lines(p))
+        if (!read_definition(p)) return false;
+    if (!read_lines(p)) return false;
+    return *p->at == 0 || fail_at(p, p->at, "text after return");
 }
 
 static tw_status hand_out(parser *p)
@@ -405,12 +507,12 @@ static tw_status hand_out(parser *p)
 tw_status tw_graph_parse(tw_graph *g, const char *text, int *out_inputs_count, const tw_val **out_inputs,
                          int *out_outputs_count, const tw_val **out_outputs)
 {
-    parser p = {.g = g, .at = text, .line = text, .line_number = 1};
+    parser p = {.root = g, .g = g, .at = text, .line = text, .line_number = 1};
     tw_status status = tw_graph_check(g);
     if (status != TW_OK) return status;
     if (g->count > 0 || g->parsed) return tw_fail(g->ctx, TW_ERR_INVALID, "graph_parse: the graph is not empty");
     p.string = tw_text_new(g->ctx);
-    bool read = read_function(&p);
+    bool read = read_text(&p);
     if (!read && !p.failed) { /* append refused the node and said why */
         status = tw_graph_check(g);
         status = tw_fail(g->ctx, status, "graph text, line %d: %s", p.line_number, g->error);
@@ -428,6 +530,8 @@ tw_status tw_graph_parse(tw_graph *g, const char *text, int *out_inputs_count, c
     tw_free(g->ctx, p.args);
     tw_free(g->ctx, p.elements);
     tw_free(g->ctx, p.inputs);
+    for (int64_t i = 0; i < p.functions_count; i++) tw_function_release(p.functions[i]);
+    tw_free(g->ctx, p.functions);
     tw_text_free(&p.string);
     return status;
 }

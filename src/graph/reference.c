@@ -14,7 +14,9 @@ typedef struct run {
 
 static tw_status make_value(run *r, int32_t id, double **out_value)
 {
-    size_t size = (size_t)tw_shape_size(tw_node_of(r->g, id)->shape);
+    const tw_node *n = tw_node_of(r->g, id);
+    bool several = (tw_op_table[n->op].flags & TW_OPF_PRODUCER) != 0;
+    size_t size = (size_t)(several ? tw_results_size(r->g, n) : tw_shape_size(n->shape));
     *out_value = tw_alloc(r->g->ctx, size, sizeof **out_value);
     return *out_value ? TW_OK : tw_fail_memory(r->g->ctx, size * sizeof **out_value);
 }
@@ -65,7 +67,9 @@ static tw_status evaluate(run *r, int32_t id)
     tw_status status = make_value(r, id, &r->values[id]);
     if (status != TW_OK) return status;
     for (int k = 0; k < n->args_count; k++) r->args[k] = r->values[args[k]];
-    if (tw_op_table[n->op].evaluate)
+    if (tw_op_table[n->op].produce)
+        status = tw_op_table[n->op].produce(r->g, n, r->args, r->values[id]);
+    else if (tw_op_table[n->op].evaluate)
         tw_op_table[n->op].evaluate(r->g, n, r->args, r->values[id]);
     else
         status = evaluate_body(r, id, r->values[id]);
@@ -75,7 +79,7 @@ static tw_status evaluate(run *r, int32_t id)
         tw_free(r->g->ctx, r->values[args[k]]);
         r->values[args[k]] = NULL;
     }
-    return TW_OK;
+    return status;
 }
 
 static tw_status run_nodes(run *r, int inputs_count, const tw_val *inputs, const double *const *values)
@@ -125,5 +129,19 @@ done:
     tw_free(g->ctx, r.last_use);
     tw_free(g->ctx, r.need);
     tw_free(g->ctx, r.args);
+    return status;
+}
+
+tw_status tw_reference_function(const tw_function *f, const double *const *args, double *out)
+{
+    double **results = tw_alloc(f->ctx, (size_t)f->outputs_count, sizeof *results);
+    if (!results) return tw_fail_memory(f->ctx, (size_t)f->outputs_count * sizeof *results);
+    for (int k = 0; k < f->outputs_count; k++) {
+        results[k] = out;
+        out += tw_shape_size(tw_function_output(f, k).shape);
+    }
+    tw_status status =
+        tw_reference_run(f->ctx, f->inputs_count, f->inputs, args, f->outputs_count, f->outputs, results);
+    tw_free(f->ctx, results);
     return status;
 }

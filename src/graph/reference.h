@@ -5,10 +5,12 @@
 #ifndef TW_GRAPH_REFERENCE_H
 #define TW_GRAPH_REFERENCE_H
 
-#include "graph/node.h"
+#include "graph/function.h"
 
 /* values[i] holds the elements of inputs[i]; results[k] receives those of outputs[k] (caller's memory). */
 TW_NODISCARD tw_status tw_reference_run(tw_context *ctx, int inputs_count, const tw_val *inputs,
                                         const double *const *values, int outputs_count, const tw_val *outputs,
                                         double *const *results);
+/* A function with a body: its outputs one after another in `out`. */
+TW_NODISCARD tw_status tw_reference_function(const tw_function *f, const double *const *args, double *out);
 #endif

@@ -3,7 +3,7 @@
  * Rules look one or two nodes deep and return an existing value or a smaller expression; they run on every append, so
  * chains shrink as they are built. Constants are folded with the reference kernels in double and rounded to the node's
  * dtype. x*0 is 0 whatever x is: a derivative that is identically zero must vanish even where x is infinite. */
-#include "graph/node.h"
+#include "graph/function.h"
 
 #include <string.h>
 
@@ -346,6 +346,40 @@ static tw_val simplify_moved(const tw_draft *d)
     return full(d, value);
 }
 
+/* --- control --- */
+
+static tw_val simplify_part(const tw_draft *d)
+{
+    return is(arg(d, 0), TW_OP_tuple) ? inner(arg(d, 0), (int)d->attr.number) : TW_NONE;
+}
+
+/* A known condition leaves a call of one function. */
+static tw_val simplify_cond(const tw_draft *d)
+{
+    double truth;
+    if (!tw_node_full_value(d->graph, arg(d, 0).id, &truth)) return TW_NONE;
+    tw_attr attr = {.function = {d->attr.function[truth != 0.0 ? 0 : 1]}};
+    return tw_produce(d->graph, TW_OP_call, &attr, d->count - 1, d->args + 1);
+}
+
+/* No steps: the carry stays as it was, nothing is stacked. */
+static tw_val simplify_scan(const tw_draft *d)
+{
+    if (d->attr.length != 0) return TW_NONE;
+    const tw_function *f = tw_graph_function(d->graph, d->attr.function[0]);
+    int carries = d->attr.carries, ys = f->outputs_count - carries;
+    tw_val *values = tw_alloc(d->graph->ctx, (size_t)(2 * carries + ys), sizeof *values);
+    if (!values) return tw_graph_fail(d->graph, TW_ERR_MEMORY, "out of memory: scan of %d carries", carries);
+    for (int i = 0; i < carries; i++) values[i] = arg(d, d->attr.consts + i);
+    for (int k = carries; k < 2 * carries + ys; k++) {
+        tw_type type = k < carries + ys ? tw_function_output(f, k) : tw_type_of(values[k - carries - ys]);
+        values[k] = tw_full(d->graph, type.dtype, tw_stacked(type.shape, 0), 0.0);
+    }
+    tw_val out = tw_tuple(d->graph, 2 * carries + ys, values);
+    tw_free(d->graph->ctx, values);
+    return out;
+}
+
 static tw_val simplify_op(const tw_draft *d)
 {
     switch (d->op) {
@@ -397,6 +431,14 @@ static tw_val simplify_op(const tw_draft *d)
     case TW_OP_conv_input:
     case TW_OP_conv_weights:
         return full_of(arg(d, 0), 0.0) || full_of(arg(d, 1), 0.0) ? full(d, 0.0) : TW_NONE;
+    case TW_OP_barrier:
+        return is(arg(d, 0), TW_OP_const) || is(arg(d, 1), TW_OP_const) ? arg(d, 0) : TW_NONE;
+    case TW_OP_part:
+        return simplify_part(d);
+    case TW_OP_cond:
+        return simplify_cond(d);
+    case TW_OP_scan:
+        return simplify_scan(d);
     default:
         return TW_NONE;
     }

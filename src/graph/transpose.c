@@ -2,6 +2,7 @@
  *
  * Reverse differentiation is this applied to the tangents of jvp.c, so the two modes cannot disagree. A rule is only
  * ever asked for arguments that depend on the inputs of the map (`wanted`); everything else is a constant of it. */
+#include "graph/function.h"
 #include "graph/rules.h"
 
 static const tw_attr *attr_of(tw_val node)
@@ -278,8 +279,33 @@ static void accumulate(pass *p, int32_t id, tw_val cotangent)
     p->cotangent[id] = sum.id;
 }
 
+/* The cotangents of a producer's parts as a tuple, zeros where there is none; none when there are none at all. Parts come
+ * after their producer, so all that exist have been visited. */
+static tw_val cotangent_of_producer(pass *p, int32_t id)
+{
+    tw_graph *g = p->g;
+    tw_val producer = tw_val_of(g, id), tuple = TW_NONE;
+    int count = tw_results_count(producer);
+    tw_val *parts = tw_alloc(g->ctx, (size_t)count, sizeof *parts);
+    if (!parts) return tw_graph_fail(g, TW_ERR_MEMORY, "out of memory: linear_transpose of %d results", count);
+    bool any = false;
+    for (int k = 0; k < count && g->status == TW_OK; k++) {
+        /* as it is: a part of a tuple would become the value, whose cotangent goes its own way */
+        tw_draft d = {.op = TW_OP_part, .count = 1, .args = &producer, .attr = {.number = (uint32_t)k}};
+        tw_val part = tw_graph_append_as_is(&d);
+        bool known = part.id >= 0 && part.id < p->count && !p->is_input[part.id];
+        bool there = known && p->cotangent[part.id] >= 0;
+        tw_type type = tw_result_type(producer, k);
+        parts[k] = there ? tw_val_of(g, p->cotangent[part.id]) : tw_full(g, type.dtype, type.shape, 0.0);
+        any = any || there;
+    }
+    if (any) tuple = tw_tuple(g, count, parts);
+    tw_free(g->ctx, parts);
+    return tuple;
+}
+
 /* Hands the cotangent of a node on to its arguments. */
-static void visit(pass *p, int32_t id)
+static void visit(pass *p, int32_t id, tw_val cotangent)
 {
     tw_graph *g = p->g;
     const tw_node *n = tw_node_of(g, id);
@@ -300,7 +326,7 @@ static void visit(pass *p, int32_t id)
         tw_graph_fail(g, TW_ERR_INVALID, "linear_transpose: %s is not linear", op->name);
         return;
     }
-    op->transpose(tw_val_of(g, id), p->args, p->wanted, tw_val_of(g, p->cotangent[id]), p->results);
+    op->transpose(tw_val_of(g, id), p->args, p->wanted, cotangent, p->results);
     for (int k = 0; k < count; k++)
         if (p->wanted[k]) accumulate(p, p->args[k].id, p->results[k]);
 }
@@ -351,8 +377,13 @@ tw_status tw_linear_transpose(int inputs_count, const tw_val *inputs, int output
     for (int i = 0; i < inputs_count; i++) p.is_input[inputs[i].id] = true;
     for (int k = 0; k < outputs_count; k++)
         if (p.reach[outputs[k].id]) accumulate(&p, outputs[k].id, cotangents[k]);
-    for (int64_t id = p.count - 1; id >= 0 && g->status == TW_OK; id--)
-        if (p.reach[id] && !p.is_input[id] && p.cotangent[id] >= 0) visit(&p, (int32_t)id);
+    for (int32_t id = (int32_t)p.count - 1; id >= 0 && g->status == TW_OK; id--) {
+        if (!p.reach[id] || p.is_input[id]) continue;
+        int op = tw_node_of(g, id)->op;
+        bool several = (tw_op_table[op].flags & TW_OPF_PRODUCER) != 0;
+        tw_val cotangent = several ? cotangent_of_producer(&p, id) : tw_val_of(g, p.cotangent[id]);
+        if (cotangent.id >= 0 && op != TW_OP_part) visit(&p, id, cotangent);
+    }
     TW_TRY(tw_graph_check(g));
     for (int i = 0; i < inputs_count; i++) {
         int32_t id = p.cotangent[inputs[i].id];

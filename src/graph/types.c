@@ -91,10 +91,9 @@ tw_shape_text tw_shape_show(tw_shape shape)
     return out;
 }
 
-double tw_const_element(const tw_graph *g, const tw_node *node, int64_t i)
+double tw_load_element(const void *data, tw_dtype dtype, int64_t i)
 {
-    size_t size = tw_dtype_size((tw_dtype)node->dtype);
-    const unsigned char *at = (const unsigned char *)tw_node_data(g, node) + (size_t)i * size;
+    size_t size = tw_dtype_size(dtype);
     union {
         float f32;
         double f64;
@@ -102,8 +101,8 @@ double tw_const_element(const tw_graph *g, const tw_node *node, int64_t i)
         uint32_t u32;
         uint8_t truth;
     } element;
-    memcpy(&element, at, size);
-    switch ((tw_dtype)node->dtype) {
+    memcpy(&element, (const unsigned char *)data + (size_t)i * size, size);
+    switch (dtype) {
     case TW_DTYPE_F32:
         return (double)element.f32;
     case TW_DTYPE_F64:
@@ -116,6 +115,11 @@ double tw_const_element(const tw_graph *g, const tw_node *node, int64_t i)
         return element.truth != 0;
     }
     return 0.0;
+}
+
+double tw_const_element(const tw_graph *g, const tw_node *node, int64_t i)
+{
+    return tw_load_element(tw_node_data(g, node), (tw_dtype)node->dtype, i);
 }
 
 /* Integers beyond the range wrap modulo 2^32, as arithmetic on the device does; what is no number becomes 0. */

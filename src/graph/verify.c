@@ -1,5 +1,5 @@
 /* graph/verify.c - the invariants of a graph, checked from scratch. For tests and fuzzing. */
-#include "graph/node.h"
+#include "graph/function.h"
 
 static tw_status broken(tw_graph *g, int32_t id, const char *what)
 {
@@ -45,7 +45,7 @@ static tw_status check_meaning(tw_graph *g, int32_t id, tw_val *args)
     return TW_OK;
 }
 
-tw_status tw_graph_verify(tw_graph *g)
+static tw_status verify(tw_graph *g)
 {
     tw_status status = tw_graph_check(g);
     if (status != TW_OK) return status;
@@ -57,5 +57,13 @@ tw_status tw_graph_verify(tw_graph *g)
     for (int32_t id = 0; id < count; id++) TW_TRY(check_meaning(g, id, args));
 done:
     tw_free(g->ctx, args);
+    return status;
+}
+
+tw_status tw_graph_verify(tw_graph *g)
+{
+    tw_status status = verify(g);
+    for (int64_t i = 0; i < g->functions_count && status == TW_OK; i++)
+        if (g->functions[i]->graph) status = verify(g->functions[i]->graph);
     return status;
 }

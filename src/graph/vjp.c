@@ -88,6 +88,21 @@ tw_status tw_grad(tw_val scalar, int inputs_count, const tw_val *inputs, tw_val 
     return tw_vjp(inputs_count, inputs, 1, &scalar, &one, out_gradients);
 }
 
+tw_status tw_value_and_grad(tw_graph *g, tw_build_fn body, void *user, int args_count, const tw_val *args,
+                            tw_val *out_value, tw_val *out_gradients)
+{
+    tw_val value = TW_NONE;
+    tw_status status = tw_graph_check(g);
+    if (status != TW_OK) return status;
+    body(user, g, args, &value);
+    status = tw_graph_check(g);
+    if (status == TW_OK && value.graph != g)
+        status = tw_fail(g->ctx, TW_ERR_INVALID, "value_and_grad: the function has no value in this graph");
+    if (status == TW_OK) status = tw_grad(value, args_count, args, out_gradients);
+    if (status == TW_OK) *out_value = value;
+    return status;
+}
+
 tw_status tw_hvp(tw_val scalar, int inputs_count, const tw_val *inputs, const tw_val *vectors, tw_val *out_products)
 {
     tw_graph *g = NULL;
