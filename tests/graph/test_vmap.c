@@ -4,7 +4,8 @@
 #include "graph/vmap.h"
 
 /* Ops that may be refused: their rule is missing. Everything else must have one. */
-static const tw_op without_rule[] = {TW_OP_input, TW_OP_const, TW_OP_iota};
+static const tw_op without_rule[] = {TW_OP_input, TW_OP_const, TW_OP_iota, TW_OP_barrier, TW_OP_all_reduce_sum, TW_OP_part, TW_OP_tuple,
+                                     TW_OP_call, TW_OP_cond, TW_OP_scan, TW_OP_while, TW_OP_custom_call};
 
 static bool may_lack_rule(tw_op op)
 {
