@@ -486,7 +486,7 @@ static void expect_error(tw_graph *g, const char *sentence)
 static void sentences(void **state)
 {
     static const struct {
-        tw_body_fn body;
+        tw_build_fn body;
         const char *sentence;
     } rows[] = {
         {uses_a_stranger, "call: add: argument 2 is a value of another graph"},
