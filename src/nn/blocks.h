@@ -1,0 +1,26 @@
+/* nn/blocks.h - layers with parameters that image and sequence networks share. Names under the scope are PyTorch's
+ * ("weight", "bias"); layouts are ours: linear (in, out), convolution (space..., in, out). */
+#ifndef TW_NN_BLOCKS_H
+#define TW_NN_BLOCKS_H
+
+#include "base/base.h"
+
+#include <thalweg/nn.h>
+
+/* x (B,H,W,C) -> (B,H',W',channels): square kernel of odd size, padding that keeps H and W at stride 1. Weights uniform
+ * in +-1/sqrt(inputs of a result) or zero. */
+tw_val tw_block_conv(tw_scope scope, tw_val x, int64_t channels, int kernel, int stride, bool zero);
+/* x (...,D) -> (...,width), weights and bias zero: the last layer of a residual branch. */
+tw_val tw_block_zero_linear(tw_scope scope, tw_val x, int64_t width);
+/* x (B,...,C): every image of a group of C/groups neighbouring channels to mean 0 and variance 1 (Wu, He 2018), then
+ * weight and bias for each channel. */
+tw_val tw_block_groupnorm(tw_scope scope, tw_val x, int groups);
+/* x (...,D): the last axis to mean 0 and variance 1 (Ba et al. 2016), then weight and bias. */
+tw_val tw_block_layernorm(tw_scope scope, tw_val x);
+/* Self-attention of qkv (B,T,3*C), queries of all heads before keys before values -> (B,T,C). */
+tw_val tw_block_attention(tw_val qkv, int heads);
+/* t (B) -> (B,count): cos then sin of t times count/2 frequencies from 1 down to nearly 1/10000 (Vaswani et al. 2017;
+ * the order of guided-diffusion, Dhariwal, Nichol 2021). */
+tw_val tw_block_timestep(tw_val t, int count);
+
+#endif
