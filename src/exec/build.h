@@ -3,7 +3,7 @@
  * lower.c    the graph again, without dead nodes and composites, products in a form GEMM takes
  * regions.c  rows, stages and regions of every node; depths inside a region
  * emit.c     instructions of a region; tile.c those of its elementwise groups
- * plan.c     memory: what lives where, and for how long
+ * plan.c     memory: what lives where, and for how long; in_place.c results in the place of arguments
  */
 #ifndef TW_EXEC_BUILD_H
 #define TW_EXEC_BUILD_H
@@ -32,6 +32,9 @@ typedef struct tw_value {
     bool sums, batch;
     int32_t uses;        /* reads by computed nodes and outputs */
     int32_t first, last; /* instructions of the region between which a local value lives */
+    int32_t host;        /* local value whose place it takes over, or -1 */
+    bool hosts;          /* another value takes over its place */
+    int32_t until;       /* last instruction of those that share its place */
     int32_t last_stage;
     tw_place place;
 } tw_value;
@@ -59,6 +62,11 @@ TW_NODISCARD tw_status tw_build_regions(tw_build *b);
 TW_NODISCARD tw_status tw_build_storage(tw_build *b); /* homes that need no offsets yet: inputs, outputs, constants */
 TW_NODISCARD tw_status tw_emit_region(tw_build *b, int32_t number);
 TW_NODISCARD tw_status tw_emit_tile(tw_build *b, tw_region *region, int32_t count, const int32_t *nodes);
+/* Lets results of elementwise programs take over the places of arguments that die there; after live ranges are known.
+ */
+void tw_share_places(tw_build *b, int32_t number);
+/* Offsets of values that took over a place, once those of the others are known. */
+void tw_settle_shared(tw_build *b, int32_t number);
 TW_NODISCARD tw_status tw_plan_region(tw_build *b, int32_t number);
 TW_NODISCARD tw_status tw_plan_global(tw_build *b);
 

@@ -157,8 +157,9 @@ static int32_t local_leases(tw_build *b, int32_t number, int64_t rows, tw_lease 
         const tw_value *v = &b->value[i];
         if (!v->computed || !v->stored || v->region != number || v->place.home != TW_HOME_LOCAL || v->first < 0)
             continue;
+        if (v->host >= 0) continue;
         int64_t bytes = tw_node_bytes(b, i) / region->rows * rows;
-        leases[count++] = (tw_lease){.bytes = bytes, .first = v->first, .last = v->last, .tag = i};
+        leases[count++] = (tw_lease){.bytes = bytes, .first = v->first, .last = v->until, .tag = i};
     }
     return count;
 }
@@ -245,6 +246,7 @@ tw_status tw_plan_region(tw_build *b, int32_t number)
         if (inst->kind->light && inst->kind != &tw_tile_kind) widest = tw_max_i64(widest, inst->k * inst->n);
     }
     live_ranges(b, number);
+    tw_share_places(b, number);
     int32_t count = local_leases(b, number, 1, leases);
     for (int32_t i = 0; i < count; i++) leases[i].bytes *= ALIGN; /* exact bytes of a row, without rounding up */
     int64_t row_bytes = tw_pack(count, leases, b->unplanned) / ALIGN;
@@ -253,6 +255,7 @@ tw_status tw_plan_region(tw_build *b, int32_t number)
     count = local_leases(b, number, region->block_rows, leases);
     region->local_bytes = tw_pack(count, leases, b->unplanned);
     for (int32_t i = 0; i < count; i++) b->value[leases[i].tag].place.offset = leases[i].offset;
+    tw_settle_shared(b, number);
     if (region->local_bytes > p->local_bytes) p->local_bytes = region->local_bytes;
 done:
     tw_free(b->ctx, leases);
