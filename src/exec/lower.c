@@ -160,6 +160,33 @@ done:
     return status;
 }
 
+/* The number of the input an output is, perhaps in another shape; -1 for none. */
+static int input_behind(const tw_program_desc *desc, const tw_val *inputs, tw_val v)
+{
+    while (tw_node_at(v)->op == TW_OP_reshape || tw_node_at(v)->op == TW_OP_stop_gradient)
+        v = tw_val_of(v.graph, tw_node_at(v)->args[0]);
+    for (int i = 0; i < desc->inputs_count; i++)
+        if (inputs[i].id == v.id) return i;
+    return -1;
+}
+
+/* An output that is an input whose buffer another output takes becomes a copy, made before. */
+static tw_status copy_overwritten(const tw_program_desc *desc, const tw_val *inputs, tw_val *outputs)
+{
+    for (int o = 0; desc->overwrites && o < desc->outputs_count; o++) {
+        int input = input_behind(desc, inputs, outputs[o]);
+        bool taken = false;
+        for (int k = 0; k < desc->outputs_count; k++)
+            taken = taken || (input >= 0 && k != o && desc->overwrites[k] == input);
+        if (!taken) continue;
+        tw_draft copy = {.op = TW_OP_broadcast, .count = 1, .args = &outputs[o], .shape = tw_shape_at(outputs[o])};
+        outputs[o] = tw_graph_append_as_is(&copy);
+        tw_status status = tw_graph_check(inputs[input].graph);
+        if (status != TW_OK) return status;
+    }
+    return TW_OK;
+}
+
 /* Twice: the second copy leaves out what rewriting made and did not use in the end. */
 tw_status tw_lower(tw_context *ctx, const tw_program_desc *desc, tw_graph **out_graph, tw_val *inputs, tw_val *outputs)
 {
@@ -179,6 +206,7 @@ tw_status tw_lower(tw_context *ctx, const tw_program_desc *desc, tw_graph **out_
     written->rewrite = lowered;
     TW_TRY(copy_needed(written, desc->inputs_count, desc->inputs, desc->outputs_count, desc->outputs, inputs, outputs));
     TW_TRY(copy_needed(to, desc->inputs_count, inputs, desc->outputs_count, outputs, inputs, outputs));
+    TW_TRY(copy_overwritten(desc, inputs, outputs));
     *out_graph = to;
     to = NULL;
 done:

@@ -44,6 +44,19 @@ int64_t tw_pack(int32_t count, tw_lease *leases, bool apart)
     return total;
 }
 
+/* The instruction of a tile that reads the arguments of node i: its own, or - a product that only an addition needs -
+ * that of the addition, which may take it over (tile.c). */
+static int32_t reader_of(const tw_build *b, int32_t i)
+{
+    if (tw_at_id(b, i)->op != TW_OP_mul || b->value[i].uses != 1) return i;
+    for (int32_t j = i + 1; j < b->n; j++) {
+        const tw_node *node = tw_at_id(b, j);
+        if (!b->value[j].computed || (node->op != TW_OP_add && node->op != TW_OP_sub)) continue;
+        if (tw_view_of(b, j, 0).source == i || tw_view_of(b, j, 1).source == i) return j;
+    }
+    return i;
+}
+
 /* May output i be written over its input while the program runs? Every reader of the old value must be done, or be
  * reading the very element that is being replaced. */
 static bool overwrite_is_safe(const tw_build *b, int output)
@@ -64,7 +77,7 @@ static bool overwrite_is_safe(const tw_build *b, int output)
             if (v->depth < w->depth && (!view.whole || v->rows == 1)) continue;
             bool same_tile = v->depth == w->depth && view.stretch < 0 && tw_is_elementwise(b, i) &&
                              tw_is_elementwise(b, writer) && tw_node_size(b, i) == tw_node_size(b, writer);
-            if (!same_tile) return false;
+            if (!same_tile || reader_of(b, i) > writer) return false;
         }
     }
     /* another output that copies the input at the end would see the new value */

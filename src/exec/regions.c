@@ -25,16 +25,29 @@ bool tw_row_arg_sliced(const tw_graph *g, const tw_node *node, int k)
     return op->sliced ? op->sliced(g, node, k) : true;
 }
 
+static bool is_one_element(const tw_build *b, const tw_node *wide)
+{
+    return tw_shape_size(tw_at_id(b, tw_node_args(b->g, wide)[0])->shape) == 1;
+}
+
+/* An elementwise reader may take a broadcast through an index map when each of its rows begins a row of the broadcast:
+ * reshaped, the two may be cut differently. One element fits anything. */
+static bool can_stretch(const tw_build *b, int32_t reader, const tw_node *wide)
+{
+    int64_t rows = b->value[reader].rows;
+    return rows <= 1 || is_one_element(b, wide) || wide->shape.dim[0] % rows == 0;
+}
+
 tw_view tw_view_of(const tw_build *b, int32_t id, int k)
 {
     const tw_node *node = tw_at_id(b, id);
     int32_t arg = tw_node_args(b->g, node)[k];
     tw_view view = {.source = b->base[arg], .stretch = -1, .whole = true};
-    if (tw_is_elementwise(b, id) && tw_at_id(b, view.source)->op == TW_OP_broadcast) {
-        const tw_node *wide = tw_at_id(b, view.source);
+    const tw_node *wide = tw_at_id(b, view.source);
+    if (tw_is_elementwise(b, id) && wide->op == TW_OP_broadcast && can_stretch(b, id, wide)) {
         view.stretch = view.source;
         view.source = b->base[tw_node_args(b->g, wide)[0]];
-        view.whole = !tw_row_arg_sliced(b->g, wide, 0);
+        view.whole = is_one_element(b, wide) || !tw_row_arg_sliced(b->g, wide, 0);
     } else if (b->value[id].rows > 1) {
         view.whole = !tw_row_arg_sliced(b->g, node, k);
     }
@@ -99,6 +112,13 @@ static void find_computed(tw_build *b)
     }
 }
 
+static bool sums_over_batch(const tw_build *b, const tw_node *node)
+{
+    for (int k = 0; k < node->args_count; k++)
+        if (tw_row_arg_sliced(b->g, node, k) && b->value[b->base[tw_node_args(b->g, node)[k]]].batch) return true;
+    return false;
+}
+
 static void assign_rows(tw_build *b)
 {
     for (int32_t i = 0; i < b->n; i++) {
@@ -122,20 +142,44 @@ static void assign_rows(tw_build *b)
                 v->batch = true;
         if (tw_row_kind_of(b->g, node) == TW_ROW_WHOLE) v->batch = false;
     }
+}
+
+/* Nodes that have as many rows as the batch by chance must not be cut short: they are computed whole. */
+static void keep_whole(tw_build *b)
+{
     if (b->p->rows <= 1) return;
-    /* Nodes that have as many rows as the batch by chance must not be cut short: compute them whole. */
     for (int i = 0; i < b->p->outputs_count; i++) {
         tw_value *v = &b->value[b->base[b->outputs[i].id]];
         if (!v->batch && !v->sums && v->rows == b->p->rows) v->rows = 1;
     }
     for (int32_t i = b->n - 1; i >= 0; i--) {
         const tw_node *node = tw_at_id(b, i);
+        tw_value *v = &b->value[i];
         if (tw_is_leaf(b, i)) continue;
+        if (v->sums && v->rows == b->p->rows && !sums_over_batch(b, node)) {
+            v->rows = 1;
+            v->sums = false;
+        }
         for (int k = 0; k < node->args_count; k++) {
             int32_t source = b->base[tw_node_args(b->g, node)[k]];
             tw_value *s = &b->value[source];
             if (tw_is_leaf(b, source) || s->batch || s->sums || s->rows != b->p->rows) continue;
-            if (b->value[i].rows != s->rows || !tw_row_arg_sliced(b->g, node, k)) s->rows = 1;
+            if (v->rows != s->rows || !tw_row_arg_sliced(b->g, node, k)) s->rows = 1;
+        }
+    }
+}
+
+/* Broadcasts that some elementwise reader cannot take through an index map make bytes after all. Readers stand behind
+ * what they read, so that one pass from the back finds broadcasts of broadcasts too. */
+static void compute_odd_broadcasts(tw_build *b)
+{
+    for (int32_t i = b->n - 1; i >= 0; i--) {
+        const tw_node *node = tw_at_id(b, i);
+        if (!b->value[i].computed) continue;
+        for (int k = 0; k < node->args_count; k++) {
+            int32_t source = b->base[tw_node_args(b->g, node)[k]];
+            if (tw_at_id(b, source)->op == TW_OP_broadcast && tw_view_of(b, i, k).stretch < 0)
+                b->value[source].computed = true;
         }
     }
 }
@@ -237,6 +281,8 @@ tw_status tw_build_regions(tw_build *b)
     find_computed(b);
     for (int i = 0; i < b->p->outputs_count; i++) b->value[b->base[b->outputs[i].id]].output = true;
     assign_rows(b);
+    keep_whole(b);
+    compute_odd_broadcasts(b);
     assign_stages(b);
     TW_TRY(make_regions(b));
     assign_depths(b);

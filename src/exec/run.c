@@ -91,7 +91,7 @@ void *tw_block_at(const tw_block *b, const tw_place *place)
     case TW_HOME_OUTPUT:
         return (unsigned char *)b->out[place->index] + at;
     case TW_HOME_CONST:
-        return b->p->graph->data + place->offset;
+        return b->p->graph->data + at;
     case TW_HOME_GLOBAL:
         return b->global + at;
     case TW_HOME_LOCAL:

@@ -302,6 +302,12 @@ static tw_val simplify_sum(const tw_draft *d)
     return full_of(x, 0.0) ? full(d, 0.0) : TW_NONE;
 }
 
+static tw_val simplify_reduce_max(const tw_draft *d)
+{
+    tw_val x = arg(d, 0);
+    return tw_shape_size(tw_shape_at(x)) == tw_shape_size(d->shape) ? tw_reshape(x, d->shape) : TW_NONE;
+}
+
 /* Parts that are concatenations along the same axis are listed themselves. */
 static tw_val simplify_concat(const tw_draft *d)
 {
@@ -425,6 +431,8 @@ static tw_val simplify_op(const tw_draft *d)
         return simplify_concat(d);
     case TW_OP_sum:
         return simplify_sum(d);
+    case TW_OP_reduce_max:
+        return simplify_reduce_max(d);
     case TW_OP_dot_general:
         return simplify_dot_general(d);
     case TW_OP_conv:

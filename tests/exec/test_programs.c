@@ -346,99 +346,6 @@ static void overwrites(void **state)
     tw_context_destroy(ctx);
 }
 
-/* Random graphs: a pool of values, random ops on them; everything at the end is an output or feeds one. */
-static tw_val random_op(tw_random *r, tw_graph *g, const tw_val *pool, int count)
-{
-    tw_val a = pool[tw_random_below(r, count)], b = pool[tw_random_below(r, count)];
-    tw_shape sa = tw_shape_at(a), sb = tw_shape_at(b);
-    int axis = sa.rank ? (int)tw_random_below(r, sa.rank) : 0;
-    int pick = (int)tw_random_below(r, 20);
-    bool fits = sa.rank == sb.rank;
-    for (int i = 0; fits && i < sa.rank; i++)
-        if (sa.dim[i] != sb.dim[i] && sa.dim[i] != 1 && sb.dim[i] != 1) fits = false;
-    switch (pick) {
-    case 0:
-        return tw_tanh(a);
-    case 1:
-        return tw_silu(a);
-    case 2:
-        return tw_sigmoid(a);
-    case 3:
-        return tw_muls(tw_sin(a), 0.5);
-    case 4:
-        return tw_exp(tw_neg(tw_square(a)));
-    case 5:
-    case 6:
-        return fits ? tw_add(a, b) : tw_softplus(a);
-    case 7:
-        return fits ? tw_mul(tw_tanh(a), b) : tw_abs(a);
-    case 8:
-        return fits ? tw_sub(tw_mul(a, a), b) : tw_adds(a, 0.25);
-    case 9:
-        return sa.rank > 0 ? tw_muls(tw_sum_axis(a, axis), 1.0 / (double)sa.dim[axis]) : a;
-    case 10:
-        return sa.rank > 0 ? tw_reduce_max(a, 1, &axis) : a;
-    case 11:
-        if (sa.rank == 2 && sb.rank == 2 && sa.dim[1] == sb.dim[0]) return tw_tanh(tw_matmul(a, b));
-        if (sa.rank == 2 && sb.rank == 2 && sa.dim[0] == sb.dim[0]) {
-            int zero = 0;
-            return tw_tanh(tw_dot_general(a, b, 0, NULL, NULL, 1, &zero, &zero));
-        }
-        return a;
-    case 12:
-        return sa.rank == 2 ? tw_transpose(a, (int[]){1, 0}) : a;
-    case 13:
-        return sa.rank > 0 && sa.dim[axis] > 1 ? tw_slice(a, axis, 1, sa.dim[axis]) : a;
-    case 14:
-        return sa.rank > 0 && sa.dim[axis] < 60 ? tw_concat2(axis, a, a) : a;
-    case 15:
-        return sa.rank > 0 ? tw_reverse(a, axis) : a;
-    case 16:
-        return sa.rank > 0 ? tw_muls(tw_cumsum(a, axis), 0.1) : a;
-    case 17:
-        return sa.rank == 2 ? tw_reshape(a, tw_shape_of(sa.dim[0] * sa.dim[1])) : a;
-    case 18:
-        return sa.rank > 0 && sa.rank < 3 ? tw_expand_dim(a, axis) : a;
-    default:
-        return tw_select(tw_lt(a, tw_const(g, tw_dtype_at(a), 0.1)), a, tw_muls(a, 0.3));
-    }
-}
-
-static void random_graphs(void **state)
-{
-    (void)state;
-    const char *asked = getenv("TW_FUZZ_GRAPHS");
-    int graphs = asked ? atoi(asked) : 400;
-    for (int n = 0; n < graphs; n++) {
-        check c;
-        tw_graph *g = begin(&c, 2, 1e-10);
-        tw_random r = {.seed = (uint64_t)n + 1};
-        static const int64_t sizes[] = {1, 2, 3, 7, 16, 33, 50};
-        int64_t rows = sizes[tw_random_below(&r, 7)], cols = sizes[tw_random_below(&r, 7)];
-        tw_val pool[48];
-        int count = 0;
-        pool[count++] = in(&c, g, TW_DTYPE_F64, tw_shape_of(rows, cols));
-        pool[count++] = in(&c, g, TW_DTYPE_F64, tw_shape_of(rows, cols));
-        pool[count++] = in(&c, g, TW_DTYPE_F64, tw_shape_of(cols, cols));
-        pool[count++] = in(&c, g, TW_DTYPE_F64, tw_shape_of(rows, 1));
-        pool[count++] = in(&c, g, TW_DTYPE_F64, tw_shape_of(1, cols));
-        while (count < 30) {
-            tw_val v = random_op(&r, g, pool, count);
-            if (tw_is_none(v)) fail_msg("graph %d: %s", n, tw_graph_check(g) != TW_OK ? tw_context_error(c.ctx) : "?");
-            pool[count++] = v;
-        }
-        for (int i = 0; i < 4; i++) out(&c, pool[5 + tw_random_below(&r, count - 5)]);
-        out(&c, tw_sum_all(tw_tanh(pool[count - 1])));
-        if (n % 2 == 0) {
-            tw_val grad[5];
-            assert_int_equal(tw_grad(c.outputs[c.outputs_count - 1], 5, c.inputs, grad), TW_OK);
-            for (int i = 0; i < 5; i++) out(&c, grad[i]);
-        }
-        if (getenv("TW_FUZZ_VERBOSE")) fprintf(stderr, "graph %d\n", n);
-        end(&c, g);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -451,7 +358,6 @@ int main(void)
         cmocka_unit_test(overwrites),
         cmocka_unit_test(failing_allocations),
         cmocka_unit_test(running_does_not_allocate),
-        cmocka_unit_test(random_graphs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
