@@ -107,6 +107,26 @@ TW_API tw_val tw_floor(tw_val x);
 TW_API tw_val tw_is_finite(tw_val x); /* bool */
 TW_API tw_val tw_not(tw_val x);
 TW_API tw_val tw_square(tw_val x); /* x * x */
+TW_API tw_val tw_tan(tw_val x);
+TW_API tw_val tw_sinh(tw_val x);
+TW_API tw_val tw_cosh(tw_val x);
+TW_API tw_val tw_asin(tw_val x);
+TW_API tw_val tw_acos(tw_val x);
+TW_API tw_val tw_atan(tw_val x);
+TW_API tw_val tw_exp2(tw_val x); /* 2^x, exact for whole x */
+TW_API tw_val tw_log2(tw_val x); /* exact for powers of two */
+TW_API tw_val tw_erfinv(tw_val x);
+TW_API tw_val tw_lgamma(tw_val x); /* log|gamma(x)| */
+TW_API tw_val tw_digamma(tw_val x);
+/* (order+1)-th derivative of lgamma, order 0 to 30. At the poles infinity where both sides agree, else NaN. */
+TW_API tw_val tw_polygamma(int order, tw_val x);
+TW_API tw_val tw_round(tw_val x); /* to the nearest whole number, halves to the even one */
+TW_API tw_val tw_ceil(tw_val x);
+TW_API tw_val tw_trunc(tw_val x); /* towards zero */
+TW_API tw_val tw_atan2(tw_val y, tw_val x);
+TW_API tw_val tw_rem(tw_val a, tw_val b); /* a - b trunc(a/b), exactly: the sign of a */
+TW_API tw_val tw_clamp(tw_val x, double low, double high);
+TW_API tw_val tw_bitcast(tw_val x, tw_dtype dtype); /* the bits of f32, i32 or u32 as another of them */
 TW_API tw_val tw_add(tw_val a, tw_val b);
 TW_API tw_val tw_sub(tw_val a, tw_val b);
 TW_API tw_val tw_mul(tw_val a, tw_val b);
@@ -116,6 +136,11 @@ TW_API tw_val tw_max(tw_val a, tw_val b);
 TW_API tw_val tw_min(tw_val a, tw_val b);
 TW_API tw_val tw_lt(tw_val a, tw_val b);  /* bool */
 TW_API tw_val tw_eq(tw_val a, tw_val b);  /* bool */
+TW_API tw_val tw_gt(tw_val a, tw_val b);
+TW_API tw_val tw_le(tw_val a, tw_val b);
+TW_API tw_val tw_ge(tw_val a, tw_val b);
+TW_API tw_val tw_ne(tw_val a, tw_val b); /* true where either is NaN, unlike the others */
+TW_API tw_val tw_or(tw_val a, tw_val b);
 TW_API tw_val tw_and(tw_val a, tw_val b); /* bool or bits of u32/i32 */
 TW_API tw_val tw_xor(tw_val a, tw_val b);
 TW_API tw_val tw_select(tw_val condition, tw_val yes, tw_val no);
@@ -146,8 +171,24 @@ TW_API tw_val tw_sum_all(tw_val x);
 TW_API tw_val tw_mean_axis(tw_val x, int axis);
 TW_API tw_val tw_mean_all(tw_val x);
 TW_API tw_val tw_reduce_max(tw_val x, int count, const int *axes);
+TW_API tw_val tw_reduce_min(tw_val x, int count, const int *axes);
+TW_API tw_val tw_reduce_prod(tw_val x, int count, const int *axes); /* derivatives are right at zeros, too */
+TW_API tw_val tw_any(tw_val x, int count, const int *axes);         /* of bool; false of none */
+TW_API tw_val tw_all(tw_val x, int count, const int *axes);
 TW_API tw_val tw_argmax(tw_val x, int axis); /* i32, first of equals */
 TW_API tw_val tw_cumsum(tw_val x, int axis);
+
+/* --- triangles of the last two axes: zero above (below) the given diagonal, 0 the main one, 1 the next above ---- */
+TW_API tw_val tw_tril(tw_val x, int diagonal);
+TW_API tw_val tw_triu(tw_val x, int diagonal);
+
+/* --- complex numbers as a last axis of 2: real and imaginary part ------------------------------------------ */
+TW_API tw_val tw_complex(tw_val re, tw_val im); /* two (...) -> (...,2) */
+TW_API tw_val tw_real(tw_val z);                /* (...,2) -> (...) */
+TW_API tw_val tw_imag(tw_val z);
+TW_API tw_val tw_complex_mul(tw_val a, tw_val b);
+TW_API tw_val tw_complex_conj(tw_val z);
+TW_API tw_val tw_complex_abs2(tw_val z); /* (...,2) -> (...), |z|^2 */
 
 /* --- contraction, indexing --------------------------------------------------------------------------------- */
 /* General product: batch axes first, then a's free axes, then b's. */

@@ -7,7 +7,7 @@ again, so that rounding of the early ones is absorbed by the later ones. The pri
 the rounded polynomial in exact arithmetic.
 """
 import struct
-from mpmath import mp, mpf, matrix, lu_solve, exp, expm1, log, sin, cos, erf, erfc, sqrt, pi, erfinv, findroot
+from mpmath import mp, mpf, matrix, lu_solve, exp, expm1, log, sin, cos, erf, erfc, sqrt, pi, erfinv, findroot, atan, asin
 
 mp.dps = 60
 
@@ -69,6 +69,9 @@ quarter = (pi / 4) * mpf("1.0005")
 tiny = mpf("1e-8")
 fit("SIN f53", lambda z: (sin(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z, tiny, quarter**2, 6, 53)
 fit("COS f53", lambda z: (cos(sqrt(z)) - 1 + z / 2) / z**2, lambda z: z**2, tiny, quarter**2, 5, 53)
+
+fit("ATAN f24", lambda z: (atan(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z, tiny, (root - 1) ** 2 * mpf("1.001"), 3, 24)
+fit("ASIN f24", lambda z: (asin(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z, tiny, mpf("0.2501"), 4, 24)
 
 fit("ERF small f24", lambda z: erf(sqrt(z)) / sqrt(z) - 1, lambda z: mpf(1), tiny, mpf("0.9") ** 2, 6, 24)
 fit("ERF large f24", lambda a: -log(erfc(a)), lambda a: erfc(a) / erf(a), mpf("0.9"), mpf("4.0"), 8, 24)

@@ -20,15 +20,17 @@
 /* Elementwise kernels: X(NAME, arity). Every one exists for f32 and f64; AND, XOR, LT, EQ, SELECT, ADD, SUB, MUL
  * also for i32 and u32 where meaningful. `dtype` of a kernel is that of its (last) argument; LT, EQ, IS_FINITE write
  * bool (1 byte, 0 or 1), SELECT reads its first argument as bool. */
-#define TW_TILE_OPS(X)                                                                                                 \
-    X(NEG, 1)                                                                                                          \
-    X(EXP, 1) X(EXPM1, 1) X(LOG, 1) X(LOG1P, 1) X(SIN, 1) X(COS, 1) X(TANH, 1) X(ERF, 1) X(SQRT, 1) X(RSQRT, 1)        \
-        X(ABS, 1) X(SIGMOID, 1) X(SIGN, 1) X(FLOOR, 1) X(IS_FINITE, 1) X(NOT, 1) X(ADD, 2) X(SUB, 2) X(MUL, 2)         \
-            X(DIV, 2) X(POW, 2) X(MAX, 2) X(MIN, 2) X(LT, 2) X(EQ, 2) X(AND, 2) X(XOR, 2) X(SELECT, 3) X(COPY, 1)      \
-                X(MUL_ADD, 3) /* a*b + c, one rounding */                                                              \
-        X(MUL_SUB, 3)         /* a*b - c */                                                                            \
-        X(NEG_MUL_ADD, 3)     /* c - a*b */                                                                            \
-        X(SILU, 1)            /* a * sigmoid(a) */
+#define TW_TILE_OPS(X)                                                                             \
+    X(NEG, 1) X(EXP, 1) X(EXPM1, 1) X(LOG, 1) X(LOG1P, 1) X(SIN, 1) X(COS, 1) X(TANH, 1) X(ERF, 1) \
+    X(SQRT, 1) X(RSQRT, 1) X(ABS, 1) X(SIGMOID, 1) X(SIGN, 1) X(FLOOR, 1) X(IS_FINITE, 1) X(NOT, 1) \
+    X(SINH, 1) X(COSH, 1) X(ASIN, 1) X(ACOS, 1) X(ATAN, 1) X(EXP2, 1) X(LOG2, 1) X(ERFINV, 1) X(LGAMMA, 1) \
+    X(ROUND, 1) X(ATAN2, 2) X(REM, 2) X(POLYGAMMA, 2)                                              \
+    X(ADD, 2) X(SUB, 2) X(MUL, 2) X(DIV, 2) X(POW, 2) X(MAX, 2) X(MIN, 2) X(LT, 2) X(EQ, 2) X(AND, 2) X(XOR, 2) \
+    X(SELECT, 3) X(COPY, 1)                                                                        \
+    X(MUL_ADD, 3)     /* a*b + c, one rounding */                                                  \
+    X(MUL_SUB, 3)     /* a*b - c */                                                                \
+    X(NEG_MUL_ADD, 3) /* c - a*b */                                                                \
+    X(SILU, 1)        /* a * sigmoid(a) */
 
 typedef enum tw_tile_op {
 #define TW_TILE_ENUM(name, arity) TW_TILE_##name,

@@ -201,7 +201,7 @@ static bool broadcast_values(tw_op op, int count, tw_val *values)
     return true;
 }
 
-static tw_val binary(tw_op op, tw_val a, tw_val b)
+tw_val tw_elementwise2(tw_op op, tw_val a, tw_val b)
 {
     tw_val args[2] = {a, b};
     if (!broadcast_values(op, 2, args)) return tw_val_of(a.graph, -1);
@@ -211,63 +211,63 @@ static tw_val binary(tw_op op, tw_val a, tw_val b)
 
 tw_val tw_add(tw_val a, tw_val b)
 {
-    return binary(TW_OP_add, a, b);
+    return tw_elementwise2(TW_OP_add, a, b);
 }
 tw_val tw_sub(tw_val a, tw_val b)
 {
-    return binary(TW_OP_sub, a, b);
+    return tw_elementwise2(TW_OP_sub, a, b);
 }
 tw_val tw_mul(tw_val a, tw_val b)
 {
-    return binary(TW_OP_mul, a, b);
+    return tw_elementwise2(TW_OP_mul, a, b);
 }
 tw_val tw_div(tw_val a, tw_val b)
 {
-    return binary(TW_OP_div, a, b);
+    return tw_elementwise2(TW_OP_div, a, b);
 }
 tw_val tw_pow(tw_val a, tw_val b)
 {
-    return binary(TW_OP_pow, a, b);
+    return tw_elementwise2(TW_OP_pow, a, b);
 }
 tw_val tw_max(tw_val a, tw_val b)
 {
-    return binary(TW_OP_max, a, b);
+    return tw_elementwise2(TW_OP_max, a, b);
 }
 tw_val tw_min(tw_val a, tw_val b)
 {
-    return binary(TW_OP_min, a, b);
+    return tw_elementwise2(TW_OP_min, a, b);
 }
 tw_val tw_lt(tw_val a, tw_val b)
 {
-    return binary(TW_OP_lt, a, b);
+    return tw_elementwise2(TW_OP_lt, a, b);
 }
 tw_val tw_eq(tw_val a, tw_val b)
 {
-    return binary(TW_OP_eq, a, b);
+    return tw_elementwise2(TW_OP_eq, a, b);
 }
 tw_val tw_and(tw_val a, tw_val b)
 {
-    return binary(TW_OP_and, a, b);
+    return tw_elementwise2(TW_OP_and, a, b);
 }
 tw_val tw_xor(tw_val a, tw_val b)
 {
-    return binary(TW_OP_xor, a, b);
+    return tw_elementwise2(TW_OP_xor, a, b);
 }
 tw_val tw_square(tw_val x)
 {
-    return binary(TW_OP_mul, x, x);
+    return tw_elementwise2(TW_OP_mul, x, x);
 }
 tw_val tw_adds(tw_val a, double b)
 {
-    return binary(TW_OP_add, a, tw_full_like(a, b));
+    return tw_elementwise2(TW_OP_add, a, tw_full_like(a, b));
 }
 tw_val tw_muls(tw_val a, double b)
 {
-    return binary(TW_OP_mul, a, tw_full_like(a, b));
+    return tw_elementwise2(TW_OP_mul, a, tw_full_like(a, b));
 }
 tw_val tw_pows(tw_val a, double b)
 {
-    return binary(TW_OP_pow, a, tw_full_like(a, b));
+    return tw_elementwise2(TW_OP_pow, a, tw_full_like(a, b));
 }
 
 tw_val tw_select(tw_val condition, tw_val yes, tw_val no)

@@ -139,6 +139,15 @@ bool tw_infer_cast(tw_draft *d)
     return true;
 }
 
+bool tw_infer_bitcast(tw_draft *d)
+{
+    d->shape = tw_shape_at(d->args[0]);
+    if (tw_dtype_size(tw_dtype_at(d->args[0])) != 4) return fail_dtype(d, 0, "f32, i32 or u32");
+    if (tw_dtype_size(d->dtype) == 4) return true;
+    tw_graph_fail(d->graph, TW_ERR_DTYPE, "bitcast: makes f32, i32 or u32, not %s", tw_dtype_name(d->dtype));
+    return false;
+}
+
 /* --- shape --- */
 
 bool tw_infer_reshape(tw_draft *d)

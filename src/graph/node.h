@@ -256,6 +256,8 @@ tw_val tw_spread(tw_val reduced, uint32_t mask, tw_shape shape);
 tw_val tw_full_like(tw_val v, double value);
 /* the unit vectors of the last axis for every row of (R,D): (R,D,D) */
 tw_val tw_unit_vectors(tw_val x);
+/* an elementwise op of two arguments brought to one shape */
+tw_val tw_elementwise2(tw_op op, tw_val a, tw_val b);
 tw_val tw_slice_given(tw_val x, const int64_t *begin, const int64_t *stride, tw_shape shape);
 tw_val tw_transpose_axes(tw_val x, const int8_t *permutation);
 

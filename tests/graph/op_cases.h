@@ -17,10 +17,11 @@ static tw_val add_input(tw_graph *g, test_case *c, tw_dtype dtype, tw_shape shap
 
 static bool unary_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, test_case *c)
 {
-    bool positive = op == TW_OP_log || op == TW_OP_sqrt || op == TW_OP_rsqrt, whole = op == TW_OP_not;
+    bool positive = op == TW_OP_log || op == TW_OP_sqrt || op == TW_OP_rsqrt || op == TW_OP_log2 || op == TW_OP_lgamma;
+    bool inner = op == TW_OP_asin || op == TW_OP_acos || op == TW_OP_erfinv, whole = op == TW_OP_not;
     tw_dtype dtype = whole ? TW_DTYPE_U32 : real;
-    double low = positive ? 0.3 : op == TW_OP_log1p ? -0.6 : whole ? 0.0 : -2.0;
-    tw_val x = add_input(g, c, dtype, shape, low, whole ? 4e9 : 2.0);
+    double low = positive ? 0.5 : inner || op == TW_OP_log1p ? -0.6 : whole ? 0.0 : -2.0;
+    tw_val x = add_input(g, c, dtype, shape, low, whole ? 4e9 : inner ? 0.6 : 2.0);
     tw_draft d = {.op = op, .count = 1, .args = &x, .dtype = dtype};
     c->output = tw_graph_append(&d);
     return true;
@@ -43,6 +44,20 @@ static bool binary_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, in
     tw_draft d = {.op = op, .count = 2, .args = (tw_val[]){x, y}};
     c->output = tw_graph_append(&d);
     return true;
+}
+
+static bool special2_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, int variant, test_case *c)
+{
+    if (op == TW_OP_polygamma) {
+        tw_val x = add_input(g, c, real, shape, variant == 2 ? -0.7 : variant ? 2.0 : 1.0, variant == 2 ? -0.4 : 5.0);
+        c->output = tw_polygamma(variant == 1 ? 3 : 0, x);
+        return variant < 3;
+    }
+    tw_val y = add_input(g, c, real, shape, op == TW_OP_rem ? 4.2 : -2.0, op == TW_OP_rem ? 4.8 : 2.0);
+    tw_val x = add_input(g, c, real, shape, op == TW_OP_rem ? 2.2 : variant ? -2.5 : 0.8, variant ? -0.8 : 2.5);
+    if (op == TW_OP_rem) x = variant ? tw_neg(x) : x;
+    c->output = op == TW_OP_rem ? tw_rem(y, x) : tw_atan2(y, x);
+    return variant < (op == TW_OP_rem ? 1 : 2);
 }
 
 static bool select_case(tw_graph *g, tw_dtype real, tw_shape shape, test_case *c)
@@ -257,6 +272,12 @@ static bool build_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, int
         return variant == 0 && index_case(g, op, real, shape, out);
     if (op == TW_OP_sum || op == TW_OP_reduce_max || op == TW_OP_argmax || op == TW_OP_cumsum)
         return reduction_case(g, op, real, shape, variant, out);
+    if (op == TW_OP_atan2 || op == TW_OP_rem || op == TW_OP_polygamma)
+        return special2_case(g, op, real, shape, variant, out);
+    if (op == TW_OP_bitcast) {
+        out->output = tw_bitcast(add_input(g, out, TW_DTYPE_U32, shape, 0.0, 4e9), TW_DTYPE_I32);
+        return variant == 0;
+    }
     if (op == TW_OP_cast) {
         if (variant > 1) return false;
         tw_val x = add_input(g, out, real, shape, -2.0, 2.0);
