@@ -10,8 +10,8 @@ static tw_val scan_case(tw_graph *g, tw_dtype real, tw_shape shape, int variant,
 {
     static const int64_t lengths[] = {4, 1, 0, 3};
     int64_t length = lengths[variant];
-    tw_val w = add_input(g, c, real, shape, -1.0, 1.0), a = add_input(g, c, real, shape, -1.0, 1.0);
-    tw_val x = add_input(g, c, real, stack_shape(shape, length), -1.0, 1.0), carries[3], ys[2];
+    tw_val w = add_input(g, c, real, shape, -0.5, 0.5), a = add_input(g, c, real, shape, -0.5, 0.5);
+    tw_val x = add_input(g, c, real, stack_shape(shape, length), -0.5, 0.5), carries[3], ys[2];
     tw_val one = tw_const(g, TW_DTYPE_I32, 2.0), zero = tw_const(g, TW_DTYPE_I32, 1.0);
     tw_scan(g,
             &(tw_scan_desc){.consts_count = 2,
