@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "cpu/attention.h"
+#include "graph/conv.h"
 
 #include <thalweg/graph.h>
 
@@ -42,6 +43,9 @@ typedef enum tw_tile_op {
 /* dst[i] = op(a[i], b[i], c[i]) for i in [0, n). dst may equal an argument exactly; it may not overlap one
  * otherwise. No alignment beyond the element's is needed. */
 typedef void (*tw_tile_fn)(void *dst, const void *a, const void *b, const void *c, int64_t n);
+
+/* The three sides of a convolution (graph/conv.h): conv, conv_input, conv_weights. */
+typedef enum tw_conv_pass { TW_CONV_FORWARD, TW_CONV_BACK, TW_CONV_WEIGHTS } tw_conv_pass;
 
 typedef struct tw_cpu {
     const char *name;                     /* "generic", "x86-64-v3", "x86-64-v4" */
@@ -78,6 +82,10 @@ typedef struct tw_cpu {
 
     /* Attention of one batch row (cpu/attention.h), f32 and f64. */
     tw_attention_fn attention[3][2];
+    /* A convolution of `images` images, f32 (0) or f64 (1): out = or, for weights, += that of a and b. scratch:
+     * tw_conv_job_bytes(pass, sizes, planned, bytes of an element), 64-byte aligned; planned >= images. */
+    void (*conv[2])(tw_conv_pass pass, const tw_conv_sizes *sizes, int64_t planned, int64_t images, const void *a,
+                    const void *b, bool accumulate, void *out, void *scratch);
 } tw_cpu;
 
 /* The best kernels this processor runs. TW_CPU=generic|x86-64-v3|x86-64-v4 in the environment asks for fewer. */
