@@ -1,6 +1,7 @@
 /* exec/compile.c - the passes in order, and the program's life. */
 #include "exec/dump.h"
 #include "exec/profile.h"
+#include "exec/inst.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -97,6 +98,8 @@ void tw_program_destroy(tw_program *p)
     tw_context *ctx = p->ctx;
     if (p->profile) tw_profile_tell(p);
     tw_free(ctx, p->profile);
+    for (int32_t i = 0; i < p->insts_count; i++)
+        if (p->insts[i].kind->destroy) p->insts[i].kind->destroy(ctx, &p->insts[i]);
     tw_graph_destroy(p->graph);
     tw_free(ctx, p->regions);
     tw_free(ctx, p->insts);

@@ -33,6 +33,7 @@ struct tw_inst_kind {
     const char *name;
     void (*run)(const tw_block *b, const tw_inst *inst);
     void (*print)(const tw_inst *inst, tw_text *text); /* numbers worth showing; may be NULL */
+    void (*destroy)(tw_context *ctx, tw_inst *inst);   /* of what `plan` holds; may be NULL */
     bool light; /* bound by memory: blocks of a region of only such are sized by cache */
 };
 

@@ -2,6 +2,7 @@
  * their bodies (so that a function and its derivative share their parts), sums over scattered axes split, products
  * brought to a form GEMM takes. */
 #include "exec/inst.h"
+#include "graph/conv.h"
 
 static tw_dot dot_shape(const tw_attr *at, tw_shape a, tw_shape b)
 {
@@ -102,6 +103,7 @@ static tw_val lowered(const tw_draft *d)
     if ((op->flags & TW_OPF_COMPOSITE) && !tw_exec_keeps(d)) return op->body(d);
     if (d->op == TW_OP_dot_general && !dot_shape(&d->attr, tw_shape_at(d->args[0]), tw_shape_at(d->args[1])).regular)
         return regular_dot(&d->attr, d->args[0], d->args[1]);
+    if (d->op == TW_OP_conv || d->op == TW_OP_conv_input || d->op == TW_OP_conv_weights) return tw_conv_as_product(d);
     if ((d->op == TW_OP_sum || d->op == TW_OP_reduce_max) && !mask_is_run(d->attr.axis_mask))
         return reduce_runs(d->op, d->args[0], d->attr.axis_mask);
     return TW_NONE;

@@ -33,6 +33,9 @@ tw_status tw_emit_concat(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_pad(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_reduction(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_dot(tw_build *b, tw_region *region, int32_t id);
+tw_row_kind tw_rows_conv_weights(const tw_graph *g, const tw_node *node);
+bool tw_sliced_conv(const tw_graph *g, const tw_node *node, int k);
+tw_status tw_emit_conv(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_index(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_iota(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_random(tw_build *b, tw_region *region, int32_t id);
@@ -56,6 +59,9 @@ const tw_exec_op tw_exec_table[TW_OP_COUNT] = {
     [TW_OP_cumsum] = {.rows = tw_rows_axis, .emit = tw_emit_reduction},
     /* products, indexing */
     [TW_OP_dot_general] = {.rows = tw_rows_dot, .sliced = tw_sliced_dot, .emit = tw_emit_dot},
+    [TW_OP_conv] = {.sliced = tw_sliced_conv, .emit = tw_emit_conv},
+    [TW_OP_conv_input] = {.sliced = tw_sliced_conv, .emit = tw_emit_conv},
+    [TW_OP_conv_weights] = {.rows = tw_rows_conv_weights, .emit = tw_emit_conv},
     [TW_OP_take_rows] = {.sliced = tw_sliced_take, .emit = tw_emit_index},
     [TW_OP_scatter_add_rows] = {.rows = tw_rows_whole, .emit = tw_emit_index},
 };

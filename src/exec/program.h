@@ -85,6 +85,7 @@ typedef struct tw_inst {
     int64_t src_offset, dst_offset; /* elements, within a row when the value is sliced */
     double value;
     uint32_t stream;
+    void *plan; /* made while compiling, by families that need it */
     /* TILE */
     int64_t per_row; /* elements of a row */
     int32_t tile_begin, tile_count, load_begin, load_count, slots;

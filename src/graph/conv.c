@@ -249,6 +249,24 @@ void tw_transpose_conv_weights(tw_val node, const tw_val *a, const bool *wanted,
     if (wanted[1]) out[1] = turned(node, TW_OP_conv, a[0], ct, a[1]);
 }
 
+/* --- as a product --- */
+
+tw_val tw_conv_as_product(const tw_draft *d)
+{
+    tw_shape w = d->op == TW_OP_conv_weights ? d->shape : tw_shape_at(d->args[1]);
+    int last = w.rank - 1, axes[TW_MAX_RANK];
+    bool plain = d->attr.number == 1;
+    for (int i = 0; i < last - 1; i++)
+        plain = plain && w.dim[i] == 1 && d->attr.stride[i] == 1 && d->attr.begin[i] == 0 && d->attr.end[i] == 0;
+    if (!plain) return TW_NONE;
+    for (int i = 0; i < last; i++) axes[i] = i;
+    if (d->op == TW_OP_conv_weights)
+        return tw_reshape(tw_dot_general(d->args[0], d->args[1], 0, NULL, NULL, last, axes, axes), w);
+    tw_val matrix = tw_reshape(d->args[1], tw_shape_of(w.dim[last - 1], w.dim[last]));
+    int inner = d->op == TW_OP_conv ? 0 : 1;
+    return tw_dot_general(d->args[0], matrix, 0, NULL, NULL, 1, &last, &inner);
+}
+
 /* --- reference kernel: the trilinear form, summed term by term into the side that is missing --- */
 
 typedef struct sides {

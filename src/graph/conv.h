@@ -13,4 +13,8 @@ typedef struct tw_conv_sizes {
 
 tw_conv_sizes tw_conv_sizes_of(const tw_graph *g, const tw_node *node);
 
+/* A convolution of kernel size, stride and groups 1 without padding as the product it is; none for any other. The
+ * draft's shape is known. */
+tw_val tw_conv_as_product(const tw_draft *d);
+
 #endif
