@@ -26,6 +26,12 @@ CASES = [
     ("ode-100", 5, False, "the same, 100 points"),
     ("ode-1000", 3, False, "the same, 1,000 points"),
     ("likelihood", 2.2, False, "exact log-likelihood, MLP 4x512, 10,000 points, midpoint 20 steps"),
+    ("unet-train", 1.4, True, "UNet of torchcfm's MNIST example, 28x28, batch 128: training step"),
+    ("unet-forward", 1.4, False, "the same, forward"),
+    ("cifar-train", 1.2, True, "torchcfm's CIFAR-10 UNet, batch 8: training step"),
+    ("dit-train", 1.4, True, "transformer 6 x 256, 4 heads, T = 256, batch 16: training step"),
+    ("dit-forward", 1.3, False, "the same, forward"),
+    ("unet-jvp", 1.8, False, "forward derivative of the MNIST UNet, against torch.func.jvp"),
     ("startup", 100, False, "--version against import torch"),
 ]
 # PyTorch's allocator is malloc: kept from returning memory it is faster. Threads stay where they are.
@@ -217,7 +223,7 @@ def print_row(result, half, notes):
 
 def main():
     parser = argparse.ArgumentParser(prog="bench/run.sh", description=__doc__.split("\n")[0])
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="default: all; " + " ".join(c[0] for c in CASES))
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="default: all of " + ", ".join(f"{c[0]} ({c[3]})" for c in CASES))
     parser.add_argument("--json", action="store_true", help="an array of results instead of the table")
     parser.add_argument("--repeats", type=int, default=5, metavar="N")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N")

@@ -35,6 +35,11 @@ typedef struct bench_case {
 void bench_mlp_step(bench *b, const bench_case *c);
 void bench_sample(bench *b, const bench_case *c);     /* fixed steps; adaptive when steps is 0 */
 void bench_likelihood(bench *b, const bench_case *c); /* midpoint */
+void bench_unet_step(bench *b, const bench_case *c);
+void bench_unet_forward(bench *b, const bench_case *c);
+void bench_unet_jvp(bench *b, const bench_case *c);
+void bench_text_step(bench *b, const bench_case *c);
+void bench_text_forward(bench *b, const bench_case *c);
 void bench_peak(bench *b, const bench_case *c);
 
 /* Ends the process when status is not TW_OK. */
@@ -80,7 +85,8 @@ typedef struct bench_draws {
 tw_val bench_uniform(const bench_draws *d, uint32_t stream, tw_shape shape);
 tw_val bench_normal(const bench_draws *d, uint32_t stream, tw_shape shape);
 
-typedef tw_val (*bench_loss)(const bench_draws *d, tw_scope root, const bench_case *c);
+/* The loss as a scalar; parameters are made at the program's root. */
+typedef tw_val (*bench_loss)(bench_program *p, const bench_draws *d, const bench_case *c);
 /* Adam with rate 1e-3 and betas 0.9, 0.999 as torch.optim's; weight_decay decoupled. */
 void bench_train(bench *b, const bench_case *c, bench_loss loss, double weight_decay);
 

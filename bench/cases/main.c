@@ -36,6 +36,12 @@ static const bench_case cases[] = {
      .width = 512,
      .depth = 4,
      .steps = 20},
+    {.name = "unet-train", .prepare = bench_unet_step, .network = "mnist", .batch = 128},
+    {.name = "unet-forward", .prepare = bench_unet_forward, .network = "mnist", .batch = 128},
+    {.name = "unet-jvp", .prepare = bench_unet_jvp, .network = "mnist", .batch = 128},
+    {.name = "cifar-train", .prepare = bench_unet_step, .network = "cifar", .batch = 8},
+    {.name = "dit-train", .prepare = bench_text_step, .batch = 16},
+    {.name = "dit-forward", .prepare = bench_text_forward, .batch = 16},
 };
 
 void bench_check(tw_context *ctx, tw_status status)

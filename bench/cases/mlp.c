@@ -17,14 +17,14 @@ static tw_val checkerboard(const bench_draws *d, int64_t batch)
     return tw_muls(tw_concat2(1, tw_expand_dim(x, 1), tw_expand_dim(y, 1)), 1 / 0.45);
 }
 
-static tw_val flow_matching(const bench_draws *d, tw_scope root, const bench_case *c)
+static tw_val flow_matching(bench_program *p, const bench_draws *d, const bench_case *c)
 {
     tw_val x1 = checkerboard(d, c->batch);
     tw_val x0 = bench_normal(d, 4, tw_shape_of(c->batch, 2));
     tw_val t = bench_uniform(d, 5, tw_shape_of(c->batch)), dx = tw_sub(x1, x0);
     tw_val xt = tw_add(x0, tw_mul(tw_expand_dim(t, 1), dx));
     tw_network_desc desc = {.kind = c->network, .width = c->width, .depth = c->depth};
-    tw_val u = tw_network(root, &desc, xt, t, 2);
+    tw_val u = tw_network(tw_scope_root(p->params), &desc, xt, t, 2);
     return tw_mean_axis(tw_mean_axis(tw_square(tw_sub(u, dx)), 1), 0);
 }
 

@@ -2,6 +2,7 @@
 #include "bench.h"
 
 #include "exec/build.h"
+#include "graph/conv.h"
 #include "train/optimiser.h"
 
 #include <math.h>
@@ -86,15 +87,25 @@ void bench_program_run(bench_program *p)
     bench_check(p->ctx, tw_program_run(p->state, p->from, p->to, 0));
 }
 
+static double conv_flops(tw_conv_sizes s)
+{
+    double flops = 2.0 * (double)s.n * (double)s.c * (double)s.o / (double)s.groups;
+    for (int i = 0; i < TW_MAX_SPATIAL; i++) flops *= (double)s.kernel[i] * (double)s.result[i];
+    return flops;
+}
+
 double bench_program_flops(const bench_program *p)
 {
     const tw_graph *g = p->program->graph;
     double flops = 0;
     for (int64_t i = 0; i < g->count; i++) {
         const tw_node *node = tw_node_of(g, (int32_t)i);
-        if (node->op != TW_OP_dot_general) continue;
-        tw_dot dot = tw_dot_of(g, node);
-        flops += 2.0 * (double)dot.batch * (double)dot.m * (double)dot.n * (double)dot.k;
+        if (node->op == TW_OP_dot_general) {
+            tw_dot dot = tw_dot_of(g, node);
+            flops += 2.0 * (double)dot.batch * (double)dot.m * (double)dot.n * (double)dot.k;
+        } else if (node->op == TW_OP_conv || node->op == TW_OP_conv_input || node->op == TW_OP_conv_weights) {
+            flops += conv_flops(tw_conv_sizes_of(g, node));
+        }
     }
     return flops;
 }
@@ -159,7 +170,7 @@ void bench_train(bench *b, const bench_case *c, bench_loss loss, double weight_d
     void *key;
     bench_draws d = {.key = bench_input(p, "key", TW_DTYPE_U32, tw_shape_of(2), &key),
                      .counter = bench_input(p, "counter", TW_DTYPE_U32, tw_shape_of(2), (void **)&t->counter)};
-    tw_val value = loss(&d, tw_scope_root(p->params), c);
+    tw_val value = loss(p, &d, c);
     bench_check(b->ctx, tw_graph_check(p->graph));
     int first = bench_bind_parameters(p), count = tw_params_count(p->params);
     tw_val *gradient = tw_alloc(b->ctx, (size_t)count, sizeof *gradient);
