@@ -2,6 +2,7 @@
 #include "flow/crew.h"
 
 #include "base/pool.h"
+#include "solve/ode.h"
 
 #include <string.h>
 
@@ -28,11 +29,11 @@ static double number(const tw_worker *w, const void *array, int64_t i)
     return w->program->wide ? ((const double *)array)[i] : (double)((const float *)array)[i];
 }
 
-static void unpack(const tw_worker *w, int64_t rows, int64_t stride, double *out)
+static void unpack(const tw_worker *w, bool divergence, int64_t rows, int64_t stride, double *out)
 {
     for (int64_t i = 0; i < rows; i++) {
         for (int64_t j = 0; j < w->columns; j++) out[i * stride + j] = number(w, w->u, i * w->columns + j);
-        if (w->divergence) out[i * stride + w->columns] = number(w, w->divergence, i);
+        if (stride > w->columns) out[i * stride + w->columns] = divergence ? number(w, w->divergence, i) : 0;
     }
 }
 
@@ -41,34 +42,15 @@ static tw_status field(void *user, int64_t rows, const double *t, const double *
     tw_worker *w = user;
     int64_t stride = w->columns + (w->divergence ? 1 : 0);
     void *outputs[2] = {w->u, w->divergence};
+    bool bare = w->bare && w->ode && w->ode->weightless;
     for (int64_t begin = 0; begin < rows; begin += w->program->rows) {
         int64_t count = tw_min_i64(rows - begin, w->program->rows);
         pack(w, count, stride, t + begin, x + begin * stride);
-        tw_status status = tw_program_run(w->state, w->inputs, outputs, count);
+        tw_status status =
+            tw_program_run(bare ? w->bare_state : w->state, bare ? w->bare_inputs : w->inputs, outputs, count);
         if (status != TW_OK) return status;
-        unpack(w, count, stride, out_dx + begin * stride);
+        unpack(w, !bare, count, stride, out_dx + begin * stride);
     }
-    return TW_OK;
-}
-
-static tw_status worker_init(tw_flow *flow, tw_flow_program *program, tw_worker *w)
-{
-    tw_context *ctx = flow->ctx;
-    size_t rows = (size_t)program->rows, columns = (size_t)flow->desc.columns;
-    size_t element = program->wide ? sizeof(double) : sizeof(float);
-    *w = (tw_worker){.program = program, .columns = flow->desc.columns};
-    tw_status status = tw_state_create(program->program, 1, &w->state);
-    if (status != TW_OK) return status;
-    w->x = tw_alloc_aligned(ctx, rows * columns * element);
-    w->u = tw_alloc_aligned(ctx, rows * columns * element);
-    w->t = tw_alloc_aligned(ctx, rows * element);
-    if (program->divergence) w->divergence = tw_alloc_aligned(ctx, rows * element);
-    w->inputs = tw_alloc(ctx, (size_t)program->inputs_count, sizeof(void *));
-    if (!w->x || !w->u || !w->t || !w->inputs || (program->divergence && !w->divergence))
-        return tw_fail_memory(ctx, rows * columns * element);
-    memcpy(w->inputs, program->inputs, (size_t)(program->inputs_count - 2) * sizeof(void *));
-    w->inputs[program->inputs_count - 2] = w->x;
-    w->inputs[program->inputs_count - 1] = w->t;
     return TW_OK;
 }
 
@@ -76,39 +58,96 @@ static void worker_free(tw_context *ctx, tw_worker *w)
 {
     tw_ode_destroy(w->ode);
     tw_state_destroy(w->state);
+    tw_state_destroy(w->bare_state);
     tw_free_aligned(ctx, w->x);
     tw_free_aligned(ctx, w->u);
     tw_free_aligned(ctx, w->t);
     tw_free_aligned(ctx, w->divergence);
     tw_free(ctx, w->inputs);
+    tw_free(ctx, w->bare_inputs);
+    *w = (tw_worker){0};
 }
 
-tw_status tw_crew_create(tw_flow *flow, bool divergence, bool wide, tw_crew *out_crew)
+/* The program's inputs with the worker's x and t behind the parameters; NULL when memory is used up. */
+static const void **inputs_of(tw_context *ctx, const tw_worker *w, const tw_flow_program *program)
 {
-    tw_crew crew = {
-        .flow = flow, .count = tw_pool_threads(flow->ctx->pool), .columns = flow->desc.columns + (divergence ? 1 : 0)};
+    int parameters = program->inputs_count - 2;
+    const void **inputs = tw_alloc(ctx, (size_t)program->inputs_count, sizeof(void *));
+    if (!inputs) return NULL;
+    memcpy(inputs, program->inputs, (size_t)parameters * sizeof(void *));
+    inputs[parameters] = w->x;
+    inputs[parameters + 1] = w->t;
+    return inputs;
+}
+
+/* Makes worker `w` unless it is there. */
+static tw_status worker_ready(const tw_crew *crew, tw_worker *w)
+{
+    const tw_flow_program *program = crew->program, *bare = crew->bare;
+    tw_context *ctx = crew->flow->ctx;
+    if (w->program) return TW_OK;
+    size_t rows = (size_t)program->rows, columns = (size_t)crew->flow->desc.columns;
+    size_t element = program->wide ? sizeof(double) : sizeof(float);
     tw_status status = TW_OK;
-    TW_TRY(tw_flow_program_get(flow, divergence, wide, &crew.program));
-    crew.worker = tw_alloc(flow->ctx, (size_t)crew.count, sizeof(tw_worker));
-    if (!crew.worker) TW_TRY(tw_fail_memory(flow->ctx, (size_t)crew.count * sizeof(tw_worker)));
-    for (int i = 0; i < crew.count; i++) TW_TRY(worker_init(flow, crew.program, &crew.worker[i]));
-    *out_crew = crew;
-    crew.worker = NULL;
+    *w = (tw_worker){.bare = bare, .columns = crew->flow->desc.columns};
+    TW_TRY(tw_state_create(program->program, 1, &w->state));
+    if (bare) TW_TRY(tw_state_create(bare->program, 1, &w->bare_state));
+    w->x = tw_alloc_aligned(ctx, rows * columns * element);
+    w->u = tw_alloc_aligned(ctx, rows * columns * element);
+    w->t = tw_alloc_aligned(ctx, rows * element);
+    if (program->divergence) w->divergence = tw_alloc_aligned(ctx, rows * element);
+    w->inputs = inputs_of(ctx, w, program);
+    if (bare) w->bare_inputs = inputs_of(ctx, w, bare);
+    if (!w->x || !w->u || !w->t || !w->inputs || (program->divergence && !w->divergence) || (bare && !w->bare_inputs))
+        TW_TRY(tw_fail_memory(ctx, rows * columns * element));
+    w->program = program;
 done:
-    tw_crew_destroy(&crew);
+    if (status != TW_OK) worker_free(ctx, w);
+    return status;
+}
+
+tw_status tw_crew_get(tw_flow *flow, bool divergence, bool wide, tw_crew **out_crew)
+{
+    tw_context *ctx = flow->ctx;
+    tw_flow_program *program = NULL, *bare = NULL;
+    tw_status status = TW_OK;
+    TW_TRY(tw_flow_program_get(flow, divergence, wide, &program));
+    if (divergence) TW_TRY(tw_flow_program_get(flow, false, wide, &bare));
+    if (!program->crew) {
+        int count = tw_pool_threads(ctx->pool);
+        tw_crew *crew = tw_alloc(ctx, 1, sizeof(*crew));
+        tw_worker *worker = tw_alloc(ctx, (size_t)count, sizeof(*worker));
+        if (!crew || !worker) {
+            tw_free(ctx, crew);
+            tw_free(ctx, worker);
+            TW_TRY(tw_fail_memory(ctx, (size_t)count * sizeof(*worker)));
+        }
+        *crew = (tw_crew){.flow = flow,
+                          .program = program,
+                          .bare = bare,
+                          .count = count,
+                          .worker = worker,
+                          .columns = flow->desc.columns + (divergence ? 1 : 0)};
+        program->crew = crew;
+    }
+    *out_crew = program->crew;
+done:
     return status;
 }
 
 void tw_crew_destroy(tw_crew *crew)
 {
-    for (int i = 0; crew->worker && i < crew->count; i++) worker_free(crew->flow->ctx, &crew->worker[i]);
-    tw_free(crew->flow->ctx, crew->worker);
-    crew->worker = NULL;
+    if (!crew) return;
+    tw_context *ctx = crew->flow->ctx;
+    for (int i = 0; i < crew->count; i++) worker_free(ctx, &crew->worker[i]);
+    tw_free(ctx, crew->worker);
+    tw_free(ctx, crew);
 }
 
 tw_status tw_crew_field(tw_crew *crew, int64_t rows, const double *t, const double *x, double *out_dx)
 {
-    return field(&crew->worker[0], rows, t, x, out_dx);
+    tw_status status = worker_ready(crew, &crew->worker[0]);
+    return status == TW_OK ? field(&crew->worker[0], rows, t, x, out_dx) : status;
 }
 
 /* --- solving ---------------------------------------------------------------------------------------------------- */
@@ -121,7 +160,7 @@ typedef struct block {
 
 typedef struct wave {
     tw_crew *crew;
-    int64_t first, rows; /* rows of the whole set */
+    int64_t first, rows, size; /* number of the first block; rows of the whole set, of a block */
     double *state;
     block *blocks;
 } wave;
@@ -130,23 +169,34 @@ static void solve_block(void *user, int64_t item, int thread)
 {
     wave *w = user;
     tw_worker *worker = &w->crew->worker[thread];
-    int64_t size = w->crew->program->rows, begin = (w->first + item) * size;
+    int64_t begin = (w->first + item) * w->size;
     block *b = &w->blocks[item];
     *b = (block){0};
-    b->status = tw_ode_run(worker->ode, field, worker, tw_min_i64(size, w->rows - begin),
+    b->status = tw_ode_run(worker->ode, field, worker, tw_min_i64(w->size, w->rows - begin),
                            w->state + begin * w->crew->columns, &b->stats, b->error, sizeof(b->error));
 }
 
-static tw_status make_solvers(tw_crew *crew, const tw_ode_desc *solver)
+/* The first `count` workers, each with a solver. */
+static tw_status make_ready(tw_crew *crew, const tw_ode_desc *solver, int64_t rows, int count)
 {
-    for (int i = 0; i < crew->count; i++) {
+    tw_status status = TW_OK;
+    for (int i = 0; i < count; i++) {
+        TW_TRY(worker_ready(crew, &crew->worker[i]));
         tw_ode_destroy(crew->worker[i].ode);
         crew->worker[i].ode = NULL;
-        tw_status status =
-            tw_ode_create(crew->flow->ctx, solver, crew->program->rows, crew->columns, &crew->worker[i].ode);
-        if (status != TW_OK) return status;
+        TW_TRY(tw_ode_create(crew->flow->ctx, solver, rows, crew->columns, &crew->worker[i].ode));
     }
-    return TW_OK;
+done:
+    return status;
+}
+
+/* Rows of a block, by the number of rows alone: few rows are shared out, many fill the program. */
+static int64_t rows_of_block(const tw_crew *crew, int64_t n)
+{
+    enum { FEWEST = 16, BLOCKS = 8 };
+    int64_t share = (n + BLOCKS - 1) / BLOCKS;
+    share = (share + FEWEST - 1) / FEWEST * FEWEST;
+    return tw_max_i64(1, tw_min_i64(crew->program->rows, share));
 }
 
 static void add_stats(tw_ode_stats *sum, const tw_ode_stats *part, double share)
@@ -163,10 +213,9 @@ static void add_stats(tw_ode_stats *sum, const tw_ode_stats *part, double share)
 /* Folds a wave into *stats; the sentence of the first block that failed goes to *first (which keeps an earlier one). */
 static tw_status fold_wave(const wave *w, int64_t blocks, tw_ode_stats *stats, block *first)
 {
-    int64_t size = w->crew->program->rows;
     for (int64_t i = 0; i < blocks; i++) {
         const block *b = &w->blocks[i];
-        int64_t begin = (w->first + i) * size, rows = tw_min_i64(size, w->rows - begin);
+        int64_t begin = (w->first + i) * w->size, rows = tw_min_i64(w->size, w->rows - begin);
         add_stats(stats, &b->stats, (double)rows / (double)w->rows);
         if (b->status == TW_OK) continue;
         if (b->status != TW_ERR_NUMERIC)
@@ -185,18 +234,18 @@ tw_status tw_crew_solve(tw_crew *crew, const tw_ode_desc *solver, int64_t n, dou
 {
     tw_context *ctx = crew->flow->ctx;
     tw_ode_stats total = {0};
-    int64_t blocks = (n + crew->program->rows - 1) / crew->program->rows, per_wave = (int64_t)crew->count * 2;
+    int64_t size = rows_of_block(crew, n), blocks = (n + size - 1) / size, per_wave = (int64_t)crew->count * 2;
     block first = {0};
-    wave w = {.crew = crew, .rows = n, .state = state};
+    wave w = {.crew = crew, .rows = n, .size = size, .state = state};
     tw_status status = TW_OK;
     w.blocks = tw_alloc(ctx, (size_t)per_wave, sizeof(block));
     if (!w.blocks) TW_TRY(tw_fail_memory(ctx, (size_t)per_wave * sizeof(block)));
-    TW_TRY(make_solvers(crew, solver));
+    TW_TRY(make_ready(crew, solver, size, blocks > 1 ? crew->count : 1));
     for (w.first = 0; w.first < blocks; w.first += per_wave) {
         int64_t count = tw_min_i64(per_wave, blocks - w.first);
         tw_pool_run(ctx->pool, count, solve_block, &w);
         TW_TRY(fold_wave(&w, count, &total, &first));
-        int64_t done = tw_min_i64(n, (w.first + count) * crew->program->rows);
+        int64_t done = tw_min_i64(n, (w.first + count) * size);
         if (on_progress && on_progress(user, done, n) != 0)
             TW_TRY(tw_fail(ctx, TW_ERR_CANCELLED, "stopped after %lld of %lld rows", (long long)done, (long long)n));
     }

@@ -11,25 +11,28 @@
 
 typedef struct tw_worker {
     const tw_flow_program *program;
-    tw_state *state;
+    const tw_flow_program *bare; /* u alone, for stages at which the divergence has no weight; NULL: the same */
+    tw_state *state, *bare_state;
     tw_ode *ode;
     int columns;                  /* of the data */
     void *x, *t, *u, *divergence; /* one block, in the program's number type */
-    const void **inputs;
+    const void **inputs, **bare_inputs;
 } tw_worker;
 
 typedef struct tw_crew {
     tw_flow *flow;
-    tw_flow_program *program;
-    int count;
-    tw_worker *worker;
-    int columns; /* of the state: D, or D + 1 when the divergence is integrated behind it */
+    tw_flow_program *program, *bare;
+    int count;         /* of threads that may work */
+    tw_worker *worker; /* each made when first needed: a few rows are work for one */
+    int columns;       /* of the state: D, or D + 1 when the divergence is integrated behind it */
 } tw_crew;
 
 typedef int (*tw_rows_progress_fn)(void *user, int64_t done, int64_t total);
 
-TW_NODISCARD tw_status tw_crew_create(tw_flow *flow, bool divergence, bool wide, tw_crew *out_crew);
-void tw_crew_destroy(tw_crew *crew);
+/* The flow's crew for u, or u and its divergence, in f32 or f64: made when first asked for and kept with the program,
+ * because fresh memory costs a single row more than its whole journey. */
+TW_NODISCARD tw_status tw_crew_get(tw_flow *flow, bool divergence, bool wide, tw_crew **out_crew);
+void tw_crew_destroy(tw_crew *crew); /* what the program does with its own */
 
 /* Integrates the rows of `state` (n, crew->columns) in place. Adds to *stats (nfe and nfe_mean of successive solves add
  * up). Rows that fail are counted and told by TW_ERR_NUMERIC when all others are done. */

@@ -27,6 +27,7 @@ typedef struct tw_flow_program {
     void *weights;       /* copy in double when wide */
     const void **inputs; /* parameters in place, the last two left to the caller */
     int inputs_count;
+    struct tw_crew *crew; /* threads that run it (flow/crew.h), NULL until needed */
 } tw_flow_program;
 
 struct tw_flow {

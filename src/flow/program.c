@@ -2,7 +2,7 @@
  *
  * The exact divergence (tw_divergence) shares the velocity's own evaluation: a row costs one and D tangents in a single
  * sweep. */
-#include "flow/flow.h"
+#include "flow/crew.h"
 
 /* Rows a block holds: enough for products to run near their peak, few enough for several blocks a thread and, with D
  * tangents a row, for the cache. */
@@ -70,6 +70,7 @@ static tw_status bind_weights(tw_flow *flow, tw_flow_program *p)
 static void destroy(tw_context *ctx, tw_flow_program *p)
 {
     if (!p) return;
+    tw_crew_destroy(p->crew);
     tw_program_destroy(p->program);
     tw_params_destroy(p->params);
     tw_graph_destroy(p->graph);
@@ -101,7 +102,8 @@ tw_status tw_flow_program_get(tw_flow *flow, bool divergence, bool wide, tw_flow
 
 void tw_flow_programs_drop(tw_flow *flow)
 {
-    for (int i = 0; i < 4; i++) {
+    /* those with a divergence first: their crews also run the ones without */
+    for (int i = 3; i >= 0; i--) {
         destroy(flow->ctx, flow->program[i / 2][i % 2]);
         flow->program[i / 2][i % 2] = NULL;
     }

@@ -68,7 +68,7 @@ static void share_default_steps(tw_ode_desc *solver, int legs)
 tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out, double *out_frames,
                     tw_ode_stats *out_stats)
 {
-    tw_crew crew = {.flow = flow};
+    tw_crew *crew = NULL;
     tw_ode_stats stats = {0};
     tw_ode_desc solver = solver_of(desc);
     int frames = desc ? desc->frames : 0, legs = frames > 1 ? frames - 1 : 1;
@@ -77,19 +77,18 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
     if (n < 0) TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "%lld rows asked for", (long long)n));
     TW_TRY(check_interval(flow, &solver));
     share_default_steps(&solver, legs);
-    TW_TRY(tw_crew_create(flow, false, desc && desc->double_precision, &crew));
+    TW_TRY(tw_crew_get(flow, false, desc && desc->double_precision, &crew));
     for (int64_t i = 0; i < n; i++)
         flow->model.source->rules->draw_row(desc ? desc->seed : 0, TW_STREAM_SAMPLE, i, columns, out + i * columns);
     if (frames > 1) keep_frame(flow, n, 0, out, out_frames);
     for (int i = 0; i < legs; i++) {
         tw_ode_desc part = leg(solver, i, legs);
-        TW_TRY(tw_crew_solve(&crew, &part, n, out, desc ? desc->on_progress : NULL, desc ? desc->user : NULL, &stats));
+        TW_TRY(tw_crew_solve(crew, &part, n, out, desc ? desc->on_progress : NULL, desc ? desc->user : NULL, &stats));
         if (frames > 1) keep_frame(flow, n, i + 1, out, out_frames);
     }
     to_data_units(flow, n, out, out);
     if (out_stats) *out_stats = stats;
 done:
-    tw_crew_destroy(&crew);
     return status;
 }
 
@@ -110,7 +109,7 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
                          tw_ode_stats *out_stats)
 {
     tw_context *ctx = flow->ctx;
-    tw_crew crew = {.flow = flow};
+    tw_crew *crew = NULL;
     tw_ode_stats stats = {0};
     tw_ode_desc solver = solver_of(desc);
     int columns = flow->desc.columns, stride = columns + 1;
@@ -128,8 +127,8 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
         for (int j = 0; j < columns; j++)
             if (flow->constant[j]) state[i * stride + j] = 0;
     }
-    TW_TRY(tw_crew_create(flow, true, desc && desc->double_precision, &crew));
-    TW_TRY(tw_crew_solve(&crew, &solver, n, state, desc ? desc->on_progress : NULL, desc ? desc->user : NULL, &stats));
+    TW_TRY(tw_crew_get(flow, true, desc && desc->double_precision, &crew));
+    TW_TRY(tw_crew_solve(crew, &solver, n, state, desc ? desc->on_progress : NULL, desc ? desc->user : NULL, &stats));
     double log_jacobian = tw_normaliser_log_jacobian(&flow->normaliser);
     /* integrated from 1 back to 0, the last column holds minus the integral from 0 to 1 */
     for (int64_t i = 0; i < n; i++) {
@@ -140,17 +139,15 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
     if (out_stats) *out_stats = stats;
 done:
     tw_free(ctx, state);
-    tw_crew_destroy(&crew);
     return status;
 }
 
 tw_status tw_velocity(tw_flow *flow, int64_t n, const double *t, const double *x, double *out)
 {
-    tw_crew crew = {.flow = flow};
+    tw_crew *crew = NULL;
     tw_status status = TW_OK;
-    TW_TRY(tw_crew_create(flow, false, false, &crew));
-    TW_TRY(tw_crew_field(&crew, n, t, x, out));
+    TW_TRY(tw_crew_get(flow, false, false, &crew));
+    TW_TRY(tw_crew_field(crew, n, t, x, out));
 done:
-    tw_crew_destroy(&crew);
     return status;
 }

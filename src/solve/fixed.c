@@ -49,6 +49,7 @@ tw_status tw_ode_run_fixed(tw_ode *ode)
             ode->wish[a] = fabs(next - t);
             ode->nfe[a] += ode->stages;
         }
+        ode->weightless = !ode->weighs[0];
         TW_TRY(tw_ode_call(ode, ode->active, ode->t, ode->y, ode->k[0]));
         TW_TRY(tw_ode_step(ode));
         if (all_finite(ode->z, ode->active * ode->columns)) {
@@ -63,5 +64,6 @@ tw_status tw_ode_run_fixed(tw_ode *ode)
     memset(ode->leaving, 1, (size_t)ode->active);
     tw_ode_compact(ode);
 done:
+    ode->weightless = false;
     return status;
 }

@@ -102,6 +102,9 @@ static void fill_terms(tw_ode *ode)
     ode->error = terms_of(table->e, stages);
     for (int s = 0; s < stages; s++) ode->stage[s] = terms_of(table->a[s], s);
     ode->stages = ode->adaptive ? stages : ode->solution.stage[ode->solution.count - 1] + 1;
+    for (int i = 0; i < ode->solution.count; i++) ode->weighs[ode->solution.stage[i]] = true;
+    /* the last stage of one step is the first of the next */
+    if (ode->adaptive && table->fsal) ode->weighs[stages - 1] = true;
 }
 
 /* All arrays in one block: doubles first, then 64-bit integers, then bytes. */

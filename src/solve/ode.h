@@ -32,6 +32,7 @@ struct tw_ode {
     int64_t block; /* rows held at once */
     tw_ode_terms stage[TW_TABLEAU_STAGES], solution, error;
     int stages; /* evaluated in a step: trailing ones that only the error row uses are left out at fixed steps */
+    bool weighs[TW_TABLEAU_STAGES]; /* whether a stage has weight in the state after the step */
     void *memory;
 
     /* Per element (block, columns). */
@@ -50,6 +51,9 @@ struct tw_ode {
     double *x;         /* the caller's rows of this block */
     int64_t first_row; /* number of the block's first row */
     int64_t active;
+    /* During a call of the field: the stage only leads to other stages. Columns that the field itself does not depend
+     * on and that are left out of the error need not be computed then. */
+    bool weightless;
     double direction, span;
     tw_ode_stats stats;
     tw_ode_failure failure;

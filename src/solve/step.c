@@ -61,10 +61,12 @@ tw_status tw_ode_step(tw_ode *ode)
     for (int s = 1; s < ode->stages; s++) {
         tw_ode_combine(ode, &ode->stage[s], ode->z);
         stage_times(ode, ode->table->c[s]);
+        ode->weightless = !ode->weighs[s];
         TW_TRY(tw_ode_call(ode, ode->active, ode->t_stage, ode->z, ode->k[s]));
     }
     if (!ode->adaptive || !ode->table->fsal) tw_ode_combine(ode, &ode->solution, ode->z);
 done:
+    ode->weightless = false;
     return status;
 }
 
