@@ -300,7 +300,24 @@ TW_API tw_val tw_gelu(tw_val x);      /* erf form */
 TW_API tw_val tw_gelu_tanh(tw_val x); /* tanh form */
 TW_API tw_val tw_softplus(tw_val x);
 TW_API tw_val tw_softmax(tw_val x, int axis);
+TW_API tw_val tw_log_softmax(tw_val x, int axis);
 TW_API tw_val tw_logsumexp(tw_val x, int axis);
+/* Scores (...,C), classes i32 or u32 (...) -> (...): -log softmax(scores) at the class; 0, with derivative 0, where the
+ * class is `ignored` (-1: none is) or not one of C. */
+TW_API tw_val tw_cross_entropy(tw_val scores, tw_val classes, int64_t ignored);
+/* (x - mean) / sqrt(var + epsilon) * scale + shift over the trailing axes that scale and shift have; either may be
+ * TW_NONE, without both the last axis is meant. */
+TW_API tw_val tw_layernorm(tw_val x, tw_val scale, tw_val shift, double epsilon);
+/* x / sqrt(mean of squares + epsilon) * scale, likewise. */
+TW_API tw_val tw_rmsnorm(tw_val x, tw_val scale, double epsilon);
+/* x (B,...,C): every sample and group of C/groups channels is normalised by itself; scale, shift (C) or TW_NONE. */
+TW_API tw_val tw_groupnorm(tw_val x, int64_t groups, tw_val scale, tw_val shift, double epsilon);
+/* Rotary position embedding of x (...,T,...,D), T at `axis`: features in pairs turned by position * base^(-2i/D), pair
+ * i being features (i, i + D/2) or (2i, 2i + 1). positions (T), whole or real; TW_NONE: 0, 1, 2... */
+typedef enum tw_rotary_layout { TW_ROTARY_HALF, TW_ROTARY_INTERLEAVED } tw_rotary_layout;
+TW_API tw_val tw_rotary(tw_val x, tw_val positions, int axis, double base, tw_rotary_layout layout);
+/* Zero with this probability, else x / (1 - probability); by tw_random_bits(key, counter, stream). */
+TW_API tw_val tw_dropout(tw_val x, double probability, tw_val key, tw_val counter, uint32_t stream);
 
 /* --- transforms: append to the same graph -------------------------------------------------------------------- */
 /* Forward mode: out_tangents[k] = sum_i d outputs[k]/d inputs[i] tangents[i]. A none tangent is zero; a

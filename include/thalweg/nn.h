@@ -48,6 +48,10 @@ TW_API tw_val tw_linear_init(tw_scope scope, tw_val x, int64_t width, tw_init in
  * even. */
 TW_API tw_val tw_time_features(tw_val t, int count);
 
+/* t (B) -> (B, count): cos, then sin, of w t at count/2 angular frequencies max_period^(-i/(count/2)), and a zero when
+ * count is odd: the time embedding of guided-diffusion's UNet and of DiT, whose t counts to 1000 (max_period 10000). */
+TW_API tw_val tw_timestep_embedding(tw_val t, int count, double max_period);
+
 /* Description of a network; zeros mean the defaults of its kind. */
 typedef struct tw_network_desc {
     const char *kind;  /* "mlp" */

@@ -19,6 +19,22 @@ const tw_field tw_fields[] = {
     {TW_OP_cumsum, "axis", TW_FIELD_AXIS, false},
     {TW_OP_softmax, "axis", TW_FIELD_AXIS, false},
     {TW_OP_softmax_tangent, "axis", TW_FIELD_AXIS, false},
+    {TW_OP_log_softmax, "axis", TW_FIELD_AXIS, false},
+    {TW_OP_log_softmax_tangent, "axis", TW_FIELD_AXIS, false},
+    {TW_OP_log_softmax_cotangent, "axis", TW_FIELD_AXIS, false},
+    {TW_OP_logsumexp, "axis", TW_FIELD_AXIS, false},
+    {TW_OP_cross_entropy, "ignored", TW_FIELD_VALUE, false},
+    {TW_OP_cross_entropy_gradient, "ignored", TW_FIELD_VALUE, false},
+    {TW_OP_normalise, "axis", TW_FIELD_AXIS, false},
+    {TW_OP_normalise, "groups", TW_FIELD_NUMBER, false},
+    {TW_OP_normalise, "centred", TW_FIELD_OPTION, false},
+    {TW_OP_normalise, "epsilon", TW_FIELD_VALUE, false},
+    {TW_OP_normalise_tangent, "axis", TW_FIELD_AXIS, false},
+    {TW_OP_normalise_tangent, "groups", TW_FIELD_NUMBER, false},
+    {TW_OP_normalise_tangent, "centred", TW_FIELD_OPTION, false},
+    {TW_OP_normalise_tangent, "epsilon", TW_FIELD_VALUE, false},
+    {TW_OP_rotary, "axis", TW_FIELD_AXIS, false},
+    {TW_OP_rotary, "interleaved", TW_FIELD_OPTION, false},
     {TW_OP_dot_general, "batch_a", TW_FIELD_BATCH_A, true},
     {TW_OP_dot_general, "batch_b", TW_FIELD_BATCH_B, true},
     {TW_OP_dot_general, "contract_a", TW_FIELD_CONTRACT_A, true},
@@ -93,6 +109,9 @@ tw_field_value tw_field_get(const tw_attr *a, tw_field_kind kind, int rank)
         break;
     case TW_FIELD_NUMBER:
         v.number = a->number;
+        break;
+    case TW_FIELD_OPTION:
+        v.number = a->option;
         break;
     case TW_FIELD_VALUE:
         v.number = a->value;
@@ -219,6 +238,10 @@ static bool put_field(const tw_field_value *v, tw_field_kind kind, int rank, tw_
     case TW_FIELD_NUMBER:
         fits = put_number(v, 0x1p32, &number);
         a->number = (uint32_t)(fits ? number : 0.0);
+        return fits;
+    case TW_FIELD_OPTION:
+        fits = put_number(v, 2.0, &number);
+        a->option = (uint32_t)(fits ? number : 0.0);
         return fits;
     case TW_FIELD_VALUE:
         a->value = v->number;

@@ -12,6 +12,7 @@ typedef enum tw_field_kind {
     TW_FIELD_END,
     TW_FIELD_STRIDE,
     TW_FIELD_NUMBER,
+    TW_FIELD_OPTION,
     TW_FIELD_VALUE,
     TW_FIELD_BATCH_A,
     TW_FIELD_BATCH_B,

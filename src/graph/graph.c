@@ -169,6 +169,7 @@ static uint64_t hash_attr(uint64_t h, const tw_draft *d)
     h = mix_bytes(h, a->axis_b, sizeof a->axis_b);
     h = mix(h, (uint64_t)(uint8_t)a->batch_count << 8 | (uint8_t)a->contract_count);
     h = mix(h, (uint64_t)a->axis_mask << 32 | a->number);
+    h = mix(h, a->option);
     h = mix_bytes(h, a->function, sizeof a->function);
     h = mix(h, (uint64_t)(uint32_t)a->consts << 32 | (uint32_t)a->carries);
     h = mix(h, (uint64_t)a->length << 2 | (uint64_t)a->reversed << 1 | (uint64_t)a->recompute);
@@ -193,7 +194,7 @@ static bool attr_equal(const tw_attr *a, const tw_attr *b)
            a->contract_count == b->contract_count && a->axis_mask == b->axis_mask && a->number == b->number &&
            memcmp(a->function, b->function, sizeof a->function) == 0 && a->consts == b->consts &&
            a->carries == b->carries && a->length == b->length && a->reversed == b->reversed &&
-           a->recompute == b->recompute && memcmp(&a->value, &b->value, sizeof a->value) == 0;
+           a->recompute == b->recompute && a->option == b->option && memcmp(&a->value, &b->value, sizeof a->value) == 0;
 }
 
 static bool same_node(const tw_draft *d, uint32_t hash, const tw_node *n)

@@ -49,6 +49,9 @@ enum {
  *   part         number = which result
  *   call, custom_call, scan, cond, while   function[] (function.h); scan, while: consts, carries; scan: length,
  *                reversed; call: recompute
+ *   cross_entropy...   value = class that does not count
+ *   normalise...       axis[0] = first of the axes, number = groups, option = mean taken off, value = epsilon
+ *   rotary             axis[0] = axis of positions, option = tw_rotary_layout
  *   scatter_add_rows, reshape, cast: the node's own shape and dtype say it all
  */
 typedef struct tw_attr {
@@ -61,6 +64,7 @@ typedef struct tw_attr {
     int8_t batch_count, contract_count;
     uint32_t axis_mask;
     uint32_t number;
+    uint32_t option; /* a choice between ways: see the op */
     int64_t data;
     int64_t name;
     double value;

@@ -42,6 +42,31 @@ static tw_val along_axis(const tw_batch *b, tw_draft *d)
     return stretched(b, d);
 }
 
+/* Scale and shift stay as they are where samples share them; their own meet the samples outside of the node. */
+static tw_val normalised(const tw_batch *b, tw_draft *d)
+{
+    int rank = tw_shape_at(b->args[0]).rank - (b->batched[0] ? 1 : 0), count = d->count;
+    if (d->attr.axis[0] < b->at) return tw_batch_refuse(b, d, "works along the rows");
+    bool own = (count > 1 && b->batched[1]) || (count > 2 && b->batched[2]);
+    if (!b->batched[0]) b->args[0] = tw_batch_stretch(b, b->args[0]);
+    d->attr.axis[0]++;
+    if (own) d->count = 1;
+    tw_val y = tw_graph_append(d);
+    for (int k = 1; own && k < count; k++) {
+        tw_val a = b->args[k];
+        if (b->batched[k]) { /* (K,trailing) -> (K,1...,trailing) */
+            tw_shape shape = tw_shape_at(a), wide = {.rank = rank + 1};
+            if (b->at == 1) return tw_batch_refuse(b, d, "mixes the rows");
+            for (int i = 0; i < wide.rank; i++) wide.dim[i] = 1;
+            for (int i = 1; i < shape.rank; i++) wide.dim[wide.rank - i] = shape.dim[shape.rank - i];
+            wide.dim[0] = b->size;
+            a = tw_reshape(a, wide);
+        }
+        y = k == 1 ? tw_mul(y, a) : tw_add(y, a);
+    }
+    return y;
+}
+
 static tw_val reduced(const tw_batch *b, tw_draft *d)
 {
     if (b->at == 1 && (d->attr.axis_mask & 1u)) return tw_batch_refuse(b, d, "reduces over the rows");
@@ -243,6 +268,12 @@ tw_vmap_fn tw_vmap_rule(tw_op op)
         [TW_OP_scatter_add_rows] = scattered,
         [TW_OP_softmax] = along_axis,
         [TW_OP_softmax_tangent] = along_axis,
+        [TW_OP_log_softmax] = along_axis,
+        [TW_OP_log_softmax_tangent] = along_axis,
+        [TW_OP_log_softmax_cotangent] = along_axis,
+        [TW_OP_logsumexp] = along_axis,
+        [TW_OP_normalise] = normalised,
+        [TW_OP_normalise_tangent] = along_axis,
         [TW_OP_conv] = convolved,
         [TW_OP_conv_input] = convolved,
         [TW_OP_conv_weights] = convolved,

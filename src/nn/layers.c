@@ -27,6 +27,16 @@ tw_val tw_linear(tw_scope scope, tw_val x, int64_t width)
     return tw_linear_init(scope, x, width, TW_INIT_UNIFORM, 1 / sqrt((double)tw_last_dim(x)));
 }
 
+/* t (B) times `count` angular frequencies, (B,count). */
+static tw_val angles(tw_val t, int count, const double *frequency)
+{
+    float narrow[2048];
+    for (int i = 0; i < count; i++) narrow[i] = (float)frequency[i];
+    tw_dtype dtype = tw_dtype_at(t);
+    const void *data = dtype == TW_DTYPE_F64 ? (const void *)frequency : (const void *)narrow;
+    return tw_mul(tw_expand_dim(t, 1), tw_const_data(t.graph, dtype, tw_shape_of(1, count), data));
+}
+
 tw_val tw_time_features(tw_val t, int count)
 {
     if (tw_is_none(t)) return t;
@@ -36,15 +46,25 @@ tw_val tw_time_features(tw_val t, int count)
         return tw_graph_fail(g, TW_ERR_INVALID, "time features: %d is not an even number from 2 to 4096", count);
     if (tw_shape_at(t).rank != 1)
         return tw_graph_fail(g, TW_ERR_SHAPE, "time features: t has rank %d, expected (B)", (int)tw_shape_at(t).rank);
-    double wide[2048];
-    float narrow[2048];
-    for (int i = 0; i < half; i++) {
-        wide[i] = slowest * pow(fastest / slowest, half == 1 ? 0.0 : (double)i / (half - 1));
-        narrow[i] = (float)wide[i];
-    }
-    tw_dtype dtype = tw_dtype_at(t);
-    const void *data = dtype == TW_DTYPE_F64 ? (const void *)wide : (const void *)narrow;
-    tw_val frequency = tw_const_data(g, dtype, tw_shape_of(1, half), data);
-    tw_val angle = tw_mul(tw_expand_dim(t, 1), frequency);
+    double w[2048];
+    for (int i = 0; i < half; i++) w[i] = slowest * pow(fastest / slowest, half == 1 ? 0.0 : (double)i / (half - 1));
+    tw_val angle = angles(t, half, w);
     return tw_concat2(1, tw_sin(angle), tw_cos(angle));
+}
+
+tw_val tw_timestep_embedding(tw_val t, int count, double max_period)
+{
+    if (tw_is_none(t)) return t;
+    int half = count / 2;
+    if (count < 2 || count > 4096 || !(max_period > 0.0))
+        return tw_graph_fail(t.graph, TW_ERR_INVALID,
+                             "timestep embedding: %d features, longest period %g: expected 2 to 4096 and above 0",
+                             count, max_period);
+    if (tw_shape_at(t).rank != 1)
+        return tw_graph_fail(t.graph, TW_ERR_SHAPE, "timestep embedding: t has rank %d, expected (B)",
+                             (int)tw_shape_at(t).rank);
+    double w[2048];
+    for (int i = 0; i < half; i++) w[i] = exp(-log(max_period) * i / half);
+    tw_val angle = angles(t, half, w), both = tw_concat2(1, tw_cos(angle), tw_sin(angle));
+    return count % 2 ? tw_pad(both, 0.0, (int64_t[]){0, 0}, (int64_t[]){0, 1}, NULL) : both;
 }

@@ -7,8 +7,10 @@ static bool softmax_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, i
 {
     if (variant >= shape.rank || tw_shape_size(shape) == 0) return false;
     tw_val x = add_input(g, c, real, shape, -2.0, 2.0);
-    if (op == TW_OP_softmax) {
-        c->output = tw_softmax(x, variant);
+    if (tw_op_table[op].arity == 1) {
+        tw_draft d = {.op = op, .count = 1, .args = &x};
+        d.attr.axis[0] = (int8_t)variant;
+        c->output = tw_graph_append(&d);
     } else {
         tw_draft d = {.op = op, .count = 2, .args = (tw_val[]){x, add_input(g, c, real, shape, -1.0, 1.0)}};
         d.attr.axis[0] = (int8_t)variant;
@@ -17,10 +19,70 @@ static bool softmax_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, i
     return true;
 }
 
+/* Classes go below and beyond the scores; every second variant ignores one. */
+static bool cross_entropy_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, int variant, test_case *c)
+{
+    tw_shape classes = shape;
+    if (shape.rank < 1 || variant > 1 || shape.dim[shape.rank - 1] == 0) return false;
+    classes.rank--;
+    double count = (double)shape.dim[classes.rank];
+    tw_val scores = add_input(g, c, real, shape, -3.0, 3.0);
+    tw_val index = add_input(g, c, TW_DTYPE_I32, classes, -1.0, count + 1.0);
+    tw_draft d = {.op = op, .count = 2, .args = (tw_val[]){scores, index}};
+    d.attr.value = variant ? 0.0 : -1.0;
+    c->output = tw_graph_append(&d);
+    return true;
+}
+
+/* Layer, root mean square and group normalisation, with and without scale and shift. */
+static bool normalise_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, int variant, test_case *c)
+{
+    if (shape.rank < 1 || variant > 5 || tw_shape_size(shape) < 2) return false;
+    int last = shape.rank - 1, axis = variant % 2 ? last : 0;
+    int64_t groups = variant == 4 ? shape.dim[last] : variant == 2 && shape.dim[last] % 2 == 0 ? 2 : 1;
+    if (axis == last && groups == shape.dim[last] && variant != 5) return false; /* statistics of one element */
+    tw_shape trailing = tw_shape_make(shape.rank - axis, shape.dim + axis);
+    tw_val args[3] = {add_input(g, c, real, shape, -2.0, 2.0)};
+    tw_draft d = {.op = op, .count = op == TW_OP_normalise ? 1 + variant % 3 : 2, .args = args};
+    for (int k = 1; k < d.count; k++)
+        args[k] = add_input(g, c, real, op == TW_OP_normalise ? trailing : shape, -1.0, 1.5);
+    d.attr.axis[0] = (int8_t)axis;
+    d.attr.number = (uint32_t)groups;
+    d.attr.option = variant != 3;
+    d.attr.value = 0.25;
+    c->output = tw_graph_append(&d);
+    return true;
+}
+
+static bool rotary_case(tw_graph *g, tw_dtype real, tw_shape shape, int variant, test_case *c)
+{
+    int last = shape.rank - 1, axis = variant / 2;
+    if (axis >= last || variant > 5) return false;
+    shape.dim[last] += shape.dim[last] % 2;
+    tw_shape angles = tw_shape_of(shape.dim[axis], shape.dim[last] / 2);
+    tw_val args[3] = {add_input(g, c, real, shape, -2.0, 2.0)};
+    for (int k = 1; k < 3; k++) args[k] = add_input(g, c, real, angles, -1.0, 1.0);
+    tw_draft d = {.op = TW_OP_rotary, .count = 3, .args = args};
+    d.attr.axis[0] = (int8_t)axis;
+    d.attr.option = (uint32_t)(variant % 2);
+    c->output = tw_graph_append(&d);
+    return true;
+}
+
 static bool composite_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, int variant, test_case *c)
 {
-    if (op == TW_OP_softmax || op == TW_OP_softmax_tangent) return softmax_case(g, op, real, shape, variant, c);
-    return false;
+    switch (op) {
+    case TW_OP_cross_entropy:
+    case TW_OP_cross_entropy_gradient:
+        return cross_entropy_case(g, op, real, shape, variant, c);
+    case TW_OP_normalise:
+    case TW_OP_normalise_tangent:
+        return normalise_case(g, op, real, shape, variant, c);
+    case TW_OP_rotary:
+        return rotary_case(g, real, shape, variant, c);
+    default:
+        return softmax_case(g, op, real, shape, variant, c);
+    }
 }
 
 #endif
