@@ -21,11 +21,14 @@ extern "C" {
 
 #define TW_MAX_RANK 8
 
-typedef enum tw_dtype { TW_DTYPE_F32, TW_DTYPE_F64, TW_DTYPE_I32, TW_DTYPE_U32, TW_DTYPE_BOOL } tw_dtype;
+/* bf16 is for keeping numbers (the upper half of an f32): it is moved about, cast, and multiplied in products, which
+ * take two bf16 operands, add up in f32 and give f32. Anything else wants a cast first. Its tangents are f32. */
+typedef enum tw_dtype { TW_DTYPE_F32, TW_DTYPE_F64, TW_DTYPE_I32, TW_DTYPE_U32, TW_DTYPE_BOOL, TW_DTYPE_BF16 } tw_dtype;
+#define TW_DTYPE_COUNT 6
 
 /* Bytes of one element; bool is one byte. */
 TW_API size_t tw_dtype_size(tw_dtype dtype);
-/* "f32", "f64", "i32", "u32", "bool". */
+/* "f32", "f64", "i32", "u32", "bool", "bf16". */
 TW_API const char *tw_dtype_name(tw_dtype dtype);
 
 typedef struct tw_shape {
@@ -76,7 +79,7 @@ TW_API tw_val tw_full(tw_graph *g, tw_dtype dtype, tw_shape shape, double value)
 TW_API tw_val tw_zeros_like(tw_val v);
 TW_API tw_val tw_ones_like(tw_val v);
 TW_API tw_val tw_iota(tw_graph *g, tw_dtype dtype, tw_shape shape, int axis); /* counts 0,1,.. along axis */
-TW_API tw_val tw_eye(tw_graph *g, tw_dtype dtype, int64_t n); /* ones on the diagonal of (n,n) */
+TW_API tw_val tw_eye(tw_graph *g, tw_dtype dtype, int64_t n);                 /* ones on the diagonal of (n,n) */
 
 /* --- random bits: pure functions of (key, counter) ------------------------------------------------------ */
 /* u32 [shape]: element i is word i%4 of Philox4x32-10 at counter (i/4, stream, counter[0], counter[1]) under key;
@@ -247,8 +250,8 @@ typedef struct tw_scan_desc {
 /* The carry after the last step, and the ys stacked to (length,...). Reverse mode keeps the carry of every step and
  * computes each step again on the way back. */
 TW_API void tw_scan(tw_graph *g, const tw_scan_desc *desc, tw_val *out_carries, tw_val *out_ys);
-/* carry = body(consts, carry) while condition(consts, carry), one bool, holds. Forward mode only: the number of steps is
- * not known, so reverse mode is an error (a scan can be reversed). */
+/* carry = body(consts, carry) while condition(consts, carry), one bool, holds. Forward mode only: the number of steps
+ * is not known, so reverse mode is an error (a scan can be reversed). */
 TW_API void tw_while(tw_graph *g, tw_build_fn condition, tw_build_fn body, void *user, int consts_count,
                      const tw_val *consts, int carries_count, const tw_val *init, tw_val *out_carries);
 
@@ -266,8 +269,8 @@ typedef struct tw_array {
 
 enum { TW_CUSTOM_MAX = 16 }; /* arguments and results of a custom function, each */
 
-/* A function in C with derivatives of its own. All callbacks get `user`; they, `user` and `name` must stay valid as long
- * as graphs and programs that call it. */
+/* A function in C with derivatives of its own. All callbacks get `user`; they, `user` and `name` must stay valid as
+ * long as graphs and programs that call it. */
 typedef struct tw_custom {
     const char *name; /* "sinkhorn": one meaning within a graph */
     void *user;
@@ -277,15 +280,15 @@ typedef struct tw_custom {
     /* Computes the results: a pure function, called from any thread. Reals are f32 or f64 as inferred, in the reference
      * interpreter always f64. Cannot fail: what cannot be computed is NaN. */
     void (*evaluate)(void *user, int args_count, const tw_array *args, const tw_array *results);
-    /* NULL: no derivative. tangents[i] of argument i, none = zero; sets tangents of results, none = zero; must be linear
-     * in the tangents. */
+    /* NULL: no derivative. tangents[i] of argument i, none = zero; sets tangents of results, none = zero; must be
+     * linear in the tangents. */
     void (*jvp)(void *user, tw_graph *g, int args_count, const tw_val *args, const tw_val *results,
                 const tw_val *tangents, tw_val *out_tangents);
     /* NULL: not linear. Sets cotangents of the wanted arguments from those of the results, none = zero both. */
     void (*transpose)(void *user, tw_graph *g, int args_count, const tw_val *args, const bool *wanted,
                       const tw_val *cotangents, tw_val *out_cotangents);
-    /* Row r of every result (axis 0) depends on row r of the arguments with as many rows, and on the whole of others: it
-     * may be called for a block of rows. */
+    /* Row r of every result (axis 0) depends on row r of the arguments with as many rows, and on the whole of others:
+     * it may be called for a block of rows. */
     bool by_rows;
 } tw_custom;
 TW_API void tw_custom_call(tw_graph *g, const tw_custom *custom, int args_count, const tw_val *args,

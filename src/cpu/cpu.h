@@ -48,13 +48,13 @@ typedef void (*tw_tile_fn)(void *dst, const void *a, const void *b, const void *
 typedef enum tw_conv_pass { TW_CONV_FORWARD, TW_CONV_BACK, TW_CONV_WEIGHTS } tw_conv_pass;
 
 typedef struct tw_cpu {
-    const char *name;                     /* "generic", "x86-64-v3", "x86-64-v4" */
-    tw_tile_fn tile[TW_TILE_OP_COUNT][5]; /* by tw_dtype; NULL where it does not exist */
-    tw_tile_fn cast[5][5];                /* [from][to] */
+    const char *name;                                  /* "generic", "x86-64-v3", "x86-64-v4" */
+    tw_tile_fn tile[TW_TILE_OP_COUNT][TW_DTYPE_COUNT]; /* by tw_dtype; NULL where it does not exist */
+    tw_tile_fn cast[TW_DTYPE_COUNT][TW_DTYPE_COUNT];   /* [from][to] */
     /* u32 -> f32, f64 (by target dtype). Uniform: (b + 1/2) 2^-32, f32 of the upper 23 bits. Normal: bit 31 is the sign
      * (1: negative), the others k; |z| is the quantile of 1/2 + (k + 1/2) 2^-32. */
-    tw_tile_fn bits_to_uniform[5];
-    tw_tile_fn bits_to_normal[5];
+    tw_tile_fn bits_to_uniform[TW_DTYPE_COUNT];
+    tw_tile_fn bits_to_normal[TW_DTYPE_COUNT];
 
     /* Reductions over f32 (0) and f64 (1); index [dtype == TW_DTYPE_F64].
      * inner: x (m,n) -> out (m), sums of rows: 16 lanes, fixed tree.

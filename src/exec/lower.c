@@ -72,6 +72,15 @@ static tw_val regular_dot(const tw_attr *at, tw_val a, tw_val b)
     return tw_dot_general(tw_transpose(a, perm_a), tw_transpose(b, perm_b), nb, batch, batch, nc, ca, cb);
 }
 
+/* A product of bf16 values: widening is exact, f32 is what they add up in. */
+static tw_val widened_dot(const tw_draft *d)
+{
+    tw_draft wide = *d;
+    tw_val args[2] = {tw_cast(d->args[0], TW_DTYPE_F32), tw_cast(d->args[1], TW_DTYPE_F32)};
+    wide.args = args;
+    return tw_graph_append(&wide);
+}
+
 /* Axes of a mask as contiguous runs; reduces one run at a time, last axes first. */
 static tw_val reduce_runs(tw_op op, tw_val x, uint32_t mask)
 {
@@ -101,6 +110,7 @@ static tw_val lowered(const tw_draft *d)
 {
     const tw_op_info *op = &tw_op_table[d->op];
     if ((op->flags & TW_OPF_COMPOSITE) && !tw_exec_keeps(d)) return op->body(d);
+    if (d->op == TW_OP_dot_general && tw_dtype_at(d->args[0]) == TW_DTYPE_BF16) return widened_dot(d);
     if (d->op == TW_OP_dot_general && !dot_shape(&d->attr, tw_shape_at(d->args[0]), tw_shape_at(d->args[1])).regular)
         return regular_dot(&d->attr, d->args[0], d->args[1]);
     if (d->op == TW_OP_conv || d->op == TW_OP_conv_input || d->op == TW_OP_conv_weights) return tw_conv_as_product(d);

@@ -11,6 +11,10 @@ void tw_fill(void *dst, const void *value, int64_t n, size_t size)
         uint64_t v, *d = dst;
         memcpy(&v, value, 8);
         for (int64_t i = 0; i < n; i++) d[i] = v;
+    } else if (size == 2) {
+        uint16_t v, *d = dst;
+        memcpy(&v, value, 2);
+        for (int64_t i = 0; i < n; i++) d[i] = v;
     } else {
         memset(dst, *(const unsigned char *)value, (size_t)n);
     }

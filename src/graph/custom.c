@@ -20,8 +20,7 @@ static int32_t declare(tw_graph *g, const tw_custom *custom)
     if (g->status != TW_OK) return -1;
     if (!custom->name || !custom->infer || !custom->evaluate || custom->results_count < 0 ||
         custom->results_count > TW_CUSTOM_MAX) {
-        tw_graph_fail(g, TW_ERR_INVALID,
-                      "custom function %s: needs a name, infer and evaluate, and at most %d results",
+        tw_graph_fail(g, TW_ERR_INVALID, "custom function %s: needs a name, infer and evaluate, and at most %d results",
                       custom->name ? custom->name : "without name", TW_CUSTOM_MAX);
         return -1;
     }
@@ -75,7 +74,7 @@ bool tw_infer_custom_call(tw_draft *d)
         return false;
     }
     for (int k = 0; k < f->outputs_count; k++) {
-        if (tw_shape_is_valid(results[k].shape) && results[k].dtype >= 0 && results[k].dtype <= TW_DTYPE_BOOL) continue;
+        if (tw_shape_is_valid(results[k].shape) && results[k].dtype >= 0 && results[k].dtype < TW_DTYPE_COUNT) continue;
         tw_graph_fail(d->graph, TW_ERR_SHAPE, "custom_call: result %d of %s has no shape an array can have", k + 1,
                       f->custom.name);
         return false;
@@ -90,7 +89,8 @@ int tw_results_custom_call(const tw_graph *g, const tw_node *node, int k, tw_typ
         tw_array args[TW_CUSTOM_MAX] = {{0}}, results[TW_CUSTOM_MAX] = {{0}};
         const int32_t *ids = tw_node_args(g, node);
         for (int i = 0; i < node->args_count; i++)
-            args[i] = (tw_array){.dtype = (tw_dtype)tw_node_of(g, ids[i])->dtype, .shape = tw_node_of(g, ids[i])->shape};
+            args[i] =
+                (tw_array){.dtype = (tw_dtype)tw_node_of(g, ids[i])->dtype, .shape = tw_node_of(g, ids[i])->shape};
         (void)f->custom.infer(f->custom.user, node->args_count, args, results);
         *out_type = (tw_type){results[k].dtype, results[k].shape};
     }

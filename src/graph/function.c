@@ -273,7 +273,7 @@ static bool differentiable(const tw_node *n)
 {
     const tw_op_info *op = &tw_op_table[n->op];
     if (op->flags & TW_OPF_PRODUCER) return true;
-    return !(op->flags & TW_OPF_NO_DERIVATIVE) && tw_dtype_is_real((tw_dtype)n->dtype);
+    return !(op->flags & TW_OPF_NO_DERIVATIVE) && tw_dtype_has_tangent((tw_dtype)n->dtype);
 }
 
 bool tw_function_varies(const tw_function *f, const bool *active, bool *varies)

@@ -58,11 +58,17 @@ bool tw_infer_leaf(tw_draft *d)
     return check_shape(d);
 }
 
+/* Can be added and compared; bf16 is only kept and multiplied in products. */
+static bool is_number(tw_dtype dtype)
+{
+    return dtype != TW_DTYPE_BOOL && dtype != TW_DTYPE_BF16;
+}
+
 bool tw_infer_iota(tw_draft *d)
 {
     if (!check_shape(d) || !check_axis(d, d->attr.axis[0], d->shape)) return false;
-    if (d->dtype != TW_DTYPE_BOOL) return true;
-    tw_graph_fail(d->graph, TW_ERR_DTYPE, "iota: bool cannot count");
+    if (is_number(d->dtype)) return true;
+    tw_graph_fail(d->graph, TW_ERR_DTYPE, "iota: %s cannot count", tw_dtype_name(d->dtype));
     return false;
 }
 
@@ -94,7 +100,7 @@ bool tw_infer_same(tw_draft *d)
 bool tw_infer_numeric(tw_draft *d)
 {
     if (!check_alike(d, 0)) return false;
-    return d->dtype != TW_DTYPE_BOOL || fail_dtype(d, 0, "a number");
+    return is_number(d->dtype) || fail_dtype(d, 0, d->dtype == TW_DTYPE_BF16 ? "f32 or f64 (cast it)" : "a number");
 }
 
 bool tw_infer_real(tw_draft *d)
@@ -113,12 +119,13 @@ bool tw_infer_is_finite(tw_draft *d)
 bool tw_infer_bitwise(tw_draft *d)
 {
     if (!check_alike(d, 0)) return false;
-    return !tw_dtype_is_real(d->dtype) || fail_dtype(d, 0, "bool, i32 or u32");
+    return !tw_dtype_has_tangent(d->dtype) || fail_dtype(d, 0, "bool, i32 or u32");
 }
 
 bool tw_infer_compare(tw_draft *d)
 {
     if (!check_alike(d, 0)) return false;
+    if (d->dtype == TW_DTYPE_BF16) return fail_dtype(d, 0, "f32 or f64 (cast it)");
     d->dtype = TW_DTYPE_BOOL;
     return true;
 }
@@ -353,8 +360,9 @@ bool tw_infer_dot_general(tw_draft *d)
     int batches = d->attr.batch_count, used = batches + d->attr.contract_count;
     uint32_t used_a, used_b;
     d->dtype = tw_dtype_at(d->args[0]);
-    if (!tw_dtype_is_real(d->dtype)) return fail_dtype(d, 0, "f32 or f64");
+    if (!tw_dtype_has_tangent(d->dtype)) return fail_dtype(d, 0, "f32, f64 or bf16");
     if (tw_dtype_at(d->args[1]) != d->dtype) return fail_dtype(d, 1, tw_dtype_name(d->dtype));
+    d->dtype = tw_dtype_tangent(d->dtype); /* two bf16 add up in f32 */
     if (!check_dot_axes(d, used, axis_a, a, &used_a) || !check_dot_axes(d, used, axis_b, b, &used_b)) return false;
     for (int i = 0; i < used; i++) {
         int64_t m = a.dim[axis_a[i]], n = b.dim[axis_b[i]];

@@ -17,7 +17,8 @@ static tw_val plus(tw_val a, tw_val b)
 
 static tw_val or_zeros(tw_val tangent, tw_val like)
 {
-    return has(tangent) ? tangent : tw_zeros_like(like);
+    if (has(tangent)) return tangent;
+    return tw_full(like.graph, tw_dtype_tangent(tw_dtype_at(like)), tw_shape_at(like), 0.0);
 }
 
 /* --- one argument: tangent times f'(x), y = f(x) --- */
@@ -187,9 +188,16 @@ tw_val tw_jvp_reduce_max(tw_val y, const tw_val *x, const tw_val *t)
 tw_val tw_jvp_bilinear(tw_val y, const tw_val *x, const tw_val *t)
 {
     tw_val from_a = TW_NONE, from_b = TW_NONE;
-    if (has(t[0])) from_a = tw_graph_remake(y, (tw_val[]){t[0], x[1]});
-    if (has(t[1])) from_b = tw_graph_remake(y, (tw_val[]){x[0], t[1]});
+    if (has(t[0])) from_a = tw_graph_remake(y, (tw_val[]){t[0], tw_cast(x[1], tw_dtype_at(t[0]))});
+    if (has(t[1])) from_b = tw_graph_remake(y, (tw_val[]){tw_cast(x[0], tw_dtype_at(t[1])), t[1]});
     return plus(from_a, from_b);
+}
+
+/* Rounding moves with what is rounded. */
+tw_val tw_jvp_cast(tw_val y, const tw_val *x, const tw_val *t)
+{
+    (void)x;
+    return tw_cast(t[0], tw_dtype_tangent(tw_dtype_at(y)));
 }
 
 /* Linear in the rows, which the index only picks. */
@@ -206,7 +214,7 @@ static tw_val node_tangent(tw_graph *g, int32_t id, const int32_t *tangent_of, t
     const tw_node *n = tw_node_of(g, id);
     const tw_op_info *op = &tw_op_table[n->op];
     bool any = false;
-    bool real = tw_dtype_is_real((tw_dtype)n->dtype) || (op->flags & TW_OPF_PRODUCER);
+    bool real = tw_dtype_has_tangent((tw_dtype)n->dtype) || (op->flags & TW_OPF_PRODUCER);
     if ((op->flags & TW_OPF_NO_DERIVATIVE) || !real) return TW_NONE;
     const int32_t *ids = tw_node_args(g, n);
     for (int k = 0; k < n->args_count; k++) {
@@ -227,11 +235,11 @@ static tw_status check_tangents(tw_graph *g, int count, const tw_val *inputs, co
         if (!has(tangents[i])) continue;
         if (tangents[i].graph != g || tangents[i].id >= g->count)
             return tw_fail(g->ctx, TW_ERR_INVALID, "jvp: tangent %d is a value of another graph", i + 1);
-        if (!tw_dtype_is_real(tw_dtype_at(inputs[i])))
+        if (!tw_dtype_has_tangent(tw_dtype_at(inputs[i])))
             return tw_fail(g->ctx, TW_ERR_DTYPE, "jvp: input %d is %s and can have no tangent", i + 1,
                            tw_dtype_name(tw_dtype_at(inputs[i])));
         tw_shape x = tw_shape_at(inputs[i]), t = tw_shape_at(tangents[i]);
-        if (!tw_shape_equal(x, t) || tw_dtype_at(inputs[i]) != tw_dtype_at(tangents[i]))
+        if (!tw_shape_equal(x, t) || tw_dtype_tangent(tw_dtype_at(inputs[i])) != tw_dtype_at(tangents[i]))
             return tw_fail(g->ctx, TW_ERR_SHAPE, "jvp: input %d is %s%s, its tangent %s%s", i + 1,
                            tw_dtype_name(tw_dtype_at(inputs[i])), tw_shape_show(x).text,
                            tw_dtype_name(tw_dtype_at(tangents[i])), tw_shape_show(t).text);

@@ -195,6 +195,8 @@ bool tw_node_full_value(const tw_graph *g, int32_t id, double *out_value);
 double tw_const_element(const tw_graph *g, const tw_node *node, int64_t i);
 /* Element i of an array of `dtype` as a double. */
 double tw_load_element(const void *data, tw_dtype dtype, int64_t i);
+/* The nearest bf16, ties to even, infinities beyond its range. */
+uint16_t tw_bf16_round(float x);
 /* Stores `value` as element i of an array of `dtype`, rounded or wrapped into it. */
 void tw_store_element(void *data, tw_dtype dtype, int64_t i, double value);
 
@@ -239,9 +241,20 @@ TW_NODISCARD tw_status tw_graph_of(const char *who, int count, const tw_val *val
 TW_NODISCARD tw_status tw_graph_verify(tw_graph *g);
 
 /* --- small things every rule uses --- */
+/* What arithmetic is done in. */
 static inline bool tw_dtype_is_real(tw_dtype dtype)
 {
     return dtype == TW_DTYPE_F32 || dtype == TW_DTYPE_F64;
+}
+/* Do values of this type move when what they depend on moves? */
+static inline bool tw_dtype_has_tangent(tw_dtype dtype)
+{
+    return tw_dtype_is_real(dtype) || dtype == TW_DTYPE_BF16;
+}
+/* The type of their tangents: a rounded number moves among all numbers. */
+static inline tw_dtype tw_dtype_tangent(tw_dtype dtype)
+{
+    return dtype == TW_DTYPE_BF16 ? TW_DTYPE_F32 : dtype;
 }
 static inline tw_val tw_val_of(tw_graph *g, int32_t id)
 {

@@ -12,8 +12,8 @@
 #include <string.h>
 
 typedef struct parser {
-    tw_graph *root; /* the graph given: errors go there */
-    tw_graph *g;    /* the graph being read: root, or the body of a function */
+    tw_graph *root;        /* the graph given: errors go there */
+    tw_graph *g;           /* the graph being read: root, or the body of a function */
     const char *at, *line; /* reading position, start of its line */
     int line_number;
     int32_t *ids; /* node of each %number */
@@ -241,7 +241,7 @@ static bool read_dtype(parser *p, tw_dtype *out_dtype)
     skip_blanks(p);
     const char *begin = p->at;
     if (!read_word(p, word, sizeof word)) return false;
-    for (int d = 0; d <= TW_DTYPE_BOOL; d++) {
+    for (int d = 0; d < TW_DTYPE_COUNT; d++) {
         if (strcmp(tw_dtype_name((tw_dtype)d), word) != 0) continue;
         *out_dtype = (tw_dtype)d;
         return true;
@@ -446,8 +446,7 @@ static bool read_body(parser *p)
         tw_graph_destroy(body);
         return false;
     }
-    tw_status status =
-        tw_function_close(body, (int)p->inputs_count, p->inputs, (int)p->args_count, p->args, &f);
+    tw_status status = tw_function_close(body, (int)p->inputs_count, p->inputs, (int)p->args_count, p->args, &f);
     if (status == TW_ERR_MEMORY) return out_of_memory(p);
     if (status != TW_OK) return fail_at(p, begin, "%s", tw_context_error(root->ctx));
     bool added = add_function(p, f);

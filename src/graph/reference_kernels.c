@@ -35,10 +35,15 @@ static int64_t ravel(tw_shape shape, const int64_t *index)
 
 /* --- elementwise --- */
 
-/* Whole numbers stay in their 32 bits; reals are as they are. */
+/* Whole numbers stay in their 32 bits, bf16 in its 16; reals are as they are. */
 static double wrap(tw_dtype dtype, double value)
 {
     if (tw_dtype_is_real(dtype)) return value;
+    if (dtype == TW_DTYPE_BF16) { /* few digits: rounding shows */
+        uint16_t half;
+        tw_store_element(&half, dtype, 0, value);
+        return tw_load_element(&half, dtype, 0);
+    }
     double bytes = 0.0;
     tw_store_element(&bytes, dtype, 0, value);
     uint32_t word;

@@ -13,6 +13,8 @@ size_t tw_dtype_size(tw_dtype dtype)
         return 8;
     case TW_DTYPE_BOOL:
         return 1;
+    case TW_DTYPE_BF16:
+        return 2;
     case TW_DTYPE_F32:
     case TW_DTYPE_I32:
     case TW_DTYPE_U32:
@@ -34,6 +36,8 @@ const char *tw_dtype_name(tw_dtype dtype)
         return "u32";
     case TW_DTYPE_BOOL:
         return "bool";
+    case TW_DTYPE_BF16:
+        return "bf16";
     }
     return "?";
 }
@@ -100,6 +104,7 @@ double tw_load_element(const void *data, tw_dtype dtype, int64_t i)
         int32_t i32;
         uint32_t u32;
         uint8_t truth;
+        uint16_t bf16;
     } element;
     memcpy(&element, (const unsigned char *)data + (size_t)i * size, size);
     switch (dtype) {
@@ -113,6 +118,9 @@ double tw_load_element(const void *data, tw_dtype dtype, int64_t i)
         return element.u32;
     case TW_DTYPE_BOOL:
         return element.truth != 0;
+    case TW_DTYPE_BF16:
+        element.u32 = (uint32_t)element.bf16 << 16;
+        return (double)element.f32;
     }
     return 0.0;
 }
@@ -128,6 +136,14 @@ static uint32_t wrap_u32(double value)
     if (!isfinite(value)) return 0;
     double rest = fmod(trunc(value), 0x1p32);
     return (uint32_t)(int64_t)rest;
+}
+
+uint16_t tw_bf16_round(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return (uint16_t)(bits >> 16 | 0x40); /* NaN stays one */
+    return (uint16_t)((bits + 0x7FFFu + (bits >> 16 & 1)) >> 16);
 }
 
 void tw_store_element(void *data, tw_dtype dtype, int64_t i, double value)
@@ -149,5 +165,10 @@ void tw_store_element(void *data, tw_dtype dtype, int64_t i, double value)
     case TW_DTYPE_BOOL:
         *at = value != 0.0;
         break;
+    case TW_DTYPE_BF16: {
+        uint16_t half = tw_bf16_round(narrow);
+        memcpy(at, &half, sizeof half);
+        break;
+    }
     }
 }

@@ -13,7 +13,9 @@ static tw_status linearize(tw_graph *g, int inputs_count, const tw_val *inputs, 
 {
     for (int i = 0; i < inputs_count; i++) {
         tw_dtype dtype = tw_dtype_at(inputs[i]);
-        placeholders[i] = tw_dtype_is_real(dtype) ? tw_input(g, "tangent", dtype, tw_shape_at(inputs[i])) : TW_NONE;
+        placeholders[i] = tw_dtype_has_tangent(dtype)
+                              ? tw_input(g, "tangent", tw_dtype_tangent(dtype), tw_shape_at(inputs[i]))
+                              : TW_NONE;
     }
     tw_status status = tw_graph_check(g);
     if (status == TW_OK) status = tw_jvp(inputs_count, inputs, placeholders, outputs_count, outputs, tangents);
@@ -49,6 +51,12 @@ static tw_status transpose_present(tw_graph *g, int inputs_count, tw_val *placeh
     return status;
 }
 
+/* A tangent or cotangent of zero. */
+static tw_val zeros_for(tw_val v)
+{
+    return tw_full(v.graph, tw_dtype_tangent(tw_dtype_at(v)), tw_shape_at(v), 0.0);
+}
+
 tw_status tw_vjp(int inputs_count, const tw_val *inputs, int outputs_count, const tw_val *outputs,
                  const tw_val *cotangents, tw_val *out_cotangents)
 {
@@ -67,7 +75,7 @@ tw_status tw_vjp(int inputs_count, const tw_val *inputs, int outputs_count, cons
         linearize(g, inputs_count, inputs, outputs_count, outputs, cotangents, placeholders, tangents, pairs, &count));
     TW_TRY(transpose_present(g, inputs_count, placeholders, count, tangents, pairs, results));
     for (int i = 0; i < inputs_count; i++)
-        if (results[i].id < 0) results[i] = tw_zeros_like(inputs[i]);
+        if (results[i].id < 0) results[i] = zeros_for(inputs[i]);
     TW_TRY(tw_graph_check(g));
     for (int i = 0; i < inputs_count; i++) out_cotangents[i] = results[i];
 done:
@@ -114,7 +122,7 @@ tw_status tw_hvp(tw_val scalar, int inputs_count, const tw_val *inputs, const tw
     TW_TRY(tw_grad(scalar, inputs_count, inputs, gradients));
     TW_TRY(tw_jvp(inputs_count, inputs, vectors, inputs_count, gradients, products));
     for (int i = 0; i < inputs_count; i++)
-        if (products[i].id < 0) products[i] = tw_zeros_like(inputs[i]);
+        if (products[i].id < 0) products[i] = zeros_for(inputs[i]);
     TW_TRY(tw_graph_check(g));
     for (int i = 0; i < inputs_count; i++) out_products[i] = products[i];
 done:

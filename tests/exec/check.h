@@ -40,6 +40,8 @@ static inline double check_get(const void *data, tw_dtype dtype, int64_t i)
         return ((const int32_t *)data)[i];
     case TW_DTYPE_U32:
         return ((const uint32_t *)data)[i];
+    case TW_DTYPE_BF16:
+        return tw_load_element(data, dtype, i);
     default:
         return ((const uint8_t *)data)[i];
     }
@@ -59,6 +61,9 @@ static inline void check_set(void *data, tw_dtype dtype, int64_t i, double v)
         break;
     case TW_DTYPE_U32:
         ((uint32_t *)data)[i] = (uint32_t)v;
+        break;
+    case TW_DTYPE_BF16:
+        tw_store_element(data, dtype, i, v);
         break;
     default:
         ((uint8_t *)data)[i] = v != 0.0;
