@@ -35,22 +35,10 @@ static const shape shapes[] = {
     {'n', 256, 8, 256},   {'n', 8, 256, 256},   {'t', 8, 256, 256},   {'w', 256, 8, 256},   {'n', 256, 16, 256},
 };
 
-typedef void (*product32)(bool, bool, int64_t, int64_t, int64_t, const float *, int64_t, const float *, int64_t, bool,
-                          float *, int64_t, void *);
-
 static float *a32, *b32, *c32;
 static double *a64, *b64, *c64;
-static void *workspace;
+static void *workspace, *packed;
 static volatile float sink;
-
-#ifdef TW_BENCH_DNNL
-static void library(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-                    int64_t ldb, bool accumulate, float *c, int64_t ldc, void *unused)
-{
-    (void)unused;
-    (void)dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb, accumulate ? 1.0f : 0.0f, c, ldc);
-}
-#endif
 
 static int by_value(const void *a, const void *b)
 {
@@ -87,24 +75,41 @@ static double measured_peak(void)
     return best > 0 ? best : 1;
 }
 
-static double time_f32(product32 f, const shape *s, int rounds)
+typedef enum column { OWN, PACKED, LIBRARY, CHOICE, BF16, F64, COLUMNS } column;
+static const char *const titles[COLUMNS] = {"own", "packed before", "library", "choice", "bf16, packed", "own f64"};
+
+static void product_once(column what, const tw_cpu *cpu, const tw_gemm *best, const shape *s, const void *ready)
 {
-    double begin = 0;
-    for (int i = -1; i < rounds; i++) { /* the first brings the operands into the caches */
-        if (i == 0) begin = tw_clock();
-        f(s->form == 'w', s->form == 't', s->m, s->n, s->k, a32, s->form == 'w' ? s->m : s->k, b32,
-          s->form == 't' ? s->k : s->n, false, c32, s->n, workspace);
+    bool ta = s->form == 'w', tb = s->form == 't';
+    int64_t lda = ta ? s->m : s->k, ldb = tb ? s->k : s->n;
+    switch (what) {
+    case F64:
+        cpu->product[TW_PRODUCT_F64]->run(ta, tb, s->m, s->n, s->k, a64, lda, b64, ldb, NULL, false, c64, s->n,
+                                          workspace);
+        break;
+    case CHOICE:
+        best->f32(ta, tb, s->m, s->n, s->k, a32, lda, b32, ldb, false, c32, s->n, workspace);
+        break;
+    case LIBRARY:
+#ifdef TW_BENCH_DNNL
+        (void)dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', s->m, s->n, s->k, 1.0f, a32, lda, b32, ldb, 0.0f, c32, s->n);
+        break;
+#endif
+    default:
+        (what == BF16 ? tw_cpu_product(TW_PRODUCT_BF16) : cpu->product[TW_PRODUCT_F32])
+            ->run(ta, tb, s->m, s->n, s->k, a32, lda, b32, ldb, ta ? NULL : ready, false, c32, s->n, workspace);
     }
-    return (tw_clock() - begin) / rounds;
 }
 
-static double time_f64(const tw_cpu *cpu, const shape *s, int rounds)
+static double time_of(column what, const tw_cpu *cpu, const tw_gemm *best, const shape *s, int rounds)
 {
+    const tw_product *product = what == BF16 ? tw_cpu_product(TW_PRODUCT_BF16) : cpu->product[TW_PRODUCT_F32];
     double begin = 0;
-    for (int i = -1; i < rounds; i++) {
+    bool pack = (what == PACKED || what == BF16) && product->packed_bytes(s->n, s->k) > 0;
+    if (pack) product->pack(s->form == 't', s->n, s->k, b32, s->form == 't' ? s->k : s->n, packed, 0, s->n);
+    for (int i = -1; i < rounds; i++) { /* the first brings the operands into the caches */
         if (i == 0) begin = tw_clock();
-        cpu->gemm_f64(s->form == 'w', s->form == 't', s->m, s->n, s->k, a64, s->form == 'w' ? s->m : s->k, b64,
-                      s->form == 't' ? s->k : s->n, false, c64, s->n, workspace);
+        product_once(what, cpu, best, s, pack ? packed : NULL);
     }
     return (tw_clock() - begin) / rounds;
 }
@@ -117,23 +122,17 @@ static double rate(double *times, double work)
 
 static void print_shape(const shape *s, const tw_cpu *cpu, const tw_gemm *best, double peak)
 {
-    double work = 2.0 * s->m * s->n * s->k, times[4][REPEATS];
+    double work = 2.0 * s->m * s->n * s->k, times[COLUMNS][REPEATS];
     int rounds = 1 + (int)(2e-4 / (work / 60e9 + 1e-6));
-    for (int r = -1; r < REPEATS; r++) {
-        int at = r < 0 ? 0 : r; /* the first round warms up */
-        times[0][at] = time_f32(cpu->gemm_f32, s, rounds);
-#ifdef TW_BENCH_DNNL
-        times[1][at] = time_f32(library, s, rounds);
-#else
-        times[1][at] = times[0][at];
-#endif
-        times[2][at] = time_f32(best->f32, s, rounds);
-        times[3][at] = time_f64(cpu, s, rounds / 2 + 1);
+    for (int r = -1; r < REPEATS; r++)
+        for (int c = 0; c < COLUMNS; c++) /* the first round warms up */
+            times[c][r < 0 ? 0 : r] = time_of((column)c, cpu, best, s, rounds);
+    printf("%c %4d %4d %4d ", s->form, s->m, s->n, s->k);
+    for (int c = 0; c < COLUMNS; c++) {
+        double speed = rate(times[c], work);
+        printf("  %7.1f %4.0f%%", speed, 100 * speed / peak * (c == F64 ? 2 : c == BF16 ? 0.5 : 1));
     }
-    double own = rate(times[0], work), lib = rate(times[1], work), auto_ = rate(times[2], work),
-           f64 = rate(times[3], work);
-    printf("%c %4d %4d %4d  %7.1f %4.0f%%  %7.1f %4.0f%%  %7.1f %4.0f%%  %7.1f %4.0f%%\n", s->form, s->m, s->n, s->k,
-           own, 100 * own / peak, lib, 100 * lib / peak, auto_, 100 * auto_ / peak, f64, 200 * f64 / peak);
+    printf("\n");
     fflush(stdout);
 }
 
@@ -142,7 +141,8 @@ int main(void)
     a32 = aligned_alloc(64, LARGEST * 4), b32 = aligned_alloc(64, LARGEST * 4), c32 = aligned_alloc(64, LARGEST * 4);
     a64 = aligned_alloc(64, LARGEST * 8), b64 = aligned_alloc(64, LARGEST * 8), c64 = aligned_alloc(64, LARGEST * 8);
     workspace = aligned_alloc(64, TW_GEMM_WORKSPACE);
-    if (!a32 || !b32 || !c32 || !a64 || !b64 || !c64 || !workspace) return 1;
+    packed = aligned_alloc(64, LARGEST * 4);
+    if (!packed || !a32 || !b32 || !c32 || !a64 || !b64 || !c64 || !workspace) return 1;
     for (int i = 0; i < LARGEST; i++) {
         a32[i] = (float)((uint32_t)i * 2654435761u >> 20) / 4096 - 0.5f;
         b32[i] = (float)((uint32_t)i * 40503u >> 12 & 255) / 256 - 0.5f;
@@ -154,7 +154,9 @@ int main(void)
     best->enter_thread();
     double peak = measured_peak();
     printf("GFLOP/s, one thread; f32 peak %.1f; own %s; choice: %s\n", peak, cpu->name, best->name);
-    printf("form  m    n    k       own            library         choice          own f64\n");
+    printf("form  m    n    k  ");
+    for (int i = 0; i < COLUMNS; i++) printf("%15s", titles[i]);
+    printf("\n");
     for (int i = 0; i < TW_COUNT(shapes); i++) print_shape(&shapes[i], cpu, best, peak);
     printf("f32 peak again: %.1f\n", measured_peak());
     sink = c32[1] + (float)c64[1];

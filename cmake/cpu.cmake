@@ -8,10 +8,12 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(src/cpu/kernels_v3.c PROPERTIES COMPILE_OPTIONS "${TW_KERNEL_FLAGS};-march=x86-64-v3")
   set_source_files_properties(src/cpu/kernels_v4.c PROPERTIES COMPILE_OPTIONS
                               "${TW_KERNEL_FLAGS};-march=x86-64-v4;-mprefer-vector-width=512")
+  set_source_files_properties(src/cpu/kernels_bf16.c PROPERTIES COMPILE_OPTIONS
+                              "${TW_KERNEL_FLAGS};-march=x86-64-v4;-mavx512bf16;-mprefer-vector-width=512")
 endif()
 # the templates are no headers to CMake's scanner of some generators
 file(GLOB TW_KERNEL_TEMPLATES CONFIGURE_DEPENDS src/cpu/*.inc)
-set_property(SOURCE src/cpu/kernels_generic.c src/cpu/kernels_v3.c src/cpu/kernels_v4.c
+set_property(SOURCE src/cpu/kernels_generic.c src/cpu/kernels_v3.c src/cpu/kernels_v4.c src/cpu/kernels_bf16.c
              APPEND PROPERTY OBJECT_DEPENDS "${TW_KERNEL_TEMPLATES}")
 
 set_property(CACHE TW_GEMM PROPERTY STRINGS auto onednn cblas own)

@@ -31,6 +31,15 @@ const tw_cpu *tw_cpu_best(void)
     return variants[0];
 }
 
+const tw_product *tw_cpu_product(tw_product_kind kind)
+{
+    const tw_cpu *cpu = tw_cpu_best();
+#if defined(__x86_64__)
+    if (kind == TW_PRODUCT_BF16 && cpu == &tw_cpu_v4 && __builtin_cpu_supports("avx512bf16")) return &tw_product_bf16;
+#endif
+    return cpu->product[kind];
+}
+
 typedef struct walk {
     int rank;
     int64_t dim[TW_MAX_RANK], from[TW_MAX_RANK], to[TW_MAX_RANK]; /* from, to: strides in elements */

@@ -15,8 +15,8 @@
 /* Elements a tile holds: elementwise chains run tile by tile so that intermediate values stay in L1. */
 #define TW_TILE 256
 
-/* Bytes of scratch memory a call of the packed product needs. */
-#define TW_GEMM_WORKSPACE ((size_t)1228800)
+/* Bytes of scratch memory a call of a product needs. */
+#define TW_GEMM_WORKSPACE ((size_t)1507328)
 
 /* Elementwise kernels: X(NAME, arity). Every one exists for f32 and f64; AND, XOR, LT, EQ, SELECT, ADD, SUB, MUL
  * also for i32 and u32 where meaningful. `dtype` of a kernel is that of its (last) argument; LT, EQ, IS_FINITE write
@@ -47,6 +47,27 @@ typedef void (*tw_tile_fn)(void *dst, const void *a, const void *b, const void *
 /* The three sides of a convolution (graph/conv.h): conv, conv_input, conv_weights. */
 typedef enum tw_conv_pass { TW_CONV_FORWARD, TW_CONV_BACK, TW_CONV_WEIGHTS } tw_conv_pass;
 
+/* The product of one thread, C (m,n) = op(A) op(B) (+ C when `accumulate`), row-major with leading dimensions: op(A) is
+ * m x k: A is stored (m,k), or (k,m) when ta; op(B) is k x n, stored (n,k) when tb.
+ * The bits of a row of C depend on that row of op(A) and on op(B) alone, not on how many rows are computed with it. */
+typedef enum tw_product_kind {
+    TW_PRODUCT_F32,
+    TW_PRODUCT_F64,
+    TW_PRODUCT_BF16, /* f32 arrays; what is multiplied is rounded to bf16 (nearest, ties to even) and summed in f32 */
+    TW_PRODUCTS
+} tw_product_kind;
+
+typedef struct tw_product {
+    const char *name; /* "f32", "f64", "bf16 rounded", "bf16" */
+    /* Bytes of op(B) packed once for many products; 0: of no use for these shapes. */
+    size_t (*packed_bytes)(int64_t n, int64_t k);
+    /* Packs columns [first, last) of op(B); first is a multiple of 64, and last too or at least n. */
+    void (*pack)(bool tb, int64_t n, int64_t k, const void *b, int64_t ldb, void *packed, int64_t first, int64_t last);
+    /* packed: what `pack` made of the same B, or NULL. workspace: TW_GEMM_WORKSPACE bytes. Both 64-byte aligned. */
+    void (*run)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const void *a, int64_t lda, const void *b,
+                int64_t ldb, const void *packed, bool accumulate, void *c, int64_t ldc, void *workspace);
+} tw_product;
+
 typedef struct tw_cpu {
     const char *name;                                  /* "generic", "x86-64-v3", "x86-64-v4" */
     tw_tile_fn tile[TW_TILE_OP_COUNT][TW_DTYPE_COUNT]; /* by tw_dtype; NULL where it does not exist */
@@ -73,12 +94,7 @@ typedef struct tw_cpu {
     void (*philox)(const uint32_t key[2], const uint32_t counter[2], uint32_t stream, int64_t begin, int64_t n,
                    uint32_t *out);
 
-    /* Packed product of one thread: C (m,n) = op(A) op(B) (+ C when accumulate), row-major with leading dimensions;
-     * op(A) is m x k: A is stored (m,k), or (k,m) when ta. workspace: TW_GEMM_WORKSPACE bytes, 64-byte aligned. */
-    void (*gemm_f32)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-                     int64_t ldb, bool accumulate, float *c, int64_t ldc, void *workspace);
-    void (*gemm_f64)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b,
-                     int64_t ldb, bool accumulate, double *c, int64_t ldc, void *workspace);
+    const tw_product *product[TW_PRODUCTS];
 
     /* Attention of one batch row (cpu/attention.h), f32 and f64. */
     tw_attention_fn attention[3][2];
@@ -90,6 +106,9 @@ typedef struct tw_cpu {
 
 /* The best kernels this processor runs. TW_CPU=generic|x86-64-v3|x86-64-v4 in the environment asks for fewer. */
 const tw_cpu *tw_cpu_best(void);
+
+/* The product of tw_cpu_best, or for bf16 one that uses this processor's instructions for it. */
+const tw_product *tw_cpu_product(tw_product_kind kind);
 
 /* Copies an n-d array element by element; strides in elements. Contiguous inner runs are moved with memcpy. */
 void tw_cpu_copy(size_t element, int rank, const int64_t *dim, const void *src, const int64_t *src_stride, void *dst,

@@ -88,6 +88,12 @@ static void data_free(data *d)
     free(d->a), free(d->b), free(d->c), free(d->fa), free(d->fb), free(d->fc);
 }
 
+static void run_product(const tw_product *product, const problem *p, const void *a, const void *b, const void *packed,
+                        void *c, void *scratch)
+{
+    product->run(p->ta, p->tb, p->m, p->n, p->k, a, p->lda, b, p->ldb, packed, p->accumulate, c, p->ldc, scratch);
+}
+
 /* A chain of k roundings: |error| <= (k+2) eps sum |a b| is certain; the lanes of every kernel only shorten the chain.
  */
 static void check_problem(const tw_cpu *cpu, const tw_gemm *gemm, const problem *p, tw_random *random, void *scratch)
@@ -97,10 +103,13 @@ static void check_problem(const tw_cpu *cpu, const tw_gemm *gemm, const problem 
     double *g = malloc((size_t)p->size_c * 8);
     memcpy(f, d.fc, (size_t)p->size_c * 4);
     memcpy(g, d.c, (size_t)p->size_c * 8);
-    (gemm ? gemm->f32 : cpu->gemm_f32)(p->ta, p->tb, p->m, p->n, p->k, d.fa, p->lda, d.fb, p->ldb, p->accumulate, f,
-                                       p->ldc, scratch);
-    (gemm ? gemm->f64 : cpu->gemm_f64)(p->ta, p->tb, p->m, p->n, p->k, d.a, p->lda, d.b, p->ldb, p->accumulate, g,
-                                       p->ldc, scratch);
+    if (gemm) {
+        gemm->f32(p->ta, p->tb, p->m, p->n, p->k, d.fa, p->lda, d.fb, p->ldb, p->accumulate, f, p->ldc, scratch);
+        gemm->f64(p->ta, p->tb, p->m, p->n, p->k, d.a, p->lda, d.b, p->ldb, p->accumulate, g, p->ldc, scratch);
+    } else {
+        run_product(cpu->product[TW_PRODUCT_F32], p, d.fa, d.fb, NULL, f, scratch);
+        run_product(cpu->product[TW_PRODUCT_F64], p, d.a, d.b, NULL, g, scratch);
+    }
     for (int64_t i = 0; i < p->m; i++)
         for (int64_t j = 0; j < p->ldc; j++) {
             int64_t at = i * p->ldc + j;
@@ -206,20 +215,105 @@ static void test_bits(void **state)
                 double *to64 = v ? other64 : first64;
                 memcpy(to32, d.fc, size32);
                 memcpy(to64, d.c, size64);
-                variants[v]->gemm_f32(p.ta, p.tb, p.m, p.n, p.k, d.fa, p.lda, d.fb, p.ldb, p.accumulate, to32, p.ldc,
-                                      scratch);
-                variants[v]->gemm_f64(p.ta, p.tb, p.m, p.n, p.k, d.a, p.lda, d.b, p.ldb, p.accumulate, to64, p.ldc,
-                                      scratch);
+                run_product(variants[v]->product[TW_PRODUCT_F32], &p, d.fa, d.fb, NULL, to32, scratch);
+                run_product(variants[v]->product[TW_PRODUCT_F64], &p, d.a, d.b, NULL, to64, scratch);
                 assert_memory_equal(to32, first32, size32);
                 assert_memory_equal(to64, first64, size64);
             }
             if (p.m > 20) { /* rows 9..m-1 alone (still more than the few-rows kernels take) */
                 memcpy(other32, d.fc, size32);
-                variants[0]->gemm_f32(p.ta, p.tb, p.m - 9, p.n, p.k, d.fa + (p.ta ? 9 : 9 * p.lda), p.lda, d.fb, p.ldb,
-                                      p.accumulate, other32 + 9 * p.ldc, p.ldc, scratch);
+                problem rest = p;
+                rest.m -= 9;
+                run_product(variants[0]->product[TW_PRODUCT_F32], &rest, d.fa + (p.ta ? 9 : 9 * p.lda), d.fb, NULL,
+                            other32 + 9 * p.ldc, scratch);
                 assert_memory_equal(other32 + 9 * p.ldc, first32 + 9 * p.ldc, (size_t)((p.m - 9) * p.ldc) * 4);
             }
             free(first32), free(other32), free(first64), free(other64), data_free(&d);
+        }
+    free(scratch);
+}
+
+/* What `pack` made beforehand gives the bits of a product that packs for itself; it fits the bytes asked for. */
+static void test_packed_before(void **state)
+{
+    (void)state;
+    static const int64_t shapes[][3] = {{1, 9, 1},   {3, 33, 40},  {8, 64, 600},  {15, 70, 31},
+                                        {40, 31, 9}, {150, 65, 7}, {64, 90, 1030}};
+    const tw_cpu *variants[3];
+    int count = tw_cpu_variants(variants);
+    tw_random random = {.seed = 8};
+    void *scratch = workspace();
+    for (int v = 0; v <= count; v++)
+        for (int kind = 0; kind < TW_PRODUCTS; kind++)
+            for (int s = 0; s < TW_COUNT(shapes) * 8; s++) {
+                const int64_t *shape = shapes[s / 8];
+                const tw_product *product =
+                    v < count ? variants[v]->product[kind] : tw_cpu_product((tw_product_kind)kind);
+                problem p = problem_of(s & 1, s >> 1 & 1, s >> 2 & 1, shape[0], shape[1], shape[2], s % 3);
+                data d = data_of(&p, &random);
+                bool wide = kind == TW_PRODUCT_F64;
+                size_t size = (size_t)p.size_c * (wide ? 8 : 4), bytes = product->packed_bytes(p.n, p.k);
+                const void *a = wide ? (void *)d.a : d.fa, *b = wide ? (void *)d.b : d.fb;
+                void *alone = malloc(size), *before = malloc(size), *packed = aligned_alloc(64, (bytes + 63) / 64 * 64);
+                assert_true(bytes > 0);
+                memset(packed, 0xFF, bytes);
+                memcpy(alone, wide ? (void *)d.c : d.fc, size);
+                memcpy(before, alone, size);
+                product->pack(p.tb, p.n, p.k, b, p.ldb, packed, 0, p.n);
+                run_product(product, &p, a, b, NULL, alone, scratch);
+                run_product(product, &p, a, b, packed, before, scratch);
+                assert_memory_equal(alone, before, size);
+                /* in pieces of columns */
+                memset(packed, 0xFF, bytes);
+                for (int64_t j = 0; j < p.n; j += 64) product->pack(p.tb, p.n, p.k, b, p.ldb, packed, j, j + 64);
+                memcpy(before, wide ? (void *)d.c : d.fc, size);
+                run_product(product, &p, a, b, packed, before, scratch);
+                assert_memory_equal(alone, before, size);
+                free(alone), free(before), free(packed), data_free(&d);
+            }
+    free(scratch);
+}
+
+/* To 8 significant bits, ties to even, by the C library's rounding. */
+static double to_bf16(double x)
+{
+    int exponent;
+    double fraction = frexp(x, &exponent);
+    return ldexp(nearbyint(ldexp(fraction, 8)), exponent - 8);
+}
+
+/* bf16: the exact product of rounded operands, up to a chain of k roundings in f32. */
+static void test_bf16(void **state)
+{
+    (void)state;
+    static const int64_t shapes[][3] = {{1, 1, 1},    {5, 2, 33},  {33, 2, 70},   {2, 40, 33},   {70, 4, 9000},
+                                        {9000, 3, 3}, {30, 5, 64}, {17, 33, 129}, {150, 70, 801}};
+    const tw_cpu *variants[3];
+    int count = tw_cpu_variants(variants);
+    tw_random random = {.seed = 9};
+    void *scratch = workspace();
+    print_message("%s\n", tw_cpu_product(TW_PRODUCT_BF16)->name);
+    for (int v = 0; v <= count; v++)
+        for (int s = 0; s < TW_COUNT(shapes) * 8; s++) {
+            const int64_t *shape = shapes[s / 8];
+            const tw_product *product =
+                v < count ? variants[v]->product[TW_PRODUCT_BF16] : tw_cpu_product(TW_PRODUCT_BF16);
+            problem p = problem_of(s & 1, s >> 1 & 1, s >> 2 & 1, shape[0], shape[1], shape[2], s % 2);
+            data d = data_of(&p, &random);
+            float *c = malloc((size_t)p.size_c * 4);
+            memcpy(c, d.fc, (size_t)p.size_c * 4);
+            run_product(product, &p, d.fa, d.fb, NULL, c, scratch);
+            for (int64_t i = 0; i < p.size_a; i++) d.a[i] = to_bf16((double)d.fa[i]);
+            for (int64_t i = 0; i < p.size_b; i++) d.b[i] = to_bf16((double)d.fb[i]);
+            for (int64_t at = 0; at < p.m * p.n; at++) {
+                long double exact, size;
+                int64_t i = at / p.n, j = at % p.n;
+                exact_element(&p, d.a, d.b, (double)d.fc[i * p.ldc + j], i, j, &exact, &size);
+                if (!(fabsl((long double)c[i * p.ldc + j] - exact) <= ((long double)p.k + 2) * 0x1p-24L * size))
+                    fail_msg("%s ta %d tb %d m %d n %d k %d at (%d,%d): %g, not %Lg", product->name, p.ta, p.tb,
+                             (int)p.m, (int)p.n, (int)p.k, (int)i, (int)j, (double)c[i * p.ldc + j], exact);
+            }
+            free(c), data_free(&d);
         }
     free(scratch);
 }
@@ -258,6 +352,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes), cmocka_unit_test(test_blocks),
                                        cmocka_unit_test(test_chosen_product), cmocka_unit_test(test_bits),
-                                       cmocka_unit_test(test_rows_alone)};
+                                       cmocka_unit_test(test_rows_alone), cmocka_unit_test(test_packed_before),
+                                       cmocka_unit_test(test_bf16)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
