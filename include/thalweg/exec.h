@@ -13,6 +13,13 @@ extern "C" {
 typedef struct tw_program tw_program;
 typedef struct tw_state tw_state;
 
+/* What products (dot_general) of f32 values multiply. */
+typedef enum tw_products {
+    TW_PRODUCTS_F32, /* the values */
+    TW_PRODUCTS_BF16 /* the values rounded to bf16 (nearest, ties to even), summed in f32: up to twice as fast where the
+                      * processor has instructions for it. f64 products stay as they are. */
+} tw_products;
+
 typedef struct tw_program_desc {
     const char *name; /* for profiles and dumps, e.g. "training step"; copied, may be NULL */
     int inputs_count;
@@ -28,6 +35,10 @@ typedef struct tw_program_desc {
      * matrix might have as many rows by chance. */
     const bool *row_inputs;
     int64_t block_rows; /* rows a block of work holds; 0: chosen from the memory the block needs */
+    tw_products products;
+    /* Which inputs hold the same bytes in every run of a state, as weights of a trained network do: what can be prepared
+     * of them is, once. NULL: none. */
+    const bool *constants;
     bool unplanned;     /* every value gets memory of its own (tests: planned and unplanned must agree) */
 } tw_program_desc;
 

@@ -128,6 +128,7 @@ static void nothing(void) {}
 #define ISA(name)      name##_generic
 #define ISA_TABLE      tw_cpu_generic
 #define ISA_NAME       "generic"
+#define ISA_PACKS      false
 #define ISA_BETTER_OWN better_own_other
 #include "cpu/gemm_isa.inc"
 
@@ -135,12 +136,14 @@ static void nothing(void) {}
 #define ISA(name)      name##_v3
 #define ISA_TABLE      tw_cpu_v3
 #define ISA_NAME       "x86-64-v3"
+#define ISA_PACKS      true
 #define ISA_BETTER_OWN better_own_v3
 #include "cpu/gemm_isa.inc"
 
 #define ISA(name)      name##_v4
 #define ISA_TABLE      tw_cpu_v4
 #define ISA_NAME       "x86-64-v4"
+#define ISA_PACKS      true
 #define ISA_BETTER_OWN better_own_other
 #include "cpu/gemm_isa.inc"
 #endif

@@ -13,6 +13,7 @@ typedef struct tw_gemm {
                 int64_t ldb, bool accumulate, float *c, int64_t ldc, void *workspace);
     void (*f64)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b,
                 int64_t ldb, bool accumulate, double *c, int64_t ldc, void *workspace);
+    bool packs;       /* our own product of operands packed beforehand (tw_product) is at least as fast */
     size_t workspace; /* bytes each calling thread must bring, 64-byte aligned */
     /* Must run once on every thread that will call the product (keeps a library from starting threads of its own). */
     void (*enter_thread)(void);

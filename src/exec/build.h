@@ -27,6 +27,7 @@ typedef struct tw_value {
     bool computed; /* makes bytes of its own */
     bool stored;   /* has a place; false inside tile groups */
     bool output;
+    bool kept; /* local, but for the whole block: a late instruction reads it */
     int64_t rows;
     int32_t stage, region, depth;
     bool sums, batch;
@@ -47,13 +48,14 @@ typedef struct tw_build {
     tw_val *inputs, *outputs;
     const bool *row_inputs;
     const int *overwrites;
+    const bool *constants;
     bool unplanned;
     int64_t asked_block_rows;
     int32_t *base; /* node -> node that owns its bytes (reshape, stop_gradient) */
     tw_value *value;
     int32_t *input_number; /* node -> number of the input, or -1 */
     int64_t regions_capacity, insts_capacity, tiles_capacity, loads_capacity, places_capacity, combines_capacity,
-        finals_capacity;
+        finals_capacity, prepacks_capacity;
 } tw_build;
 
 TW_NODISCARD tw_status tw_lower(tw_context *ctx, const tw_program_desc *desc, tw_graph **out_graph, tw_val *inputs,

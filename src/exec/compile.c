@@ -48,7 +48,8 @@ tw_status tw_program_compile(tw_context *ctx, const tw_program_desc *desc, tw_pr
 {
     tw_status status = TW_OK;
     tw_build b = {
-        .ctx = ctx, .unplanned = desc->unplanned, .asked_block_rows = desc->block_rows, .overwrites = desc->overwrites};
+        .ctx = ctx, .unplanned = desc->unplanned, .asked_block_rows = desc->block_rows, .overwrites = desc->overwrites,
+        .constants = desc->constants};
     bool *row_inputs = NULL;
     size_t inputs = (size_t)tw_max_i64(desc->inputs_count, 1), outputs = (size_t)tw_max_i64(desc->outputs_count, 1);
     tw_program *p = tw_alloc(ctx, 1, sizeof *p);
@@ -58,6 +59,9 @@ tw_status tw_program_compile(tw_context *ctx, const tw_program_desc *desc, tw_pr
     snprintf(p->name, sizeof p->name, "%s", desc->name ? desc->name : "");
     p->cpu = tw_cpu_best();
     p->gemm = desc->rows > 0 ? tw_gemm_rowwise() : tw_gemm_best();
+    p->bf16 = desc->products == TW_PRODUCTS_BF16;
+    p->product[TW_DTYPE_F32] = tw_cpu_product(p->bf16 ? TW_PRODUCT_BF16 : TW_PRODUCT_F32);
+    p->product[TW_DTYPE_F64] = tw_cpu_product(TW_PRODUCT_F64);
     p->inputs_count = desc->inputs_count;
     p->outputs_count = desc->outputs_count;
     p->rows = desc->rows;
@@ -107,6 +111,7 @@ void tw_program_destroy(tw_program *p)
     tw_free(ctx, p->loads);
     tw_free(ctx, p->places);
     tw_free(ctx, p->combines);
+    tw_free(ctx, p->prepacks);
     tw_free(ctx, p->finals);
     tw_free(ctx, p);
 }

@@ -72,6 +72,26 @@ static int by_depth(const void *x, const void *y)
     return a->node < b->node ? -1 : a->node > b->node;
 }
 
+/* Nothing in a region reads a sum over its rows, so the late instructions can follow all others. */
+static tw_status late_last(tw_build *b, tw_region *region)
+{
+    tw_inst *insts = &b->p->insts[region->inst_begin], *moved;
+    int32_t early = 0;
+    for (int32_t i = 0; i < region->inst_count; i++) region->late += tw_is_late(b, insts[i].node);
+    if (region->late == 0) return TW_OK;
+    moved = tw_alloc(b->ctx, (size_t)region->late, sizeof *moved);
+    if (!moved) return tw_fail_memory(b->ctx, (size_t)region->late * sizeof *moved);
+    for (int32_t i = 0, late = 0; i < region->inst_count; i++) {
+        if (tw_is_late(b, insts[i].node))
+            moved[late++] = insts[i];
+        else
+            insts[early++] = insts[i];
+    }
+    memcpy(insts + early, moved, (size_t)region->late * sizeof *moved);
+    tw_free(b->ctx, moved);
+    return TW_OK;
+}
+
 tw_status tw_emit_region(tw_build *b, int32_t number)
 {
     tw_status status = TW_OK;
@@ -101,6 +121,7 @@ tw_status tw_emit_region(tw_build *b, int32_t number)
         }
         i = j;
     }
+    TW_TRY(late_last(b, region));
     for (int32_t i = 0; i < region->inst_count; i++) {
         const tw_inst *inst = &b->p->insts[region->inst_begin + i];
         region->work += inst->work;

@@ -32,6 +32,7 @@ static bool may_host(const tw_build *b, const tw_inst *inst, int32_t at, int32_t
                      int32_t written)
 {
     const tw_value *a = &b->value[argument], *r = &b->value[result];
+    if (a->kept || r->kept) return false; /* of strips and of the block: different places */
     if (a->region != r->region || a->last != at || a->hosts || tw_node_bytes(b, argument) != tw_node_bytes(b, result))
         return false;
     int32_t read = last_read(b->p, inst, argument);

@@ -16,7 +16,8 @@
 struct tw_block {
     const tw_program *p;
     const tw_region *region;
-    int64_t row, rows, chunk;
+    int64_t row, rows, chunk; /* of a strip, or of the block for late instructions */
+    int64_t block_row;        /* first row of the block */
     bool first; /* of its chunk: sums start here */
     const void *const *in;
     void *const *out;
@@ -46,6 +47,7 @@ typedef struct tw_exec_op {
     bool (*sliced)(const tw_graph *g, const tw_node *node,
                    int k); /* needs only the same rows of argument k; NULL: of all */
     tw_status (*emit)(tw_build *b, tw_region *region, int32_t node); /* NULL: no instruction of its own */
+    bool late; /* its sums over rows want many rows at a time: they run once a block, after all else */
     bool (*keeps)(const tw_draft *draft); /* composites with an instruction: for such arguments; NULL: for all */
 } tw_exec_op;
 
@@ -53,6 +55,11 @@ extern const tw_exec_op tw_exec_table[TW_OP_COUNT];
 
 /* True when a composite has an instruction for such arguments and needs not be replaced by its body. */
 bool tw_exec_keeps(const tw_draft *draft);
+
+static inline bool tw_is_late(const tw_build *b, int32_t id)
+{
+    return b->value[id].sums && tw_exec_table[tw_at_id(b, id)->op].late;
+}
 
 tw_row_kind tw_rows_whole(const tw_graph *g, const tw_node *node);
 bool tw_sliced_none(const tw_graph *g, const tw_node *node, int k);

@@ -1,49 +1,75 @@
 /* exec/op_product.c - matrix products: rows times a whole matrix, sums over rows of outer products, one product a row.
- */
+ *
+ * A whole second operand is packed once before the stage, for all blocks. The gradient of a weight (A' B, summed over
+ * rows) comes in two forms. Of many rows: every block adds its part to the chunk's copy of the result, and the copies
+ * are added up afterwards. Of few rows compared with the size of the result: the copies would cost more than the rows,
+ * so the rows of the *result* are shared out, each block computing some for all rows of A and B; what follows, usually
+ * an optimiser, then finds them in its cache. */
 #include "exec/inst.h"
 
 /* --- rows --- */
+
+/* A' B with few rows to sum over: writing and reading A and B costs less than partial copies of the result. */
+static bool by_result(const tw_graph *g, const tw_node *node)
+{
+    tw_dot dot = tw_dot_of(g, node);
+    if (!dot.ta || dot.tb || tw_node_attr(g, node)->batch_count > 0 || dot.m < 16 || dot.n < 16) return false;
+    return (double)dot.k * (double)(dot.m + dot.n) <= 4.0 * (double)dot.m * (double)dot.n;
+}
 
 tw_row_kind tw_rows_dot(const tw_graph *g, const tw_node *node)
 {
     const tw_attr *at = tw_node_attr(g, node);
     tw_dot dot = tw_dot_of(g, node);
-    if (at->batch_count > 0) return TW_ROW_SLICED;
+    if (at->batch_count > 0 || by_result(g, node)) return TW_ROW_SLICED;
     if (dot.ta) return dot.tb ? TW_ROW_WHOLE : TW_ROW_SUMS;
     return tw_node_of(g, tw_node_args(g, node)[0])->shape.rank > at->contract_count ? TW_ROW_SLICED : TW_ROW_WHOLE;
 }
 
 bool tw_sliced_dot(const tw_graph *g, const tw_node *node, int k)
 {
+    if (by_result(g, node)) return false;
     return k == 0 || tw_node_attr(g, node)->batch_count > 0 || tw_dot_of(g, node).ta;
 }
 
 /* --- running --- */
 
-static void gemm(const tw_block *b, const tw_inst *inst, int64_t m, int64_t k, const void *x, const void *y,
-                 bool accumulate, void *c)
+static void gemm(const tw_block *b, const tw_inst *inst, int64_t m, int64_t k, const void *x, int64_t lda,
+                 const void *y, bool accumulate, void *c)
 {
-    const tw_gemm *g = b->p->gemm;
-    int64_t lda = inst->ta ? m : k, ldb = inst->tb ? k : inst->n;
+    const tw_program *p = b->p;
+    const void *packed = inst->arg[2].home == TW_HOME_PACKED ? tw_block_at(b, &inst->arg[2]) : NULL;
+    int64_t ldb = inst->tb ? k : inst->n;
     if (m == 0 || inst->n == 0) return;
-    if (inst->dtype == TW_DTYPE_F32)
-        g->f32(inst->ta, inst->tb, m, inst->n, k, x, lda, y, ldb, accumulate, c, inst->n, b->workspace);
+    if (packed || p->bf16 || inst->dtype == TW_DTYPE_F64)
+        p->product[inst->dtype]->run(inst->ta, inst->tb, m, inst->n, k, x, lda, y, ldb, packed, accumulate, c, inst->n,
+                                     b->workspace);
     else
-        g->f64(inst->ta, inst->tb, m, inst->n, k, x, lda, y, ldb, accumulate, c, inst->n, b->workspace);
+        p->gemm->f32(inst->ta, inst->tb, m, inst->n, k, x, lda, y, ldb, accumulate, c, inst->n, b->workspace);
 }
 
 /* rows x whole: C (rows*m, n) = op(A) op(B) */
 static void run_product(const tw_block *b, const tw_inst *inst)
 {
-    gemm(b, inst, inst->m * b->rows, inst->k, tw_block_at(b, &inst->arg[0]), tw_block_at(b, &inst->arg[1]), false,
-         tw_block_at(b, &inst->dst));
+    int64_t m = inst->m * b->rows;
+    gemm(b, inst, m, inst->k, tw_block_at(b, &inst->arg[0]), inst->ta ? m : inst->k, tw_block_at(b, &inst->arg[1]),
+         false, tw_block_at(b, &inst->dst));
 }
 
 /* Sum over rows of outer products: C (m, n) += A^T B. A is stored (rows*k, m): its leading dimension is m whatever the
  * number of rows. */
 static void run_product_sum(const tw_block *b, const tw_inst *inst)
 {
-    gemm(b, inst, inst->m, inst->k * b->rows, tw_block_at(b, &inst->arg[0]), tw_block_at(b, &inst->arg[1]), !b->first,
+    gemm(b, inst, inst->m, inst->k * b->rows, tw_block_at(b, &inst->arg[0]), inst->m, tw_block_at(b, &inst->arg[1]),
+         !b->first, tw_block_at(b, &inst->dst));
+}
+
+/* Some rows of such a sum over everything: columns of A, m a row of the region. */
+static void run_product_part(const tw_block *b, const tw_inst *inst)
+{
+    const char *a = tw_block_at(b, &inst->arg[0]);
+    a += b->row * inst->m * (int64_t)tw_dtype_size((tw_dtype)inst->dtype);
+    gemm(b, inst, inst->m * b->rows, inst->k, a, inst->m * b->region->rows, tw_block_at(b, &inst->arg[1]), false,
          tw_block_at(b, &inst->dst));
 }
 
@@ -52,9 +78,9 @@ static void run_product_batch(const tw_block *b, const tw_inst *inst)
 {
     const unsigned char *x = tw_block_at(b, &inst->arg[0]), *y = tw_block_at(b, &inst->arg[1]);
     unsigned char *c = tw_block_at(b, &inst->dst);
-    int64_t size = (int64_t)tw_dtype_size((tw_dtype)inst->dtype);
+    int64_t size = (int64_t)tw_dtype_size((tw_dtype)inst->dtype), lda = inst->ta ? inst->m : inst->k;
     for (int64_t i = 0; i < inst->batch * b->rows; i++)
-        gemm(b, inst, inst->m, inst->k, x + i * inst->m * inst->k * size, y + i * inst->k * inst->n * size, false,
+        gemm(b, inst, inst->m, inst->k, x + i * inst->m * inst->k * size, lda, y + i * inst->k * inst->n * size, false,
              c + i * inst->m * inst->n * size);
 }
 
@@ -65,10 +91,48 @@ static void print_product(const tw_inst *inst, tw_text *text)
 }
 
 static const tw_inst_kind product_kind = {.name = "gemm", .run = run_product, .print = print_product};
-static const tw_inst_kind product_sum_kind = {.name = "gemm_sum", .run = run_product_sum, .print = print_product};
+static const tw_inst_kind product_part_kind = {.name = "gemm_part", .run = run_product_part, .print = print_product};
 static const tw_inst_kind product_batch_kind = {.name = "gemm_batch", .run = run_product_batch, .print = print_product};
+static const tw_inst_kind product_sum_kind = {.name = "gemm_sum", .run = run_product_sum, .print = print_product};
 
 /* --- emitting --- */
+
+/* Is argument `source` (k x n, or n x k when tb) worth packing beforehand for all `rows` rows of products? */
+static bool worth_packing(const tw_build *b, const tw_inst *inst, int32_t source, int64_t rows)
+{
+    const tw_product *product = b->p->product[inst->dtype];
+    if (!b->p->gemm->packs || inst->arg[1].row_bytes != 0 || b->value[source].batch) return false;
+    return rows > 32 && product->packed_bytes(inst->n, inst->k) > 0;
+}
+
+/* The packed form of the instruction's second operand: one for all its readers. */
+static tw_status pack_before(tw_build *b, const tw_region *region, int32_t source, tw_inst *inst)
+{
+    tw_program *p = b->p;
+    const tw_product *product = p->product[inst->dtype];
+    int32_t i = 0, number = b->input_number[source];
+    while (i < p->prepacks_count && (p->prepacks[i].node != source || p->prepacks[i].tb != inst->tb ||
+                                     p->prepacks[i].n != inst->n || p->prepacks[i].k != inst->k))
+        i++;
+    if (i == p->prepacks_count) {
+        tw_status status =
+            tw_grow(b->ctx, &p->prepacks, &b->prepacks_capacity, p->prepacks_count + 1, sizeof *p->prepacks);
+        if (status != TW_OK) return status;
+        p->prepacks[p->prepacks_count++] = (tw_prepack){.product = product,
+                                                        .src = inst->arg[1],
+                                                        .node = source,
+                                                        .stage = region->stage,
+                                                        .last_stage = region->stage,
+                                                        .tb = inst->tb,
+                                                        .constant = b->constants && number >= 0 && b->constants[number],
+                                                        .n = inst->n,
+                                                        .k = inst->k,
+                                                        .bytes = (int64_t)product->packed_bytes(inst->n, inst->k)};
+    }
+    p->prepacks[i].last_stage = region->stage; /* regions come in the order of stages */
+    inst->arg[2] = (tw_place){.home = TW_HOME_PACKED, .index = i};
+    return TW_OK;
+}
 
 tw_status tw_emit_dot(tw_build *b, tw_region *region, int32_t id)
 {
@@ -79,9 +143,10 @@ tw_status tw_emit_dot(tw_build *b, tw_region *region, int32_t id)
         return tw_fail(b->ctx, TW_ERR_UNSUPPORTED, "dot_general of %s values cannot be compiled: only f32 and f64",
                        tw_dtype_name((tw_dtype)node->dtype));
     tw_inst *inst = tw_new_inst(b, region, id,
-                                sums      ? &product_sum_kind
-                                : batched ? &product_batch_kind
-                                          : &product_kind);
+                                sums                    ? &product_sum_kind
+                                : batched               ? &product_batch_kind
+                                : by_result(b->g, node) ? &product_part_kind
+                                                        : &product_kind);
     if (!inst) return TW_ERR_MEMORY;
     inst->arg[0] = tw_arg_place(b, region, id, 0);
     inst->arg[1] = tw_arg_place(b, region, id, 1);
@@ -98,5 +163,7 @@ tw_status tw_emit_dot(tw_build *b, tw_region *region, int32_t id)
     else
         inst->m /= region->rows;
     inst->work = 2.0 * (double)(dot.batch * dot.m) * (double)dot.n * (double)dot.k;
-    return TW_OK;
+    int32_t source = tw_view_of(b, id, 1).source;
+    if (sums || batched || !worth_packing(b, inst, source, dot.m)) return TW_OK;
+    return pack_before(b, region, source, inst);
 }

@@ -58,7 +58,7 @@ const tw_exec_op tw_exec_table[TW_OP_COUNT] = {
     [TW_OP_argmax] = {.rows = tw_rows_axis, .emit = tw_emit_reduction},
     [TW_OP_cumsum] = {.rows = tw_rows_axis, .emit = tw_emit_reduction},
     /* products, indexing */
-    [TW_OP_dot_general] = {.rows = tw_rows_dot, .sliced = tw_sliced_dot, .emit = tw_emit_dot},
+    [TW_OP_dot_general] = {.rows = tw_rows_dot, .sliced = tw_sliced_dot, .emit = tw_emit_dot, .late = true},
     [TW_OP_conv] = {.sliced = tw_sliced_conv, .emit = tw_emit_conv},
     [TW_OP_conv_input] = {.sliced = tw_sliced_conv, .emit = tw_emit_conv},
     [TW_OP_conv_weights] = {.rows = tw_rows_conv_weights, .emit = tw_emit_conv},

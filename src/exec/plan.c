@@ -74,7 +74,7 @@ static bool overwrite_is_safe(const tw_build *b, int output)
                 if (w->sums && v->stage == w->stage) continue; /* sums are written after the stage */
                 return false;
             }
-            if (v->depth < w->depth && (!view.whole || v->rows == 1)) continue;
+            if (v->depth < w->depth && !tw_is_late(b, i) && (!view.whole || v->rows == 1)) continue;
             bool same_tile = v->depth == w->depth && view.stretch < 0 && tw_is_elementwise(b, i) &&
                              tw_is_elementwise(b, writer) && tw_node_size(b, i) == tw_node_size(b, writer);
             if (!same_tile || reader_of(b, i) > writer) return false;
@@ -162,7 +162,7 @@ done:
 }
 
 /* Live ranges, in instructions, of the region's local values. */
-static int32_t local_leases(tw_build *b, int32_t number, int64_t rows, tw_lease *leases)
+static int32_t local_leases(tw_build *b, int32_t number, int64_t rows, int64_t strip, tw_lease *leases)
 {
     const tw_region *region = &b->p->regions[number];
     int32_t count = 0;
@@ -171,8 +171,10 @@ static int32_t local_leases(tw_build *b, int32_t number, int64_t rows, tw_lease 
         if (!v->computed || !v->stored || v->region != number || v->place.home != TW_HOME_LOCAL || v->first < 0)
             continue;
         if (v->host >= 0) continue;
-        int64_t bytes = tw_node_bytes(b, i) / region->rows * rows;
-        leases[count++] = (tw_lease){.bytes = bytes, .first = v->first, .last = v->until, .tag = i};
+        leases[count++] = (tw_lease){.bytes = tw_node_bytes(b, i) / region->rows * (v->kept ? rows : strip),
+                                     .first = v->kept ? 0 : v->first,
+                                     .last = v->kept ? region->inst_count : v->until,
+                                     .tag = i};
     }
     return count;
 }
@@ -190,12 +192,15 @@ static void live_ranges(tw_build *b, int32_t number)
     const tw_program *p = b->p;
     const tw_region *region = &p->regions[number];
     for (int32_t i = 0; i < b->n; i++)
-        if (b->value[i].region == number) b->value[i].first = b->value[i].last = -1;
+        if (b->value[i].region == number) b->value[i].first = b->value[i].last = -1, b->value[i].kept = false;
     for (int32_t at = 0; at < region->inst_count; at++) {
         const tw_inst *inst = &p->insts[region->inst_begin + at];
         if (inst->kind != &tw_tile_kind) {
             touch(b, &inst->dst, at);
-            for (int k = 0; k < TW_INST_ARGS; k++) touch(b, &inst->arg[k], at);
+            for (int k = 0; k < TW_INST_ARGS; k++) {
+                touch(b, &inst->arg[k], at);
+                if (tw_is_late(b, inst->node) && inst->arg[k].home == TW_HOME_LOCAL) b->value[inst->arg[k].index].kept = true;
+            }
             continue;
         }
         for (int32_t t = 0; t < inst->tile_count; t++) {
@@ -208,25 +213,31 @@ static void live_ranges(tw_build *b, int32_t number)
     }
 }
 
-/* Bytes a block may take of a thread's cache: measured best between 1 and 4 MiB on cores with 0.5-1 MiB L2 (products
- * want at least 64 rows, elementwise work wants L2). */
-enum { BLOCK_BYTES = 2 << 20, BLOCK_ROWS_MAX = 256, BLOCK_ROWS_MIN = 32, ELEMENTS = 16384 };
+/* Rows of a block and of its strips. Strips: what an instruction writes should be in the second cache (0.5 to 1 MiB)
+ * when the next reads it, 112 rows are whole tiles of our products. Blocks: eight share well between two to eight
+ * threads; with late instructions the longer the better, as far as what is kept for them fits the third cache. */
+enum { STRIP_BYTES = 2 << 20, STRIP_ROWS = 112, BLOCK_BYTES = 10 << 20, BLOCK_ROWS = 512, ROWS_MIN = 32, ELEMENTS = 16384 };
 
-static int64_t choose_block_rows(const tw_region *region, int64_t asked, int64_t row_bytes, int64_t widest, bool heavy)
+static int64_t at_most(int64_t rows, int64_t bytes, int64_t row_bytes)
 {
-    int64_t rows;
-    if (region->rows <= 1) return 1;
-    if (asked > 0 && heavy) return tw_min_i64(asked, region->rows);
+    int64_t fit = row_bytes > 0 ? bytes / row_bytes : rows;
+    return rows <= fit ? rows : fit >= 16 ? fit / 16 * 16 : tw_max_i64(fit, 1);
+}
+
+static void choose_rows(tw_region *region, int64_t asked, int64_t strip_bytes, int64_t kept_bytes, int64_t widest,
+                        bool heavy)
+{
+    int64_t block, strip;
     if (!heavy) {
-        rows = tw_max_i64(ELEMENTS / tw_max_i64(widest, 1), 1);
+        block = strip = tw_max_i64(ELEMENTS / tw_max_i64(widest, 1), 1);
     } else {
-        rows = (region->rows + 7) / 8; /* eight blocks share well between two to eight threads */
-        rows = tw_max_i64((rows + 15) / 16 * 16, BLOCK_ROWS_MIN);
-        rows = tw_min_i64(rows, BLOCK_ROWS_MAX);
-        int64_t fit = row_bytes > 0 ? BLOCK_BYTES / row_bytes : BLOCK_ROWS_MAX;
-        if (rows > fit) rows = fit >= 16 ? fit / 16 * 16 : tw_max_i64(fit, 1);
+        block = tw_max_i64(((region->rows + 7) / 8 + 15) / 16 * 16, ROWS_MIN);
+        strip = at_most(STRIP_ROWS, STRIP_BYTES, strip_bytes);
+        block = region->late ? at_most(tw_min_i64(block, BLOCK_ROWS), BLOCK_BYTES, kept_bytes) : tw_min_i64(block, strip);
+        if (asked > 0) block = asked;
     }
-    return tw_min_i64(rows, region->rows);
+    region->block_rows = tw_max_i64(tw_min_i64(block, region->rows), 1);
+    region->strip_rows = tw_max_i64(tw_min_i64(strip, region->block_rows), 1);
 }
 
 static void choose_chunks(tw_build *b, int32_t number)
@@ -260,12 +271,14 @@ tw_status tw_plan_region(tw_build *b, int32_t number)
     }
     live_ranges(b, number);
     tw_share_places(b, number);
-    int32_t count = local_leases(b, number, 1, leases);
-    for (int32_t i = 0; i < count; i++) leases[i].bytes *= ALIGN; /* exact bytes of a row, without rounding up */
-    int64_t row_bytes = tw_pack(count, leases, b->unplanned) / ALIGN;
-    region->block_rows = choose_block_rows(region, b->asked_block_rows, row_bytes, widest, heavy);
+    /* exact bytes of a row, without rounding up: first of what lives for a strip, then of what lives for the block */
+    int32_t count = local_leases(b, number, 0, ALIGN, leases);
+    int64_t strip_bytes = tw_pack(count, leases, b->unplanned) / ALIGN, kept_bytes = 0;
+    for (int32_t i = 0; i < b->n; i++)
+        if (b->value[i].region == number && b->value[i].kept) kept_bytes += tw_node_bytes(b, i) / region->rows;
+    choose_rows(region, b->asked_block_rows, strip_bytes, kept_bytes, widest, heavy);
     choose_chunks(b, number);
-    count = local_leases(b, number, region->block_rows, leases);
+    count = local_leases(b, number, region->block_rows, region->strip_rows, leases);
     region->local_bytes = tw_pack(count, leases, b->unplanned);
     for (int32_t i = 0; i < count; i++) b->value[leases[i].tag].place.offset = leases[i].offset;
     tw_settle_shared(b, number);
@@ -293,8 +306,9 @@ static tw_status add_combine(tw_build *b, int32_t node)
 static void settle(const tw_build *b, tw_place *place)
 {
     if (place->home == TW_HOME_CONST) place->offset = tw_node_attr(b->g, tw_at_id(b, place->index))->data;
-    if (place->home == TW_HOME_LOCAL || place->home == TW_HOME_GLOBAL)
-        place->offset = b->value[place->index].place.offset;
+    if (place->home != TW_HOME_LOCAL && place->home != TW_HOME_GLOBAL) return;
+    place->offset = b->value[place->index].place.offset;
+    if (place->home == TW_HOME_LOCAL && b->value[place->index].kept) place->home = TW_HOME_BLOCK;
 }
 
 /* Offsets are known: write them into every place of the program. */
@@ -312,6 +326,7 @@ static void settle_all(tw_build *b)
     for (int32_t i = 0; i < p->places_count; i++) settle(b, &p->places[i]);
     for (int32_t i = 0; i < p->combines_count; i++) settle(b, &p->combines[i].dst);
     for (int32_t i = 0; i < p->finals_count; i++) settle(b, &p->finals[i].src);
+    for (int32_t i = 0; i < p->prepacks_count; i++) settle(b, &p->prepacks[i].src);
 }
 
 tw_status tw_plan_global(tw_build *b)
@@ -319,8 +334,9 @@ tw_status tw_plan_global(tw_build *b)
     tw_program *p = b->p;
     tw_status status = TW_OK;
     int32_t count = 0;
-    tw_lease *leases = tw_alloc(b->ctx, 2 * (size_t)b->n + 1, sizeof *leases);
-    if (!leases) TW_TRY(tw_fail_memory(b->ctx, 2 * (size_t)b->n * sizeof *leases));
+    size_t most = 2 * (size_t)b->n + (size_t)p->prepacks_count + 1;
+    tw_lease *leases = tw_alloc(b->ctx, most, sizeof *leases);
+    if (!leases) TW_TRY(tw_fail_memory(b->ctx, most * sizeof *leases));
     for (int32_t i = 0; i < b->n; i++)
         if (b->value[i].computed && b->value[i].sums) TW_TRY(add_combine(b, i));
     for (int32_t i = 0; i < b->n; i++) {
@@ -336,12 +352,20 @@ tw_status tw_plan_global(tw_build *b)
                                      .last = c->stage,
                                      .tag = -1 - i};
     }
+    for (int32_t i = 0; i < p->prepacks_count; i++)
+        leases[count++] = (tw_lease){.bytes = p->prepacks[i].bytes,
+                                     .first = p->prepacks[i].constant ? 0 : p->prepacks[i].stage,
+                                     .last = p->prepacks[i].constant ? p->stages_count : p->prepacks[i].last_stage,
+                                     .tag = b->n + i};
     p->global_bytes = tw_pack(count, leases, b->unplanned);
     for (int32_t i = 0; i < count; i++) {
-        if (leases[i].tag >= 0)
-            b->value[leases[i].tag].place.offset = leases[i].offset;
+        int32_t tag = leases[i].tag;
+        if (tag >= b->n)
+            p->prepacks[tag - b->n].offset = leases[i].offset;
+        else if (tag >= 0)
+            b->value[tag].place.offset = leases[i].offset;
         else
-            p->combines[-1 - leases[i].tag].src.offset = leases[i].offset;
+            p->combines[-1 - tag].src.offset = leases[i].offset;
     }
     settle_all(b);
 done:

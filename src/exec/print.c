@@ -3,7 +3,7 @@
 
 static void print_place(tw_text *t, const tw_place *place)
 {
-    static const char *const names[] = {"-", "in", "out", "const", "global", "local", "partial"};
+    static const char *const names[] = {"-", "in", "out", "const", "global", "local", "block", "partial", "packed"};
     tw_text_add(t, " %s", names[place->home]);
     if (place->home == TW_HOME_INPUT || place->home == TW_HOME_OUTPUT)
         tw_text_add(t, "%d", place->index);

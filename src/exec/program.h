@@ -3,7 +3,8 @@
  * Every computed node belongs to a region: a set of nodes that share a number of rows R and can be computed for a
  * block of rows [r0, r1) alone. Values that live only inside a region exist for one block at a time, in the running
  * thread's cache-resident scratch memory; sums over rows are accumulated per chunk of blocks and added in a fixed order
- * afterwards. Blocks and chunks depend on shapes only, so results are the same bits for any number of threads. Regions
+ * afterwards. Within a block most instructions go strip by strip of fewer rows, so that what one writes the next finds
+ * in its cache; sums of outer products come last and take the whole block, since each pass over their result costs. Blocks and chunks depend on shapes only, so results are the same bits for any number of threads. Regions
  * that do not depend on each other form a stage; the pool joins once per stage, not once per node.
  */
 #ifndef TW_EXEC_PROGRAM_H
@@ -22,8 +23,10 @@ typedef enum tw_home {
     TW_HOME_OUTPUT, /* caller's array number `index` */
     TW_HOME_CONST,  /* the program's copy of constants */
     TW_HOME_GLOBAL, /* the state's shared arena: outlives its region */
-    TW_HOME_LOCAL,  /* the running thread's arena: one block of rows */
-    TW_HOME_PARTIAL /* accumulator of a sum over rows: in the shared arena, one copy a chunk */
+    TW_HOME_LOCAL,  /* the running thread's arena: one strip of rows */
+    TW_HOME_BLOCK,  /* the running thread's arena: one block of rows, for the late instructions */
+    TW_HOME_PARTIAL, /* accumulator of a sum over rows: in the shared arena, one copy a chunk */
+    TW_HOME_PACKED  /* operand number `index` of products, packed beforehand: in the shared arena */
 } tw_home;
 
 typedef struct tw_place {
@@ -97,6 +100,8 @@ typedef struct tw_region {
     bool batch;         /* may be run on fewer rows */
     bool sums;          /* holds sums over rows */
     int64_t block_rows; /* rows of a block, the last one may be shorter */
+    int64_t strip_rows; /* rows the instructions see at a time, but for the last `late` of them: those see the block */
+    int32_t late;
     int64_t blocks, chunks, blocks_per_chunk;
     int64_t local_bytes;
     int32_t inst_begin, inst_count;
@@ -110,6 +115,15 @@ typedef struct tw_combine {
     int64_t elements;
     uint8_t dtype;
 } tw_combine;
+
+/* The second operand of products, packed once before a stage for all its blocks. */
+typedef struct tw_prepack {
+    const tw_product *product;
+    tw_place src;
+    int32_t node, stage, last_stage;
+    bool tb, constant; /* constant: packed once in a state's life */
+    int64_t n, k, offset, bytes;
+} tw_prepack;
 
 /* Copies made after the last stage (an output that is an input, a constant, or could not be written in place). */
 typedef struct tw_final_copy {
@@ -126,6 +140,8 @@ struct tw_program {
     tw_graph *graph;     /* the lowered graph: composites replaced, dead nodes gone */
     const tw_cpu *cpu;
     const tw_gemm *gemm;
+    const tw_product *product[2]; /* of f32, f64 */
+    bool bf16;                    /* operands of products in f32 are rounded to bf16 */
     int inputs_count, outputs_count;
     int64_t *input_bytes, *output_bytes;
     int64_t rows; /* row axis, 0: none */
@@ -142,6 +158,8 @@ struct tw_program {
     int32_t places_count;
     tw_combine *combines;
     int32_t combines_count;
+    tw_prepack *prepacks;
+    int32_t prepacks_count;
     tw_final_copy *finals;
     int32_t finals_count;
     int64_t global_bytes;

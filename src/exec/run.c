@@ -7,7 +7,7 @@
 struct tw_state {
     tw_program *program;
     int threads;
-    bool pooled;
+    bool pooled, packed; /* packed: constant operands of products are */
     unsigned char *global;
     unsigned char *scratch; /* one slice a thread: locals, registers, product workspace, resolved places */
     size_t slice;
@@ -96,6 +96,10 @@ void *tw_block_at(const tw_block *b, const tw_place *place)
         return b->global + at;
     case TW_HOME_LOCAL:
         return b->local + place->offset;
+    case TW_HOME_BLOCK:
+        return b->local + place->offset + (b->row - b->block_row) * place->row_bytes;
+    case TW_HOME_PACKED:
+        return b->global + b->p->prepacks[place->index].offset;
     case TW_HOME_PARTIAL:
         return b->global + place->offset + b->chunk * place->chunk_bytes;
     case TW_HOME_NONE:
@@ -121,21 +125,36 @@ static int64_t active_chunks(const run *r, const tw_region *region)
     return (active_rows(r, region) + rows_a_chunk - 1) / rows_a_chunk;
 }
 
-static void run_block(const tw_block *b)
+/* Instructions [from, to) of the region on what `b` describes. */
+static void run_insts(const tw_block *b, int32_t from, int32_t to)
 {
     const tw_inst *inst = &b->p->insts[b->region->inst_begin];
-    for (int32_t i = 0; i < b->region->inst_count; i++, inst++) inst->kind->run(b, inst);
+    if (!b->p->profile) {
+        for (int32_t i = from; i < to; i++) inst[i].kind->run(b, &inst[i]);
+        return;
+    }
+    tw_counter *counter = &b->p->profile->counter[b->region->inst_begin];
+    for (int32_t i = from; i < to; i++) {
+        int64_t start = tw_profile_now();
+        inst[i].kind->run(b, &inst[i]);
+        tw_profile_add(&counter[i], start, b->rows);
+    }
 }
 
-static void run_block_timed(const tw_block *b)
+/* Rows [begin, end), strip by strip, then what sums over them. */
+static void run_block(tw_block *b, int64_t begin, int64_t end, bool first)
 {
-    const tw_inst *inst = &b->p->insts[b->region->inst_begin];
-    tw_counter *counter = &b->p->profile->counter[b->region->inst_begin];
-    for (int32_t i = 0; i < b->region->inst_count; i++, inst++, counter++) {
-        int64_t start = tw_profile_now();
-        inst->kind->run(b, inst);
-        tw_profile_add(counter, start, b->rows);
+    int32_t early = b->region->inst_count - b->region->late;
+    b->block_row = begin;
+    for (b->row = begin; b->row < end; b->row += b->region->strip_rows) {
+        b->rows = tw_min_i64(b->region->strip_rows, end - b->row);
+        b->first = first && b->row == begin;
+        run_insts(b, 0, early);
     }
+    b->row = begin;
+    b->rows = end - begin;
+    b->first = first;
+    run_insts(b, early, b->region->inst_count);
 }
 
 static void run_item(void *user, int64_t item, int thread)
@@ -160,14 +179,50 @@ static void run_item(void *user, int64_t item, int thread)
     int64_t rows = active_rows(r, region), step = region->block_rows;
     int64_t begin = item * region->blocks_per_chunk * step,
             end = tw_min_i64(begin + region->blocks_per_chunk * step, rows);
-    for (b.row = begin; b.row < end; b.row += step) {
-        b.rows = tw_min_i64(step, end - b.row);
-        b.first = b.row == begin;
-        if (r->p->profile)
-            run_block_timed(&b);
-        else
-            run_block(&b);
+    for (int64_t row = begin; row < end; row += step) run_block(&b, row, tw_min_i64(row + step, end), row == begin);
+}
+
+enum { PACK_COLUMNS = 64 }; /* of one piece of packing */
+
+static int64_t pack_pieces(const tw_prepack *q)
+{
+    return (q->n + PACK_COLUMNS - 1) / PACK_COLUMNS;
+}
+
+/* Is operand q packed now? A constant one is, once. */
+static bool packs_now(const run *r, const tw_prepack *q)
+{
+    return q->stage == r->p->regions[r->first].stage && !(q->constant && r->state->packed);
+}
+
+enum { PACKED_ALONE = 1 << 18 }; /* bytes the calling thread packs sooner than others wake */
+
+static void pack_item(void *user, int64_t item, int thread)
+{
+    const run *r = user;
+    (void)thread;
+    const tw_prepack *q = r->p->prepacks;
+    for (;; q++) {
+        if (!packs_now(r, q)) continue;
+        if (item < pack_pieces(q)) break;
+        item -= pack_pieces(q);
     }
+    tw_block b = whole(r);
+    q->product->pack(q->tb, q->n, q->k, tw_block_at(&b, &q->src), q->tb ? q->k : q->n, b.global + q->offset,
+                     item * PACK_COLUMNS, (item + 1) * PACK_COLUMNS);
+}
+
+/* Operands of this stage's products. */
+static void pack_operands(const run *r, tw_pool *pool)
+{
+    int64_t pieces = 0, bytes = 0;
+    for (int32_t i = 0; i < r->p->prepacks_count; i++) {
+        const tw_prepack *q = &r->p->prepacks[i];
+        if (!packs_now(r, q)) continue;
+        pieces += pack_pieces(q);
+        bytes += q->bytes;
+    }
+    if (pieces > 0) tw_pool_run(bytes > PACKED_ALONE ? pool : NULL, pieces, pack_item, (void *)(uintptr_t)r);
 }
 
 enum { COMBINE = 8192 }; /* elements of one piece of adding up */
@@ -239,6 +294,7 @@ tw_status tw_program_run(tw_state *state, const void *const *inputs, void *const
         }
         r.count = i - r.first;
         tw_pool *pool = state->pooled ? p->ctx->pool : NULL;
+        pack_operands(&r, pool);
         tw_pool_run(work > WORTH_WAKING ? pool : NULL, items, run_item, &r);
         int64_t elements = 0;
         for (int32_t c = 0; c < p->combines_count; c++) {
@@ -248,6 +304,7 @@ tw_status tw_program_run(tw_state *state, const void *const *inputs, void *const
         }
         if (pieces > 0) tw_pool_run(elements > 2 * COMBINE ? pool : NULL, pieces, combine_item, &r);
     }
+    state->packed = true;
     int64_t last = p->profile ? tw_profile_now() : 0;
     finish(&r);
     if (p->profile) {
