@@ -59,8 +59,9 @@ static int32_t visit(tw_batch *b, int32_t id)
         b->batched[k] = b->reach[ids[k]];
         b->args[k] = tw_val_of(b->g, b->batched[k] ? b->map[ids[k]] : ids[k]);
     }
-    tw_draft d = tw_draft_of(tw_val_of(b->g, id), b->args);
-    if (!begins_with_rows(b, d.shape))
+    b->node = tw_val_of(b->g, id);
+    tw_draft d = tw_draft_of(b->node, b->args);
+    if (!(tw_op_table[d.op].flags & TW_OPF_PRODUCER) && !begins_with_rows(b, d.shape))
         return tw_graph_fail(b->g, TW_ERR_UNSUPPORTED, "%s: %s makes %s, which does not begin with the %lld rows",
                              b->who, tw_op_table[d.op].name, tw_shape_show(d.shape).text, (long long)b->rows)
             .id;

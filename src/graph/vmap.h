@@ -17,6 +17,7 @@ typedef struct tw_batch {
     int64_t rows;    /* R, when at is 1 */
     bool *reach;     /* depends on the inputs, therefore batched */
     int32_t *map;
+    tw_val node;  /* at hand, not batched */
     tw_val *args; /* of the node at hand: batched where reach says so, as they were otherwise */
     bool *batched;
 } tw_batch;
@@ -39,5 +40,11 @@ static inline int tw_batch_axis(const tw_batch *b, int axis)
 tw_val tw_batch_stretch(const tw_batch *b, tw_val x);
 /* The same for every argument of the node at hand that is not batched. */
 void tw_batch_stretch_args(const tw_batch *b, int count);
+
+/* Rules of nodes that call functions (vmap_control.c). */
+tw_val tw_vmap_call(const tw_batch *b, tw_draft *d);
+tw_val tw_vmap_cond(const tw_batch *b, tw_draft *d);
+tw_val tw_vmap_scan(const tw_batch *b, tw_draft *d);
+tw_val tw_vmap_while(const tw_batch *b, tw_draft *d);
 
 #endif

@@ -3,6 +3,8 @@
  * With the new axis behind the rows (at 1), axis 0 is the rows: rules refuse what mixes them. */
 #include "graph/vmap.h"
 
+#include "graph/function.h"
+
 static tw_val stretched(const tw_batch *b, tw_draft *d)
 {
     tw_batch_stretch_args(b, d->count);
@@ -220,32 +222,65 @@ static tw_val convolved(const tw_batch *b, tw_draft *d)
     return move_axis(tw_reshape(made, split), last, b->at);
 }
 
+/* The arguments of sample k. */
+static void arguments_of(const tw_batch *b, int count, int64_t k, tw_val *out)
+{
+    for (int i = 0; i < count; i++) {
+        out[i] = b->args[i];
+        if (!b->batched[i]) continue;
+        tw_shape shape = {.rank = tw_shape_at(out[i]).rank - 1};
+        for (int j = 0; j < shape.rank; j++) shape.dim[j] = tw_dim(out[i], j + 1);
+        out[i] = tw_reshape(tw_slice(out[i], 0, k, k + 1), shape);
+    }
+}
+
+static tw_val joined(const tw_batch *b, tw_type type, tw_val *samples)
+{
+    tw_shape one = tw_batch_shape(b, type.shape);
+    if (b->size == 0 || one.rank < 0) return tw_full(b->g, type.dtype, one, 0.0);
+    one.dim[0] = 1;
+    for (int64_t k = 0; k < b->size; k++) samples[k] = tw_reshape(samples[k], one);
+    return b->g->status == TW_OK ? tw_concat(0, (int)b->size, samples) : tw_val_of(b->g, -1);
+}
+
 /* Sample by sample, joined again: for ops whose kernels know no samples. Costs K nodes. */
 static tw_val one_by_one(const tw_batch *b, tw_draft *d)
 {
     tw_graph *g = b->g;
+    bool several = tw_op_table[d->op].flags & TW_OPF_PRODUCER;
     if (b->at == 1) return tw_batch_refuse(b, d, "cannot be batched behind the rows");
-    tw_shape one = {.rank = d->shape.rank + 1};
-    for (int i = 0; i < d->shape.rank && i + 1 < TW_MAX_RANK; i++) one.dim[i + 1] = d->shape.dim[i];
-    one.dim[0] = 1;
+    int results = several ? tw_results_count(b->node) : 1;
     size_t count = (size_t)b->size, args = (size_t)d->count;
-    tw_val *parts = tw_alloc(g->ctx, count + args, sizeof *parts), made = TW_NONE;
+    tw_val *parts = tw_alloc(g->ctx, count * (size_t)results + args + (size_t)results, sizeof *parts);
     if (!parts) return tw_graph_fail(g, TW_ERR_MEMORY, "out of memory: %s of %zu samples", b->who, count);
+    tw_val *own = parts + count * (size_t)results, *all = own + args, made = TW_NONE;
     for (size_t k = 0; k < count; k++) {
-        for (size_t i = 0; i < args; i++) {
-            tw_val arg = b->args[i];
-            tw_shape shape = {.rank = tw_shape_at(arg).rank - 1};
-            for (int j = 0; j < shape.rank; j++) shape.dim[j] = tw_dim(arg, j + 1);
-            parts[count + i] = b->batched[i] ? tw_reshape(tw_slice(arg, 0, (int64_t)k, (int64_t)k + 1), shape) : arg;
-        }
         tw_draft sample = *d;
-        sample.args = parts + count;
-        parts[k] = tw_reshape(tw_graph_append(&sample), one);
+        arguments_of(b, d->count, (int64_t)k, own);
+        sample.args = own;
+        made = tw_graph_append(&sample);
+        for (size_t r = 0; r < (size_t)results; r++) parts[r * count + k] = several ? tw_part(made, (int)r) : made;
     }
-    if (g->status == TW_OK)
-        made = count ? tw_concat(0, (int)count, parts) : tw_full(g, d->dtype, tw_batch_shape(b, d->shape), 0.0);
+    for (size_t r = 0; r < (size_t)results; r++) {
+        tw_type type = several ? tw_result_type(b->node, (int)r) : tw_type_of(b->node);
+        all[r] = joined(b, type, parts + r * count);
+    }
+    made = g->status != TW_OK ? tw_val_of(g, -1) : several ? tw_tuple(g, results, all) : all[0];
     tw_free(g->ctx, parts);
     return made;
+}
+
+static tw_val part_of(const tw_batch *b, tw_draft *d)
+{
+    (void)b;
+    return tw_graph_append(d);
+}
+
+/* What waits for samples is samples. */
+static tw_val behind(const tw_batch *b, tw_draft *d)
+{
+    if (!b->batched[0]) b->args[0] = tw_batch_stretch(b, b->args[0]);
+    return tw_graph_append(d);
 }
 
 tw_vmap_fn tw_vmap_rule(tw_op op)
@@ -277,6 +312,15 @@ tw_vmap_fn tw_vmap_rule(tw_op op)
         [TW_OP_conv] = convolved,
         [TW_OP_conv_input] = convolved,
         [TW_OP_conv_weights] = convolved,
+        [TW_OP_barrier] = behind,
+        [TW_OP_all_reduce_sum] = stretched,
+        [TW_OP_part] = part_of,
+        [TW_OP_tuple] = stretched,
+        [TW_OP_call] = tw_vmap_call,
+        [TW_OP_cond] = tw_vmap_cond,
+        [TW_OP_scan] = tw_vmap_scan,
+        [TW_OP_while] = tw_vmap_while,
+        [TW_OP_custom_call] = one_by_one,
     };
     return tw_op_table[op].flags & TW_OPF_ELEMENTWISE ? stretched : rules[op];
 }
