@@ -28,7 +28,7 @@ static int quota_cpus(long long quota, long long period)
 
 static int group_cpus(const char *folder, bool v2)
 {
-    char path[4400], line[128], period_line[128];
+    char path[8800], line[128], period_line[128];
     if (v2) {
         snprintf(path, sizeof path, "%s/cpu.max", folder);
         char *rest = NULL;
@@ -48,7 +48,7 @@ static int chain_cpus(const char *root, char *path, bool v2)
 {
     int least = 0;
     for (;;) {
-        char folder[4300];
+        char folder[8700];
         snprintf(folder, sizeof folder, "%s%s", root, path);
         int cpus = group_cpus(folder, v2);
         if (cpus > 0 && (least == 0 || cpus < least)) least = cpus;
@@ -65,9 +65,11 @@ static bool names_cpu(const char *controllers)
     return false;
 }
 
-static int cgroup_cpus(void)
+int tw_cpus_of_groups(const char *root)
 {
-    FILE *file = fopen("/proc/self/cgroup", "re");
+    char place[4400];
+    snprintf(place, sizeof place, "%s/proc/self/cgroup", root);
+    FILE *file = fopen(place, "re");
     if (!file) return 0;
     int least = 0;
     char line[4200];
@@ -80,7 +82,8 @@ static int cgroup_cpus(void)
         *path++ = 0;
         bool v2 = strcmp(line, "0") == 0 && *controllers == 0;
         if (!v2 && !names_cpu(controllers)) continue;
-        int cpus = chain_cpus(v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu", path, v2);
+        snprintf(place, sizeof place, "%s/sys/fs/cgroup%s", root, v2 ? "" : "/cpu");
+        int cpus = chain_cpus(place, path, v2);
         if (cpus > 0 && (least == 0 || cpus < least)) least = cpus;
     }
     fclose(file);
@@ -102,7 +105,7 @@ static int affinity_cpus(void)
 
 int tw_cpus_available(void)
 {
-    int cpus = affinity_cpus(), quota = cgroup_cpus();
+    int cpus = affinity_cpus(), quota = tw_cpus_of_groups("");
     if (quota > 0 && quota < cpus) cpus = quota;
     return cpus > 1 ? cpus : 1;
 }

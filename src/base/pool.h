@@ -23,5 +23,8 @@ void tw_pool_run(tw_pool *pool, int64_t count, tw_task task, void *user);
 
 /* CPUs this process may use: affinity mask and cgroup quota respected, at least 1. */
 int tw_cpus_available(void);
+/* The least quota of the control groups this process is in, in CPUs rounded up; 0: none. `root` is put before
+ * /proc/self/cgroup and /sys/fs/cgroup (tests; "" otherwise). */
+int tw_cpus_of_groups(const char *root);
 
 #endif

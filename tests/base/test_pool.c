@@ -12,8 +12,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -209,13 +211,113 @@ static void test_limits(void **state)
     assert_int_equal(sched_setaffinity(0, sizeof old, &old), 0);
 }
 
+/* --- control groups: a root with files of our own --- */
+
+static void write_under(const char *root, const char *path, const char *text)
+{
+    char full[512];
+    snprintf(full, sizeof full, "%s/%s", root, path);
+    for (char *at = full + strlen(root) + 1; (at = strchr(at, '/')); *at++ = '/') {
+        *at = 0;
+        mkdir(full, 0700);
+    }
+    FILE *file = fopen(full, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+typedef struct group_case {
+    const char *cgroup;      /* /proc/self/cgroup */
+    const char *files[3][2]; /* path under /sys/fs/cgroup, contents */
+    int cpus;
+} group_case;
+
+static void test_groups(void **state)
+{
+    (void)state;
+    static const group_case cases[] = {
+        /* version 2: the least of the group and its parents, rounded up */
+        {"0::/a/b\n", {{"a/b/cpu.max", "250000 100000\n"}}, 3},
+        {"0::/a/b\n", {{"a/b/cpu.max", "400000 100000\n"}, {"a/cpu.max", "150000 100000\n"}}, 2},
+        {"0::/a/b\n", {{"a/b/cpu.max", "max 100000\n"}, {"cpu.max", "50000 100000\n"}}, 1},
+        {"0::/a/b\n", {{"a/b/cpu.max", "max 100000\n"}}, 0},
+        {"0::/\n", {{"cpu.max", "200000 100000\n"}}, 2},
+        /* in a container the path is that of the host: what is mounted is the group itself */
+        {"0::/not/here\n", {{"cpu.max", "300000 100000\n"}}, 3},
+        /* version 1 */
+        {"4:cpu,cpuacct:/a\n3:memory:/m\n",
+         {{"cpu/a/cpu.cfs_quota_us", "150000\n"}, {"cpu/a/cpu.cfs_period_us", "100000\n"}},
+         2},
+        {"4:cpuset:/a\n", {{"cpu/a/cpu.cfs_quota_us", "150000\n"}, {"cpu/a/cpu.cfs_period_us", "100000\n"}}, 0},
+        {"4:cpu:/a\n", {{"cpu/a/cpu.cfs_quota_us", "-1\n"}, {"cpu/a/cpu.cfs_period_us", "100000\n"}}, 0},
+        /* nonsense is no limit */
+        {"0::/a\n", {{"a/cpu.max", "many\n"}}, 0},
+        {"0::/a\n", {{"a/cpu.max", "100000\n"}}, 0},
+        {"0::/a\n", {{"a/cpu.max", "-5 100000\n"}}, 0},
+        {"0::/a\n", {{"a/cpu.max", ""}}, 0},
+        {"0::/a\n", {{"a/cpu.max", "999999999999999 1\n"}}, 0},
+        {"no colons\n:\n", {{"cpu.max", "100000 100000\n"}}, 0},
+        {"", {{"cpu.max", "100000 100000\n"}}, 0},
+    };
+    assert_int_equal(tw_cpus_of_groups("/nowhere"), 0);
+    for (int n = 0; n < TW_COUNT(cases); n++) {
+        char root[] = "/tmp/thalweg-groups-XXXXXX", path[256], command[64];
+        assert_non_null(mkdtemp(root));
+        write_under(root, "proc/self/cgroup", cases[n].cgroup);
+        for (int i = 0; i < 3 && cases[n].files[i][0]; i++) {
+            snprintf(path, sizeof path, "sys/fs/cgroup/%s", cases[n].files[i][0]);
+            write_under(root, path, cases[n].files[i][1]);
+        }
+        int cpus = tw_cpus_of_groups(root);
+        snprintf(command, sizeof command, "rm -rf %s", root);
+        assert_int_equal(system(command), 0);
+        if (cpus != cases[n].cpus) fail_msg("case %d: %d CPUs, not %d", n, cpus, cases[n].cpus);
+    }
+}
+
+/* A task may use another pool, or the same one from two levels down: all serial, nothing waits for itself. */
+static void inner_of_other(void *user, int64_t item, int thread)
+{
+    nest *n = user;
+    (void)item;
+    (void)thread;
+    n->hits++;
+    tw_pool_run(n->pool, 3, inner, n);
+}
+
+static void outer_of_other(void *user, int64_t item, int thread)
+{
+    nest *n = user;
+    (void)item;
+    outer_thread = 0; /* of a pool that is not this task's, work is done under number 0 */
+    tw_pool_run(n[1].pool, 4, inner_of_other, &n[1]);
+    outer_thread = thread;
+    tw_pool_run(n[0].pool, 4, inner, &n[0]);
+}
+
+static void test_two_pools(void **state)
+{
+    (void)state;
+    tw_context *a = tw_context_create(&(tw_context_desc){.threads = 3});
+    tw_context *b = tw_context_create(&(tw_context_desc){.threads = 2});
+    nest n[2] = {{.pool = a->pool}, {.pool = b->pool}};
+    for (int r = 0; r < 50; r++) tw_pool_run(a->pool, 12, outer_of_other, n);
+    assert_int_equal(n[0].hits, 50 * 12 * 4);
+    assert_int_equal(n[1].hits, 50 * 12 * 4 * 4);
+    assert_int_equal(n[0].wrong + n[1].wrong, 0);
+    tw_context_destroy(b);
+    tw_context_destroy(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_item_once),  cmocka_unit_test(test_without_a_pool),
         cmocka_unit_test(test_nesting),          cmocka_unit_test(test_two_callers),
         cmocka_unit_test(test_sleeping_workers), cmocka_unit_test(test_contention),
-        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_limits),           cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_two_pools),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,3 +95,10 @@ if [ -w /dev/full ]; then
     "$program" list solvers >/dev/full 2>err
     holds "a full standard output is noticed" [ $? -eq 1 ]
 fi
+
+# one CPU is one thread, unless --threads says otherwise
+if command -v taskset >/dev/null 2>&1; then
+    cpu=$(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//')
+    taskset -c "$cpu" "$program" info --json >out 2>err
+    holds "taskset to one CPU: one thread" [ "$(json threads)" = 1 ]
+fi
