@@ -98,7 +98,8 @@ static void contention(void **state)
 {
     (void)state;
     step s = make_step(0);
-    double best = INFINITY, once = seconds_of(&s, 20) / 20;
+    seconds_of(&s, 50); /* warm */
+    double best = INFINITY, once = seconds_of(&s, 50) / 50;
     int count = (int)fmax(20, fmin(0.25 / once, 5000));
     for (int round = 0; round < 3 && best > 3; round++) {
         pid_t children[64];
