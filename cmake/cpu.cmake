@@ -43,5 +43,6 @@ elseif(NOT TW_GEMM STREQUAL "own")
 endif()
 target_link_libraries(tw_cpu PUBLIC ${TW_GEMM_LIBRARIES})
 string(TOUPPER ${TW_GEMM_CHOSEN} TW_GEMM_DEFINE)
-set_source_files_properties(src/cpu/gemm.c PROPERTIES COMPILE_DEFINITIONS TW_GEMM_${TW_GEMM_DEFINE})
+set_source_files_properties(src/cpu/gemm.c src/cpu/conv_onednn.c PROPERTIES COMPILE_DEFINITIONS
+                            TW_GEMM_${TW_GEMM_DEFINE})
 message(STATUS "Matrix products: ${TW_GEMM_CHOSEN}")

@@ -129,6 +129,15 @@ static void fewer_rows(void **state)
     tw_graph_destroy(g);
 }
 
+/* By our own code where the library would be asked. */
+static void own(void **state)
+{
+    assert_int_equal(setenv("TW_CONV", "own", 1), 0);
+    every_pass(state);
+    small_network(state);
+    assert_int_equal(unsetenv("TW_CONV"), 0);
+}
+
 static int setup(void **state)
 {
     *state = tw_context_create(&(tw_context_desc){.threads = 3});
@@ -147,6 +156,7 @@ int main(void)
         cmocka_unit_test(every_pass),
         cmocka_unit_test(small_network),
         cmocka_unit_test(fewer_rows),
+        cmocka_unit_test(own),
     };
     return cmocka_run_group_tests_name("exec/conv", tests, setup, teardown);
 }
