@@ -110,22 +110,14 @@ static tw_val token_input(bench_program *p, const bench_case *c)
     return v;
 }
 
-/* -log p(x1) at every place, averaged. */
-static tw_val cross_entropy(tw_val logits, tw_val target)
-{
-    tw_val place = tw_iota(logits.graph, TW_DTYPE_I32, tw_shape_of(SYMBOLS), 0);
-    tw_val here = tw_cast(tw_eq(tw_expand_dim(target, 2), place), TW_DTYPE_F32);
-    tw_val rows = tw_sub(tw_logsumexp(logits, 2), tw_sum_axis(tw_mul(logits, here), 2));
-    return tw_mean_axis(tw_mean_axis(rows, 1), 0);
-}
-
 static tw_val token_loss(bench_program *p, const bench_draws *d, const bench_case *c)
 {
     tw_val x1 = token_input(p, c);
     tw_val t = tw_expand_dim(bench_uniform(d, 2, tw_shape_of(c->batch)), 1);
     tw_val shown = tw_lt(bench_uniform(d, 1, tw_shape_at(x1)), tw_broadcast_to(t, tw_shape_at(x1)));
     tw_val xt = tw_select(shown, x1, tw_full(p->graph, TW_DTYPE_I32, tw_shape_at(x1), SYMBOLS - 1));
-    return cross_entropy(tw_transformer(tw_scope_root(p->params), &text, xt), x1);
+    tw_val rows = tw_cross_entropy(tw_transformer(tw_scope_root(p->params), &text, xt), x1, -1);
+    return tw_mean_axis(tw_mean_axis(rows, 1), 0);
 }
 
 void bench_text_step(bench *b, const bench_case *c)

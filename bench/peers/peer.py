@@ -37,13 +37,18 @@ def run_for(run, seconds):
     return times
 
 
+def warm_up(run):
+    """Two runs compile and settle; short ones are settled by more."""
+    run()
+    run_for(run, 0.2)
+
+
 def fastest(make, mode, variants):
     """The fastest variant, by the median of a second of runs after warming up."""
     best = None
     for variant in variants:
         run = make(mode, variant)
-        for _ in range(3):
-            run()
+        warm_up(run)
         seconds = statistics.median(run_for(run, 1.0))
         if best is None or seconds < best[0]:
             best = (seconds, variant)
@@ -75,8 +80,7 @@ def main():
             print("variant", fastest(make, mode, variants[mode]), flush=True)
             return
         run = make(mode, sys.argv[3])
-        for _ in range(3):
-            run()
+        warm_up(run)
     except Exception as error:  # a mode PyTorch cannot do here: the table says why
         print("none", type(error).__name__ + ": " + str(error).strip().split("\n")[0][:200], flush=True)
         return

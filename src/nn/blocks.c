@@ -23,42 +23,22 @@ tw_val tw_block_zero_linear(tw_scope scope, tw_val x, int64_t width)
     return tw_linear_init(scope, x, width, TW_INIT_ZERO, 0);
 }
 
-/* (x - mean) / sqrt(variance + epsilon) over the given axes, which stay as 1 */
-static tw_val standardise(tw_val x, int count, const int *axes, tw_shape kept)
-{
-    double n = (double)tw_shape_size(tw_shape_at(x)) / (double)tw_shape_size(kept);
-    tw_val centred = tw_sub(x, tw_muls(tw_reshape(tw_sum(x, count, axes), kept), 1 / n));
-    tw_val variance = tw_muls(tw_reshape(tw_sum(tw_square(centred), count, axes), kept), 1 / n);
-    return tw_mul(centred, tw_rsqrt(tw_adds(variance, epsilon)));
-}
-
-static tw_val scale_and_shift(tw_scope scope, tw_val x)
-{
-    tw_shape shape = tw_shape_of(tw_last_dim(x));
-    tw_val weight = tw_param(scope, "weight", shape, TW_INIT_ONE, 0);
-    return tw_add(tw_mul(x, weight), tw_param(scope, "bias", shape, TW_INIT_ZERO, 0));
-}
-
 tw_val tw_block_groupnorm(tw_scope scope, tw_val x, int groups)
 {
     if (tw_is_none(x)) return x;
-    tw_shape shape = tw_shape_at(x);
-    int64_t batch = shape.dim[0], channels = tw_last_dim(x);
-    if (groups < 1 || channels % groups != 0)
-        return tw_graph_fail(x.graph, TW_ERR_SHAPE, "group norm: %lld channels in %d groups", (long long)channels,
-                             groups);
-    tw_val split = tw_reshape(x, tw_shape_of(batch, -1, groups, channels / groups));
-    split = standardise(split, 2, (const int[]){1, 3}, tw_shape_of(batch, 1, groups, 1));
-    return scale_and_shift(scope, tw_reshape(split, shape));
+    tw_shape channels = tw_shape_of(tw_last_dim(x));
+    tw_val weight = tw_param(scope, "weight", channels, TW_INIT_ONE, 0);
+    tw_val bias = tw_param(scope, "bias", channels, TW_INIT_ZERO, 0);
+    return tw_groupnorm(x, groups, weight, bias, epsilon);
 }
 
 tw_val tw_block_layernorm(tw_scope scope, tw_val x)
 {
     if (tw_is_none(x)) return x;
-    tw_shape kept = tw_shape_at(x);
-    int last = kept.rank - 1;
-    kept.dim[last] = 1;
-    return scale_and_shift(scope, standardise(x, 1, &last, kept));
+    tw_shape features = tw_shape_of(tw_last_dim(x));
+    tw_val weight = tw_param(scope, "weight", features, TW_INIT_ONE, 0);
+    tw_val bias = tw_param(scope, "bias", features, TW_INIT_ZERO, 0);
+    return tw_layernorm(x, weight, bias, epsilon);
 }
 
 /* Part number `which` of (B,T,3*C) as (B,heads,T,C/heads). */
