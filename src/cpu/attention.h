@@ -1,7 +1,7 @@
 /* cpu/attention.h - scaled dot-product attention of one batch row: the kernels' arguments.
  *
- * Every array holds tokens, and a token its heads one behind another: head h of token t begins at element
- * t*step + h*depth, so that q, k and v may lie side by side in the result of one projection.
+ * Every array holds tokens, and a token its heads: head h of token t begins at element t*step + h*head, so that q, k and
+ * v may lie side by side in the result of one projection.
  *
  * y (queries, heads*width + heads) is the result: a token's outputs of all heads, then the heads' log-sum-exps of
  * scaled scores, from which the other kernels have the probabilities without maximum or sum. Both are 0 where a query
@@ -16,13 +16,14 @@
 typedef struct tw_tokens {
     const void *at; /* NULL: zeros */
     int64_t step;   /* elements from one token to the next */
+    int64_t head;   /* elements from one head to the next */
 } tw_tokens;
 
-typedef struct tw_attention {
+typedef struct tw_attention_shape {
     int64_t queries, keys, heads, depth, width; /* depth: of q and k; width: of v */
     double scale;                               /* > 0 */
     bool causal;                                /* query i sees keys 0..i */
-} tw_attention;
+} tw_attention_shape;
 
 typedef struct tw_attention_row {
     tw_tokens q, k, v;
@@ -41,7 +42,7 @@ typedef struct tw_attention_row {
  * tangent:  out = tangents of y along dq, dk, dv.
  * gradient: out (max(queries, keys), heads*depth + heads*depth + heads*width) = a token's gradients of q, k and v
  *           behind each other, zero where a token has none. */
-typedef void (*tw_attention_fn)(const tw_attention *a, const tw_attention_row *row);
+typedef void (*tw_attention_fn)(const tw_attention_shape *a, const tw_attention_row *row);
 
 typedef enum tw_attention_kind { TW_ATTENTION_FORWARD, TW_ATTENTION_TANGENT, TW_ATTENTION_GRADIENT } tw_attention_kind;
 
@@ -60,6 +61,6 @@ static inline int64_t tw_attention_tile(int64_t n, int64_t most)
 }
 
 /* Bytes of scratch memory one call needs; grows with queries + keys, never with their product. */
-size_t tw_attention_scratch(const tw_attention *a, tw_attention_kind kind, size_t element);
+size_t tw_attention_scratch(const tw_attention_shape *a, tw_attention_kind kind, size_t element);
 
 #endif

@@ -126,7 +126,7 @@ void tw_cpu_copy(size_t element, int rank, const int64_t *dim, const void *src, 
 
 /* The most any instruction set takes: panels of 32 columns, strips of 14 rows; 32 elements lost to rounding an array.
  */
-size_t tw_attention_scratch(const tw_attention *a, tw_attention_kind kind, size_t element)
+size_t tw_attention_scratch(const tw_attention_shape *a, tw_attention_kind kind, size_t element)
 {
     int64_t queries = (a->queries + 31) / 32 * 32, keys = (a->keys + 31) / 32 * 32, strip = 14;
     int64_t depth = (a->depth + 31) / 32 * 32, width = (a->width + 31) / 32 * 32, count;

@@ -14,7 +14,7 @@
 #include <string.h>
 
 typedef struct problem {
-    tw_attention a;
+    tw_attention_shape a;
     int64_t length;
     bool masked;
     double size;   /* of q and k: 1, or large */
@@ -192,20 +192,20 @@ static results run(const tw_cpu *cpu, const problem *p, bool wide, const bool *m
         x[k] = narrowed(p->x[k], tokens_of(p, k) * step_of(p, k), wide);
         d[k] = narrowed(p->d[k], tokens_of(p, k) * step_of(p, k), wide);
     }
-    tw_attention_row row = {.q = {x[0], step_of(p, 0)},
-                            .k = {x[1], step_of(p, 1)},
-                            .v = {x[2], step_of(p, 2)},
-                            .dq = {moves[0] ? d[0] : NULL, step_of(p, 0)},
-                            .dk = {moves[1] ? d[1] : NULL, step_of(p, 1)},
-                            .dv = {moves[2] ? d[2] : NULL, step_of(p, 2)},
-                            .dy = {w, y_step(p)},
+    tw_attention_row row = {.q = {x[0], step_of(p, 0), size_of(p, 0)},
+                            .k = {x[1], step_of(p, 1), size_of(p, 1)},
+                            .v = {x[2], step_of(p, 2), size_of(p, 2)},
+                            .dq = {moves[0] ? d[0] : NULL, step_of(p, 0), size_of(p, 0)},
+                            .dk = {moves[1] ? d[1] : NULL, step_of(p, 1), size_of(p, 1)},
+                            .dv = {moves[2] ? d[2] : NULL, step_of(p, 2), size_of(p, 2)},
+                            .dy = {w, y_step(p), p->a.width},
                             .outputs_only = outputs_only,
                             .visible = p->masked ? p->visible : NULL,
                             .length = p->length,
                             .out = r.y,
                             .out_step = y_step(p)};
     call(cpu, p, TW_ATTENTION_FORWARD, wide, row);
-    row.y = (tw_tokens){r.y, y_step(p)};
+    row.y = (tw_tokens){r.y, y_step(p), p->a.width};
     row.out = r.dy;
     call(cpu, p, TW_ATTENTION_TANGENT, wide, row);
     row.out = r.g;
