@@ -322,6 +322,21 @@ TW_API tw_val tw_rotary(tw_val x, tw_val positions, int axis, double base, tw_ro
 /* Zero with this probability, else x / (1 - probability); by tw_random_bits(key, counter, stream). */
 TW_API tw_val tw_dropout(tw_val x, double probability, tw_val key, tw_val counter, uint32_t stream);
 
+typedef struct tw_attention_options {
+    double scale; /* of the scores; 0: 1/sqrt(D) */
+    bool causal;  /* query i sees keys 0..i only */
+    tw_val mask;  /* which keys count: i32 (B) the first so many, or bool (B,Tk); TW_NONE or zeros: all */
+    tw_val bias;  /* added to the scaled scores, of a shape that stretches to (B,H,Tq,Tk); likewise. Scores are then
+                     stored as a whole */
+} tw_attention_options;
+/* Scaled dot-product attention, softmax(scale q k') v per head: q (B,Tq,H,D), k (B,Tk,H,D), v (B,Tk,H,E) ->
+ * (B,Tq,H,E); zeros for a query that sees no key. Memory grows with Tq + Tk, never with their product, in first
+ * derivatives too. options NULL: none. */
+TW_API tw_val tw_attention(tw_val q, tw_val k, tw_val v, const tw_attention_options *options);
+/* q, k and v (B,T,H,D) of one projection (B,T,3*H*D): all q, then all k, then all v; or, by_head, q, k and v of each
+ * head together (guided-diffusion's QKVAttentionLegacy). */
+TW_API void tw_qkv_split(tw_val qkv, int64_t heads, bool by_head, tw_val out[3]);
+
 /* --- transforms: append to the same graph -------------------------------------------------------------------- */
 /* Forward mode: out_tangents[k] = sum_i d outputs[k]/d inputs[i] tangents[i]. A none tangent is zero; a
  * none result means "zero". */

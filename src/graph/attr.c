@@ -69,6 +69,12 @@ const tw_field tw_fields[] = {
     {TW_OP_while, "consts", TW_FIELD_CONSTS, false},
     {TW_OP_while, "carries", TW_FIELD_CARRIES, false},
     {TW_OP_custom_call, "function", TW_FIELD_FUNCTION_A, false},
+    {TW_OP_attention_gradient, "scale", TW_FIELD_VALUE, false},
+    {TW_OP_attention_gradient, "causal", TW_FIELD_NUMBER, false},
+    {TW_OP_attention_tangent, "scale", TW_FIELD_VALUE, false},
+    {TW_OP_attention_tangent, "causal", TW_FIELD_NUMBER, false},
+    {TW_OP_attention, "scale", TW_FIELD_VALUE, false},
+    {TW_OP_attention, "causal", TW_FIELD_NUMBER, false},
 };
 const int tw_fields_count = TW_COUNT(tw_fields);
 

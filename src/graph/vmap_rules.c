@@ -153,6 +153,15 @@ static tw_val merge_front(tw_val x)
     return tw_reshape(x, merged);
 }
 
+/* K samples are K times as many rows. */
+static tw_val more_rows(const tw_batch *b, tw_draft *d)
+{
+    tw_shape shape = tw_batch_shape(b, d->shape);
+    tw_batch_stretch_args(b, d->count);
+    for (int k = 0; k < d->count; k++) b->args[k] = merge_front(b->args[k]);
+    return tw_reshape(tw_graph_append(d), shape);
+}
+
 static bool too_many_rows(const tw_batch *b, int64_t count)
 {
     int64_t all;
@@ -321,6 +330,9 @@ tw_vmap_fn tw_vmap_rule(tw_op op)
         [TW_OP_scan] = tw_vmap_scan,
         [TW_OP_while] = tw_vmap_while,
         [TW_OP_custom_call] = one_by_one,
+        [TW_OP_attention] = more_rows,
+        [TW_OP_attention_tangent] = more_rows,
+        [TW_OP_attention_gradient] = more_rows,
     };
     return tw_op_table[op].flags & TW_OPF_ELEMENTWISE ? stretched : rules[op];
 }

@@ -69,6 +69,27 @@ static bool rotary_case(tw_graph *g, tw_dtype real, tw_shape shape, int variant,
     return true;
 }
 
+/* q of the shape; as many keys or more; every kind of mask, some of which leave a query without keys. */
+static bool attention_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape q, int variant, test_case *c)
+{
+    if (q.rank != 4 || variant > 4 || tw_shape_size(q) == 0) return false;
+    int64_t keys = q.dim[1] + variant % 2, heads = q.dim[2], width = 2, tokens = keys;
+    tw_shape k = tw_shape_of(q.dim[0], keys, heads, q.dim[3]), v = tw_shape_of(q.dim[0], keys, heads, width);
+    tw_shape y = tw_shape_of(q.dim[0], q.dim[1], heads * (width + 1)), w = y;
+    if (variant == 1) w.dim[2] = heads * width;
+    tw_draft d = {.op = op, .attr = {.value = variant == 2 ? 0.7 : 1.0, .number = variant == 1 || variant == 4}};
+    tw_val args[8];
+    const tw_shape all[8] = {q, k, v, y, op == TW_OP_attention_gradient ? w : q, k, v};
+    int fixed = op == TW_OP_attention ? 3 : op == TW_OP_attention_gradient ? 5 : 7;
+    for (int i = 0; i < fixed; i++) args[i] = add_input(g, c, real, all[i], -0.6, 0.6);
+    d.args = args;
+    d.count = fixed + (variant > 1);
+    if (variant == 2) args[fixed] = add_input(g, c, TW_DTYPE_I32, tw_shape_of(q.dim[0]), 0.0, (double)tokens);
+    if (variant > 2) args[fixed] = add_input(g, c, TW_DTYPE_BOOL, tw_shape_of(q.dim[0], keys), 0.0, 2.0);
+    c->output = tw_graph_append(&d);
+    return true;
+}
+
 static bool composite_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, int variant, test_case *c)
 {
     switch (op) {
@@ -78,6 +99,10 @@ static bool composite_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape,
     case TW_OP_normalise:
     case TW_OP_normalise_tangent:
         return normalise_case(g, op, real, shape, variant, c);
+    case TW_OP_attention:
+    case TW_OP_attention_tangent:
+    case TW_OP_attention_gradient:
+        return attention_case(g, op, real, shape, variant, c);
     case TW_OP_rotary:
         return rotary_case(g, real, shape, variant, c);
     default:

@@ -17,7 +17,7 @@
 #include "base/philox.h"
 #include "graph/reference.h"
 
-enum { CASE_INPUTS = 4 };
+enum { CASE_INPUTS = 8 };
 
 /* A function under test and the interval each input is drawn from; whole numbers for integer inputs. */
 typedef struct test_case {

@@ -155,7 +155,8 @@ static int run_case(tw_context *ctx, tw_op op, tw_shape shape, int variant)
     int done = 0;
     if (build_case(g, op, TW_DTYPE_F64, shape, variant, &c)) {
         check_ok(g);
-        for (unsigned batched = 1; batched < 1u << c.count; batched++) {
+        unsigned step = c.count > 4 ? 61 : 1; /* some of the choices where there are many */
+        for (unsigned batched = 1; batched < 1u << c.count; batched += step) {
             vmap_test t = {
                 .g = g, .count = c.count, .size = 1 + (int64_t)(batched + (unsigned)variant) % 3, .batched = batched};
             snprintf(t.name, sizeof t.name, "%s %s variant %d, inputs %#x of K %d", tw_op_table[op].name,
