@@ -20,11 +20,13 @@ typedef enum tw_row_kind {
 typedef struct tw_view {
     int32_t source;  /* node that owns the bytes: computed, input or const */
     int32_t stretch; /* broadcast node read as an index map, or -1 */
+    int32_t slice;   /* slice of the source's last axis that is read in place, or -1 */
     bool whole;      /* every row of the source may be needed */
 } tw_view;
 
 typedef struct tw_value {
     bool computed; /* makes bytes of its own */
+    bool in_place; /* a slice that all its readers take from where it lies */
     bool stored;   /* has a place; false inside tile groups */
     bool output;
     bool kept; /* local, but for the whole block: a late instruction reads it */
@@ -75,6 +77,10 @@ TW_NODISCARD tw_status tw_plan_global(tw_build *b);
 static inline const tw_node *tw_at_id(const tw_build *b, int32_t id)
 {
     return &b->g->nodes[id];
+}
+static inline int64_t tw_last(tw_shape shape)
+{
+    return shape.rank > 0 ? shape.dim[shape.rank - 1] : 1;
 }
 static inline int64_t tw_node_size(const tw_build *b, int32_t id)
 {

@@ -26,7 +26,13 @@ tw_inst *tw_new_inst(tw_build *b, tw_region *region, int32_t node, const tw_inst
 tw_place tw_arg_place(const tw_build *b, const tw_region *region, int32_t node, int k)
 {
     tw_view view = tw_view_of(b, node, k);
-    return tw_place_in(b, region, view.source, view.whole);
+    tw_place place = tw_place_in(b, region, view.source, view.whole);
+    if (view.slice >= 0) {
+        const tw_node *slice = tw_at_id(b, view.slice);
+        int64_t begin = tw_node_attr(b->g, slice)->begin[slice->shape.rank - 1];
+        place.skip = begin * (int64_t)tw_dtype_size((tw_dtype)slice->dtype);
+    }
+    return place;
 }
 
 void tw_contiguous(tw_shape shape, int64_t *stride)

@@ -39,6 +39,8 @@ tw_status tw_emit_conv(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_index(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_iota(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_random(tw_build *b, tw_region *region, int32_t id);
+bool tw_strided_attention(const tw_graph *g, const tw_node *node, int k, const tw_node *slice);
+tw_status tw_emit_attention(tw_build *b, tw_region *region, int32_t id);
 
 const tw_exec_op tw_exec_table[TW_OP_COUNT] = {
     /* sources */
@@ -64,6 +66,10 @@ const tw_exec_op tw_exec_table[TW_OP_COUNT] = {
     [TW_OP_conv_weights] = {.rows = tw_rows_conv_weights, .emit = tw_emit_conv},
     [TW_OP_take_rows] = {.sliced = tw_sliced_take, .emit = tw_emit_index},
     [TW_OP_scatter_add_rows] = {.rows = tw_rows_whole, .emit = tw_emit_index},
+    /* composites with kernels */
+    [TW_OP_attention] = {.strided = tw_strided_attention, .emit = tw_emit_attention},
+    [TW_OP_attention_tangent] = {.strided = tw_strided_attention, .emit = tw_emit_attention},
+    [TW_OP_attention_gradient] = {.strided = tw_strided_attention, .emit = tw_emit_attention},
 };
 
 bool tw_exec_keeps(const tw_draft *draft)

@@ -9,6 +9,7 @@ static void print_place(tw_text *t, const tw_place *place)
         tw_text_add(t, "%d", place->index);
     else if (place->home != TW_HOME_NONE)
         tw_text_add(t, "+%lld", (long long)place->offset);
+    if (place->skip) tw_text_add(t, "+%lld", (long long)place->skip);
     if (place->row_bytes) tw_text_add(t, "/%lld", (long long)place->row_bytes);
 }
 

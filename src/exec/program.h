@@ -33,6 +33,7 @@ typedef struct tw_place {
     tw_home home;
     int32_t index;
     int64_t offset;      /* bytes */
+    int64_t skip;        /* bytes: where a part of a wider last axis begins */
     int64_t row_bytes;   /* how far one row of the region is from the next; 0 for whole arrays */
     int64_t chunk_bytes; /* TW_HOME_PARTIAL: how far one chunk's copy is from the next */
 } tw_place;

@@ -42,7 +42,7 @@ tw_view tw_view_of(const tw_build *b, int32_t id, int k)
 {
     const tw_node *node = tw_at_id(b, id);
     int32_t arg = tw_node_args(b->g, node)[k];
-    tw_view view = {.source = b->base[arg], .stretch = -1, .whole = true};
+    tw_view view = {.source = b->base[arg], .stretch = -1, .slice = -1, .whole = true};
     const tw_node *wide = tw_at_id(b, view.source);
     if (tw_is_elementwise(b, id) && wide->op == TW_OP_broadcast && can_stretch(b, id, wide)) {
         view.stretch = view.source;
@@ -52,6 +52,10 @@ tw_view tw_view_of(const tw_build *b, int32_t id, int k)
         view.whole = !tw_row_arg_sliced(b->g, node, k);
     }
     if (b->value[id].rows == 1) view.whole = true;
+    if (b->value[view.source].in_place) {
+        view.slice = view.source;
+        view.source = b->base[tw_node_args(b->g, tw_at_id(b, view.slice))[0]];
+    }
     return view;
 }
 
@@ -117,6 +121,40 @@ static bool sums_over_batch(const tw_build *b, const tw_node *node)
     for (int k = 0; k < node->args_count; k++)
         if (tw_row_arg_sliced(b->g, node, k) && b->value[b->base[tw_node_args(b->g, node)[k]]].batch) return true;
     return false;
+}
+
+/* A slice of the last axis alone. */
+static bool is_part_of_last(const tw_build *b, int32_t id)
+{
+    const tw_node *node = tw_at_id(b, id);
+    if (node->op != TW_OP_slice || node->shape.rank < 2 || tw_node_size(b, id) == 0) return false;
+    tw_shape whole = tw_at_id(b, tw_node_args(b->g, node)[0])->shape;
+    const tw_attr *at = tw_node_attr(b->g, node);
+    for (int i = 0; i < whole.rank - 1; i++)
+        if (whole.dim[i] != node->shape.dim[i]) return false;
+    return at->stride[whole.rank - 1] == 1;
+}
+
+/* Slices that every reader can take in place make no bytes. */
+static void find_in_place(tw_build *b)
+{
+    for (int32_t i = 0; i < b->n; i++) {
+        if (!b->value[i].computed || !is_part_of_last(b, i)) continue;
+        int op = tw_at_id(b, b->base[tw_node_args(b->g, tw_at_id(b, i))[0]])->op;
+        b->value[i].in_place = op != TW_OP_broadcast;
+    }
+    for (int i = 0; i < b->p->outputs_count; i++) b->value[b->base[b->outputs[i].id]].in_place = false;
+    for (int32_t i = 0; i < b->n; i++) {
+        const tw_node *node = tw_at_id(b, i);
+        if (b->base[i] != i) continue;
+        for (int k = 0; k < node->args_count; k++) {
+            int32_t source = b->base[tw_node_args(b->g, node)[k]];
+            const tw_exec_op *op = &tw_exec_table[node->op];
+            if (!op->strided || !op->strided(b->g, node, k, tw_at_id(b, source))) b->value[source].in_place = false;
+        }
+    }
+    for (int32_t i = 0; i < b->n; i++)
+        if (b->value[i].in_place) b->value[i].computed = false;
 }
 
 static void assign_rows(tw_build *b)
@@ -279,6 +317,7 @@ tw_status tw_build_regions(tw_build *b)
     tw_status status = TW_OK;
     for (int32_t i = 0; i < b->n; i++) b->value[i] = (tw_value){.region = -1};
     find_computed(b);
+    find_in_place(b);
     for (int i = 0; i < b->p->outputs_count; i++) b->value[b->base[b->outputs[i].id]].output = true;
     assign_rows(b);
     keep_whole(b);

@@ -84,7 +84,7 @@ void tw_state_poison(tw_state *state)
 
 void *tw_block_at(const tw_block *b, const tw_place *place)
 {
-    int64_t at = place->offset + b->row * place->row_bytes;
+    int64_t at = place->offset + place->skip + b->row * place->row_bytes;
     switch (place->home) {
     case TW_HOME_INPUT:
         return (unsigned char *)(uintptr_t)b->in[place->index] + at;
@@ -95,9 +95,9 @@ void *tw_block_at(const tw_block *b, const tw_place *place)
     case TW_HOME_GLOBAL:
         return b->global + at;
     case TW_HOME_LOCAL:
-        return b->local + place->offset;
+        return b->local + place->offset + place->skip;
     case TW_HOME_BLOCK:
-        return b->local + place->offset + (b->row - b->block_row) * place->row_bytes;
+        return b->local + place->offset + place->skip + (b->row - b->block_row) * place->row_bytes;
     case TW_HOME_PACKED:
         return b->global + b->p->prepacks[place->index].offset;
     case TW_HOME_PARTIAL:
