@@ -78,7 +78,8 @@ static double element_of(tw_val v, int64_t i)
 static tw_val fold(const tw_draft *d)
 {
     const tw_op_info *op = &tw_op_table[d->op];
-    bool all_single = true, foldable = op->evaluate && d->count > 0 && d->count <= TW_MAX_ARGS && tw_shape_size(d->shape) > 0;
+    bool all_single = true,
+         foldable = op->evaluate && d->count > 0 && d->count <= TW_MAX_ARGS && tw_shape_size(d->shape) > 0;
     for (int k = 0; foldable && k < d->count; k++) {
         bool single = false;
         foldable = is_foldable(arg(d, k), &single);
@@ -308,10 +309,31 @@ static tw_val simplify_reduce_max(const tw_draft *d)
     return tw_shape_size(tw_shape_at(x)) == tw_shape_size(d->shape) ? tw_reshape(x, d->shape) : TW_NONE;
 }
 
+/* Neighbouring slices of one value are one slice of it: what was split and is joined again was never apart. */
+static tw_val join_slices(const tw_draft *d)
+{
+    int axis = d->attr.axis[0];
+    if (!is(arg(d, 0), TW_OP_slice)) return TW_NONE;
+    tw_val whole = inner(arg(d, 0), 0);
+    tw_attr first = *tw_node_attr(d->graph, tw_node_at(arg(d, 0)));
+    int64_t at = first.begin[axis];
+    for (int k = 0; k < d->count; k++) {
+        tw_val part = arg(d, k);
+        if (!is(part, TW_OP_slice) || inner(part, 0).id != whole.id) return TW_NONE;
+        const tw_attr *attr = tw_node_attr(d->graph, tw_node_at(part));
+        for (int i = 0; i < d->shape.rank; i++)
+            if (attr->begin[i] != (i == axis ? at : first.begin[i]) || attr->stride[i] != 1) return TW_NONE;
+        at += tw_shape_at(part).dim[axis];
+    }
+    return tw_slice_given(whole, first.begin, first.stride, d->shape);
+}
+
 /* Parts that are concatenations along the same axis are listed themselves. */
 static tw_val simplify_concat(const tw_draft *d)
 {
     if (d->count == 1) return arg(d, 0);
+    tw_val joined = join_slices(d);
+    if (joined.id >= 0) return joined;
     tw_val parts[FOLD_LIMIT];
     int count = 0;
     bool nested = false;

@@ -41,29 +41,13 @@ tw_val tw_block_layernorm(tw_scope scope, tw_val x)
     return tw_layernorm(x, weight, bias, epsilon);
 }
 
-/* Part number `which` of (B,T,3*C) as (B,heads,T,C/heads). */
-static tw_val heads_of(tw_val qkv, int which, int heads)
-{
-    tw_shape s = tw_shape_at(qkv);
-    int64_t width = s.dim[2] / 3;
-    tw_val part = tw_slice(qkv, 2, which * width, (which + 1) * width);
-    part = tw_reshape(part, tw_shape_of(s.dim[0], s.dim[1], heads, width / heads));
-    return tw_transpose(part, (const int[]){0, 2, 1, 3});
-}
-
 tw_val tw_block_attention(tw_val qkv, int heads)
 {
     if (tw_is_none(qkv)) return qkv;
-    tw_shape s = tw_shape_at(qkv);
-    if (s.rank != 3 || heads < 1 || s.dim[2] % (3 * heads) != 0)
-        return tw_graph_fail(qkv.graph, TW_ERR_SHAPE,
-                             "attention: queries, keys and values are (B,T,3*C) with C in %d heads", heads);
-    int64_t width = s.dim[2] / 3;
-    tw_val q = heads_of(qkv, 0, heads), k = heads_of(qkv, 1, heads), v = heads_of(qkv, 2, heads);
-    tw_val scores = tw_matmul(q, tw_transpose(k, (const int[]){0, 1, 3, 2}));
-    tw_val p = tw_softmax(tw_muls(scores, 1 / sqrt((double)(width / heads))), -1);
-    tw_val y = tw_transpose(tw_matmul(p, v), (const int[]){0, 2, 1, 3});
-    return tw_reshape(y, tw_shape_of(s.dim[0], s.dim[1], width));
+    tw_val part[3];
+    tw_qkv_split(qkv, heads, false, part);
+    tw_val y = tw_attention(part[0], part[1], part[2], NULL);
+    return tw_reshape(y, tw_shape_of(tw_dim(qkv, 0), tw_dim(qkv, 1), tw_dim(qkv, 2) / 3));
 }
 
 tw_val tw_block_timestep(tw_val t, int count)

@@ -50,6 +50,8 @@ static void rules(void **state)
         {tw_pad(x, 7.0, NULL, NULL, NULL), x},
         {tw_reverse(tw_reverse(x, 1), 1), x},
         {tw_concat(0, 1, &x), x},
+        {tw_concat2(1, tw_slice(x, 1, 0, 1), tw_slice(x, 1, 1, 3)), x},
+        {tw_concat(1, 3, (tw_val[]){tw_slice(y, 1, 0, 1), tw_slice(y, 1, 1, 2), tw_slice(y, 1, 2, 3)}), y},
         {tw_concat2(0, tw_concat2(0, x, y), x), tw_concat(0, 3, (tw_val[]){x, y, x})},
         {tw_concat2(0, tw_concat2(1, x, y), tw_concat2(1, y, x)),
          tw_concat2(0, tw_concat2(1, x, y), tw_concat2(1, y, x))},
