@@ -1,7 +1,7 @@
 /* cpu/attention.h - scaled dot-product attention of one batch row: the kernels' arguments.
  *
- * Every array holds tokens, and a token its heads: head h of token t begins at element t*step + h*head, so that q, k and
- * v may lie side by side in the result of one projection.
+ * Every array holds tokens, and a token its heads: head h of token t begins at element t*step + h*head, so that q, k
+ * and v may lie side by side in the result of one projection.
  *
  * y (queries, heads*width + heads) is the result: a token's outputs of all heads, then the heads' log-sum-exps of
  * scaled scores, from which the other kernels have the probabilities without maximum or sum. Both are 0 where a query
@@ -33,6 +33,7 @@ typedef struct tw_attention_row {
     bool outputs_only;
     const uint8_t *visible; /* NULL or one flag a key */
     int64_t length;         /* keys before this one are seen */
+    int64_t first, heads;   /* the heads to compute: of each its part of the result */
     void *out;
     int64_t out_step;
     void *scratch; /* 64-byte aligned, tw_attention_scratch() bytes */

@@ -33,6 +33,7 @@ typedef struct tw_value {
     int64_t rows;
     int32_t stage, region, depth;
     bool sums, batch;
+    bool pieced;         /* whole, but computed in pieces: what is there before its stage ends is not rows */
     int32_t uses;        /* reads by computed nodes and outputs */
     int32_t first, last; /* instructions of the region between which a local value lives */
     int32_t host;        /* local value whose place it takes over, or -1 */

@@ -17,7 +17,7 @@ tw_inst *tw_new_inst(tw_build *b, tw_region *region, int32_t node, const tw_inst
     if (tw_grow(b->ctx, &p->insts, &b->insts_capacity, p->insts_count + 1, sizeof *p->insts) != TW_OK) return NULL;
     tw_inst *inst = &p->insts[p->insts_count++];
     *inst = (tw_inst){.kind = kind, .node = node, .dtype = tw_at_id(b, node)->dtype, .depth = b->value[node].depth};
-    inst->dst = tw_place_in(b, region, node, region->rows == 1);
+    inst->dst = tw_place_in(b, region, node, region->rows == 1 || region->pieces);
     inst->per_row = tw_node_size(b, node) / region->rows;
     region->inst_count++;
     return inst;

@@ -46,6 +46,8 @@ typedef struct tw_exec_op {
     tw_row_kind (*rows)(const tw_graph *g, const tw_node *node); /* NULL: row-sliced */
     bool (*sliced)(const tw_graph *g, const tw_node *node,
                    int k); /* needs only the same rows of argument k; NULL: of all */
+    /* pieces, at least 1, in which a whole node can be computed by different threads: the rows of its region */
+    int64_t (*pieces)(const tw_graph *g, const tw_node *node);
     /* can read argument k in place when it is (a reshape of) this slice of a wider last axis; NULL: never */
     bool (*strided)(const tw_graph *g, const tw_node *node, int k, const tw_node *slice);
     tw_status (*emit)(tw_build *b, tw_region *region, int32_t node); /* NULL: no instruction of its own */

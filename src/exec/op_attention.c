@@ -11,6 +11,38 @@ static int mask_number(int op)
     return op == TW_OP_attention ? 3 : op == TW_OP_attention_tangent ? 7 : 5;
 }
 
+/* --- rows --- */
+
+static double flops_of(const tw_graph *g, const tw_node *node)
+{
+    const int32_t *args = tw_node_args(g, node);
+    const int64_t *q = tw_node_of(g, args[0])->shape.dim, *v = tw_node_of(g, args[2])->shape.dim;
+    double products = node->op == TW_OP_attention ? 2.0 : 5.0;
+    return products * (double)(q[0] * q[1]) * (double)(v[1] * v[2]) * (double)(q[3] + v[3]);
+}
+
+/* A batch of few, long rows would leave threads without work: its heads are pieces then. Long is what takes some
+ * milliseconds; shorter rows had better stay with what comes before and after them. */
+static const double LONG = 2e8;
+
+int64_t tw_pieces_attention(const tw_graph *g, const tw_node *node)
+{
+    const int64_t *q = tw_node_of(g, tw_node_args(g, node)[0])->shape.dim;
+    bool few = q[0] == 1 || (q[0] < 8 && flops_of(g, node) > LONG * (double)q[0]);
+    return few && q[0] > 0 && q[2] > 1 ? q[0] * q[2] : 1;
+}
+
+tw_row_kind tw_rows_attention(const tw_graph *g, const tw_node *node)
+{
+    return tw_pieces_attention(g, node) > 1 ? TW_ROW_WHOLE : TW_ROW_SLICED;
+}
+
+bool tw_sliced_attention(const tw_graph *g, const tw_node *node, int k)
+{
+    (void)k;
+    return tw_pieces_attention(g, node) == 1;
+}
+
 /* dim: queries, keys, heads, depth, width; src_stride[k] and dst_stride[k]: how far the tokens of argument k are from
  * each other, and the heads; batch: rows of the batch in one row of the region. ta: causal; tb: a mask of lengths;
  * k: number of the mask, 0: none; m: elements of the result a row of the batch; n: of a token of it. */
@@ -46,31 +78,42 @@ static void add_mask(const tw_block *b, const tw_inst *inst, int64_t i, tw_atten
         row->visible = mask + i * inst->dim[1];
 }
 
-static void run(const tw_block *b, const tw_inst *inst, tw_attention_kind kind)
+/* Heads [first, first + heads) of row i of the block. */
+static void run_row(const tw_block *b, const tw_inst *inst, tw_attention_kind kind, int64_t i, int64_t first,
+                    int64_t heads)
 {
     tw_attention_shape a = shape_of(inst);
-    bool wide = inst->dtype == TW_DTYPE_F64;
     unsigned char *out = tw_block_at(b, &inst->dst);
-    for (int64_t i = 0; i < inst->batch * b->rows; i++) {
-        tw_attention_row row = {.q = tokens_at(b, inst, 0, i, a.queries),
-                                .k = tokens_at(b, inst, 1, i, a.keys),
-                                .v = tokens_at(b, inst, 2, i, a.keys),
-                                .out = out + i * inst->m * (int64_t)tw_dtype_size((tw_dtype)inst->dtype),
-                                .out_step = inst->n,
-                                .scratch = b->scratch};
-        if (kind != TW_ATTENTION_FORWARD) row.y = tokens_at(b, inst, Y, i, a.queries);
-        if (kind == TW_ATTENTION_TANGENT) {
-            row.dq = tokens_at(b, inst, DQ, i, a.queries);
-            row.dk = tokens_at(b, inst, DQ + 1, i, a.keys);
-            row.dv = tokens_at(b, inst, DQ + 2, i, a.keys);
-        }
-        if (kind == TW_ATTENTION_GRADIENT) {
-            row.dy = tokens_at(b, inst, DY, i, a.queries);
-            row.outputs_only = row.dy.step == a.heads * a.width;
-        }
-        add_mask(b, inst, i, &row);
-        b->p->cpu->attention[kind][wide](&a, &row);
+    tw_attention_row row = {.q = tokens_at(b, inst, 0, i, a.queries),
+                            .k = tokens_at(b, inst, 1, i, a.keys),
+                            .v = tokens_at(b, inst, 2, i, a.keys),
+                            .first = first,
+                            .heads = heads,
+                            .out = out + i * inst->m * (int64_t)tw_dtype_size((tw_dtype)inst->dtype),
+                            .out_step = inst->n,
+                            .scratch = b->scratch};
+    if (kind != TW_ATTENTION_FORWARD) row.y = tokens_at(b, inst, Y, i, a.queries);
+    if (kind == TW_ATTENTION_TANGENT) {
+        row.dq = tokens_at(b, inst, DQ, i, a.queries);
+        row.dk = tokens_at(b, inst, DQ + 1, i, a.keys);
+        row.dv = tokens_at(b, inst, DQ + 2, i, a.keys);
     }
+    if (kind == TW_ATTENTION_GRADIENT) {
+        row.dy = tokens_at(b, inst, DY, i, a.queries);
+        row.outputs_only = row.dy.step == a.heads * a.width;
+    }
+    add_mask(b, inst, i, &row);
+    b->p->cpu->attention[kind][inst->dtype == TW_DTYPE_F64](&a, &row);
+}
+
+/* Rows of a block are rows of the batch, or heads where the region works in pieces. */
+static void run(const tw_block *b, const tw_inst *inst, tw_attention_kind kind)
+{
+    int64_t heads = inst->dim[2];
+    if (!b->region->pieces)
+        for (int64_t i = 0; i < inst->batch * b->rows; i++) run_row(b, inst, kind, i, 0, heads);
+    else
+        for (int64_t i = b->row; i < b->row + b->rows; i++) run_row(b, inst, kind, i / heads, i % heads, 1);
 }
 
 static void run_forward(const tw_block *b, const tw_inst *inst)
@@ -155,10 +198,8 @@ tw_status tw_emit_attention(tw_build *b, tw_region *region, int32_t id)
         inst->tb = tw_at_id(b, args[mask])->dtype == TW_DTYPE_I32;
     }
     tw_attention_shape a = shape_of(inst);
-    static const double products[] = {
-        [TW_ATTENTION_FORWARD] = 1, [TW_ATTENTION_TANGENT] = 2.5, [TW_ATTENTION_GRADIENT] = 2.5};
-    inst->work =
-        2.0 * products[kind] * (double)(q.dim[0] * dim[0]) * (double)(dim[1] * dim[2]) * (double)(dim[3] + dim[4]);
+    inst->height = dim[0];
+    inst->work = flops_of(b->g, node);
     inst->scratch_bytes = (int64_t)tw_attention_scratch(&a, kind, tw_dtype_size((tw_dtype)node->dtype));
     return TW_OK;
 }

@@ -59,6 +59,10 @@ tw_status tw_emit_conv(tw_build *b, tw_region *region, int32_t id)
     inst->arg[1] = tw_arg_place(b, region, id, 1);
     inst->m = z.n / region->rows;
     inst->work = 2.0 * (double)z.n * (double)(z.c / z.groups) * (double)z.o;
-    for (int i = 0; i < TW_MAX_SPATIAL; i++) inst->work *= (double)z.result[i] * (double)z.kernel[i];
+    inst->height = 1;
+    for (int i = 0; i < TW_MAX_SPATIAL; i++) {
+        inst->height *= z.result[i];
+        inst->work *= (double)z.result[i] * (double)z.kernel[i];
+    }
     return TW_OK;
 }

@@ -48,20 +48,26 @@ static void gemm(const tw_block *b, const tw_inst *inst, int64_t m, int64_t k, c
         p->gemm->f32(inst->ta, inst->tb, m, inst->n, k, x, lda, y, ldb, accumulate, c, inst->n, b->workspace);
 }
 
+/* How far the rows of A are apart: it may be a part of wider ones. */
+static int64_t lda_of(const tw_inst *inst, int64_t width)
+{
+    return inst->lda > 0 ? inst->lda : width;
+}
+
 /* rows x whole: C (rows*m, n) = op(A) op(B) */
 static void run_product(const tw_block *b, const tw_inst *inst)
 {
     int64_t m = inst->m * b->rows;
-    gemm(b, inst, m, inst->k, tw_block_at(b, &inst->arg[0]), inst->ta ? m : inst->k, tw_block_at(b, &inst->arg[1]),
-         false, tw_block_at(b, &inst->dst));
+    gemm(b, inst, m, inst->k, tw_block_at(b, &inst->arg[0]), lda_of(inst, inst->ta ? m : inst->k),
+         tw_block_at(b, &inst->arg[1]), false, tw_block_at(b, &inst->dst));
 }
 
-/* Sum over rows of outer products: C (m, n) += A^T B. A is stored (rows*k, m): its leading dimension is m whatever the
- * number of rows. */
+/* Sum over rows of outer products: C (m, n) += A^T B. A is stored (rows*k, m): its leading dimension does not depend on
+ * the number of rows. */
 static void run_product_sum(const tw_block *b, const tw_inst *inst)
 {
-    gemm(b, inst, inst->m, inst->k * b->rows, tw_block_at(b, &inst->arg[0]), inst->m, tw_block_at(b, &inst->arg[1]),
-         !b->first, tw_block_at(b, &inst->dst));
+    gemm(b, inst, inst->m, inst->k * b->rows, tw_block_at(b, &inst->arg[0]), lda_of(inst, inst->m),
+         tw_block_at(b, &inst->arg[1]), !b->first, tw_block_at(b, &inst->dst));
 }
 
 /* Some rows of such a sum over everything: columns of A, m a row of the region. */
@@ -134,6 +140,14 @@ static tw_status pack_before(tw_build *b, const tw_region *region, int32_t sourc
     return TW_OK;
 }
 
+/* A slice of wider rows as A: its rows must be those of A as it is stored. */
+bool tw_strided_dot(const tw_graph *g, const tw_node *node, int k, const tw_node *slice)
+{
+    tw_dot dot = tw_dot_of(g, node);
+    if (k != 0 || tw_node_attr(g, node)->batch_count > 0 || by_result(g, node)) return false;
+    return slice->dtype == node->dtype && tw_last(slice->shape) == (dot.ta ? dot.m : dot.k);
+}
+
 tw_status tw_emit_dot(tw_build *b, tw_region *region, int32_t id)
 {
     const tw_node *node = tw_at_id(b, id);
@@ -162,6 +176,9 @@ tw_status tw_emit_dot(tw_build *b, tw_region *region, int32_t id)
         inst->batch /= region->rows;
     else
         inst->m /= region->rows;
+    inst->height = batched ? dot.m : sums ? inst->k : inst->m;
+    tw_view a = tw_view_of(b, id, 0);
+    if (a.slice >= 0) inst->lda = tw_last(tw_at_id(b, tw_node_args(b->g, tw_at_id(b, a.slice))[0])->shape);
     inst->work = 2.0 * (double)(dot.batch * dot.m) * (double)dot.n * (double)dot.k;
     int32_t source = tw_view_of(b, id, 1).source;
     if (sums || batched || !worth_packing(b, inst, source, dot.m)) return TW_OK;

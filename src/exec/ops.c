@@ -27,6 +27,7 @@ tw_row_kind tw_rows_reduce(const tw_graph *g, const tw_node *node);
 tw_row_kind tw_rows_dot(const tw_graph *g, const tw_node *node);
 bool tw_sliced_broadcast(const tw_graph *g, const tw_node *node, int k);
 bool tw_sliced_dot(const tw_graph *g, const tw_node *node, int k);
+bool tw_strided_dot(const tw_graph *g, const tw_node *node, int k, const tw_node *slice);
 bool tw_sliced_take(const tw_graph *g, const tw_node *node, int k);
 tw_status tw_emit_rearrange(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_concat(tw_build *b, tw_region *region, int32_t id);
@@ -39,8 +40,17 @@ tw_status tw_emit_conv(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_index(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_iota(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_random(tw_build *b, tw_region *region, int32_t id);
+tw_row_kind tw_rows_attention(const tw_graph *g, const tw_node *node);
+bool tw_sliced_attention(const tw_graph *g, const tw_node *node, int k);
+int64_t tw_pieces_attention(const tw_graph *g, const tw_node *node);
 bool tw_strided_attention(const tw_graph *g, const tw_node *node, int k, const tw_node *slice);
 tw_status tw_emit_attention(tw_build *b, tw_region *region, int32_t id);
+
+#define ATTENTION                                                                                                      \
+    {                                                                                                                  \
+        .rows = tw_rows_attention, .sliced = tw_sliced_attention, .pieces = tw_pieces_attention,                       \
+        .strided = tw_strided_attention, .emit = tw_emit_attention                                                     \
+    }
 
 const tw_exec_op tw_exec_table[TW_OP_COUNT] = {
     /* sources */
@@ -60,16 +70,16 @@ const tw_exec_op tw_exec_table[TW_OP_COUNT] = {
     [TW_OP_argmax] = {.rows = tw_rows_axis, .emit = tw_emit_reduction},
     [TW_OP_cumsum] = {.rows = tw_rows_axis, .emit = tw_emit_reduction},
     /* products, indexing */
-    [TW_OP_dot_general] = {.rows = tw_rows_dot, .sliced = tw_sliced_dot, .emit = tw_emit_dot, .late = true},
+    [TW_OP_dot_general] = {.rows = tw_rows_dot, .sliced = tw_sliced_dot, .strided = tw_strided_dot, .emit = tw_emit_dot, .late = true},
     [TW_OP_conv] = {.sliced = tw_sliced_conv, .emit = tw_emit_conv},
     [TW_OP_conv_input] = {.sliced = tw_sliced_conv, .emit = tw_emit_conv},
     [TW_OP_conv_weights] = {.rows = tw_rows_conv_weights, .emit = tw_emit_conv},
     [TW_OP_take_rows] = {.sliced = tw_sliced_take, .emit = tw_emit_index},
     [TW_OP_scatter_add_rows] = {.rows = tw_rows_whole, .emit = tw_emit_index},
     /* composites with kernels */
-    [TW_OP_attention] = {.strided = tw_strided_attention, .emit = tw_emit_attention},
-    [TW_OP_attention_tangent] = {.strided = tw_strided_attention, .emit = tw_emit_attention},
-    [TW_OP_attention_gradient] = {.strided = tw_strided_attention, .emit = tw_emit_attention},
+    [TW_OP_attention] = ATTENTION,
+    [TW_OP_attention_tangent] = ATTENTION,
+    [TW_OP_attention_gradient] = ATTENTION,
 };
 
 bool tw_exec_keeps(const tw_draft *draft)

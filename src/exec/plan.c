@@ -224,14 +224,26 @@ static int64_t at_most(int64_t rows, int64_t bytes, int64_t row_bytes)
     return rows <= fit ? rows : fit >= 16 ? fit / 16 * 16 : tw_max_i64(fit, 1);
 }
 
-static void choose_rows(tw_region *region, int64_t asked, int64_t strip_bytes, int64_t kept_bytes, int64_t widest,
-                        bool heavy)
+/* Rows of products that one row of the region is, by its heaviest instruction: an image or a text is many. */
+static int64_t height_of(const tw_program *p, const tw_region *region)
+{
+    const tw_inst *heaviest = &p->insts[region->inst_begin];
+    for (int32_t i = 1; i < region->inst_count; i++)
+        if (p->insts[region->inst_begin + i].work > heaviest->work) heaviest = &p->insts[region->inst_begin + i];
+    return region->inst_count > 0 ? tw_max_i64(heaviest->height, 1) : 1;
+}
+
+static void choose_rows(tw_region *region, int64_t asked, int64_t height, int64_t strip_bytes, int64_t kept_bytes,
+                        int64_t widest, bool heavy)
 {
     int64_t block, strip;
-    if (!heavy) {
+    if (region->pieces) {
+        block = strip = 1;
+    } else if (!heavy) {
         block = strip = tw_max_i64(ELEMENTS / tw_max_i64(widest, 1), 1);
     } else {
-        block = tw_max_i64(((region->rows + 7) / 8 + 15) / 16 * 16, ROWS_MIN);
+        int64_t step = tw_max_i64(16 / height, 1), least = tw_max_i64(ROWS_MIN / height, 1);
+        block = tw_max_i64(((region->rows + 7) / 8 + step - 1) / step * step, least);
         strip = at_most(STRIP_ROWS, STRIP_BYTES, strip_bytes);
         block = region->late ? at_most(tw_min_i64(block, BLOCK_ROWS), BLOCK_BYTES, kept_bytes) : tw_min_i64(block, strip);
         if (asked > 0) block = asked;
@@ -276,7 +288,7 @@ tw_status tw_plan_region(tw_build *b, int32_t number)
     int64_t strip_bytes = tw_pack(count, leases, b->unplanned) / ALIGN, kept_bytes = 0;
     for (int32_t i = 0; i < b->n; i++)
         if (b->value[i].region == number && b->value[i].kept) kept_bytes += tw_node_bytes(b, i) / region->rows;
-    choose_rows(region, b->asked_block_rows, strip_bytes, kept_bytes, widest, heavy);
+    choose_rows(region, b->asked_block_rows, height_of(p, region), strip_bytes, kept_bytes, widest, heavy);
     choose_chunks(b, number);
     count = local_leases(b, number, region->block_rows, region->strip_rows, leases);
     region->local_bytes = tw_pack(count, leases, b->unplanned);

@@ -77,12 +77,14 @@ typedef struct tw_inst {
     int32_t depth;
     tw_place dst, arg[TW_INST_ARGS];
     double work;           /* rough number of flops, over all rows */
+    int64_t height;        /* rows of products in one row of the region (tokens, pixels); 0: one */
     int64_t scratch_bytes; /* memory of the running thread it needs while it runs */
     uint8_t dtype;
     /* Products: m, n, k, batch of one row of the region (tw_dot). Reductions: m outer, k reduced, n inner elements.
      * Tables: m rows of n elements, k indices a row. Other families: as they say. */
     bool ta, tb;
     int64_t m, n, k, batch;
+    int64_t lda; /* products: elements between the rows of A, when it is a part of wider ones; else 0 */
     /* COPY: dims and strides in elements; dim[0] is per row and multiplied by the rows of the block */
     int rank;
     int64_t dim[TW_MAX_RANK], src_stride[TW_MAX_RANK], dst_stride[TW_MAX_RANK];
@@ -100,6 +102,7 @@ typedef struct tw_region {
     int64_t rows;       /* R */
     bool batch;         /* may be run on fewer rows */
     bool sums;          /* holds sums over rows */
+    bool pieces;        /* its rows are pieces of whole nodes */
     int64_t block_rows; /* rows of a block, the last one may be shorter */
     int64_t strip_rows; /* rows the instructions see at a time, but for the last `late` of them: those see the block */
     int32_t late;

@@ -64,14 +64,14 @@ static int64_t rows_of(const tw_build *b, int32_t id)
 {
     const tw_node *node = tw_at_id(b, id);
     tw_row_kind kind = tw_row_kind_of(b->g, node);
-    if (kind == TW_ROW_WHOLE) return 1;
+    if (kind == TW_ROW_WHOLE) return tw_exec_table[node->op].pieces ? tw_exec_table[node->op].pieces(b->g, node) : 1;
     int64_t own = kind == TW_ROW_SUMS ? lead(tw_at_id(b, tw_node_args(b->g, node)[0])->shape) : lead(node->shape);
     if (kind == TW_ROW_SLICED && node->shape.rank == 0) return 1;
     for (int k = 0; k < node->args_count; k++) {
         if (!tw_row_arg_sliced(b->g, node, k)) continue;
         int32_t source = b->base[tw_node_args(b->g, node)[k]];
         if (tw_is_leaf(b, source)) continue;
-        int64_t rows = b->value[source].rows;
+        int64_t rows = b->value[source].pieced ? 1 : b->value[source].rows;
         if (rows > 1 && own % rows == 0 && !b->value[source].sums) return rows;
     }
     return own;
@@ -81,7 +81,7 @@ static int64_t rows_of(const tw_build *b, int32_t id)
 static bool joins(const tw_build *b, int32_t reader, const tw_view *view)
 {
     const tw_value *r = &b->value[reader], *s = &b->value[view->source];
-    return r->rows == s->rows && !s->sums && (!view->whole || r->rows == 1);
+    return r->rows == s->rows && r->pieced == s->pieced && !s->sums && (!view->whole || r->rows == 1);
 }
 
 /* Which nodes make bytes: all but inputs, constants, reshapes, and broadcasts that only elementwise nodes read. */
@@ -178,7 +178,9 @@ static void assign_rows(tw_build *b)
         for (int k = 0; k < node->args_count && !v->sums; k++)
             if (tw_row_arg_sliced(b->g, node, k) && b->value[b->base[tw_node_args(b->g, node)[k]]].batch)
                 v->batch = true;
-        if (tw_row_kind_of(b->g, node) == TW_ROW_WHOLE) v->batch = false;
+        if (tw_row_kind_of(b->g, node) != TW_ROW_WHOLE) continue;
+        v->batch = false;
+        v->pieced = v->rows > 1;
     }
 }
 
@@ -188,7 +190,7 @@ static void keep_whole(tw_build *b)
     if (b->p->rows <= 1) return;
     for (int i = 0; i < b->p->outputs_count; i++) {
         tw_value *v = &b->value[b->base[b->outputs[i].id]];
-        if (!v->batch && !v->sums && v->rows == b->p->rows) v->rows = 1;
+        if (!v->batch && !v->sums && !v->pieced && v->rows == b->p->rows) v->rows = 1;
     }
     for (int32_t i = b->n - 1; i >= 0; i--) {
         const tw_node *node = tw_at_id(b, i);
@@ -201,7 +203,7 @@ static void keep_whole(tw_build *b)
         for (int k = 0; k < node->args_count; k++) {
             int32_t source = b->base[tw_node_args(b->g, node)[k]];
             tw_value *s = &b->value[source];
-            if (tw_is_leaf(b, source) || s->batch || s->sums || s->rows != b->p->rows) continue;
+            if (tw_is_leaf(b, source) || s->batch || s->sums || s->pieced || s->rows != b->p->rows) continue;
             if (v->rows != s->rows || !tw_row_arg_sliced(b->g, node, k)) s->rows = 1;
         }
     }
@@ -273,6 +275,7 @@ static void assign_depths(tw_build *b)
 
 typedef struct region_key {
     int32_t stage;
+    bool pieced;
     int64_t rows;
     int32_t node;
 } region_key;
@@ -281,6 +284,7 @@ static int by_stage_and_rows(const void *x, const void *y)
 {
     const region_key *a = x, *b = y;
     if (a->stage != b->stage) return a->stage < b->stage ? -1 : 1;
+    if (a->pieced != b->pieced) return a->pieced ? -1 : 1;
     if (a->rows != b->rows) return a->rows > b->rows ? -1 : 1;
     return a->node < b->node ? -1 : a->node > b->node;
 }
@@ -293,14 +297,16 @@ static tw_status make_regions(tw_build *b)
     int32_t count = 0;
     if (!keys) return tw_fail_memory(b->ctx, (size_t)b->n * sizeof *keys);
     for (int32_t i = 0; i < b->n; i++)
-        if (b->value[i].computed) keys[count++] = (region_key){b->value[i].stage, b->value[i].rows, i};
+        if (b->value[i].computed)
+            keys[count++] = (region_key){b->value[i].stage, b->value[i].pieced, b->value[i].rows, i};
     qsort(keys, (size_t)count, sizeof *keys, by_stage_and_rows);
     for (int32_t i = 0; i < count; i++) {
         tw_region *region = p->regions_count ? &p->regions[p->regions_count - 1] : NULL;
-        if (!region || region->stage != keys[i].stage || region->rows != keys[i].rows) {
+        if (!region || region->stage != keys[i].stage || region->rows != keys[i].rows ||
+            region->pieces != keys[i].pieced) {
             TW_TRY(tw_grow(b->ctx, &p->regions, &b->regions_capacity, p->regions_count + 1, sizeof *region));
             region = &p->regions[p->regions_count++];
-            *region = (tw_region){.stage = keys[i].stage, .rows = keys[i].rows};
+            *region = (tw_region){.stage = keys[i].stage, .rows = keys[i].rows, .pieces = keys[i].pieced};
         }
         tw_value *v = &b->value[keys[i].node];
         v->region = p->regions_count - 1;

@@ -202,6 +202,7 @@ static results run(const tw_cpu *cpu, const problem *p, bool wide, const bool *m
                             .outputs_only = outputs_only,
                             .visible = p->masked ? p->visible : NULL,
                             .length = p->length,
+                            .heads = p->a.heads,
                             .out = r.y,
                             .out_step = y_step(p)};
     call(cpu, p, TW_ATTENTION_FORWARD, wide, row);
