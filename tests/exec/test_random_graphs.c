@@ -257,9 +257,10 @@ static void print_function(trial *t)
 }
 
 /* Seeds decide everything: every eighth a batch of samples, every fourth in f32. */
-static void try_seed(tw_context *ctx, int64_t seed, trial *t)
+static void try_seed(tw_context *ctx, int64_t seed, const bool runs[2][TW_OP_COUNT], trial *t)
 {
     *t = (trial){.ctx = ctx, .f.r.seed = (uint64_t)seed, .f.real = seed % 4 == 3 ? TW_DTYPE_F32 : TW_DTYPE_F64};
+    t->f.runs = runs;
     int64_t rows = seed % 8 == 0 ? 2 + seed / 8 % 90 : 0;
     int batched = 0;
     t->f.g = new_graph(ctx);
@@ -289,9 +290,14 @@ static void random_graphs(void **state)
     int64_t failures = 0, ill = 0;
     tw_context *ctx = tw_context_create(&(tw_context_desc){.threads = 3});
     trial *t = malloc(sizeof *t);
+    bool runs[2][TW_OP_COUNT];
+    print_message("%d of %d ops do not run and are not drawn:", fuzz_probe(ctx, runs), (int)TW_OP_COUNT);
+    for (int op = 0; op < TW_OP_COUNT; op++)
+        if (!runs[1][op]) print_message(" %s", tw_op_table[op].name);
+    print_message("\n");
     for (int64_t seed = asked.first; seed < asked.first + asked.graphs; seed++) {
         current = (sig_atomic_t)seed;
-        try_seed(ctx, seed, t);
+        try_seed(ctx, seed, (const bool(*)[TW_OP_COUNT])runs, t);
         ill += t->ill;
         if (!t->failure[0]) continue;
         failures++;
