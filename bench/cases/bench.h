@@ -19,8 +19,9 @@ typedef struct bench {
     tw_context *ctx;
     double flops; /* of one run: products and convolutions only */
     void (*run)(struct bench *b);
-    void *state;       /* of the case */
-    const float *loss; /* of the last run, or NULL */
+    void *state;                   /* of the case */
+    struct bench_program *program; /* what it runs, when that is one program: told about by a profile */
+    const float *loss;             /* of the last run, or NULL */
 } bench;
 
 typedef struct bench_case {

@@ -6,7 +6,8 @@
  *   loss N        loss VALUE    mean loss of the last tenth of N steps
  *   end           bytes B       largest resident set of this process
  *
- * Without a case: the names of all of them. */
+ * Without a case: the names of all of them. With TW_BENCH_PROFILE in the environment a case that is one program tells
+ * on standard error where its time went. */
 #include "bench.h"
 
 #include <string.h>
@@ -105,16 +106,29 @@ static void answer(bench *b)
     printf("bytes %ld\n", usage.ru_maxrss * 1024);
 }
 
+static void tell(void *user, tw_log_level level, const char *message)
+{
+    (void)user;
+    (void)level;
+    fprintf(stderr, "%s\n", message);
+}
+
 int main(int argc, char **argv)
 {
     for (int i = 0; i < TW_COUNT(cases); i++) {
         if (argc < 2) puts(cases[i].name);
         if (argc < 2 || strcmp(argv[1], cases[i].name) != 0) continue;
-        bench b = {.ctx = tw_context_create(&(tw_context_desc){.threads = argc > 2 ? atoi(argv[2]) : 0})};
+        tw_context_desc desc = {
+            .threads = argc > 2 ? atoi(argv[2]) : 0, .log = tell, .profile = getenv("TW_BENCH_PROFILE") != NULL};
+        bench b = {.ctx = tw_context_create(&desc)};
         if (!b.ctx) return 1;
         cases[i].prepare(&b, &cases[i]);
         b.run(&b);
         answer(&b);
+        if (desc.profile && b.program) {
+            tw_state_destroy(b.program->state);
+            tw_program_destroy(b.program->program);
+        }
         return 0;
     }
     if (argc >= 2) printf("none no such case\n");

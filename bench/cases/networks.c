@@ -64,7 +64,7 @@ static void finish(bench *b, bench_program *p)
 {
     bench_compile(p);
     b->flops = bench_program_flops(p);
-    b->state = p;
+    b->state = b->program = p;
     b->run = forward_run;
 }
 

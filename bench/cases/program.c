@@ -74,12 +74,6 @@ void bench_compile(bench_program *p)
                             .overwrites = p->over};
     bench_check(p->ctx, tw_program_compile(p->ctx, &desc, &p->program));
     bench_check(p->ctx, tw_state_create(p->program, 0, &p->state));
-    if (getenv("TW_BENCH_PRINT")) {
-        char *text = NULL;
-        bench_check(p->ctx, tw_program_print(p->program, &text));
-        fputs(text, stderr);
-        tw_string_free(p->ctx, text);
-    }
 }
 
 void bench_program_run(bench_program *p)
@@ -182,5 +176,6 @@ void bench_train(bench *b, const bench_case *c, bench_loss loss, double weight_d
     bench_compile(p);
     b->flops = bench_program_flops(p);
     b->state = t;
+    b->program = p;
     b->run = train_run;
 }
