@@ -88,6 +88,17 @@ static double conv_flops(tw_conv_sizes s)
     return flops;
 }
 
+/* Scores, probabilities times values; the tangent and the gradient: three products of the one kind, two of the other.
+ */
+static double attention_flops(const tw_graph *g, const tw_node *node)
+{
+    const int32_t *args = tw_node_args(g, node);
+    tw_shape q = tw_node_of(g, args[0])->shape, v = tw_node_of(g, args[2])->shape;
+    double scores = 2.0 * (double)q.dim[0] * (double)q.dim[1] * (double)q.dim[2] * (double)v.dim[1];
+    double depth = (double)q.dim[3], width = (double)v.dim[3];
+    return scores * (node->op == TW_OP_attention ? depth + width : 3 * depth + 2 * width);
+}
+
 double bench_program_flops(const bench_program *p)
 {
     const tw_graph *g = p->program->graph;
@@ -99,6 +110,9 @@ double bench_program_flops(const bench_program *p)
             flops += 2.0 * (double)dot.batch * (double)dot.m * (double)dot.n * (double)dot.k;
         } else if (node->op == TW_OP_conv || node->op == TW_OP_conv_input || node->op == TW_OP_conv_weights) {
             flops += conv_flops(tw_conv_sizes_of(g, node));
+        } else if (node->op == TW_OP_attention || node->op == TW_OP_attention_tangent ||
+                   node->op == TW_OP_attention_gradient) {
+            flops += attention_flops(g, node);
         }
     }
     return flops;

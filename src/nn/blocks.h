@@ -17,8 +17,9 @@ tw_val tw_block_zero_linear(tw_scope scope, tw_val x, int64_t width);
 tw_val tw_block_groupnorm(tw_scope scope, tw_val x, int groups);
 /* x (...,D): the last axis to mean 0 and variance 1 (Ba et al. 2016), then weight and bias. */
 tw_val tw_block_layernorm(tw_scope scope, tw_val x);
-/* Self-attention of qkv (B,T,3*C), queries of all heads before keys before values -> (B,T,C). */
-tw_val tw_block_attention(tw_val qkv, int heads);
+/* Self-attention of qkv (B,T,3*C) -> (B,T,C): queries of all heads before keys before values, or, by_head, those of
+ * each head together. */
+tw_val tw_block_attention(tw_val qkv, int heads, bool by_head);
 /* t (B) -> (B,count): cos then sin of t times count/2 frequencies from 1 down to nearly 1/10000 (Vaswani et al. 2017;
  * the order of guided-diffusion, Dhariwal, Nichol 2021). */
 tw_val tw_block_timestep(tw_val t, int count);

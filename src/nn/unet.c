@@ -5,8 +5,8 @@
  *
  * down: `blocks` residual blocks a level, then a convolution of stride 2; every result is kept. Middle: residual,
  * attention, residual. Up: the kept results are joined to the channels one by one, last first; then pixels are doubled
- * and convolved. Parameters have the names of the original ("input_blocks.3.0.in_layers.2.weight"); the columns of a
- * qkv layer are queries, keys, values of all heads rather than head by head. */
+ * and convolved. Parameters have the names of the original ("input_blocks.3.0.in_layers.2.weight") and its order of
+ * queries, keys and values, head by head. */
 #include "nn/unet.h"
 
 #include "nn/blocks.h"
@@ -50,7 +50,7 @@ tw_val tw_unet_attention(tw_scope scope, const tw_unet_desc *desc, tw_val x)
     int heads = desc->head_channels > 0 ? (int)(channels / desc->head_channels) : desc->heads > 0 ? desc->heads : 1;
     tw_val h = tw_block_groupnorm(tw_in(scope, "norm"), x, GROUPS);
     h = tw_reshape(h, tw_shape_of(shape.dim[0], -1, channels));
-    h = tw_block_attention(tw_linear(tw_in(scope, "qkv"), h, 3 * channels), heads);
+    h = tw_block_attention(tw_linear(tw_in(scope, "qkv"), h, 3 * channels), heads, true);
     h = tw_block_zero_linear(tw_in(scope, "proj_out"), h, channels);
     return tw_add(x, tw_reshape(h, shape));
 }

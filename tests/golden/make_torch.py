@@ -80,9 +80,12 @@ def layernorm(p, name, x):
     return F.layer_norm(x, (c,), p.get(name + ".weight", c), p.get(name + ".bias", c))
 
 
-def attention(qkv, heads):
+def attention(qkv, heads, by_head=False):
     b, t, c = qkv.shape
-    q, k, v = (z.reshape(b, t, heads, c // 3 // heads).transpose(1, 2) for z in qkv.chunk(3, 2))
+    if by_head:  # queries, keys, values of each head together
+        q, k, v = qkv.reshape(b, t, heads, 3, -1).permute(3, 0, 2, 1, 4)
+    else:
+        q, k, v = qkv.reshape(b, t, 3, heads, -1).permute(2, 0, 3, 1, 4)
     weights = torch.softmax(q @ k.transpose(2, 3) / math.sqrt(c // 3 // heads), 3)
     return (weights @ v).transpose(1, 2).reshape(b, t, c // 3)
 
@@ -111,7 +114,7 @@ def residual(p, name, x, e, channels, scale_shift=False):
 def attend(p, name, x, heads):
     b, h, w, c = x.shape
     y = linear(p, name + "qkv", groupnorm(p, name + "norm", x).reshape(b, h * w, c), 3 * c)
-    return x + linear(p, name + "proj_out", attention(y, heads), c).reshape(x.shape)
+    return x + linear(p, name + "proj_out", attention(y, heads, by_head=True), c).reshape(x.shape)
 
 
 def timestep(t, count):
