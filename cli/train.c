@@ -164,6 +164,8 @@ static tw_status fit(training *t)
                           .epsilon = opt_number(s, OPT_EPSILON),
                           .clip = or_none(opt_number(s, OPT_CLIP), -1),
                           .ema = or_none(opt_number(s, OPT_EMA), DBL_MIN),
+                          .products =
+                              strcmp(opt_text(s, OPT_PRECISION), "bf16") == 0 ? TW_PRODUCTS_BF16 : TW_PRODUCTS_F32,
                           .seed = opt_seed(s, OPT_SEED),
                           .checkpoint = t->files.checkpoint,
                           .checkpoint_seconds = opt_number(s, OPT_CHECKPOINT_SECONDS),

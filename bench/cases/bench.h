@@ -58,6 +58,7 @@ typedef struct bench_program {
     const void **from;
     void **to;
     int *over;
+    bool low; /* products in bf16 */
     int64_t ins, outs, in_capacity, out_capacity, from_capacity, to_capacity, over_capacity;
     tw_program *program;
     tw_state *state;

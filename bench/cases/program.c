@@ -71,7 +71,8 @@ void bench_compile(bench_program *p)
                             .inputs = p->in,
                             .outputs_count = (int)p->outs,
                             .outputs = p->out,
-                            .overwrites = p->over};
+                            .overwrites = p->over,
+                            .products = p->low ? TW_PRODUCTS_BF16 : TW_PRODUCTS_F32};
     bench_check(p->ctx, tw_program_compile(p->ctx, &desc, &p->program));
     bench_check(p->ctx, tw_state_create(p->program, 0, &p->state));
 }
@@ -175,6 +176,7 @@ void bench_train(bench *b, const bench_case *c, bench_loss loss, double weight_d
     trainer *t = tw_alloc(b->ctx, 1, sizeof *t);
     if (!t) bench_check(b->ctx, tw_fail_memory(b->ctx, sizeof *t));
     bench_program *p = t->p = bench_program_new(b->ctx);
+    p->low = c->low;
     void *key;
     bench_draws d = {.key = bench_input(p, "key", TW_DTYPE_U32, tw_shape_of(2), &key),
                      .counter = bench_input(p, "counter", TW_DTYPE_U32, tw_shape_of(2), (void **)&t->counter)};

@@ -3,6 +3,7 @@
 #define THALWEG_TRAIN_H
 
 #include <thalweg/data.h>
+#include <thalweg/exec.h>
 #include <thalweg/flow.h>
 
 #ifdef __cplusplus
@@ -31,6 +32,7 @@ typedef struct tw_train_desc {
     double beta1, beta2, epsilon; /* [0.9, 0.999, 1e-8] */
     double clip;                  /* bound on the global gradient norm [1; negative: none] */
     double ema;                   /* decay of the averaged weights [0.999] */
+    tw_products products;         /* what products multiply, forward and backward; weights and sums stay f32 [f32] */
     uint64_t seed;
     const char *checkpoint;    /* file; NULL: none. The one before is kept as FILE.prev */
     double checkpoint_seconds; /* between checkpoints [30] */
@@ -56,10 +58,10 @@ typedef struct tw_train_result {
 
 /* Fits the normaliser on the training part, then the network, from the weights the flow has. Afterwards the flow holds
  * the averaged weights: those of the last step, unless the validation loss (taken about 40 times) was lower before by
- * more than 0.2 %, as it is on small tables once the network learns rows by heart; then those of its lowest value. Facts kept in the
- * flow: "steps", "batch", "lr", "loss", "train_rows", "skipped_steps", and with validation rows "validation" and
- * "best_step". The flow is changed only when training ends or is stopped by on_progress (TW_ERR_CANCELLED), not on
- * failure. */
+ * more than 0.2 %, as it is on small tables once the network learns rows by heart; then those of its lowest value.
+ * Facts kept in the flow: "steps", "batch", "lr", "loss", "train_rows", "skipped_steps", and with validation rows
+ * "validation" and "best_step". The flow is changed only when training ends or is stopped by on_progress
+ * (TW_ERR_CANCELLED), not on failure. */
 TW_NODISCARD TW_API tw_status tw_train(tw_flow *flow, const tw_dataset *data, const tw_train_desc *desc,
                                        tw_train_result *out_result);
 

@@ -17,6 +17,7 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     tw_context *ctx = flow->ctx;
     tw_dtype dtype = p->wide ? TW_DTYPE_F64 : TW_DTYPE_F32;
     tw_val *inputs = NULL;
+    bool *constants = NULL;
     tw_status status = TW_OK;
     TW_TRY(tw_graph_create(ctx, &p->graph));
     TW_TRY(tw_params_create(ctx, p->graph, dtype, &p->params));
@@ -29,8 +30,12 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     if (p->divergence) TW_TRY(tw_divergence(x, outputs[0], NULL, &outputs[1]));
     int count = tw_params_count(p->params);
     inputs = tw_alloc(ctx, (size_t)count + 2, sizeof(*inputs));
-    if (!inputs) TW_TRY(tw_fail_memory(ctx, ((size_t)count + 2) * sizeof(*inputs)));
-    for (int i = 0; i < count; i++) inputs[i] = tw_params_value(p->params, i);
+    constants = tw_alloc(ctx, (size_t)count + 2, sizeof(*constants));
+    if (!inputs || !constants) TW_TRY(tw_fail_memory(ctx, ((size_t)count + 2) * sizeof(*inputs)));
+    for (int i = 0; i < count; i++) {
+        inputs[i] = tw_params_value(p->params, i);
+        constants[i] = true; /* programs are dropped when weights change */
+    }
     inputs[count] = x;
     inputs[count + 1] = t;
     p->inputs_count = count + 2;
@@ -40,10 +45,12 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
                             .outputs_count = p->divergence ? 2 : 1,
                             .outputs = outputs,
                             .rows = p->rows,
+                            .constants = constants,
                             .block_rows = p->rows};
     TW_TRY(tw_program_compile(ctx, &desc, &p->program));
 done:
     tw_free(ctx, inputs);
+    tw_free(ctx, constants);
     return status;
 }
 

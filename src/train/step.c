@@ -128,7 +128,7 @@ static tw_val moment(const tw_moments *m, int kind)
     return kind == TW_WEIGHTS ? m->weight : kind == TW_FIRST ? m->first : kind == TW_SECOND ? m->second : m->average;
 }
 
-static tw_status compile(tw_context *ctx, tw_step *step)
+static tw_status compile(tw_context *ctx, tw_products products, tw_step *step)
 {
     const tw_step_graph *s = &step->graph;
     int n = s->params_count, inputs_count = HEAD_INPUTS + TW_FLATS * n, outputs_count = HEAD_OUTPUTS + TW_FLATS * n;
@@ -154,7 +154,8 @@ static tw_status compile(tw_context *ctx, tw_step *step)
                             .inputs = inputs,
                             .outputs_count = outputs_count,
                             .outputs = outputs,
-                            .overwrites = overwrites};
+                            .overwrites = overwrites,
+                            .products = products};
     TW_TRY(tw_program_compile(ctx, &desc, &step->program));
     TW_TRY(tw_state_create(step->program, 0, &step->state));
 done:
@@ -198,7 +199,7 @@ tw_status tw_step_create(tw_flow *flow, const tw_step_desc *desc, const float *d
     *step = (tw_step){
         .ctx = flow->ctx, .key = {(uint32_t)seed, (uint32_t)(seed >> 32)}, .beta1 = desc->beta1, .beta2 = desc->beta2};
     TW_TRY(tw_step_graph_build(flow, desc, &step->graph));
-    TW_TRY(compile(flow->ctx, step));
+    TW_TRY(compile(flow->ctx, desc->products, step));
     TW_TRY(bind(step, data));
 done:
     if (status != TW_OK) tw_step_destroy(step);

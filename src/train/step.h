@@ -12,6 +12,7 @@ typedef struct tw_step_desc {
     int64_t rows; /* of the data table */
     int batch;
     double beta1, beta2, epsilon, weight_decay, clip;
+    tw_products products;
     tw_dtype dtype; /* of data, weights and arithmetic: f32, or f64 in tests */
 } tw_step_desc;
 

@@ -119,6 +119,7 @@ static tw_status make_step(tw_trainer *r)
                          .epsilon = d->epsilon,
                          .weight_decay = d->weight_decay,
                          .clip = d->clip,
+                         .products = d->products,
                          .dtype = TW_DTYPE_F32};
     tw_status status = tw_step_create(r->flow, &desc, r->table, d->seed, &r->step);
     if (status != TW_OK) return status;
