@@ -201,6 +201,46 @@ TW_API tw_val tw_matmul(tw_val a, tw_val b); /* (...,M,K) x (K,N) or (...,M,K) x
 /* (N,...),(B) i32 or u32 -> (B,...); the index is clamped to the table, in scatter_add_rows too. */
 TW_API tw_val tw_take_rows(tw_val table, tw_val index);
 TW_API tw_val tw_scatter_add_rows(tw_val rows, tw_val index, int64_t count); /* (B,...),(B) -> (count,...) */
+/* The element of x at index (i32, u32; clamped) along one axis; the other axes stretch to each other. The transpose
+ * adds each element of x into `count` places along the axis. */
+TW_API tw_val tw_take_along_axis(tw_val x, tw_val index, int axis);
+TW_API tw_val tw_scatter_add_along_axis(tw_val x, tw_val index, int axis, int64_t count);
+/* The window of `shape` that begins at start (i32, one number an axis), moved so far that it fits. */
+TW_API tw_val tw_dynamic_slice(tw_val x, tw_val start, tw_shape shape);
+TW_API tw_val tw_dynamic_update_slice(tw_val x, tw_val update, tw_val start); /* x with that window replaced */
+/* Positions (i32) in rising or falling order along the axis; equals keep their order, NaN counts as the largest. */
+TW_API tw_val tw_argsort(tw_val x, int axis, bool falling);
+TW_API tw_val tw_sort(tw_val x, int axis, bool falling);
+/* The k largest along the axis, falling, and their positions (i32). */
+TW_API void tw_top_k(tw_val x, int axis, int64_t k, tw_val *out_values, tw_val *out_index);
+
+/* --- Fourier transforms: complex numbers are a last axis of 2 ------------------------------------------------ */
+/* (...,2) -> (...,2) over `axes` (NULL: all but the last; counted without it): sum of z_j e^(-2 pi i jk/n), the inverse
+ * with + and divided by the number of points, so that one undoes the other. */
+TW_API tw_val tw_fft(tw_val z, int count, const int *axes);
+TW_API tw_val tw_ifft(tw_val z, int count, const int *axes);
+/* The same of real x (...): the highest of the axes keeps its first n/2 + 1 coefficients, the others follow from them.
+ * irfft goes back to n points along it (0: an even number, twice the coefficients less two); it does not read the
+ * imaginary parts of what must be real, the first coefficient and with n even the last. */
+TW_API tw_val tw_rfft(tw_val x, int count, const int *axes);
+TW_API tw_val tw_irfft(tw_val z, int count, const int *axes, int64_t n);
+
+/* --- linear algebra: matrices in the last two axes, the others a batch --------------------------------------- */
+/* Lower L with A = L L^T of a symmetric positive definite A, of which the lower half is read; zeros above. All NaN on
+ * and below the diagonal when A is not positive definite. */
+TW_API tw_val tw_cholesky(tw_val a);
+/* X of op(A) X = B, or X op(A) = B when `right`; A (n,n) is lower triangular or `upper` - the other half is not read -,
+ * op(A) is A^T when `transposed`, and the diagonal counts as 1 when `unit`. Zeros on the diagonal give infinities or
+ * NaN. Linear in B. */
+TW_API tw_val tw_triangular_solve(tw_val a, tw_val b, bool right, bool upper, bool transposed, bool unit);
+/* LU with partial pivoting: factors (n,n) hold U and, below its diagonal, L (whose diagonal is 1); order (n), i32: row
+ * i of L U is row order[i] of A. A singular A gives a zero on the diagonal of U. */
+TW_API void tw_lu(tw_val a, tw_val *out_factors, tw_val *out_order);
+/* Sign and logarithm of |det A|; of a singular matrix 0 and -infinity. */
+TW_API void tw_slogdet(tw_val a, tw_val *out_sign, tw_val *out_log);
+TW_API tw_val tw_solve(tw_val a, tw_val b); /* A^-1 B: (...,n,n),(...,n,k) -> (...,n,k) */
+TW_API tw_val tw_inverse(tw_val a);
+TW_API tw_val tw_diagonal(tw_val x); /* (...,n,n) -> (...,n) */
 
 /* --- convolution: images (N, space..., C), weights (space..., C/groups, O), results (N, space..., O); 1 to 3 axes of
  * space. All three are bilinear and each other's transposes. ------------------------------------------------------- */

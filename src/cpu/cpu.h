@@ -7,6 +7,7 @@
 #define TW_CPU_CPU_H
 
 #include "base/base.h"
+#include "cpu/fft.h"
 #include "cpu/attention.h"
 #include "graph/conv.h"
 
@@ -77,18 +78,29 @@ typedef struct tw_cpu {
     tw_tile_fn bits_to_uniform[TW_DTYPE_COUNT];
     tw_tile_fn bits_to_normal[TW_DTYPE_COUNT];
 
-    /* Reductions over f32 (0) and f64 (1); index [dtype == TW_DTYPE_F64].
+    /* Reductions by dtype: f32, f64, i32, u32 (sums of whole numbers wrap).
      * inner: x (m,n) -> out (m), sums of rows: 16 lanes, fixed tree.
      * outer: x (m,n) -> out (n), sums of columns, rows added in order; `accumulate` adds to out. */
-    void (*sum_inner[2])(const void *x, int64_t m, int64_t n, void *out);
-    void (*sum_outer[2])(const void *x, int64_t m, int64_t n, bool accumulate, void *out);
-    void (*max_inner[2])(const void *x, int64_t m, int64_t n, void *out); /* NaN wins */
-    void (*max_outer[2])(const void *x, int64_t m, int64_t n, void *out);
-    void (*argmax_inner[2])(const void *x, int64_t m, int64_t n, int32_t *out);
+    void (*sum_inner[4])(const void *x, int64_t m, int64_t n, void *out);
+    void (*sum_outer[4])(const void *x, int64_t m, int64_t n, bool accumulate, void *out);
+    void (*max_inner[4])(const void *x, int64_t m, int64_t n, void *out); /* NaN wins */
+    void (*max_outer[4])(const void *x, int64_t m, int64_t n, void *out);
+    void (*argmax_inner[4])(const void *x, int64_t m, int64_t n, int32_t *out); /* the first of equals; NaN wins */
+    void (*argmax_outer[4])(const void *x, int64_t m, int64_t n, int32_t *out);
     /* running sums down the columns; of one row: n = 1 */
-    void (*cumsum_outer[2])(const void *x, int64_t m, int64_t n, void *out);
+    void (*cumsum_outer[4])(const void *x, int64_t m, int64_t n, void *out);
     /* sum of a[i]*b[i], the same lanes and tree as sum_inner */
     void (*dot[2])(const void *a, const void *b, int64_t n, void *out);
+
+    /* Fourier transforms (cpu/fft.h), f32 and f64. */
+    void (*fft[2])(const tw_fft_job *job);
+
+    /* One matrix (n,n) of f32 or f64 (cpu/linalg.h): the lower Cholesky factor, all NaN when there is none; LU in the
+     * first n rows of out (n+1,n), the last one telling which row of a each row is; x of op(a) x = b or x op(a) = b,
+     * with k right-hand sides. `form` is of tw_triangle; scratch is 64-byte aligned. */
+    void (*cholesky[2])(int64_t n, const void *a, void *out, void *scratch);
+    void (*lu[2])(int64_t n, const void *a, void *out, void *scratch);
+    void (*solve_triangular[2])(int form, int64_t n, int64_t k, const void *a, const void *b, void *x, void *scratch);
 
     /* out[i] = word (begin+i)%4 of Philox at counter ((begin+i)/4, stream, counter[0], counter[1]) */
     void (*philox)(const uint32_t key[2], const uint32_t counter[2], uint32_t stream, int64_t begin, int64_t n,

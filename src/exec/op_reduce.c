@@ -15,21 +15,16 @@ tw_row_kind tw_rows_reduce(const tw_graph *g, const tw_node *node)
 
 /* --- running: m outer, k reduced, n inner elements of a row --- */
 
-static int wide(const tw_inst *inst)
-{
-    return inst->dtype == TW_DTYPE_F64;
-}
-
 static void run_sum_inner(const tw_block *b, const tw_inst *inst)
 {
-    b->p->cpu->sum_inner[wide(inst)](tw_block_at(b, &inst->arg[0]), inst->m * b->rows, inst->k,
-                                     tw_block_at(b, &inst->dst));
+    b->p->cpu->sum_inner[inst->dtype](tw_block_at(b, &inst->arg[0]), inst->m * b->rows, inst->k,
+                                      tw_block_at(b, &inst->dst));
 }
 
 static void run_max_inner(const tw_block *b, const tw_inst *inst)
 {
-    b->p->cpu->max_inner[wide(inst)](tw_block_at(b, &inst->arg[0]), inst->m * b->rows, inst->k,
-                                     tw_block_at(b, &inst->dst));
+    b->p->cpu->max_inner[inst->dtype](tw_block_at(b, &inst->arg[0]), inst->m * b->rows, inst->k,
+                                      tw_block_at(b, &inst->dst));
 }
 
 static void run_sum_outer(const tw_block *b, const tw_inst *inst)
@@ -38,7 +33,7 @@ static void run_sum_outer(const tw_block *b, const tw_inst *inst)
     unsigned char *out = tw_block_at(b, &inst->dst);
     int64_t size = (int64_t)tw_dtype_size((tw_dtype)inst->dtype), step = inst->k * inst->n * size;
     for (int64_t i = 0; i < inst->m * b->rows; i++)
-        b->p->cpu->sum_outer[wide(inst)](x + i * step, inst->k, inst->n, false, out + i * inst->n * size);
+        b->p->cpu->sum_outer[inst->dtype](x + i * step, inst->k, inst->n, false, out + i * inst->n * size);
 }
 
 static void run_max_outer(const tw_block *b, const tw_inst *inst)
@@ -47,7 +42,7 @@ static void run_max_outer(const tw_block *b, const tw_inst *inst)
     unsigned char *out = tw_block_at(b, &inst->dst);
     int64_t size = (int64_t)tw_dtype_size((tw_dtype)inst->dtype), step = inst->k * inst->n * size;
     for (int64_t i = 0; i < inst->m * b->rows; i++)
-        b->p->cpu->max_outer[wide(inst)](x + i * step, inst->k, inst->n, out + i * inst->n * size);
+        b->p->cpu->max_outer[inst->dtype](x + i * step, inst->k, inst->n, out + i * inst->n * size);
 }
 
 static void run_cumsum(const tw_block *b, const tw_inst *inst)
@@ -56,7 +51,7 @@ static void run_cumsum(const tw_block *b, const tw_inst *inst)
     unsigned char *out = tw_block_at(b, &inst->dst);
     int64_t step = inst->k * inst->n * (int64_t)tw_dtype_size((tw_dtype)inst->dtype);
     for (int64_t i = 0; i < inst->m * b->rows; i++)
-        b->p->cpu->cumsum_outer[wide(inst)](x + i * step, inst->k, inst->n, out + i * step);
+        b->p->cpu->cumsum_outer[inst->dtype](x + i * step, inst->k, inst->n, out + i * step);
 }
 
 /* Over all leading axes: added to what earlier blocks of the chunk left. */
@@ -67,36 +62,27 @@ static void run_sum_rows(const tw_block *b, const tw_inst *inst)
     void *out = tw_block_at(b, &inst->dst);
     if (inst->n == 1) {
         double sum, before = 0.0; /* room for either type */
-        cpu->sum_inner[wide(inst)](x, 1, inst->k * b->rows, &sum);
+        cpu->sum_inner[inst->dtype](x, 1, inst->k * b->rows, &sum);
         if (!b->first) memcpy(&before, out, tw_dtype_size((tw_dtype)inst->dtype));
         cpu->tile[TW_TILE_ADD][inst->dtype](out, &before, &sum, &sum, 1);
     } else {
-        cpu->sum_outer[wide(inst)](x, inst->k * b->rows, inst->n, !b->first, out);
+        cpu->sum_outer[inst->dtype](x, inst->k * b->rows, inst->n, !b->first, out);
     }
 }
 
 /* First of the largest along the middle axis. */
 static void run_argmax(const tw_block *b, const tw_inst *inst)
 {
+    const tw_cpu *cpu = b->p->cpu;
     const unsigned char *x = tw_block_at(b, &inst->arg[0]);
     int32_t *out = tw_block_at(b, &inst->dst);
-    int64_t outer = inst->m * b->rows;
-    bool is_f64 = wide(inst);
+    int64_t outer = inst->m * b->rows, step = inst->k * inst->n * (int64_t)tw_dtype_size((tw_dtype)inst->dtype);
     if (inst->n == 1) {
-        b->p->cpu->argmax_inner[is_f64](x, outer, inst->k, out);
+        cpu->argmax_inner[inst->dtype](x, outer, inst->k, out);
         return;
     }
     for (int64_t i = 0; i < outer; i++)
-        for (int64_t j = 0; j < inst->n; j++) {
-            int64_t best = 0, base = i * inst->k * inst->n + j;
-            for (int64_t k = 1; k < inst->k; k++) {
-                int64_t here = base + k * inst->n, there = base + best * inst->n;
-                bool more = is_f64 ? ((const double *)x)[here] > ((const double *)x)[there]
-                                   : ((const float *)x)[here] > ((const float *)x)[there];
-                if (more) best = k;
-            }
-            out[i * inst->n + j] = (int32_t)best;
-        }
+        cpu->argmax_outer[inst->dtype](x + i * step, inst->k, inst->n, out + i * inst->n);
 }
 
 static const tw_inst_kind sum_inner_kind = {.name = "sum_inner", .run = run_sum_inner, .light = true};
@@ -131,9 +117,6 @@ tw_status tw_emit_reduction(tw_build *b, tw_region *region, int32_t id)
     tw_dtype dtype = (tw_dtype)tw_at_id(b, arg)->dtype;
     bool by_axis = node->op == TW_OP_argmax || node->op == TW_OP_cumsum, sums = b->value[id].sums;
     int64_t outer, middle, inner;
-    if (!tw_dtype_is_real(dtype))
-        return tw_fail(b->ctx, TW_ERR_UNSUPPORTED, "%s of %s values cannot be compiled: only f32 and f64",
-                       tw_op_table[node->op].name, tw_dtype_name(dtype));
     tw_split_axes(tw_at_id(b, arg)->shape, by_axis ? 1u << at->axis[0] : at->axis_mask, &outer, &middle, &inner);
     tw_inst *inst = tw_new_inst(b, region, id, sums ? &sum_rows_kind : kind_of(node->op, inner == 1));
     if (!inst) return TW_ERR_MEMORY;

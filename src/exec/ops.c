@@ -38,6 +38,17 @@ tw_row_kind tw_rows_conv_weights(const tw_graph *g, const tw_node *node);
 bool tw_sliced_conv(const tw_graph *g, const tw_node *node, int k);
 tw_status tw_emit_conv(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_index(tw_build *b, tw_region *region, int32_t id);
+tw_row_kind tw_rows_scatter_along(const tw_graph *g, const tw_node *node);
+bool tw_sliced_take_along(const tw_graph *g, const tw_node *node, int k);
+tw_status tw_emit_along(tw_build *b, tw_region *region, int32_t id);
+tw_row_kind tw_rows_window(const tw_graph *g, const tw_node *node);
+bool tw_sliced_window(const tw_graph *g, const tw_node *node, int k);
+tw_status tw_emit_window(tw_build *b, tw_region *region, int32_t id);
+tw_status tw_emit_argsort(tw_build *b, tw_region *region, int32_t id);
+tw_row_kind tw_rows_fft(const tw_graph *g, const tw_node *node);
+tw_status tw_emit_fft(tw_build *b, tw_region *region, int32_t id);
+tw_row_kind tw_rows_matrices(const tw_graph *g, const tw_node *node);
+tw_status tw_emit_linalg(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_iota(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_random(tw_build *b, tw_region *region, int32_t id);
 tw_row_kind tw_rows_attention(const tw_graph *g, const tw_node *node);
@@ -76,6 +87,18 @@ const tw_exec_op tw_exec_table[TW_OP_COUNT] = {
     [TW_OP_conv_weights] = {.rows = tw_rows_conv_weights, .emit = tw_emit_conv},
     [TW_OP_take_rows] = {.sliced = tw_sliced_take, .emit = tw_emit_index},
     [TW_OP_scatter_add_rows] = {.rows = tw_rows_whole, .emit = tw_emit_index},
+    [TW_OP_take_along_axis] = {.sliced = tw_sliced_take_along, .emit = tw_emit_along},
+    [TW_OP_scatter_add_along_axis] = {.rows = tw_rows_scatter_along, .emit = tw_emit_along},
+    [TW_OP_dynamic_slice] = {.rows = tw_rows_window, .sliced = tw_sliced_window, .emit = tw_emit_window},
+    [TW_OP_dynamic_update_slice] = {.rows = tw_rows_window, .sliced = tw_sliced_window, .emit = tw_emit_window},
+    [TW_OP_argsort] = {.rows = tw_rows_axis, .emit = tw_emit_argsort},
+    /* Fourier transforms, linear algebra */
+    [TW_OP_fft] = {.rows = tw_rows_fft, .emit = tw_emit_fft},
+    [TW_OP_rfft] = {.rows = tw_rows_fft, .emit = tw_emit_fft},
+    [TW_OP_irfft] = {.rows = tw_rows_fft, .emit = tw_emit_fft},
+    [TW_OP_cholesky] = {.rows = tw_rows_matrices, .emit = tw_emit_linalg},
+    [TW_OP_lu] = {.rows = tw_rows_matrices, .emit = tw_emit_linalg},
+    [TW_OP_triangular_solve] = {.rows = tw_rows_matrices, .emit = tw_emit_linalg},
     /* composites with kernels */
     [TW_OP_attention] = ATTENTION,
     [TW_OP_attention_tangent] = ATTENTION,

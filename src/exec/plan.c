@@ -317,7 +317,8 @@ static tw_status add_combine(tw_build *b, int32_t node)
 
 static void settle(const tw_build *b, tw_place *place)
 {
-    if (place->home == TW_HOME_CONST) place->offset = tw_node_attr(b->g, tw_at_id(b, place->index))->data;
+    if (place->home == TW_HOME_CONST && place->index >= 0)
+        place->offset = tw_node_attr(b->g, tw_at_id(b, place->index))->data;
     if (place->home != TW_HOME_LOCAL && place->home != TW_HOME_GLOBAL) return;
     place->offset = b->value[place->index].place.offset;
     if (place->home == TW_HOME_LOCAL && b->value[place->index].kept) place->home = TW_HOME_BLOCK;

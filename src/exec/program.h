@@ -21,7 +21,7 @@ typedef enum tw_home {
     TW_HOME_NONE,
     TW_HOME_INPUT,  /* caller's array number `index` */
     TW_HOME_OUTPUT, /* caller's array number `index` */
-    TW_HOME_CONST,  /* the program's copy of constants */
+    TW_HOME_CONST,  /* the program's copy of constants; index -1: made for an instruction, at its offset */
     TW_HOME_GLOBAL, /* the state's shared arena: outlives its region */
     TW_HOME_LOCAL,  /* the running thread's arena: one strip of rows */
     TW_HOME_BLOCK,  /* the running thread's arena: one block of rows, for the late instructions */

@@ -36,6 +36,11 @@ enum {
  *   input        name (offset into graph->names), number (unique)
  *   const        data (offset into graph->data); scalars and arrays alike
  *   iota, argmax, cumsum, reverse, concat, softmax...   axis[0] = the axis
+ *   take_along_axis, scatter_add_along_axis   axis[0]
+ *   argsort      axis[0], number: 1 in falling order; the shape says how many
+ *   fft          axis_mask, number: 1 inverse, value = factor
+ *   rfft, irfft  axis[0], value = factor; irfft's shape says how many points
+ *   triangular_solve   number = form (graph/linalg.h)
  *   random_bits  number = stream
  *   broadcast    none: argument has the rank of the result, dims equal or 1
  *   transpose    axis[] = permutation
@@ -199,6 +204,9 @@ double tw_load_element(const void *data, tw_dtype dtype, int64_t i);
 uint16_t tw_bf16_round(float x);
 /* Stores `value` as element i of an array of `dtype`, rounded or wrapped into it. */
 void tw_store_element(void *data, tw_dtype dtype, int64_t i, double value);
+
+/* A sum or product in double as a number of `dtype`: whole numbers stay in their 32 bits, reals are as they are. */
+double tw_wrap(tw_dtype dtype, double value);
 
 /* Says where in a network the builder is (copied, cut when long); "" for nowhere. */
 void tw_graph_set_place(tw_graph *g, const char *path);

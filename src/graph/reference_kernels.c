@@ -36,7 +36,7 @@ static int64_t ravel(tw_shape shape, const int64_t *index)
 /* --- elementwise --- */
 
 /* Whole numbers stay in their 32 bits, bf16 in its 16; reals are as they are. */
-static double wrap(tw_dtype dtype, double value)
+double tw_wrap(tw_dtype dtype, double value)
 {
     if (tw_dtype_is_real(dtype)) return value;
     if (dtype == TW_DTYPE_BF16) { /* few digits: rounding shows */
@@ -141,7 +141,7 @@ void tw_eval_unary(const tw_graph *g, const tw_node *n, const double *const *a, 
 {
     tw_dtype dtype = (tw_dtype)n->dtype;
     (void)g;
-    for (int64_t i = 0, size = size_of(n); i < size; i++) out[i] = wrap(dtype, unary((tw_op)n->op, dtype, a[0][i]));
+    for (int64_t i = 0, size = size_of(n); i < size; i++) out[i] = tw_wrap(dtype, unary((tw_op)n->op, dtype, a[0][i]));
 }
 
 void tw_eval_binary(const tw_graph *g, const tw_node *n, const double *const *a, double *out)
@@ -149,7 +149,7 @@ void tw_eval_binary(const tw_graph *g, const tw_node *n, const double *const *a,
     tw_dtype dtype = (tw_dtype)n->dtype;
     (void)g;
     for (int64_t i = 0, size = size_of(n); i < size; i++)
-        out[i] = wrap(dtype, binary((tw_op)n->op, dtype, a[0][i], a[1][i]));
+        out[i] = tw_wrap(dtype, binary((tw_op)n->op, dtype, a[0][i], a[1][i]));
 }
 
 void tw_eval_select(const tw_graph *g, const tw_node *n, const double *const *a, double *out)
@@ -272,7 +272,7 @@ void tw_eval_pad(const tw_graph *g, const tw_node *n, const double *const *a, do
             inside = inside && at >= 0 && at % step == 0 && at / step < from.dim[k];
             index[k] = at / step;
         }
-        out[i] = inside ? a[0][ravel(from, index)] : wrap((tw_dtype)n->dtype, attr->value);
+        out[i] = inside ? a[0][ravel(from, index)] : tw_wrap((tw_dtype)n->dtype, attr->value);
     }
 }
 
@@ -319,7 +319,7 @@ void tw_eval_sum(const tw_graph *g, const tw_node *n, const double *const *a, do
     for (int64_t i = 0, size = size_of(n); i < size; i++) out[i] = 0.0;
     for (int64_t i = 0, size = tw_shape_size(from); i < size; i++) {
         double *to = &out[reduced_position(n, from, mask, i)];
-        *to = wrap((tw_dtype)n->dtype, *to + a[0][i]);
+        *to = tw_wrap((tw_dtype)n->dtype, *to + a[0][i]);
     }
 }
 
@@ -359,7 +359,7 @@ void tw_eval_cumsum(const tw_graph *g, const tw_node *n, const double *const *a,
     for (int k = axis + 1; k < n->shape.rank; k++) inner *= n->shape.dim[k];
     for (int64_t i = 0, size = size_of(n); i < size; i++) {
         bool first = (i / inner) % n->shape.dim[axis] == 0;
-        out[i] = wrap((tw_dtype)n->dtype, first ? a[0][i] : out[i - inner] + a[0][i]);
+        out[i] = tw_wrap((tw_dtype)n->dtype, first ? a[0][i] : out[i - inner] + a[0][i]);
     }
 }
 
@@ -424,6 +424,6 @@ void tw_eval_scatter_add_rows(const tw_graph *g, const tw_node *n, const double 
     for (int64_t r = 0, count = arg_shape(g, n, 0).dim[0]; r < count; r++)
         for (int64_t k = 0; k < width; k++) {
             double *to = &out[clamp_row(a[1][r], rows) * width + k];
-            *to = wrap((tw_dtype)n->dtype, *to + a[0][r * width + k]);
+            *to = tw_wrap((tw_dtype)n->dtype, *to + a[0][r * width + k]);
         }
 }

@@ -292,6 +292,38 @@ static tw_val behind(const tw_batch *b, tw_draft *d)
     return tw_graph_append(d);
 }
 
+/* The result's shape is part of the draft. */
+static tw_val along_axis_shaped(const tw_batch *b, tw_draft *d)
+{
+    d->shape = tw_batch_shape(b, d->shape);
+    return along_axis(b, d);
+}
+
+static tw_val matrices(const tw_batch *b, tw_draft *d)
+{
+    if (b->at == 1 && d->shape.rank < 3) return tw_batch_refuse(b, d, "mixes the rows");
+    return stretched(b, d);
+}
+
+/* A window has all of the new axis. */
+static tw_val windowed(const tw_batch *b, tw_draft *d)
+{
+    int start = d->count - 1;
+    bool slice = d->op == TW_OP_dynamic_slice;
+    tw_shape whole = tw_shape_at(b->args[0]), window = slice ? d->shape : tw_shape_at(b->args[1]);
+    if (b->batched[start]) return one_by_one(b, d);
+    if (b->at == 1 && window.dim[0] != whole.dim[0]) return tw_batch_refuse(b, d, "changes the rows");
+    for (int k = 0; k < start; k++)
+        if (!b->batched[k]) b->args[k] = tw_batch_stretch(b, b->args[k]);
+    d->shape = tw_batch_shape(b, d->shape);
+    tw_val begin = b->args[start], none = tw_full(b->g, TW_DTYPE_I32, tw_shape_of(1), 0.0);
+    int rank = (int)tw_dim(begin, 0);
+    b->args[start] = b->at == 0
+                         ? tw_concat2(0, none, begin)
+                         : tw_concat(0, 3, (tw_val[]){tw_slice(begin, 0, 0, 1), none, tw_slice(begin, 0, 1, rank)});
+    return tw_graph_append(d);
+}
+
 tw_vmap_fn tw_vmap_rule(tw_op op)
 {
     static const tw_vmap_fn rules[TW_OP_COUNT] = {
@@ -307,6 +339,17 @@ tw_vmap_fn tw_vmap_rule(tw_op op)
         [TW_OP_reduce_max] = reduced,
         [TW_OP_argmax] = along_axis,
         [TW_OP_cumsum] = along_axis,
+        [TW_OP_fft] = reduced,
+        [TW_OP_rfft] = along_axis,
+        [TW_OP_irfft] = along_axis_shaped,
+        [TW_OP_cholesky] = matrices,
+        [TW_OP_lu] = matrices,
+        [TW_OP_triangular_solve] = matrices,
+        [TW_OP_dynamic_slice] = windowed,
+        [TW_OP_dynamic_update_slice] = windowed,
+        [TW_OP_take_along_axis] = along_axis,
+        [TW_OP_scatter_add_along_axis] = along_axis_shaped,
+        [TW_OP_argsort] = along_axis_shaped,
         [TW_OP_dot_general] = product,
         [TW_OP_take_rows] = taken,
         [TW_OP_scatter_add_rows] = scattered,

@@ -4,6 +4,7 @@
 #define TESTS_GRAPH_OP_CASES_H
 
 #include "graph/control_cases.h"
+#include "graph/array_cases.h"
 #include "graph/support.h"
 
 static tw_val add_input(tw_graph *g, test_case *c, tw_dtype dtype, tw_shape shape, double low, double high)
@@ -261,6 +262,9 @@ static bool build_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, int
     if ((tw_op_table[op].flags & TW_OPF_PRODUCER) || op == TW_OP_part || op == TW_OP_barrier ||
         op == TW_OP_all_reduce_sum)
         return control_case(g, op, real, shape, variant, out);
+    bool known;
+    bool there = array_case(g, op, real, shape, variant, out, &known);
+    if (known) return there;
     if (op == TW_OP_dot_general) return dot_case(g, real, shape, variant, out);
     if (op == TW_OP_conv || op == TW_OP_conv_input || op == TW_OP_conv_weights)
         return conv_case(g, op, real, shape, variant, out);
