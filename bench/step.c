@@ -1,7 +1,7 @@
 /* bench/step.c - one training step of a residual MLP, everything planned: time, GFLOP/s and share of the processor's
  * product peak measured in the same run.
  *
- *   bench_step [BATCH WIDTH DEPTH THREADS [BLOCK_ROWS]]     without arguments: a table of usual sizes */
+ *   bench_step [BATCH WIDTH DEPTH THREADS [BLOCK_ROWS [bf16]]]     without arguments: a table of usual sizes */
 #include "base/file.h"
 #include "base/philox.h"
 #include "exec/program.h"
@@ -96,7 +96,7 @@ static double product_peak(void)
     return 2.0 * N * N * N / best / 1e9;
 }
 
-static void measure(int batch, int width, int depth, int threads, int block_rows)
+static void measure(int batch, int width, int depth, int threads, int block_rows, tw_products products)
 {
     tw_context *ctx = tw_context_create(&(tw_context_desc){.threads = threads});
     static step s;
@@ -118,7 +118,8 @@ static void measure(int batch, int width, int depth, int threads, int block_rows
                             .outputs_count = s.outputs,
                             .outputs = s.out,
                             .overwrites = s.over,
-                            .block_rows = block_rows};
+                            .block_rows = block_rows,
+                            .products = products};
     die(ctx, tw_program_compile(ctx, &desc, &program));
     die(ctx, tw_state_create(program, 0, &state));
     tw_random r = {.seed = 1};
@@ -154,8 +155,11 @@ int main(int argc, char **argv)
     printf("products: %s, %.1f GFLOP/s a thread\n", tw_gemm_best()->name, product_peak());
     printf("%6s %6s %6s %8s %10s %10s %10s %10s %9s\n", "batch", "width", "depth", "threads", "median ms", "best ms",
            "GFLOP/s", "best/peak", "MiB");
-    if (argc >= 5) measure(atoi(argv[1]), atoi(argv[2]), atoi(argv[3]), atoi(argv[4]), argc > 5 ? atoi(argv[5]) : 0);
+    if (argc >= 5)
+        measure(atoi(argv[1]), atoi(argv[2]), atoi(argv[3]), atoi(argv[4]), argc > 5 ? atoi(argv[5]) : 0,
+                argc > 6 && strcmp(argv[6], "bf16") == 0 ? TW_PRODUCTS_BF16 : TW_PRODUCTS_F32);
     for (int i = 0; argc < 5 && i < TW_COUNT(cases); i++)
-        for (int threads = 1; threads <= 2; threads++) measure(cases[i][0], cases[i][1], cases[i][2], threads, 0);
+        for (int threads = 1; threads <= 2; threads++)
+            measure(cases[i][0], cases[i][1], cases[i][2], threads, 0, TW_PRODUCTS_F32);
     return 0;
 }
