@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "cpu/fft.h"
 #include "cpu/attention.h"
+#include "cpu/fused.h"
 #include "graph/conv.h"
 
 #include <thalweg/graph.h>
@@ -114,6 +115,9 @@ typedef struct tw_cpu {
      * tw_conv_job_bytes(pass, sizes, planned, bytes of an element), 64-byte aligned; planned >= images. */
     void (*conv[2])(tw_conv_pass pass, const tw_conv_sizes *sizes, int64_t planned, int64_t images, const void *a,
                     const void *b, bool accumulate, void *out, void *scratch);
+
+    /* Composites at once (cpu/fused.h), f32 and f64. */
+    tw_fused_fn fused[TW_FUSED_COUNT][2];
 } tw_cpu;
 
 /* The best kernels this processor runs. TW_CPU=generic|x86-64-v3|x86-64-v4 in the environment asks for fewer. */

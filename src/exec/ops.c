@@ -51,6 +51,16 @@ tw_row_kind tw_rows_matrices(const tw_graph *g, const tw_node *node);
 tw_status tw_emit_linalg(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_iota(tw_build *b, tw_region *region, int32_t id);
 tw_status tw_emit_random(tw_build *b, tw_region *region, int32_t id);
+tw_row_kind tw_rows_lines(const tw_graph *g, const tw_node *node);
+tw_row_kind tw_rows_normalise(const tw_graph *g, const tw_node *node);
+tw_row_kind tw_rows_normalise_scale(const tw_graph *g, const tw_node *node);
+bool tw_sliced_normalise(const tw_graph *g, const tw_node *node, int k);
+bool tw_sliced_rotary(const tw_graph *g, const tw_node *node, int k);
+bool tw_keeps_last_axis(const tw_draft *d);
+bool tw_keeps_normalise(const tw_draft *d);
+tw_status tw_emit_lines(tw_build *b, tw_region *region, int32_t id);
+tw_status tw_emit_normalise(tw_build *b, tw_region *region, int32_t id);
+tw_status tw_emit_rotary(tw_build *b, tw_region *region, int32_t id);
 tw_row_kind tw_rows_attention(const tw_graph *g, const tw_node *node);
 bool tw_sliced_attention(const tw_graph *g, const tw_node *node, int k);
 int64_t tw_pieces_attention(const tw_graph *g, const tw_node *node);
@@ -103,6 +113,27 @@ const tw_exec_op tw_exec_table[TW_OP_COUNT] = {
     [TW_OP_attention] = ATTENTION,
     [TW_OP_attention_tangent] = ATTENTION,
     [TW_OP_attention_gradient] = ATTENTION,
+    [TW_OP_softmax] = {.rows = tw_rows_lines, .emit = tw_emit_lines, .keeps = tw_keeps_last_axis},
+    [TW_OP_softmax_tangent] = {.rows = tw_rows_lines, .emit = tw_emit_lines, .keeps = tw_keeps_last_axis},
+    [TW_OP_log_softmax] = {.rows = tw_rows_lines, .emit = tw_emit_lines, .keeps = tw_keeps_last_axis},
+    [TW_OP_log_softmax_tangent] = {.rows = tw_rows_lines, .emit = tw_emit_lines, .keeps = tw_keeps_last_axis},
+    [TW_OP_log_softmax_cotangent] = {.rows = tw_rows_lines, .emit = tw_emit_lines, .keeps = tw_keeps_last_axis},
+    [TW_OP_logsumexp] = {.rows = tw_rows_lines, .emit = tw_emit_lines, .keeps = tw_keeps_last_axis},
+    [TW_OP_cross_entropy] = {.rows = tw_rows_lines, .emit = tw_emit_lines},
+    [TW_OP_cross_entropy_gradient] = {.rows = tw_rows_lines, .emit = tw_emit_lines},
+    [TW_OP_normalise] = {.rows = tw_rows_normalise,
+                         .sliced = tw_sliced_normalise,
+                         .emit = tw_emit_normalise,
+                         .keeps = tw_keeps_normalise},
+    [TW_OP_normalise_tangent] = {.rows = tw_rows_normalise,
+                                 .sliced = tw_sliced_normalise,
+                                 .emit = tw_emit_normalise,
+                                 .keeps = tw_keeps_normalise},
+    [TW_OP_normalise_scale] = {.rows = tw_rows_normalise_scale,
+                               .sliced = tw_sliced_normalise,
+                               .emit = tw_emit_normalise,
+                               .keeps = tw_keeps_normalise},
+    [TW_OP_rotary] = {.sliced = tw_sliced_rotary, .emit = tw_emit_rotary},
 };
 
 bool tw_exec_keeps(const tw_draft *draft)

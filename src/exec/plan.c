@@ -285,7 +285,7 @@ tw_status tw_plan_region(tw_build *b, int32_t number)
     tw_share_places(b, number);
     /* exact bytes of a row, without rounding up: first of what lives for a strip, then of what lives for the block */
     int32_t count = local_leases(b, number, 0, ALIGN, leases);
-    int64_t strip_bytes = tw_pack(count, leases, b->unplanned) / ALIGN, kept_bytes = 0;
+    int64_t strip_bytes = tw_pack(count, leases, false) / ALIGN, kept_bytes = 0; /* blocks are the same unplanned */
     for (int32_t i = 0; i < b->n; i++)
         if (b->value[i].region == number && b->value[i].kept) kept_bytes += tw_node_bytes(b, i) / region->rows;
     choose_rows(region, b->asked_block_rows, height_of(p, region), strip_bytes, kept_bytes, widest, heavy);

@@ -43,8 +43,12 @@ const tw_field tw_fields[] = {
     {TW_OP_normalise, "epsilon", TW_FIELD_VALUE, false},
     {TW_OP_normalise_tangent, "axis", TW_FIELD_AXIS, false},
     {TW_OP_normalise_tangent, "groups", TW_FIELD_NUMBER, false},
-    {TW_OP_normalise_tangent, "centred", TW_FIELD_OPTION, false},
+    {TW_OP_normalise_tangent, "mode", TW_FIELD_OPTION, false},
     {TW_OP_normalise_tangent, "epsilon", TW_FIELD_VALUE, false},
+    {TW_OP_normalise_scale, "axis", TW_FIELD_AXIS, false},
+    {TW_OP_normalise_scale, "groups", TW_FIELD_NUMBER, false},
+    {TW_OP_normalise_scale, "centred", TW_FIELD_OPTION, false},
+    {TW_OP_normalise_scale, "epsilon", TW_FIELD_VALUE, false},
     {TW_OP_rotary, "axis", TW_FIELD_AXIS, false},
     {TW_OP_rotary, "interleaved", TW_FIELD_OPTION, false},
     {TW_OP_dot_general, "batch_a", TW_FIELD_BATCH_A, true},
@@ -258,7 +262,7 @@ static bool put_field(const tw_field_value *v, tw_field_kind kind, int rank, tw_
         a->number = (uint32_t)(fits ? number : 0.0);
         return fits;
     case TW_FIELD_OPTION:
-        fits = put_number(v, 2.0, &number);
+        fits = put_number(v, 0x1p32, &number);
         a->option = (uint32_t)(fits ? number : 0.0);
         return fits;
     case TW_FIELD_VALUE:

@@ -55,9 +55,9 @@ enum {
  *   call, custom_call, scan, cond, while   function[] (function.h); scan, while: consts, carries; scan: length,
  *                reversed; call: recompute
  *   cross_entropy...   value = class that does not count
- *   normalise...       axis[0] = first of the axes, number = groups, option = mean taken off, value = epsilon
- *   rotary             axis[0] = axis of positions, option = tw_rotary_layout
- *   scatter_add_rows, reshape, cast: the node's own shape and dtype say it all
+ *   normalise...       axis[0] = first of the axes, number = groups, option = 1 mean taken off, 2 scale first, value =
+ * epsilon rotary             axis[0] = axis of positions, option = tw_rotary_layout scatter_add_rows, reshape, cast:
+ * the node's own shape and dtype say it all
  */
 typedef struct tw_attr {
     int64_t begin[TW_MAX_RANK];

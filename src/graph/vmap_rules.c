@@ -44,29 +44,36 @@ static tw_val along_axis(const tw_batch *b, tw_draft *d)
     return stretched(b, d);
 }
 
+/* A scale or shift of each sample's own, (K,trailing), as it meets a batched value of `rank` axes. */
+static tw_val own_affine(const tw_batch *b, tw_val a, int rank)
+{
+    tw_shape shape = tw_shape_at(a), wide = {.rank = rank};
+    for (int i = 0; i < rank; i++) wide.dim[i] = 1;
+    for (int i = 1; i < shape.rank; i++) wide.dim[rank - i] = shape.dim[shape.rank - i];
+    wide.dim[0] = b->size;
+    return tw_reshape(a, wide);
+}
+
 /* Scale and shift stay as they are where samples share them; their own meet the samples outside of the node. */
 static tw_val normalised(const tw_batch *b, tw_draft *d)
 {
-    int rank = tw_shape_at(b->args[0]).rank - (b->batched[0] ? 1 : 0), count = d->count;
+    bool tangent = d->op == TW_OP_normalise_tangent;
+    int count = d->count, first = tangent ? 2 : 1, rank = d->shape.rank + 1;
     if (d->attr.axis[0] < b->at) return tw_batch_refuse(b, d, "works along the rows");
-    bool own = (count > 1 && b->batched[1]) || (count > 2 && b->batched[2]);
-    if (!b->batched[0]) b->args[0] = tw_batch_stretch(b, b->args[0]);
+    bool own = (count > first && b->batched[first]) || (count > 2 && b->batched[2]), before = d->attr.option > 1;
+    if (own && b->at == 1) return tw_batch_refuse(b, d, "mixes the rows");
+    for (int k = 0; k < first; k++)
+        if (!b->batched[k]) b->args[k] = tw_batch_stretch(b, b->args[k]);
     d->attr.axis[0]++;
-    if (own) d->count = 1;
+    if (!own) return tw_graph_append(d);
+    d->count = first;
+    if (tangent) d->attr.option &= 1u;
+    for (int k = first; k < count; k++)
+        if (b->batched[k]) b->args[k] = own_affine(b, b->args[k], rank);
+    if (tangent && before) b->args[1] = tw_mul(b->args[1], b->args[2]);
     tw_val y = tw_graph_append(d);
-    for (int k = 1; own && k < count; k++) {
-        tw_val a = b->args[k];
-        if (b->batched[k]) { /* (K,trailing) -> (K,1...,trailing) */
-            tw_shape shape = tw_shape_at(a), wide = {.rank = rank + 1};
-            if (b->at == 1) return tw_batch_refuse(b, d, "mixes the rows");
-            for (int i = 0; i < wide.rank; i++) wide.dim[i] = 1;
-            for (int i = 1; i < shape.rank; i++) wide.dim[wide.rank - i] = shape.dim[shape.rank - i];
-            wide.dim[0] = b->size;
-            a = tw_reshape(a, wide);
-        }
-        y = k == 1 ? tw_mul(y, a) : tw_add(y, a);
-    }
-    return y;
+    if (!tangent || !before) y = tw_mul(y, b->args[first]);
+    return !tangent && count > 2 ? tw_add(y, b->args[2]) : y;
 }
 
 static tw_val reduced(const tw_batch *b, tw_draft *d)
@@ -360,7 +367,7 @@ tw_vmap_fn tw_vmap_rule(tw_op op)
         [TW_OP_log_softmax_cotangent] = along_axis,
         [TW_OP_logsumexp] = along_axis,
         [TW_OP_normalise] = normalised,
-        [TW_OP_normalise_tangent] = along_axis,
+        [TW_OP_normalise_tangent] = normalised,
         [TW_OP_conv] = convolved,
         [TW_OP_conv_input] = convolved,
         [TW_OP_conv_weights] = convolved,

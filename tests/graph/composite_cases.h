@@ -34,21 +34,25 @@ static bool cross_entropy_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape sh
     return true;
 }
 
-/* Layer, root mean square and group normalisation, with and without scale and shift. */
+/* Layer, root mean square and group normalisation, with and without scale and shift, the scale before and after. */
 static bool normalise_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape, int variant, test_case *c)
 {
     if (shape.rank < 1 || variant > 5 || tw_shape_size(shape) < 2) return false;
-    int last = shape.rank - 1, axis = variant % 2 ? last : 0;
+    int last = shape.rank - 1, axis = variant % 2 ? last : shape.rank > 2;
     int64_t groups = variant == 4 ? shape.dim[last] : variant == 2 && shape.dim[last] % 2 == 0 ? 2 : 1;
     if (axis == last && groups == shape.dim[last] && variant != 5) return false; /* statistics of one element */
-    tw_shape trailing = tw_shape_make(shape.rank - axis, shape.dim + axis);
+    int from = variant == 1 ? last : axis;
+    tw_shape trailing = tw_shape_make(shape.rank - (groups > 1 ? last : from), shape.dim + (groups > 1 ? last : from));
     tw_val args[3] = {add_input(g, c, real, shape, -2.0, 2.0)};
-    tw_draft d = {.op = op, .count = op == TW_OP_normalise ? 1 + variant % 3 : 2, .args = args};
-    for (int k = 1; k < d.count; k++)
-        args[k] = add_input(g, c, real, op == TW_OP_normalise ? trailing : shape, -1.0, 1.5);
+    tw_draft d = {.op = op, .args = args, .shape = trailing};
+    d.count = op == TW_OP_normalise ? 1 + variant % 3 : op == TW_OP_normalise_tangent ? 2 + (variant > 1) : 2;
+    for (int k = 1; k < d.count; k++) {
+        bool is_scale = op == TW_OP_normalise || k == 2;
+        args[k] = add_input(g, c, real, is_scale ? trailing : shape, -1.0, 1.5);
+    }
     d.attr.axis[0] = (int8_t)axis;
     d.attr.number = (uint32_t)groups;
-    d.attr.option = variant != 3;
+    d.attr.option = (variant != 3) | (op == TW_OP_normalise_tangent && variant > 2 ? 2u : 0u);
     d.attr.value = 0.25;
     c->output = tw_graph_append(&d);
     return true;
@@ -98,6 +102,7 @@ static bool composite_case(tw_graph *g, tw_op op, tw_dtype real, tw_shape shape,
         return cross_entropy_case(g, op, real, shape, variant, c);
     case TW_OP_normalise:
     case TW_OP_normalise_tangent:
+    case TW_OP_normalise_scale:
         return normalise_case(g, op, real, shape, variant, c);
     case TW_OP_attention:
     case TW_OP_attention_tangent:
