@@ -16,6 +16,11 @@ bool list_item(const char *kind, int index, listed *out_item)
         if (info) *out_item = (listed){info->name, info->about, info->source};
         return info != NULL;
     }
+    if (strcmp(kind, "optimisers") == 0) {
+        const tw_optimiser_info *info = tw_optimiser_list(index);
+        if (info) *out_item = (listed){info->name, info->about, info->source};
+        return info != NULL;
+    }
     if (strcmp(kind, "datasets") == 0) {
         const tw_builtin_info *info = tw_builtin_list(index);
         if (info) *out_item = (listed){info->name, info->about, info->source};
@@ -32,6 +37,7 @@ static const struct {
     {"methods", "how a flow learns", "train --method"},
     {"solvers", "how its equation is solved", "sample, score, eval --solver"},
     {"networks", "networks for its velocity", "train --network"},
+    {"optimisers", "how weights follow the gradient", "train --optimiser"},
     {"datasets", "built-in data sets", "train SET"},
     {"spaces", "spaces the data can live in", "train --space"},
     {"sources", "distributions at t = 0", "train --source"},

@@ -156,9 +156,11 @@ static tw_status fit(training *t)
     tw_train_desc desc = {.steps = opt_int(s, OPT_STEPS),
                           .minutes = opt_number(s, OPT_MINUTES),
                           .batch = (int)opt_int(s, OPT_BATCH),
+                          .optimiser = opt_text(s, OPT_OPTIMISER),
                           .lr = opt_number(s, OPT_LR),
                           .warmup = opt_int(s, OPT_WARMUP),
-                          .weight_decay = or_none(opt_number(s, OPT_WEIGHT_DECAY), -1),
+                          .weight_decay =
+                              opt_given(s, OPT_WEIGHT_DECAY) ? or_none(opt_number(s, OPT_WEIGHT_DECAY), -1) : 0,
                           .beta1 = opt_number(s, OPT_BETA1),
                           .beta2 = opt_number(s, OPT_BETA2),
                           .epsilon = opt_number(s, OPT_EPSILON),

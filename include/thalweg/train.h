@@ -1,4 +1,5 @@
-/* thalweg/train.h - training: draws, path, network, loss, gradient, clipping, AdamW and EMA as one compiled program. */
+/* thalweg/train.h - training: draws, path, network, loss, gradient, clipping, optimiser and EMA as one compiled
+ * program. */
 #ifndef THALWEG_TRAIN_H
 #define THALWEG_TRAIN_H
 
@@ -21,15 +22,22 @@ typedef struct tw_train_progress {
  * and returns TW_ERR_CANCELLED. */
 typedef int (*tw_progress_fn)(void *user, const tw_train_progress *progress);
 
-/* Zeros mean the defaults in brackets. */
+/* The optimisers there are: name, one line about it, where it was published; NULL past the end. */
+typedef struct tw_optimiser_info {
+    const char *name, *about, *source;
+} tw_optimiser_info;
+TW_API const tw_optimiser_info *tw_optimiser_list(int index);
+
+/* Zeros mean the defaults in brackets; those of the optimiser differ: src/train/optimisers.def has them. */
 typedef struct tw_train_desc {
-    int64_t steps;       /* optimiser steps [20000 unless minutes is given] */
-    double minutes;      /* instead: train for about so long */
-    int batch;           /* rows a step, drawn with replacement [the training rows, at least 256, at most 512] */
-    double lr;           /* peak learning rate, reached after the warm-up, then half a cosine to 0 [3e-3] */
-    int64_t warmup;      /* steps of linear warm-up [5 % of the steps, at most 500] */
-    double weight_decay; /* AdamW, on matrices only [0.01; negative: none] */
-    double beta1, beta2, epsilon; /* [0.9, 0.999, 1e-8] */
+    int64_t steps;         /* optimiser steps [20000 unless minutes is given] */
+    double minutes;        /* instead: train for about so long */
+    int batch;             /* rows a step, drawn with replacement [the training rows, at least 256, at most 512] */
+    const char *optimiser; /* ["adamw"] */
+    double lr;             /* peak learning rate, reached after the warm-up, then half a cosine to 0 [adamw: 3e-3] */
+    int64_t warmup;        /* steps of linear warm-up [5 % of the steps, at most 500] */
+    double weight_decay;   /* on matrices only [adamw: 0.01; negative: none] */
+    double beta1, beta2, epsilon; /* [adamw: 0.9, 0.999, 1e-8]; beta1 is the momentum of sgd and nesterov */
     double clip;                  /* bound on the global gradient norm [1; negative: none] */
     double ema;                   /* decay of the averaged weights [0.999] */
     tw_products products;         /* what products multiply, forward and backward; weights and sums stay f32 [f32] */

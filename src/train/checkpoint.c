@@ -1,6 +1,6 @@
 /* train/checkpoint.c - a training put aside and taken up again, bit for bit.
  *
- * A checkpoint holds the four flat arrays, the best weights, the loss curve and every decision that was not a function
+ * A checkpoint holds the flat arrays, the best weights, the loss curve and every decision that was not a function
  * of the step. Settings, data and initial weights are stated in it and compared on the way back: going on with others
  * would be neither the old training nor a new one. The new file is whole before the old one is renamed to FILE.prev, so
  * there is always one to go on from. */
@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 static const char format[] = "thalweg-checkpoint";
-static const char *const flat_name[TW_FLATS] = {"weights", "first", "second", "average"};
+static const char *const flat_name[TW_FLATS] = {
+    [TW_WEIGHTS] = "weights", [TW_AVERAGE] = "average", [TW_FIRST] = "first", [TW_SECOND] = "second"};
 
 /* --- what must be the same -------------------------------------------------------------------------------------------
  */
@@ -41,6 +42,7 @@ static void state_settings(const tw_trainer *r, tw_metadata *m)
     tw_metadata_add_int(m, "steps", d->steps);
     tw_metadata_add_double(m, "minutes", d->minutes);
     tw_metadata_add_int(m, "batch", d->batch);
+    tw_metadata_add(m, "optimiser", r->step.graph.optimiser->name);
     tw_metadata_add_double(m, "lr", d->lr);
     tw_metadata_add_int(m, "warmup", d->warmup);
     tw_metadata_add_double(m, "weight_decay", d->weight_decay);
@@ -117,7 +119,7 @@ static tw_status write_file(tw_trainer *r, const char *path)
     int64_t size = tw_params_size(r->flow->params);
     state_progress(r, &metadata);
     state_settings(r, &metadata);
-    for (int kind = 0; kind < TW_FLATS; kind++)
+    for (int kind = 0; kind < tw_flats_of(r->step.graph.optimiser); kind++)
         tensors[count++] = flat_tensor(flat_name[kind], "F32", size, r->step.flat[kind], sizeof(float));
     if (r->best) tensors[count++] = flat_tensor("best", "F32", size, r->best, sizeof(float));
     /* the curve is a block of 8-byte numbers: its bytes travel as they are */
@@ -194,13 +196,14 @@ static tw_status read_progress(tw_trainer *r, const char *path, const tw_tensor_
 static tw_status read_arrays(tw_trainer *r, const char *path, const tw_tensor_file *file)
 {
     int64_t size = tw_params_size(r->flow->params);
+    int flats = tw_flats_of(r->step.graph.optimiser);
     const void *data[TW_FLATS] = {0}, *best = NULL, *curve = NULL;
     tw_status status = TW_OK;
-    for (int kind = 0; kind < TW_FLATS; kind++)
+    for (int kind = 0; kind < flats; kind++)
         TW_TRY(tw_safetensors_get(r->ctx, file, path, flat_name[kind], "F32", size, &data[kind]));
     TW_TRY(tw_safetensors_get(r->ctx, file, path, "curve", "U8", (int64_t)sizeof(tw_curve), &curve));
     if (r->best) TW_TRY(tw_safetensors_get(r->ctx, file, path, "best", "F32", size, &best));
-    for (int kind = 0; kind < TW_FLATS; kind++) memcpy(r->step.flat[kind], data[kind], (size_t)size * sizeof(float));
+    for (int kind = 0; kind < flats; kind++) memcpy(r->step.flat[kind], data[kind], (size_t)size * sizeof(float));
     if (r->best) memcpy(r->best, best, (size_t)size * sizeof(float));
     memcpy(r->curve, curve, sizeof(tw_curve));
 done:

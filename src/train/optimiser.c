@@ -1,6 +1,12 @@
 /* train/optimiser.c - see optimiser.h. */
 #include "train/optimiser.h"
 
+#include "base/text.h"
+
+#include <thalweg/train.h>
+
+#include <string.h>
+
 tw_val tw_square_of_all(int count, const tw_val *gradients)
 {
     tw_val square = TW_NONE;
@@ -25,19 +31,96 @@ static tw_val blend(tw_val old, tw_val new, double rate)
     return tw_add(old, tw_muls(tw_sub(new, old), 1 - rate));
 }
 
-tw_moments tw_adamw_update(const tw_adamw *a, tw_moments old, tw_val gradient)
+/* --- the rules --- */
+
+/* Algorithm 2 of the paper, first and second moments corrected for their start at zero. */
+static tw_val tw_direction_adamw(const tw_update *u, const tw_moments *old, tw_val g, tw_moments *new)
 {
-    tw_val g = tw_mul(gradient, a->scale);
-    tw_val first = blend(old.first, g, a->beta1);
-    tw_val second = blend(old.second, tw_square(g), a->beta2);
-    tw_val direction =
-        tw_div(tw_mul(first, a->correction1), tw_adds(tw_sqrt(tw_mul(second, a->correction2)), a->epsilon));
-    if (tw_shape_at(old.weight).rank > 1 && a->weight_decay != 0)
-        direction = tw_add(direction, tw_muls(old.weight, a->weight_decay));
-    tw_val weight = tw_sub(old.weight, tw_mul(direction, a->rate));
-    tw_val average = tw_add(weight, tw_mul(tw_sub(old.average, weight), a->average));
-    return (tw_moments){.weight = tw_select(a->go, weight, old.weight),
-                        .first = tw_select(a->go, first, old.first),
-                        .second = tw_select(a->go, second, old.second),
-                        .average = tw_select(a->go, average, old.average)};
+    new->first = blend(old->first, g, u->beta1);
+    new->second = blend(old->second, tw_square(g), u->beta2);
+    return tw_div(tw_mul(new->first, u->correction1),
+                  tw_adds(tw_sqrt(tw_mul(new->second, u->correction2)), u->epsilon));
+}
+
+/* v = beta1 v + g */
+static tw_val tw_direction_sgd(const tw_update *u, const tw_moments *old, tw_val g, tw_moments *new)
+{
+    return new->first = tw_add(tw_muls(old->first, u->beta1), g);
+}
+
+/* The gradient and the momentum after it: where the weights are going. */
+static tw_val tw_direction_nesterov(const tw_update *u, const tw_moments *old, tw_val g, tw_moments *new)
+{
+    new->first = tw_add(tw_muls(old->first, u->beta1), g);
+    return tw_add(g, tw_muls(new->first, u->beta1));
+}
+
+/* Algorithm 2 of the paper: the step looks back by beta1, the memory by beta2. */
+static tw_val tw_direction_lion(const tw_update *u, const tw_moments *old, tw_val g, tw_moments *new)
+{
+    new->first = blend(old->first, g, u->beta2);
+    return tw_sign(blend(old->first, g, u->beta1));
+}
+
+/* --- the table --- */
+
+static const tw_optimiser optimisers[] = {
+#define TW_OPTIMISER(name_, moments_, lr_, beta1_, beta2_, weight_decay_, about_, source_)                             \
+    {.name = #name_,                                                                                                   \
+     .about = about_,                                                                                                  \
+     .source = source_,                                                                                                \
+     .moments = moments_,                                                                                              \
+     .lr = lr_,                                                                                                        \
+     .beta1 = beta1_,                                                                                                  \
+     .beta2 = beta2_,                                                                                                  \
+     .weight_decay = weight_decay_,                                                                                    \
+     .direction = tw_direction_##name_},
+#include "train/optimisers.def"
+};
+
+const tw_optimiser *tw_optimiser_at(int index)
+{
+    return index >= 0 && index < TW_COUNT(optimisers) ? &optimisers[index] : NULL;
+}
+
+const tw_optimiser_info *tw_optimiser_list(int index)
+{
+    static const tw_optimiser_info list[] = {
+#define TW_OPTIMISER(name_, moments_, lr_, beta1_, beta2_, weight_decay_, about_, source_) {#name_, about_, source_},
+#include "train/optimisers.def"
+    };
+    return index >= 0 && index < TW_COUNT(list) ? &list[index] : NULL;
+}
+
+tw_status tw_optimiser_find(tw_context *ctx, const char *name, const tw_optimiser **out_optimiser)
+{
+    const char *names[TW_COUNT(optimisers)];
+    *out_optimiser = &optimisers[0];
+    if (!name || !name[0]) return TW_OK;
+    for (int i = 0; i < TW_COUNT(optimisers); i++) {
+        names[i] = optimisers[i].name;
+        if (strcmp(names[i], name) != 0) continue;
+        *out_optimiser = &optimisers[i];
+        return TW_OK;
+    }
+    const char *near = tw_nearest_name(name, names, TW_COUNT(optimisers));
+    return tw_fail(ctx, TW_ERR_INVALID, "there is no optimiser called %.60s%s%s%s", name, near ? ": did you mean " : "",
+                   near ? near : "", near ? "?" : "");
+}
+
+/* --- the update --- */
+
+tw_moments tw_optimiser_update(const tw_optimiser *optimiser, const tw_update *u, tw_moments old, tw_val gradient)
+{
+    tw_moments new = {.weight = TW_NONE, .first = TW_NONE, .second = TW_NONE, .average = TW_NONE};
+    tw_val direction = optimiser->direction(u, &old, tw_mul(gradient, u->scale), &new);
+    if (tw_shape_at(old.weight).rank > 1 && u->weight_decay != 0)
+        direction = tw_add(direction, tw_muls(old.weight, u->weight_decay));
+    tw_val weight = tw_sub(old.weight, tw_mul(direction, u->rate));
+    tw_val average = tw_add(weight, tw_mul(tw_sub(old.average, weight), u->average));
+    new.weight = tw_select(u->go, weight, old.weight);
+    new.average = tw_select(u->go, average, old.average);
+    if (optimiser->moments > 0) new.first = tw_select(u->go, new.first, old.first);
+    if (optimiser->moments > 1) new.second = tw_select(u->go, new.second, old.second);
+    return new;
 }

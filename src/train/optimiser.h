@@ -1,4 +1,4 @@
-/* train/optimiser.h - the update of the weights as a graph: clipping, AdamW, averaging. */
+/* train/optimiser.h - the update of the weights as a graph: clipping, a choice of optimisers, averaging. */
 #ifndef TW_TRAIN_OPTIMISER_H
 #define TW_TRAIN_OPTIMISER_H
 
@@ -6,7 +6,7 @@
 
 #include <thalweg/graph.h>
 
-typedef struct tw_adamw {
+typedef struct tw_update {
     double beta1, beta2, epsilon, weight_decay;
     /* scalars that change from step to step */
     tw_val rate;                     /* learning rate */
@@ -14,20 +14,34 @@ typedef struct tw_adamw {
     tw_val average;                  /* decay of the averaged weights */
     tw_val scale;                    /* of every gradient: clipping */
     tw_val go;                       /* bool: false leaves everything as it is */
-} tw_adamw;
+} tw_update;
 
-/* What belongs to one parameter; all of its shape. */
+/* What belongs to one parameter; all of its shape. Moments an optimiser does not keep are none. */
 typedef struct tw_moments {
     tw_val weight, first, second, average;
 } tw_moments;
+
+typedef struct tw_optimiser {
+    const char *name, *about, *source;
+    int moments;                           /* of first and second */
+    double lr, beta1, beta2, weight_decay; /* defaults */
+    /* What the weight is moved against, times the rate; fills in the new moments. */
+    tw_val (*direction)(const tw_update *u, const tw_moments *old, tw_val gradient, tw_moments *new);
+} tw_optimiser;
+
+/* NULL past the end. */
+const tw_optimiser *tw_optimiser_at(int index);
+/* NULL or "" is the first; fails naming the nearest. */
+TW_NODISCARD tw_status tw_optimiser_find(tw_context *ctx, const char *name, const tw_optimiser **out_optimiser);
 
 /* sum over all gradients of the sum of squares: the square of the global norm */
 tw_val tw_square_of_all(int count, const tw_val *gradients);
 /* The scale that bounds the global norm by `clip` (negative: 1). */
 tw_val tw_clip_scale(tw_val square, double clip);
 
-/* One update (Loshchilov, Hutter 2019, Decoupled weight decay regularization, algorithm 2) and the exponential average
- * of the weights. Vectors (biases) are not decayed. */
-tw_moments tw_adamw_update(const tw_adamw *adamw, tw_moments old, tw_val gradient);
+/* One update of a parameter: weight -= rate (direction + decay weight), and the exponential average of the weights.
+ * Weights decay apart from the gradient whatever the optimiser (Loshchilov, Hutter 2019, Decoupled weight decay
+ * regularization); vectors (biases) do not. */
+tw_moments tw_optimiser_update(const tw_optimiser *optimiser, const tw_update *update, tw_moments old, tw_val gradient);
 
 #endif

@@ -19,17 +19,19 @@ static void use_default(double *value, double standard)
 tw_status tw_train_complete(tw_context *ctx, const tw_train_desc *desc, int64_t rows, tw_train_desc *out_desc)
 {
     tw_train_desc d = desc ? *desc : (tw_train_desc){0};
+    const tw_optimiser *optimiser = NULL;
     tw_status status = TW_OK;
+    TW_TRY(tw_optimiser_find(ctx, d.optimiser, &optimiser));
     if (d.steps != 0 && d.minutes != 0)
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "training: both steps and minutes are given, expected one of them"));
     if (d.steps == 0 && d.minutes == 0) d.steps = 20000;
     /* Checkerboard, 3.07 million rows seen, one run each: 3.829 nats at 1024 (lr 4e-3), 3.806 at 512 (3e-3), 3.807 at
      * 256 (2e-3). At long trainings the order is not settled. */
     if (d.batch == 0) d.batch = (int)tw_max_i64(256, tw_min_i64(rows, 512));
-    use_default(&d.lr, 3e-3);
-    use_default(&d.weight_decay, 0.01);
-    use_default(&d.beta1, 0.9);
-    use_default(&d.beta2, 0.999);
+    use_default(&d.lr, optimiser->lr);
+    use_default(&d.weight_decay, optimiser->weight_decay);
+    use_default(&d.beta1, optimiser->beta1);
+    use_default(&d.beta2, optimiser->beta2);
     use_default(&d.epsilon, 1e-8);
     use_default(&d.clip, 1);
     use_default(&d.ema, 0.999);

@@ -59,22 +59,23 @@ static tw_status build_update(tw_context *ctx, const tw_step_desc *desc, tw_step
     s->norm = tw_sqrt(square);
     tw_val go = tw_is_finite(square);
     s->finite = tw_cast(go, desc->dtype);
-    tw_adamw adamw = {.beta1 = desc->beta1,
-                      .beta2 = desc->beta2,
-                      .epsilon = desc->epsilon,
-                      .weight_decay = desc->weight_decay,
-                      .rate = s->rate,
-                      .correction1 = s->correction1,
-                      .correction2 = s->correction2,
-                      .average = s->average,
-                      .scale = tw_clip_scale(square, desc->clip),
-                      .go = go};
+    tw_update update = {.beta1 = desc->beta1,
+                        .beta2 = desc->beta2,
+                        .epsilon = desc->epsilon,
+                        .weight_decay = desc->weight_decay,
+                        .rate = s->rate,
+                        .correction1 = s->correction1,
+                        .correction2 = s->correction2,
+                        .average = s->average,
+                        .scale = tw_clip_scale(square, desc->clip),
+                        .go = go};
     for (int i = 0; i < s->params_count; i++) {
         tw_shape shape = tw_shape_at(s->old[i].weight);
-        s->old[i].first = tw_input(s->graph, "first", desc->dtype, shape);
-        s->old[i].second = tw_input(s->graph, "second", desc->dtype, shape);
+        int moments = s->optimiser->moments;
+        s->old[i].first = moments > 0 ? tw_input(s->graph, "first", desc->dtype, shape) : TW_NONE;
+        s->old[i].second = moments > 1 ? tw_input(s->graph, "second", desc->dtype, shape) : TW_NONE;
         s->old[i].average = tw_input(s->graph, "average", desc->dtype, shape);
-        s->new[i] = tw_adamw_update(&adamw, s->old[i], s->gradients[i]);
+        s->new[i] = tw_optimiser_update(s->optimiser, &update, s->old[i], s->gradients[i]);
     }
     TW_TRY(tw_graph_check(s->graph));
 done:
@@ -84,7 +85,7 @@ done:
 tw_status tw_step_graph_build(tw_flow *flow, const tw_step_desc *desc, tw_step_graph *out_graph)
 {
     tw_context *ctx = flow->ctx;
-    tw_step_graph s = {0};
+    tw_step_graph s = {.optimiser = desc->optimiser ? desc->optimiser : tw_optimiser_at(0)};
     tw_status status = TW_OK;
     TW_TRY(tw_graph_create(ctx, &s.graph));
     TW_TRY(tw_params_create(ctx, s.graph, desc->dtype, &s.params));
@@ -131,7 +132,8 @@ static tw_val moment(const tw_moments *m, int kind)
 static tw_status compile(tw_context *ctx, tw_products products, tw_step *step)
 {
     const tw_step_graph *s = &step->graph;
-    int n = s->params_count, inputs_count = HEAD_INPUTS + TW_FLATS * n, outputs_count = HEAD_OUTPUTS + TW_FLATS * n;
+    int n = s->params_count, flats = tw_flats_of(s->optimiser);
+    int inputs_count = HEAD_INPUTS + flats * n, outputs_count = HEAD_OUTPUTS + flats * n;
     tw_status status = TW_OK;
     tw_val *inputs = tw_alloc(ctx, (size_t)inputs_count, sizeof(tw_val));
     tw_val *outputs = tw_alloc(ctx, (size_t)outputs_count, sizeof(tw_val));
@@ -143,7 +145,7 @@ static tw_status compile(tw_context *ctx, tw_products products, tw_step *step)
     memcpy(inputs, head_in, sizeof(head_in));
     memcpy(outputs, head_out, sizeof(head_out));
     for (int i = 0; i < HEAD_OUTPUTS; i++) overwrites[i] = -1;
-    for (int kind = 0; kind < TW_FLATS; kind++)
+    for (int kind = 0; kind < flats; kind++)
         for (int i = 0; i < n; i++) {
             inputs[HEAD_INPUTS + kind * n + i] = moment(&s->old[i], kind);
             outputs[HEAD_OUTPUTS + kind * n + i] = moment(&s->new[i], kind);
@@ -169,21 +171,21 @@ done:
 static tw_status bind(tw_step *step, const float *data)
 {
     tw_context *ctx = step->ctx;
-    int n = step->graph.params_count;
+    int n = step->graph.params_count, flats = tw_flats_of(step->graph.optimiser);
     step->flat_bytes = (size_t)tw_params_size(step->graph.params) * sizeof(float);
-    for (int kind = 0; kind < TW_FLATS; kind++) {
+    for (int kind = 0; kind < flats; kind++) {
         step->flat[kind] = tw_alloc_aligned(ctx, step->flat_bytes);
         if (!step->flat[kind]) return tw_fail_memory(ctx, step->flat_bytes);
     }
-    step->inputs = tw_alloc(ctx, (size_t)(HEAD_INPUTS + TW_FLATS * n), sizeof(void *));
-    step->outputs = tw_alloc(ctx, (size_t)(HEAD_OUTPUTS + TW_FLATS * n), sizeof(void *));
+    step->inputs = tw_alloc(ctx, (size_t)(HEAD_INPUTS + flats * n), sizeof(void *));
+    step->outputs = tw_alloc(ctx, (size_t)(HEAD_OUTPUTS + flats * n), sizeof(void *));
     if (!step->inputs || !step->outputs) return tw_fail_memory(ctx, (size_t)n * sizeof(void *));
     const void *head_in[HEAD_INPUTS] = {data,           step->key,          step->counter,     &step->rate,
                                         &step->average, &step->correction1, &step->correction2};
     void *head_out[HEAD_OUTPUTS] = {&step->loss, &step->norm, &step->finite};
     memcpy(step->inputs, head_in, sizeof(head_in));
     memcpy(step->outputs, head_out, sizeof(head_out));
-    for (int kind = 0; kind < TW_FLATS; kind++)
+    for (int kind = 0; kind < flats; kind++)
         for (int i = 0; i < n; i++) {
             float *piece = step->flat[kind] + tw_params_offset(step->graph.params, i);
             step->inputs[HEAD_INPUTS + kind * n + i] = piece;

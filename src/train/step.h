@@ -1,4 +1,4 @@
-/* train/step.h - one training step as one program: draws, path, network, loss, gradient, clipping, AdamW, average.
+/* train/step.h - one training step as one program: draws, path, network, loss, gradient, clipping, optimiser, average.
  *
  * Everything random is a function of (seed, step), everything else of the arrays handed in: a step is a pure function,
  * which is what makes stopping and going on exact. */
@@ -11,6 +11,7 @@
 typedef struct tw_step_desc {
     int64_t rows; /* of the data table */
     int batch;
+    const tw_optimiser *optimiser; /* NULL: the first */
     double beta1, beta2, epsilon, weight_decay, clip;
     tw_products products;
     tw_dtype dtype; /* of data, weights and arithmetic: f32, or f64 in tests */
@@ -20,8 +21,9 @@ typedef struct tw_step_desc {
 typedef struct tw_step_graph {
     tw_graph *graph;
     tw_params *params;
-    tw_val data, key, counter, rate, average, correction1, correction2; /* inputs; then four blocks of parameters */
-    tw_val loss, norm, finite;                                          /* outputs; then four blocks of parameters */
+    tw_val data, key, counter, rate, average, correction1, correction2; /* inputs; then a block of parameters a flat */
+    tw_val loss, norm, finite;                                          /* outputs; likewise */
+    const tw_optimiser *optimiser;
     int params_count;
     tw_val *gradients;
     tw_moments *old, *new;
@@ -30,15 +32,19 @@ typedef struct tw_step_graph {
 TW_NODISCARD tw_status tw_step_graph_build(tw_flow *flow, const tw_step_desc *desc, tw_step_graph *out_graph);
 void tw_step_graph_free(tw_context *ctx, tw_step_graph *s);
 
-/* Weights, moments and average, each one flat array of tw_params_size numbers. */
-enum { TW_WEIGHTS, TW_FIRST, TW_SECOND, TW_AVERAGE, TW_FLATS };
+/* Weights, moments and average, each one flat array of tw_params_size numbers; an optimiser may lack moments. */
+enum { TW_WEIGHTS, TW_AVERAGE, TW_FIRST, TW_SECOND, TW_FLATS };
+static inline int tw_flats_of(const tw_optimiser *optimiser)
+{
+    return TW_FIRST + optimiser->moments;
+}
 
 typedef struct tw_step {
     tw_context *ctx;
     tw_step_graph graph;
     tw_program *program;
     tw_state *state;
-    float *flat[TW_FLATS];
+    float *flat[TW_FLATS]; /* NULL where the optimiser has none */
     size_t flat_bytes;
     const void **inputs;
     void **outputs;

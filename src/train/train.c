@@ -112,8 +112,12 @@ done:
 static tw_status make_step(tw_trainer *r)
 {
     const tw_train_desc *d = &r->options;
+    const tw_optimiser *optimiser = NULL;
+    tw_status status = tw_optimiser_find(r->ctx, d->optimiser, &optimiser);
+    if (status != TW_OK) return status;
     tw_step_desc desc = {.rows = tw_dataset_rows(r->data, TW_PART_TRAIN),
                          .batch = d->batch,
+                         .optimiser = optimiser,
                          .beta1 = d->beta1,
                          .beta2 = d->beta2,
                          .epsilon = d->epsilon,
@@ -121,7 +125,7 @@ static tw_status make_step(tw_trainer *r)
                          .clip = d->clip,
                          .products = d->products,
                          .dtype = TW_DTYPE_F32};
-    tw_status status = tw_step_create(r->flow, &desc, r->table, d->seed, &r->step);
+    status = tw_step_create(r->flow, &desc, r->table, d->seed, &r->step);
     if (status != TW_OK) return status;
     memcpy(r->step.flat[TW_WEIGHTS], r->flow->weights, r->step.flat_bytes);
     memcpy(r->step.flat[TW_AVERAGE], r->flow->weights, r->step.flat_bytes);

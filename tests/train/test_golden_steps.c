@@ -60,7 +60,7 @@ static tw_val loss_of(trainer *t, const golden_network *g)
     return tw_mean_all(tw_square(tw_sub(out, target)));
 }
 
-static void add_updates(trainer *t, const tw_adamw *adamw, tw_val loss)
+static void add_updates(trainer *t, const tw_update *adamw, tw_val loss)
 {
     tw_val weight[MOST], gradient[MOST];
     int count = tw_params_count(t->params);
@@ -76,7 +76,7 @@ static void add_updates(trainer *t, const tw_adamw *adamw, tw_val loss)
         add_input(t, first);
         add_input(t, second);
         tw_moments old = {.weight = weight[i], .first = first, .second = second, .average = weight[i]};
-        tw_moments new = tw_adamw_update(adamw, old, gradient[i]);
+        tw_moments new = tw_optimiser_update(tw_optimiser_at(0), adamw, old, gradient[i]);
         add_output(t, new.weight, at);
         add_output(t, new.first, at + 1);
         add_output(t, new.second, at + 2);
@@ -117,16 +117,16 @@ static void check_training(void **argument)
     assert_int_equal(tw_safetensors_get(t->ctx, &file, path, "losses", "F64", STEPS, &want), TW_OK);
     assert_int_equal(tw_graph_create(t->ctx, &t->graph), TW_OK);
     assert_int_equal(tw_params_create(t->ctx, t->graph, TW_DTYPE_F32, &t->params), TW_OK);
-    tw_adamw adamw = {.beta1 = 0.9,
-                      .beta2 = 0.999,
-                      .epsilon = 1e-8,
-                      .weight_decay = 0.01,
-                      .rate = tw_const(t->graph, TW_DTYPE_F32, g->rank == 4 ? 1e-4 : 1e-3), /* as in make_torch.py */
-                      .correction1 = tw_input(t->graph, "correction1", TW_DTYPE_F32, TW_SCALAR),
-                      .correction2 = tw_input(t->graph, "correction2", TW_DTYPE_F32, TW_SCALAR),
-                      .average = tw_const(t->graph, TW_DTYPE_F32, 0),
-                      .scale = tw_const(t->graph, TW_DTYPE_F32, 1),
-                      .go = tw_const(t->graph, TW_DTYPE_BOOL, 1)};
+    tw_update adamw = {.beta1 = 0.9,
+                       .beta2 = 0.999,
+                       .epsilon = 1e-8,
+                       .weight_decay = 0.01,
+                       .rate = tw_const(t->graph, TW_DTYPE_F32, g->rank == 4 ? 1e-4 : 1e-3), /* as in make_torch.py */
+                       .correction1 = tw_input(t->graph, "correction1", TW_DTYPE_F32, TW_SCALAR),
+                       .correction2 = tw_input(t->graph, "correction2", TW_DTYPE_F32, TW_SCALAR),
+                       .average = tw_const(t->graph, TW_DTYPE_F32, 0),
+                       .scale = tw_const(t->graph, TW_DTYPE_F32, 1),
+                       .go = tw_const(t->graph, TW_DTYPE_BOOL, 1)};
     float *correction1 = add_input(t, adamw.correction1), *correction2 = add_input(t, adamw.correction2);
     tw_val loss = loss_of(t, g);
     add_output(t, loss, -1);

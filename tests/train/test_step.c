@@ -171,17 +171,18 @@ static void test_update_is_adamw(void **state)
         tw_val in[10];
         for (int i = 0; i < 5; i++) in[i] = tw_input(g, "array", TW_DTYPE_F64, shape);
         for (int i = 5; i < 10; i++) in[i] = tw_input(g, "scalar", TW_DTYPE_F64, TW_SCALAR);
-        tw_adamw adamw = {.beta1 = 0.9,
-                          .beta2 = 0.99,
-                          .epsilon = 1e-3,
-                          .weight_decay = 0.1,
-                          .rate = in[5],
-                          .correction1 = in[6],
-                          .correction2 = in[7],
-                          .average = in[8],
-                          .scale = in[9],
-                          .go = tw_is_finite(in[9])};
-        tw_moments new = tw_adamw_update(&adamw, (tw_moments){in[0], in[1], in[2], in[3]}, in[4]);
+        tw_update adamw = {.beta1 = 0.9,
+                           .beta2 = 0.99,
+                           .epsilon = 1e-3,
+                           .weight_decay = 0.1,
+                           .rate = in[5],
+                           .correction1 = in[6],
+                           .correction2 = in[7],
+                           .average = in[8],
+                           .scale = in[9],
+                           .go = tw_is_finite(in[9])};
+        tw_moments new =
+            tw_optimiser_update(tw_optimiser_at(0), &adamw, (tw_moments){in[0], in[1], in[2], in[3]}, in[4]);
         tw_val out[4] = {new.weight, new.first, new.second, new.average};
         double w[2] = {1, -2}, m[2] = {0, 0}, v[2] = {0, 0}, e[2] = {1, -2};
         double pw[2] = {1, -2}, pm[2] = {0, 0}, pv[2] = {0, 0}, pe[2] = {1, -2};
@@ -212,6 +213,53 @@ static void test_update_is_adamw(void **state)
             assert_true(fabs(w[i] - pw[i]) < 1e-12 && fabs(m[i] - pm[i]) < 1e-12); /* not gone */
     }
     tw_graph_destroy(g);
+}
+
+/* Momentum, Nesterov's and Lion, written out as the papers have them; the matrix decays apart from the gradient. */
+static void test_updates_with_one_moment(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        const char *names[] = {"sgd", "nesterov", "lion"};
+        const tw_optimiser *optimiser = NULL;
+        tw_graph *g = NULL;
+        assert_int_equal(tw_graph_create(ctx, &g), TW_OK);
+        assert_int_equal(tw_optimiser_find(ctx, names[kind], &optimiser), TW_OK);
+        assert_int_equal(optimiser->moments, 1);
+        tw_val in[7];
+        for (int i = 0; i < 4; i++) in[i] = tw_input(g, "array", TW_DTYPE_F64, tw_shape_of(1, 2));
+        for (int i = 4; i < 7; i++) in[i] = tw_input(g, "scalar", TW_DTYPE_F64, TW_SCALAR);
+        tw_update update = {.beta1 = 0.9,
+                            .beta2 = 0.99,
+                            .weight_decay = 0.1,
+                            .rate = in[4],
+                            .average = in[5],
+                            .scale = in[6],
+                            .go = tw_is_finite(in[6])};
+        tw_moments old = {in[0], in[1], TW_NONE, in[2]};
+        tw_moments new = tw_optimiser_update(optimiser, &update, old, in[3]);
+        assert_true(tw_is_none(new.second));
+        tw_val out[3] = {new.weight, new.first, new.average};
+        double w[2] = {1, -2}, m[2] = {0, 0}, e[2] = {1, -2}, pw[2] = {1, -2}, pm[2] = {0, 0};
+        for (int n = 1; n <= 5; n++) {
+            double grad[2] = {sin(n), 3 * cos(n)}, rate = 0.1 / n, decay = 0.5, scale = 0.5;
+            assert_int_equal(tw_reference_run(ctx, 7, in, (const double *[]){w, m, e, grad, &rate, &decay, &scale}, 3,
+                                              out, (double *[]){w, m, e}),
+                             TW_OK);
+            for (int i = 0; i < 2; i++) {
+                double gi = grad[i] * scale, step, look = 0.9 * pm[i] + 0.1 * gi;
+                if (kind < 2) pm[i] = 0.9 * pm[i] + gi;
+                step = kind == 0 ? pm[i] : kind == 1 ? gi + 0.9 * pm[i] : (double)((look > 0) - (look < 0));
+                if (kind == 2) pm[i] = 0.99 * pm[i] + 0.01 * gi;
+                pw[i] = pw[i] - rate * 0.1 * pw[i] - rate * step;
+                assert_true(fabs(w[i] - pw[i]) < 1e-12 && fabs(m[i] - pm[i]) < 1e-12);
+            }
+        }
+        tw_graph_destroy(g);
+    }
+    const tw_optimiser *none = NULL;
+    assert_int_equal(tw_optimiser_find(ctx, "adamv", &none), TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(ctx), "adamw"));
 }
 
 static void test_clipping(void **state)
@@ -294,6 +342,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_gradient_of_the_whole_step, setup, teardown),
         cmocka_unit_test_setup_teardown(test_draws, setup, teardown),
         cmocka_unit_test_setup_teardown(test_update_is_adamw, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_updates_with_one_moment, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clipping, setup, teardown),
         cmocka_unit_test_setup_teardown(test_program_follows_the_reference, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_gradients_change_nothing, setup, teardown),

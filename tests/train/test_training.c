@@ -231,9 +231,12 @@ static int stop_at(void *user, const tw_train_progress *progress)
     return *(int *)user;
 }
 
+static const char *optimiser; /* of the trainings below */
+
 static tw_train_desc training(void)
 {
-    return (tw_train_desc){.steps = 400, .batch = 64, .seed = 9, .checkpoint = checkpoint, .checkpoint_steps = 70};
+    return (tw_train_desc){
+        .steps = 400, .batch = 64, .optimiser = optimiser, .seed = 9, .checkpoint = checkpoint, .checkpoint_steps = 70};
 }
 
 static char *straight_through(size_t *size)
@@ -312,6 +315,30 @@ static void test_resume_is_exact(void **state)
     expect_same_after_resume(bytes, size); /* from nothing, with a warning */
     assert_non_null(strstr(log_text, "no checkpoint yet"));
     free(bytes);
+    forget_checkpoints();
+}
+
+/* Each keeps the state it needs, and no training goes on with another's. */
+static void test_resume_with_each_optimiser(void **state)
+{
+    (void)state;
+    for (int i = 0; tw_optimiser_list(i); i++) {
+        size_t size;
+        optimiser = tw_optimiser_list(i)->name;
+        char *bytes = straight_through(&size);
+        forget_checkpoints();
+        leave_two_checkpoints();
+        expect_same_after_resume(bytes, size);
+        free(bytes);
+    }
+    session s = open_session();
+    tw_train_desc desc = training();
+    desc.optimiser = "adamw";
+    desc.resume = true;
+    assert_int_equal(tw_train(s.flow, s.data, &desc, NULL), TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(s.ctx), "optimiser is lion there and adamw here"));
+    close_session(&s);
+    optimiser = NULL;
     forget_checkpoints();
 }
 
@@ -581,6 +608,7 @@ int main(void)
         cmocka_unit_test(test_density_integrates_to_one),
         cmocka_unit_test(test_threads_give_the_same_model),
         cmocka_unit_test(test_resume_is_exact),
+        cmocka_unit_test(test_resume_with_each_optimiser),
         cmocka_unit_test(test_damage_falls_back),
         cmocka_unit_test(test_other_trainings_are_not_resumed),
         cmocka_unit_test(test_minutes),
