@@ -48,14 +48,13 @@ static bool run_case(tw_context *ctx, tw_op op, tw_dtype dtype, tw_shape shape, 
 /* Lines shorter and longer than a vector, a tile, a block of sums; images; many rows and one. */
 static void every_composite(void **state)
 {
-    const tw_shape shapes[] = {tw_shape_of(1, 1),        tw_shape_of(70, 5),       tw_shape_of(3, 16),
-                               tw_shape_of(5, 2311),     tw_shape_of(37),          tw_shape_of(9, 4, 18),
-                               tw_shape_of(5, 6, 7, 32), tw_shape_of(3, 1031, 22), tw_shape_of(130, 2, 3, 8)};
+    const tw_shape shapes[] = {tw_shape_of(70, 5),    tw_shape_of(3, 16),       tw_shape_of(2, 2311),  tw_shape_of(37),
+                               tw_shape_of(9, 4, 18), tw_shape_of(5, 6, 7, 32), tw_shape_of(3, 41, 22)};
     int total = 0;
     for (int op = 0; op < TW_OP_COUNT; op++) {
         if (!(tw_op_table[op].flags & TW_OPF_COMPOSITE)) continue;
         int cases = 0;
-        int last = tw_op_table[op].flags & TW_OPF_ELEMENTWISE ? 3 : TW_COUNT(shapes);
+        int last = tw_op_table[op].flags & TW_OPF_ELEMENTWISE ? 2 : TW_COUNT(shapes);
         for (int s = 0; s < last; s++)
             for (int variant = 0; variant < VARIANTS_MAX; variant++)
                 for (int dtype = 0; dtype < 2; dtype++)
