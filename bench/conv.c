@@ -92,7 +92,7 @@ static double seconds_of(const tw_conv_plan *plan, int64_t images, float *const 
     double begin = 0;
     for (int i = -1; i < rounds; i++) {
         if (i == 0) begin = tw_clock();
-        plan->run(plan, images, a, b, false, arrays[3], scratch);
+        plan->run(plan, images, a, b, NULL, false, arrays[3], scratch);
     }
     return (tw_clock() - begin) / rounds;
 }

@@ -17,11 +17,17 @@ typedef struct own_plan {
     int wide; /* f64 */
 } own_plan;
 
-static void own_run(const tw_conv_plan *plan, int64_t images, const void *a, const void *b, bool accumulate, void *out,
-                    void *scratch)
+static void own_run(const tw_conv_plan *plan, int64_t images, const void *a, const void *b, const void *packed,
+                    bool accumulate, void *out, void *scratch)
 {
     const own_plan *p = (const own_plan *)plan;
-    p->cpu->conv[p->wide](p->pass, &p->sizes, p->images, images, a, b, accumulate, out, scratch);
+    p->cpu->conv[p->wide](p->pass, &p->sizes, p->images, images, a, b, packed, accumulate, out, scratch);
+}
+
+static void own_prepare(const tw_conv_plan *plan, const void *weights, void *packed)
+{
+    const own_plan *p = (const own_plan *)plan;
+    p->cpu->conv_prepare[p->wide](p->pass, &p->sizes, weights, packed);
 }
 
 static void own_destroy(tw_context *ctx, tw_conv_plan *plan)
@@ -34,13 +40,14 @@ static tw_status own_create(tw_context *ctx, tw_conv_pass pass, tw_dtype dtype, 
 {
     own_plan *p = tw_alloc(ctx, 1, sizeof *p);
     if (!p) return tw_fail_memory(ctx, sizeof *p);
-    *p = (own_plan){.head = {.name = "own", .run = own_run, .destroy = own_destroy},
+    *p = (own_plan){.head = {.name = "own", .run = own_run, .prepare = own_prepare, .destroy = own_destroy},
                     .cpu = tw_cpu_best(),
                     .pass = pass,
                     .sizes = *sizes,
                     .images = images,
                     .wide = dtype == TW_DTYPE_F64};
     p->head.scratch_bytes = (size_t)tw_conv_job_bytes(pass, sizes, images, tw_dtype_size(dtype));
+    p->head.packed_bytes = (size_t)tw_conv_packed_bytes(pass, sizes, tw_dtype_size(dtype));
     *out_plan = &p->head;
     return TW_OK;
 }
@@ -55,7 +62,7 @@ static bool better_own(tw_conv_pass pass, const tw_conv_sizes *z)
 {
     int64_t pixels = z->result[0] * z->result[1] * z->result[2];
     if (z->groups == 1 && (pass == TW_CONV_BACK ? z->c : z->o) <= TW_CONV_FEW) return true;
-    return pass == TW_CONV_WEIGHTS && pixels < 49;
+    return pass == TW_CONV_WEIGHTS && pixels <= 64;
 }
 
 tw_status tw_conv_plan_create(tw_context *ctx, tw_conv_pass pass, tw_dtype dtype, const tw_conv_sizes *sizes,

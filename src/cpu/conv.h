@@ -21,9 +21,13 @@ typedef struct tw_conv_kind {
 struct tw_conv_plan {
     const char *name;
     size_t scratch_bytes;
-    /* out = (accumulate: +=, gradient of the weights only) the pass of `images` images, at most those planned for. */
-    void (*run)(const tw_conv_plan *plan, int64_t images, const void *a, const void *b, bool accumulate, void *out,
-                void *scratch);
+    /* Weights may be brought to the form the pass wants once, ahead of many calls: into so many bytes; 0: may not. */
+    size_t packed_bytes;
+    void (*prepare)(const tw_conv_plan *plan, const void *weights, void *packed);
+    /* out = (accumulate: +=, gradient of the weights only) the pass of `images` images, at most those planned for.
+     * packed: what prepare made of the weights b, or NULL. */
+    void (*run)(const tw_conv_plan *plan, int64_t images, const void *a, const void *b, const void *packed,
+                bool accumulate, void *out, void *scratch);
     void (*destroy)(tw_context *ctx, tw_conv_plan *plan);
 };
 

@@ -153,6 +153,21 @@ int64_t tw_conv_job_bytes(tw_conv_pass pass, const tw_conv_sizes *z, int64_t ima
     return most;
 }
 
+int64_t tw_conv_packed_bytes(tw_conv_pass pass, const tw_conv_sizes *z, size_t size)
+{
+    int64_t all = 0, phase[TW_MAX_SPATIAL], phases[TW_MAX_SPATIAL];
+    if (pass == TW_CONV_WEIGHTS) return 0;
+    for (int i = 0; i < TW_MAX_SPATIAL; i++) phases[i] = tw_conv_phases(pass, z, i);
+    for (phase[0] = 0; phase[0] < phases[0]; phase[0]++)
+        for (phase[1] = 0; phase[1] < phases[1]; phase[1]++)
+            for (phase[2] = 0; phase[2] < phases[2]; phase[2]++) {
+                tw_conv_job j;
+                tw_conv_job_make(&j, pass, z, phase, 1, size);
+                all += tw_conv_packed(&j, TW_CONV_PANEL / (int64_t)size) * (int64_t)size;
+            }
+    return all;
+}
+
 /* --- windows --- */
 
 /* One row of the window: zeros, what there is of the source's row, zeros. */
@@ -203,17 +218,34 @@ void tw_conv_pixels(const tw_conv_job *j, int64_t *source, int64_t *target)
         }
 }
 
-void tw_conv_segments(const tw_conv_job *j, int64_t *source, int64_t *weight)
+static int64_t segments_across(const tw_conv_job *j)
+{
+    return j->merged ? tw_min_i64(j->line[2].taps, 1) : j->line[2].taps;
+}
+
+void tw_conv_segments(const tw_conv_job *j, int64_t *source)
 {
     const tw_conv_line *d = &j->line[0], *h = &j->line[1], *w = &j->line[2];
-    int64_t across = j->merged ? tw_min_i64(w->taps, 1) : w->taps, at = 0;
+    int64_t across = segments_across(j), at = 0;
     for (int64_t a = 0; a < d->taps; a++)
         for (int64_t b = 0; b < h->taps; b++)
-            for (int64_t c = 0; c < across; c++, at++) {
-                source[at] = a * j->plane + b * h->delta * j->row + c * w->delta * j->channels;
-                weight[at] = ((d->tap + a * d->tap_step) * j->kernel[1] + h->tap + b * h->tap_step) * j->kernel[2] +
-                             w->tap + c * w->tap_step;
-            }
+            for (int64_t c = 0; c < across; c++)
+                source[at++] = a * j->plane + b * h->delta * j->row + c * w->delta * j->channels;
+}
+
+int64_t tw_conv_weight(const tw_conv_job *j, int64_t segment)
+{
+    const tw_conv_line *d = &j->line[0], *h = &j->line[1], *w = &j->line[2];
+    int64_t across = segments_across(j), c = segment % across, b = segment / across % h->taps;
+    int64_t a = segment / across / h->taps;
+    return ((d->tap + a * d->tap_step) * j->kernel[1] + h->tap + b * h->tap_step) * j->kernel[2] + w->tap +
+           c * w->tap_step;
+}
+
+int64_t tw_conv_packed(const tw_conv_job *j, int64_t columns)
+{
+    if (j->depthwise || j->to <= TW_CONV_FEW) return 0;
+    return j->groups * ((j->to + columns - 1) / columns) * j->segments * j->depth * columns;
 }
 
 int64_t tw_conv_target(const tw_conv_job *j, int64_t plane, int64_t row)

@@ -52,8 +52,14 @@ const void *tw_conv_window(const tw_conv_job *j, const void *src, int64_t images
 /* Each pixel of a band: where it reads relative to the first, and where it goes relative to the target's first pixel of
  * the band's first row. */
 void tw_conv_pixels(const tw_conv_job *j, int64_t *source, int64_t *target);
-/* Each segment: where it is relative to the pixel, and the number of its first weight. */
-void tw_conv_segments(const tw_conv_job *j, int64_t *source, int64_t *weight);
+/* Where each segment is relative to the pixel. */
+void tw_conv_segments(const tw_conv_job *j, int64_t *source);
+/* The first kernel position of a segment. */
+int64_t tw_conv_weight(const tw_conv_job *j, int64_t segment);
+/* Weights of all columns packed for one phase; 0: they are not (few channels, or one a group). */
+int64_t tw_conv_packed(const tw_conv_job *j, int64_t columns);
+/* Bytes of the weights of all phases packed. */
+int64_t tw_conv_packed_bytes(tw_conv_pass pass, const tw_conv_sizes *z, size_t size);
 /* Target element of the first pixel of a band. */
 int64_t tw_conv_target(const tw_conv_job *j, int64_t plane, int64_t row);
 

@@ -1,6 +1,6 @@
 /* cpu/conv_onednn.c - convolutions by oneDNN's C API: the one file that knows it, 2.x and 3.x.
  *
- * Images are plain (nhwc); weights take the layout oneDNN wants and are reordered on every call, as ours are packed.
+ * Images are plain (nhwc); weights take the layout oneDNN wants and are reordered by prepare, or else on every call.
  * Primitives are made with the plan, for one image and one thread: callers work on few images, which lie in their cache.
  * Scratch memory is theirs too (dnnl_scratchpad_mode_user). What a call must have for itself - a stream and memory
  * objects, which only hold addresses - waits in slots, so that threads can share a plan.
@@ -182,8 +182,8 @@ static void convolve(const library_plan *p, const slot *s)
     (void)dnnl_primitive_execute(p->convolution, s->stream, 4, args);
 }
 
-static void run(const tw_conv_plan *plan, int64_t images, const void *a, const void *b, bool accumulate, void *out,
-                void *scratch)
+static void run(const tw_conv_plan *plan, int64_t images, const void *a, const void *b, const void *packed,
+                bool accumulate, void *out, void *scratch)
 {
     library_plan *p = (library_plan *)(uintptr_t)plan;
     slot *s = take_slot(p);
@@ -195,8 +195,8 @@ static void run(const tw_conv_plan *plan, int64_t images, const void *a, const v
     point(s->scratch, (unsigned char *)scratch + p->scratch_at);
     point(s->plain, to_weights ? out : b);
     point(s->weights, scratch);
-    if (!to_weights && p->same_layout)
-        point(s->weights, b);
+    if (!to_weights && (packed || p->same_layout))
+        point(s->weights, packed ? packed : b);
     else if (!to_weights)
         reorder(p, s, false, false);
     if (images == 0 && to_weights && !accumulate) memset(out, 0, desc_bytes(desc_at(&p->desc.plain)));
@@ -206,6 +206,17 @@ static void run(const tw_conv_plan *plan, int64_t images, const void *a, const v
         convolve(p, s);
         if (to_weights) reorder(p, s, true, accumulate || i > 0);
     }
+    atomic_flag_clear_explicit(&s->busy, memory_order_release);
+}
+
+static void prepare(const tw_conv_plan *plan, const void *weights, void *packed)
+{
+    library_plan *p = (library_plan *)(uintptr_t)plan;
+    slot *s = take_slot(p);
+    if (p->set_threads) p->set_threads(1);
+    point(s->plain, weights);
+    point(s->weights, packed);
+    reorder(p, s, false, false);
     atomic_flag_clear_explicit(&s->busy, memory_order_release);
 }
 
@@ -320,6 +331,7 @@ static dnnl_status_t make_primitives(library_plan *p, const geometry *s)
         memory_desc_of plain = desc_at(&p->desc.plain);
         p->same_layout = dnnl_memory_desc_equal(weights, plain) != 0;
         p->scratch_at = (desc_bytes(weights) + 63) / 64 * 64;
+        if (!to_weights && !p->same_layout) p->head.packed_bytes = desc_bytes(weights);
         p->head.scratch_bytes = p->scratch_at + desc_bytes(scratch) + 64;
         status = dnnl_primitive_create(&p->convolution, used);
         if (status == dnnl_success)
@@ -364,7 +376,7 @@ static tw_status create(tw_context *ctx, tw_conv_pass pass, tw_dtype dtype, cons
     library_plan *p = tw_alloc(ctx, 1, sizeof *p);
     if (!p) return tw_fail_memory(ctx, sizeof *p);
     geometry s = geometry_of(z);
-    p->head = (tw_conv_plan){.name = LIBRARY_NAME, .run = run, .destroy = destroy};
+    p->head = (tw_conv_plan){.name = LIBRARY_NAME, .run = run, .prepare = prepare, .destroy = destroy};
     p->pass = pass;
     p->image = z->image[0] * z->image[1] * z->image[2] * z->c * (int64_t)sizeof(float);
     p->result = z->result[0] * z->result[1] * z->result[2] * z->o * (int64_t)sizeof(float);

@@ -112,9 +112,11 @@ typedef struct tw_cpu {
     /* Attention of one batch row (cpu/attention.h), f32 and f64. */
     tw_attention_fn attention[3][2];
     /* A convolution of `images` images, f32 (0) or f64 (1): out = or, for weights, += that of a and b. scratch:
-     * tw_conv_job_bytes(pass, sizes, planned, bytes of an element), 64-byte aligned; planned >= images. */
+     * tw_conv_job_bytes(pass, sizes, planned, bytes of an element), 64-byte aligned; planned >= images. packed: the
+     * weights b as conv_prepare left them (tw_conv_packed_bytes), or NULL. */
     void (*conv[2])(tw_conv_pass pass, const tw_conv_sizes *sizes, int64_t planned, int64_t images, const void *a,
-                    const void *b, bool accumulate, void *out, void *scratch);
+                    const void *b, const void *packed, bool accumulate, void *out, void *scratch);
+    void (*conv_prepare[2])(tw_conv_pass pass, const tw_conv_sizes *sizes, const void *weights, void *out);
 
     /* Composites at once (cpu/fused.h), f32 and f64. */
     tw_fused_fn fused[TW_FUSED_COUNT][2];

@@ -18,7 +18,8 @@ tw_row_kind tw_rows_conv_weights(const tw_graph *g, const tw_node *node)
 static void run_conv(const tw_block *b, const tw_inst *inst)
 {
     const tw_conv_plan *plan = inst->plan;
-    plan->run(plan, inst->m * b->rows, tw_block_at(b, &inst->arg[0]), tw_block_at(b, &inst->arg[1]), !b->first,
+    const void *packed = inst->arg[2].home == TW_HOME_PACKED ? tw_block_at(b, &inst->arg[2]) : NULL;
+    plan->run(plan, inst->m * b->rows, tw_block_at(b, &inst->arg[0]), tw_block_at(b, &inst->arg[1]), packed, !b->first,
               tw_block_at(b, &inst->dst), b->scratch);
 }
 
@@ -32,11 +33,35 @@ static void print_conv(const tw_inst *inst, tw_text *text)
     tw_text_add(text, " %s, %lld images a row", ((const tw_conv_plan *)inst->plan)->name, (long long)inst->m);
 }
 
+#define KIND(text) \
+    {.name = text, .run = run_conv, .print = print_conv, .destroy = destroy_conv}
 static const tw_inst_kind kinds[] = {
-    [TW_CONV_FORWARD] = {.name = "conv", .run = run_conv, .print = print_conv, .destroy = destroy_conv},
-    [TW_CONV_BACK] = {.name = "conv_input", .run = run_conv, .print = print_conv, .destroy = destroy_conv},
-    [TW_CONV_WEIGHTS] = {.name = "conv_weights", .run = run_conv, .print = print_conv, .destroy = destroy_conv},
+    [TW_CONV_FORWARD] = KIND("conv"),
+    [TW_CONV_BACK] = KIND("conv_input"),
+    [TW_CONV_WEIGHTS] = KIND("conv_weights"),
 };
+#undef KIND
+
+/* Weights that many blocks read are packed once, before the stage. */
+static tw_status pack_before(tw_build *b, const tw_region *region, int32_t id, tw_inst *inst)
+{
+    tw_program *p = b->p;
+    const tw_conv_plan *plan = inst->plan;
+    int32_t source = b->base[tw_node_args(b->g, tw_at_id(b, id))[1]], number = b->input_number[source];
+    if (plan->packed_bytes == 0 || region->rows == 1 || b->value[source].batch) return TW_OK;
+    tw_status status =
+        tw_grow(b->ctx, &p->prepacks, &b->prepacks_capacity, p->prepacks_count + 1, sizeof *p->prepacks);
+    if (status != TW_OK) return status;
+    inst->arg[2] = (tw_place){.home = TW_HOME_PACKED, .index = p->prepacks_count};
+    p->prepacks[p->prepacks_count++] = (tw_prepack){.conv = plan,
+                                                    .src = inst->arg[1],
+                                                    .node = source,
+                                                    .stage = region->stage,
+                                                    .last_stage = region->stage,
+                                                    .constant = b->constants && number >= 0 && b->constants[number],
+                                                    .bytes = (int64_t)plan->packed_bytes};
+    return TW_OK;
+}
 
 tw_status tw_emit_conv(tw_build *b, tw_region *region, int32_t id)
 {
@@ -64,5 +89,5 @@ tw_status tw_emit_conv(tw_build *b, tw_region *region, int32_t id)
         inst->height *= z.result[i];
         inst->work *= (double)z.result[i] * (double)z.kernel[i];
     }
-    return TW_OK;
+    return pass == TW_CONV_WEIGHTS ? TW_OK : pack_before(b, region, id, inst);
 }

@@ -10,6 +10,7 @@
 #ifndef TW_EXEC_PROGRAM_H
 #define TW_EXEC_PROGRAM_H
 
+#include "cpu/conv.h"
 #include "cpu/cpu.h"
 #include "cpu/gemm.h"
 #include "graph/node.h"
@@ -26,7 +27,7 @@ typedef enum tw_home {
     TW_HOME_LOCAL,  /* the running thread's arena: one strip of rows */
     TW_HOME_BLOCK,  /* the running thread's arena: one block of rows, for the late instructions */
     TW_HOME_PARTIAL, /* accumulator of a sum over rows: in the shared arena, one copy a chunk */
-    TW_HOME_PACKED  /* operand number `index` of products, packed beforehand: in the shared arena */
+    TW_HOME_PACKED  /* operand number `index` of products or convolutions, packed beforehand: in the shared arena */
 } tw_home;
 
 typedef struct tw_place {
@@ -120,9 +121,10 @@ typedef struct tw_combine {
     uint8_t dtype;
 } tw_combine;
 
-/* The second operand of products, packed once before a stage for all its blocks. */
+/* The second operand of products, or the weights of a convolution, packed once before a stage for all its blocks. */
 typedef struct tw_prepack {
     const tw_product *product;
+    const tw_conv_plan *conv; /* NULL: of products */
     tw_place src;
     int32_t node, stage, last_stage;
     bool tb, constant; /* constant: packed once in a state's life */

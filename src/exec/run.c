@@ -186,7 +186,7 @@ enum { PACK_COLUMNS = 64 }; /* of one piece of packing */
 
 static int64_t pack_pieces(const tw_prepack *q)
 {
-    return (q->n + PACK_COLUMNS - 1) / PACK_COLUMNS;
+    return q->conv ? 1 : (q->n + PACK_COLUMNS - 1) / PACK_COLUMNS;
 }
 
 /* Is operand q packed now? A constant one is, once. */
@@ -208,11 +208,15 @@ static void pack_item(void *user, int64_t item, int thread)
         item -= pack_pieces(q);
     }
     tw_block b = whole(r);
+    if (q->conv) {
+        q->conv->prepare(q->conv, tw_block_at(&b, &q->src), b.global + q->offset);
+        return;
+    }
     q->product->pack(q->tb, q->n, q->k, tw_block_at(&b, &q->src), q->tb ? q->k : q->n, b.global + q->offset,
                      item * PACK_COLUMNS, (item + 1) * PACK_COLUMNS);
 }
 
-/* Operands of this stage's products. */
+/* Operands of this stage's products and convolutions. */
 static void pack_operands(const run *r, tw_pool *pool)
 {
     int64_t pieces = 0, bytes = 0;

@@ -165,7 +165,15 @@ static void convolve_isa(const void *user, const pass_test *t, bool wide, int64_
     void *scratch = aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64);
     assert_non_null(scratch);
     memset(scratch, 0xff, (size_t)bytes);
-    cpu->conv[wide](t->pass, &t->sizes, t->sizes.n, images, a, b, accumulate, out, scratch);
+    size_t packed_bytes = (size_t)tw_conv_packed_bytes(t->pass, &t->sizes, wide ? 8 : 4);
+    void *packed = NULL;
+    if (packed_bytes && images > 1) { /* both ways: an image alone packs for itself */
+        packed = aligned_alloc(64, (packed_bytes + 63) / 64 * 64);
+        assert_non_null(packed);
+        cpu->conv_prepare[wide](t->pass, &t->sizes, b, packed);
+    }
+    cpu->conv[wide](t->pass, &t->sizes, t->sizes.n, images, a, b, packed, accumulate, out, scratch);
+    free(packed);
     free(scratch);
 }
 
@@ -221,7 +229,17 @@ static void convolve_planned(const void *user, const pass_test *t, bool wide, in
     (void)wide;
     assert_non_null(scratch);
     memset(scratch, 0xff, plan->scratch_bytes);
-    plan->run(plan, images, a, b, accumulate, out, scratch);
+    plan->run(plan, images, a, b, NULL, accumulate, out, scratch);
+    if (plan->packed_bytes) {
+        void *packed = aligned_alloc(64, (plan->packed_bytes + 63) / 64 * 64), *again = malloc((size_t)t->out_size * 4);
+        assert_non_null(packed);
+        assert_non_null(again);
+        plan->prepare(plan, b, packed);
+        plan->run(plan, images, a, b, packed, accumulate, again, scratch);
+        assert_memory_equal(out, again, (size_t)t->out_size * 4);
+        free(packed);
+        free(again);
+    }
     free(scratch);
 }
 
