@@ -68,12 +68,19 @@ typedef enum tw_log_level { TW_LOG_DEBUG, TW_LOG_INFO, TW_LOG_WARNING } tw_log_l
 /* Receives messages (no trailing newline). Without one, messages are dropped. */
 typedef void (*tw_log_fn)(void *user, tw_log_level level, const char *message);
 
+/* Adds up `count` numbers (element_size 4: float, 8: double) over all processes of a group, in place and in an order
+ * that does not change. Called by every process at the same points of the same programs, from the thread that runs
+ * them. */
+typedef void (*tw_all_reduce_fn)(void *user, void *data, int64_t count, size_t element_size);
+
 /* Description of a context; all zero means the defaults. */
 typedef struct tw_context_desc {
     tw_alloc_fn alloc; /* NULL: malloc, realloc, free */
     void *alloc_user;
     tw_log_fn log; /* NULL: no log */
     void *log_user;
+    tw_all_reduce_fn all_reduce; /* what tw_all_reduce_sum does; NULL: this process is alone */
+    void *all_reduce_user;
     int threads;  /* worker threads, the calling one included; 0: CPUs this process may use */
     bool profile; /* measure every instruction of programs; the table goes to the log when a program is destroyed */
 } tw_context_desc;

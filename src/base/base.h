@@ -13,6 +13,8 @@ struct tw_context {
     void *alloc_user;
     tw_log_fn log;
     void *log_user;
+    tw_all_reduce_fn all_reduce;
+    void *all_reduce_user;
     tw_pool *pool;
     bool profile;
     char error[1024];

@@ -48,6 +48,8 @@ tw_context *tw_context_create(const tw_context_desc *desc)
     if (!ctx) return NULL;
     *ctx = (tw_context){
         .alloc = d.alloc, .alloc_user = d.alloc_user, .log = d.log, .log_user = d.log_user, .profile = d.profile};
+    ctx->all_reduce = d.all_reduce;
+    ctx->all_reduce_user = d.all_reduce_user;
     ctx->pool = tw_pool_create(ctx, d.threads > 0 ? d.threads : tw_cpus_available());
     if (!ctx->pool) {
         tw_context_destroy(ctx);

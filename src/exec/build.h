@@ -34,6 +34,7 @@ typedef struct tw_value {
     int32_t stage, region, depth;
     bool sums, batch;
     bool pieced;         /* whole, but computed in pieces: what is there before its stage ends is not rows */
+    bool alone;          /* runs on the calling thread, in a region of its own kind */
     int32_t uses;        /* reads by computed nodes and outputs */
     int32_t first, last; /* instructions of the region between which a local value lives */
     int32_t host;        /* local value whose place it takes over, or -1 */
@@ -54,11 +55,12 @@ typedef struct tw_build {
     const bool *constants;
     bool unplanned;
     int64_t asked_block_rows;
-    int32_t *base; /* node -> node that owns its bytes (reshape, stop_gradient) */
+    int32_t *base;  /* node -> node that owns its bytes (reshape, stop_gradient, barrier) */
+    int32_t *after; /* node -> the barrier it reads those bytes through, or -1 */
     tw_value *value;
     int32_t *input_number; /* node -> number of the input, or -1 */
     int64_t regions_capacity, insts_capacity, tiles_capacity, loads_capacity, places_capacity, combines_capacity,
-        finals_capacity, prepacks_capacity;
+        finals_capacity, prepacks_capacity, controls_capacity, children_capacity;
 } tw_build;
 
 TW_NODISCARD tw_status tw_lower(tw_context *ctx, const tw_program_desc *desc, tw_graph **out_graph, tw_val *inputs,
@@ -117,6 +119,9 @@ tw_dot tw_dot_of(const tw_graph *g, const tw_node *node);
 
 /* The place of a value as the instructions of `region` see it. */
 tw_place tw_place_in(const tw_build *b, const tw_region *region, int32_t source, bool whole);
+
+/* One more place of the program: its number, -1 when memory is out (the sentence is set). */
+int32_t tw_new_place(tw_build *b, tw_place place);
 
 /* Work item for the interval packer: bytes live from first to last (inclusive). */
 typedef struct tw_lease {

@@ -1,4 +1,5 @@
 /* exec/compile.c - the passes in order, and the program's life. */
+#include "exec/control.h"
 #include "exec/dump.h"
 #include "exec/profile.h"
 #include "exec/inst.h"
@@ -30,8 +31,10 @@ static tw_status prepare(tw_build *b, const tw_program_desc *desc, bool *row_inp
     b->n = (int32_t)b->g->count;
     b->value = tw_alloc(b->ctx, (size_t)b->n, sizeof *b->value);
     b->base = tw_alloc(b->ctx, (size_t)b->n, sizeof *b->base);
+    b->after = tw_alloc(b->ctx, (size_t)b->n, sizeof *b->after);
     b->input_number = tw_alloc(b->ctx, (size_t)b->n, sizeof *b->input_number);
-    if (!b->value || !b->base || !b->input_number) TW_TRY(tw_fail_memory(b->ctx, (size_t)b->n * sizeof *b->value));
+    if (!b->value || !b->base || !b->after || !b->input_number)
+        TW_TRY(tw_fail_memory(b->ctx, (size_t)b->n * sizeof *b->value));
     for (int32_t i = 0; i < b->n; i++) b->input_number[i] = -1;
     for (int i = 0; i < p->inputs_count; i++) {
         tw_shape shape = tw_shape_at(b->inputs[i]);
@@ -92,6 +95,7 @@ done:
     tw_free(ctx, row_inputs);
     tw_free(ctx, b.value);
     tw_free(ctx, b.base);
+    tw_free(ctx, b.after);
     tw_free(ctx, b.input_number);
     return status;
 }
@@ -113,5 +117,9 @@ void tw_program_destroy(tw_program *p)
     tw_free(ctx, p->combines);
     tw_free(ctx, p->prepacks);
     tw_free(ctx, p->finals);
+    for (int32_t i = 0; i < p->children_count; i++) tw_program_destroy(p->children[i]);
+    tw_free(ctx, p->children);
+    for (int32_t i = 0; i < p->controls_count; i++) tw_free(ctx, p->controls[i].memory);
+    tw_free(ctx, p->controls);
     tw_free(ctx, p);
 }

@@ -23,6 +23,14 @@ tw_inst *tw_new_inst(tw_build *b, tw_region *region, int32_t node, const tw_inst
     return inst;
 }
 
+int32_t tw_new_place(tw_build *b, tw_place place)
+{
+    tw_program *p = b->p;
+    if (tw_grow(b->ctx, &p->places, &b->places_capacity, p->places_count + 1, sizeof *p->places) != TW_OK) return -1;
+    p->places[p->places_count] = place;
+    return p->places_count++;
+}
+
 tw_place tw_arg_place(const tw_build *b, const tw_region *region, int32_t node, int k)
 {
     tw_view view = tw_view_of(b, node, k);
@@ -112,7 +120,8 @@ tw_status tw_emit_region(tw_build *b, int32_t number)
     region->inst_begin = b->p->insts_count;
     for (int32_t i = 0; i < count;) {
         if (keys[i].size < 0) {
-            if (tw_node_size(b, keys[i].node) > 0) TW_TRY(emit_node(b, region, keys[i].node));
+            bool several = (tw_op_table[tw_at_id(b, keys[i].node)->op].flags & TW_OPF_PRODUCER) != 0;
+            if (several || tw_node_size(b, keys[i].node) > 0) TW_TRY(emit_node(b, region, keys[i].node));
             i++;
             continue;
         }

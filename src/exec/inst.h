@@ -25,6 +25,8 @@ struct tw_block {
     void *workspace; /* of the matrix product */
     void *scratch;   /* as many bytes as the instruction asked for, 64-byte aligned */
     unsigned char **pointer;
+    tw_state *const *children; /* of the program's children, one running at a time */
+    unsigned char *control;    /* what the loop at hand keeps between its steps */
 };
 
 /* The address of a place for this block. */
@@ -52,6 +54,7 @@ typedef struct tw_exec_op {
     bool (*strided)(const tw_graph *g, const tw_node *node, int k, const tw_node *slice);
     tw_status (*emit)(tw_build *b, tw_region *region, int32_t node); /* NULL: no instruction of its own */
     bool late; /* its sums over rows want many rows at a time: they run once a block, after all else */
+    bool alone;                           /* not by a thread of the pool: it needs the pool, or an order */
     bool (*keeps)(const tw_draft *draft); /* composites with an instruction: for such arguments; NULL: for all */
 } tw_exec_op;
 
@@ -76,6 +79,9 @@ tw_inst *tw_new_inst(tw_build *b, tw_region *region, int32_t node, const tw_inst
 tw_place tw_arg_place(const tw_build *b, const tw_region *region, int32_t node, int k);
 /* Strides of a contiguous array, in elements. */
 void tw_contiguous(tw_shape shape, int64_t *stride);
+/* An instruction of a producer: places of its arguments, then of its results (control.h). */
+tw_status tw_emit_producer(tw_build *b, tw_region *region, int32_t id, const tw_inst_kind *kind,
+                           struct tw_control **out_control);
 /* Elements of the axes before, in and after the run of axes in `mask`. */
 void tw_split_axes(tw_shape shape, uint32_t mask, int64_t *outer, int64_t *middle, int64_t *inner);
 

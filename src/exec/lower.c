@@ -3,6 +3,7 @@
  * brought to a form GEMM takes. */
 #include "exec/inst.h"
 #include "graph/conv.h"
+#include "graph/function.h"
 
 static tw_dot dot_shape(const tw_attr *at, tw_shape a, tw_shape b)
 {
@@ -104,6 +105,18 @@ static bool mask_is_run(uint32_t mask)
     return (mask & (mask + 1)) == 0;
 }
 
+/* The body in place of the call: what it computes and the graph has already is found again. */
+static tw_val inlined(const tw_draft *d)
+{
+    const tw_function *f = tw_graph_function(d->graph, d->attr.function[0]);
+    tw_val *results = tw_alloc(d->graph->ctx, (size_t)f->outputs_count, sizeof *results), tuple = TW_NONE;
+    if (!results)
+        return tw_graph_fail(d->graph, TW_ERR_MEMORY, "out of memory: a call of %d results", f->outputs_count);
+    if (tw_function_inline(f, d->graph, d->args, results)) tuple = tw_tuple(d->graph, f->outputs_count, results);
+    tw_free(d->graph->ctx, results);
+    return tuple;
+}
+
 /* What a node becomes as it is made in the lowered graph; none: it stays. Bodies of composites pass through here too.
  */
 static tw_val lowered(const tw_draft *d)
@@ -114,6 +127,8 @@ static tw_val lowered(const tw_draft *d)
     if (d->op == TW_OP_dot_general && !dot_shape(&d->attr, tw_shape_at(d->args[0]), tw_shape_at(d->args[1])).regular)
         return regular_dot(&d->attr, d->args[0], d->args[1]);
     if (d->op == TW_OP_conv || d->op == TW_OP_conv_input || d->op == TW_OP_conv_weights) return tw_conv_as_product(d);
+    if (d->op == TW_OP_call) return inlined(d);
+    if (d->op == TW_OP_all_reduce_sum && !d->graph->ctx->all_reduce) return d->args[0];
     if ((d->op == TW_OP_sum || d->op == TW_OP_reduce_max) && !mask_is_run(d->attr.axis_mask))
         return reduce_runs(d->op, d->args[0], d->attr.axis_mask);
     return TW_NONE;
@@ -130,6 +145,7 @@ static tw_val copy_node(tw_graph *to, const tw_graph *from, const tw_node *node,
                       .dtype = (tw_dtype)node->dtype,
                       .shape = node->shape};
     if (at) draft.attr = *at;
+    tw_adopt_functions(to, from, &draft);
     return to->rewrite ? tw_graph_append(&draft) : tw_graph_append_as_is(&draft);
 }
 

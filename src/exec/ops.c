@@ -66,6 +66,12 @@ bool tw_sliced_attention(const tw_graph *g, const tw_node *node, int k);
 int64_t tw_pieces_attention(const tw_graph *g, const tw_node *node);
 bool tw_strided_attention(const tw_graph *g, const tw_node *node, int k, const tw_node *slice);
 tw_status tw_emit_attention(tw_build *b, tw_region *region, int32_t id);
+tw_row_kind tw_rows_custom(const tw_graph *g, const tw_node *node);
+bool tw_sliced_custom(const tw_graph *g, const tw_node *node, int k);
+tw_status tw_emit_custom(tw_build *b, tw_region *region, int32_t id);
+tw_status tw_emit_loop(tw_build *b, tw_region *region, int32_t id);
+tw_status tw_emit_all_reduce(tw_build *b, tw_region *region, int32_t id);
+tw_status tw_emit_part(tw_build *b, tw_region *region, int32_t id);
 
 #define ATTENTION                                                                                                      \
     {                                                                                                                  \
@@ -134,6 +140,14 @@ const tw_exec_op tw_exec_table[TW_OP_COUNT] = {
                                .emit = tw_emit_normalise,
                                .keeps = tw_keeps_normalise},
     [TW_OP_rotary] = {.sliced = tw_sliced_rotary, .emit = tw_emit_rotary},
+    /* control; parts lie where their producer lies */
+    [TW_OP_barrier] = {.rows = tw_rows_whole}, /* an alias: never asked */
+    [TW_OP_part] = {.emit = tw_emit_part},
+    [TW_OP_cond] = {.rows = tw_rows_whole, .alone = true, .emit = tw_emit_loop},
+    [TW_OP_scan] = {.rows = tw_rows_whole, .alone = true, .emit = tw_emit_loop},
+    [TW_OP_while] = {.rows = tw_rows_whole, .alone = true, .emit = tw_emit_loop},
+    [TW_OP_custom_call] = {.rows = tw_rows_custom, .sliced = tw_sliced_custom, .emit = tw_emit_custom},
+    [TW_OP_all_reduce_sum] = {.rows = tw_rows_whole, .alone = true, .emit = tw_emit_all_reduce},
 };
 
 bool tw_exec_keeps(const tw_draft *draft)

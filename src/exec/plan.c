@@ -69,6 +69,8 @@ static bool overwrite_is_safe(const tw_build *b, int output)
         for (int k = 0; k < tw_at_id(b, i)->args_count; k++) {
             tw_view view = tw_view_of(b, i, k);
             if (view.source != input) continue;
+            /* a producer still reads while it writes its parts */
+            if (tw_at_id(b, writer)->op == TW_OP_part && tw_node_args(b->g, tw_at_id(b, writer))[0] == i) return false;
             if (v->stage < w->stage) continue;
             if (w->sums || v->stage > w->stage || v->region != w->region) {
                 if (w->sums && v->stage == w->stage) continue; /* sums are written after the stage */
@@ -201,6 +203,7 @@ static void live_ranges(tw_build *b, int32_t number)
                 touch(b, &inst->arg[k], at);
                 if (tw_is_late(b, inst->node) && inst->arg[k].home == TW_HOME_LOCAL) b->value[inst->arg[k].index].kept = true;
             }
+            for (int32_t k = 0; k < inst->places_count; k++) touch(b, &p->places[inst->places_begin + k], at);
             continue;
         }
         for (int32_t t = 0; t < inst->tile_count; t++) {

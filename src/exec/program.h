@@ -77,6 +77,9 @@ typedef struct tw_inst {
     int32_t node;
     int32_t depth;
     tw_place dst, arg[TW_INST_ARGS];
+    int32_t places_begin,
+        places_count;      /* more places than `arg` holds, among the program's; producers: their results */
+    int32_t control;       /* number in the program's controls (control.h) */
     double work;           /* rough number of flops, over all rows */
     int64_t height;        /* rows of products in one row of the region (tokens, pixels); 0: one */
     int64_t scratch_bytes; /* memory of the running thread it needs while it runs */
@@ -104,6 +107,7 @@ typedef struct tw_region {
     bool batch;         /* may be run on fewer rows */
     bool sums;          /* holds sums over rows */
     bool pieces;        /* its rows are pieces of whole nodes */
+    bool alone;         /* instructions that run programs of their own: on the calling thread, with the pool free */
     int64_t block_rows; /* rows of a block, the last one may be shorter */
     int64_t strip_rows; /* rows the instructions see at a time, but for the last `late` of them: those see the block */
     int32_t late;
@@ -172,8 +176,15 @@ struct tw_program {
     int64_t local_bytes;    /* per thread: largest region */
     int64_t register_bytes; /* per thread: tile registers */
     int64_t scratch_bytes;  /* per thread: the most an instruction asks for */
+    tw_program **children;  /* bodies of loops and branches */
+    int32_t children_count;
+    struct tw_control *controls;
+    int32_t controls_count;
+    int64_t control_bytes; /* the most a running loop keeps between its steps */
 };
 
+/* Constant inputs have other values from the next run on. */
+void tw_state_forget(tw_state *state);
 /* Fills a state's scratch memory with NaNs: a program must not read what it has not written (tests). */
 void tw_state_poison(tw_state *state);
 

@@ -5,6 +5,7 @@
  * node moves to the latest stage its readers allow, so that values live briefly. Nodes with one stage and one number of
  * rows make a region. */
 #include "exec/inst.h"
+#include "graph/function.h"
 
 #include <stdlib.h>
 
@@ -64,9 +65,12 @@ static int64_t rows_of(const tw_build *b, int32_t id)
 {
     const tw_node *node = tw_at_id(b, id);
     tw_row_kind kind = tw_row_kind_of(b->g, node);
+    if (node->op == TW_OP_part) return b->value[tw_node_args(b->g, node)[0]].rows;
     if (kind == TW_ROW_WHOLE) return tw_exec_table[node->op].pieces ? tw_exec_table[node->op].pieces(b->g, node) : 1;
-    int64_t own = kind == TW_ROW_SUMS ? lead(tw_at_id(b, tw_node_args(b->g, node)[0])->shape) : lead(node->shape);
-    if (kind == TW_ROW_SLICED && node->shape.rank == 0) return 1;
+    tw_shape shape = kind == TW_ROW_SUMS ? tw_at_id(b, tw_node_args(b->g, node)[0])->shape : node->shape;
+    if (tw_op_table[node->op].flags & TW_OPF_PRODUCER) shape = tw_result_type(tw_val_of(b->g, id), 0).shape;
+    int64_t own = lead(shape);
+    if (kind == TW_ROW_SLICED && shape.rank == 0) return 1;
     for (int k = 0; k < node->args_count; k++) {
         if (!tw_row_arg_sliced(b->g, node, k)) continue;
         int32_t source = b->base[tw_node_args(b->g, node)[k]];
@@ -81,7 +85,41 @@ static int64_t rows_of(const tw_build *b, int32_t id)
 static bool joins(const tw_build *b, int32_t reader, const tw_view *view)
 {
     const tw_value *r = &b->value[reader], *s = &b->value[view->source];
-    return r->rows == s->rows && r->pieced == s->pieced && !s->sums && (!view->whole || r->rows == 1);
+    return r->rows == s->rows && r->pieced == s->pieced && r->alone == s->alone && !s->sums && (!view->whole || r->rows == 1);
+}
+
+/* --- barriers: what reads bytes through one waits for its token too --- */
+
+/* A broadcast or slice without bytes of its own, which readers look through. */
+static bool is_seen_through(const tw_build *b, int32_t base)
+{
+    return b->value[base].in_place || (tw_at_id(b, base)->op == TW_OP_broadcast && !b->value[base].computed);
+}
+
+/* The barrier nearest to a node among those it reads its bytes through, or -1. */
+static int32_t barrier_of(const tw_build *b, int32_t id)
+{
+    while (b->after[id] < 0 && is_seen_through(b, b->base[id])) id = tw_node_args(b->g, tw_at_id(b, b->base[id]))[0];
+    return b->after[id];
+}
+
+static int32_t first_barrier(const tw_build *b, int32_t id, int k)
+{
+    return barrier_of(b, tw_node_args(b->g, tw_at_id(b, id))[k]);
+}
+
+static int32_t next_barrier(const tw_build *b, int32_t barrier)
+{
+    return first_barrier(b, barrier, 0);
+}
+
+/* The computed value a barrier waits for; false when it has not to be waited for. */
+static bool token_of(const tw_build *b, int32_t barrier, tw_view *out_view)
+{
+    int32_t source = b->base[tw_node_args(b->g, tw_at_id(b, barrier))[1]];
+    while (is_seen_through(b, source)) source = b->base[tw_node_args(b->g, tw_at_id(b, source))[0]];
+    *out_view = (tw_view){.source = source, .stretch = -1, .slice = -1};
+    return b->value[source].computed;
 }
 
 /* Which nodes make bytes: all but inputs, constants, reshapes, and broadcasts that only elementwise nodes read. */
@@ -90,9 +128,10 @@ static void find_computed(tw_build *b)
     for (int32_t i = 0; i < b->n; i++) {
         const tw_node *node = tw_at_id(b, i);
         int32_t arg = node->args_count ? tw_node_args(b->g, node)[0] : -1;
-        bool alias = node->op == TW_OP_reshape || node->op == TW_OP_stop_gradient ||
+        bool alias = node->op == TW_OP_reshape || node->op == TW_OP_stop_gradient || node->op == TW_OP_barrier ||
                      (node->op == TW_OP_cast && tw_at_id(b, arg)->dtype == node->dtype);
         b->base[i] = alias ? b->base[arg] : i;
+        b->after[i] = node->op == TW_OP_barrier ? i : alias ? b->after[arg] : -1;
         b->value[i].computed = !alias && !tw_is_leaf(b, i) && node->op != TW_OP_broadcast;
     }
     for (int i = 0; i < b->p->outputs_count; i++) {
@@ -174,6 +213,8 @@ static void assign_rows(tw_build *b)
             continue;
         }
         v->rows = rows_of(b, i);
+        v->alone =
+            tw_exec_table[node->op].alone || (node->op == TW_OP_part && b->value[tw_node_args(b->g, node)[0]].alone);
         v->sums = tw_row_kind_of(b->g, node) == TW_ROW_SUMS && v->rows > 1;
         for (int k = 0; k < node->args_count && !v->sums; k++)
             if (tw_row_arg_sliced(b->g, node, k) && b->value[b->base[tw_node_args(b->g, node)[k]]].batch)
@@ -222,6 +263,18 @@ static void compute_odd_broadcasts(tw_build *b)
                 b->value[source].computed = true;
         }
     }
+    for (int32_t i = 0; i < b->n; i++)
+        if (tw_at_id(b, i)->op == TW_OP_part) b->value[i].rows = rows_of(b, i);
+}
+
+static void raise_to(int32_t *at_least, int32_t value)
+{
+    if (value > *at_least) *at_least = value;
+}
+
+static void lower_to(int32_t *at_most, int32_t value)
+{
+    if (value < *at_most) *at_most = value;
 }
 
 static void assign_stages(tw_build *b)
@@ -231,10 +284,12 @@ static void assign_stages(tw_build *b)
         tw_value *v = &b->value[i];
         if (!v->computed) continue;
         for (int k = 0; k < tw_at_id(b, i)->args_count; k++) {
-            tw_view view = tw_view_of(b, i, k);
+            tw_view view = tw_view_of(b, i, k), token;
+            for (int32_t at = first_barrier(b, i, k); at >= 0; at = next_barrier(b, at))
+                if (token_of(b, at, &token))
+                    raise_to(&v->stage, b->value[token.source].stage + (joins(b, i, &token) ? 0 : 1));
             if (tw_is_leaf(b, view.source)) continue;
-            int32_t stage = b->value[view.source].stage + (joins(b, i, &view) ? 0 : 1);
-            if (stage > v->stage) v->stage = stage;
+            raise_to(&v->stage, b->value[view.source].stage + (joins(b, i, &view) ? 0 : 1));
         }
         if (v->stage > last) last = v->stage;
         v->last_stage = INT32_MAX; /* here: the latest stage readers allow */
@@ -244,12 +299,16 @@ static void assign_stages(tw_build *b)
         if (!v->computed) continue;
         if (v->last_stage != INT32_MAX && !v->output && v->last_stage > v->stage) v->stage = v->last_stage;
         for (int k = 0; k < tw_at_id(b, i)->args_count; k++) {
-            tw_view view = tw_view_of(b, i, k);
+            tw_view view = tw_view_of(b, i, k), token;
+            for (int32_t at = first_barrier(b, i, k); at >= 0; at = next_barrier(b, at))
+                if (token_of(b, at, &token))
+                    lower_to(&b->value[token.source].last_stage, v->stage - (joins(b, i, &token) ? 0 : 1));
             if (tw_is_leaf(b, view.source)) continue;
-            int32_t limit = v->stage - (joins(b, i, &view) ? 0 : 1);
-            if (limit < b->value[view.source].last_stage) b->value[view.source].last_stage = limit;
+            lower_to(&b->value[view.source].last_stage, v->stage - (joins(b, i, &view) ? 0 : 1));
         }
     }
+    for (int32_t i = 0; i < b->n; i++) /* parts are there when their producer has run */
+        if (tw_at_id(b, i)->op == TW_OP_part) b->value[i].stage = b->value[tw_node_args(b->g, tw_at_id(b, i))[0]].stage;
     b->p->stages_count = last + 1;
 }
 
@@ -262,20 +321,22 @@ static void assign_depths(tw_build *b)
         v->depth = 0;
         bool elementwise = tw_is_elementwise(b, i);
         for (int k = 0; k < tw_at_id(b, i)->args_count; k++) {
-            tw_view view = tw_view_of(b, i, k);
+            tw_view view = tw_view_of(b, i, k), token;
             const tw_value *s = &b->value[view.source];
+            for (int32_t at = first_barrier(b, i, k); at >= 0; at = next_barrier(b, at))
+                if (token_of(b, at, &token) && b->value[token.source].region == v->region)
+                    raise_to(&v->depth, b->value[token.source].depth + 1);
             if (tw_is_leaf(b, view.source) || s->region != v->region) continue;
             bool fuses = elementwise && view.stretch < 0 && tw_is_elementwise(b, view.source) &&
                          tw_node_size(b, view.source) == tw_node_size(b, i);
-            int32_t depth = s->depth + (fuses ? 0 : 1);
-            if (depth > v->depth) v->depth = depth;
+            raise_to(&v->depth, s->depth + (fuses ? 0 : 1));
         }
     }
 }
 
 typedef struct region_key {
     int32_t stage;
-    bool pieced;
+    bool pieced, alone;
     int64_t rows;
     int32_t node;
 } region_key;
@@ -285,6 +346,7 @@ static int by_stage_and_rows(const void *x, const void *y)
     const region_key *a = x, *b = y;
     if (a->stage != b->stage) return a->stage < b->stage ? -1 : 1;
     if (a->pieced != b->pieced) return a->pieced ? -1 : 1;
+    if (a->alone != b->alone) return a->alone ? 1 : -1;
     if (a->rows != b->rows) return a->rows > b->rows ? -1 : 1;
     return a->node < b->node ? -1 : a->node > b->node;
 }
@@ -298,15 +360,18 @@ static tw_status make_regions(tw_build *b)
     if (!keys) return tw_fail_memory(b->ctx, (size_t)b->n * sizeof *keys);
     for (int32_t i = 0; i < b->n; i++)
         if (b->value[i].computed)
-            keys[count++] = (region_key){b->value[i].stage, b->value[i].pieced, b->value[i].rows, i};
+            keys[count++] = (region_key){b->value[i].stage, b->value[i].pieced, b->value[i].alone, b->value[i].rows, i};
     qsort(keys, (size_t)count, sizeof *keys, by_stage_and_rows);
     for (int32_t i = 0; i < count; i++) {
         tw_region *region = p->regions_count ? &p->regions[p->regions_count - 1] : NULL;
         if (!region || region->stage != keys[i].stage || region->rows != keys[i].rows ||
-            region->pieces != keys[i].pieced) {
+            region->pieces != keys[i].pieced || region->alone != keys[i].alone) {
             TW_TRY(tw_grow(b->ctx, &p->regions, &b->regions_capacity, p->regions_count + 1, sizeof *region));
             region = &p->regions[p->regions_count++];
-            *region = (tw_region){.stage = keys[i].stage, .rows = keys[i].rows, .pieces = keys[i].pieced};
+            *region = (tw_region){.stage = keys[i].stage,
+                                  .rows = keys[i].rows,
+                                  .pieces = keys[i].pieced,
+                                  .alone = keys[i].alone};
         }
         tw_value *v = &b->value[keys[i].node];
         v->region = p->regions_count - 1;

@@ -7,11 +7,16 @@
 struct tw_state {
     tw_program *program;
     int threads;
-    bool pooled, packed; /* packed: constant operands of products are */
+    bool pooled, packed;   /* packed: constant operands of products are */
+    bool owner;            /* of the memory: not the state of a child */
+    unsigned char *memory; /* global arena, scratch, work memory of loops, memory of children, one behind another */
+    size_t bytes;
     unsigned char *global;
     unsigned char *scratch; /* one slice a thread: locals, registers, product workspace, resolved places */
     size_t slice;
     size_t registers_at, workspace_at, scratch_at, pointers_at;
+    unsigned char *control;
+    tw_state **children; /* one runs at a time: all have the same memory */
 };
 
 typedef struct run {
@@ -37,28 +42,47 @@ static void layout(const tw_program *p, tw_state *s)
     s->slice = s->pointers_at + aligned((size_t)p->places_count * sizeof(void *)) + 64;
 }
 
+/* Bytes of a state before those of its children. */
+static size_t own_bytes(const tw_program *p, int threads, tw_state *out_layout)
+{
+    layout(p, out_layout);
+    return aligned((size_t)p->global_bytes + 64) + out_layout->slice * (size_t)threads +
+           aligned((size_t)p->control_bytes);
+}
+
 size_t tw_program_bytes(const tw_program *program, int threads)
 {
     tw_state s = {0};
-    layout(program, &s);
-    return (size_t)program->global_bytes + s.slice * (size_t)(threads < 1 ? 1 : threads);
+    size_t children = 0;
+    if (threads < 1) threads = 1;
+    for (int32_t i = 0; i < program->children_count; i++) {
+        size_t child = tw_program_bytes(program->children[i], threads);
+        if (child > children) children = child;
+    }
+    return own_bytes(program, threads, &s) + children;
 }
 
-tw_status tw_state_create(tw_program *program, int threads, tw_state **out_state)
+/* `memory` NULL: the state brings its own. */
+static tw_status create(tw_program *program, bool pooled, int threads, unsigned char *memory, tw_state **out_state)
 {
     tw_context *ctx = program->ctx;
     tw_status status = TW_OK;
-    if (threads < 0 || threads > 1)
-        return tw_fail(ctx, TW_ERR_INVALID, "a state works with 0 (the pool) or 1 thread, not %d", threads);
     tw_state *s = tw_alloc(ctx, 1, sizeof *s);
     if (!s) return tw_fail_memory(ctx, sizeof *s);
     s->program = program;
-    s->pooled = threads == 0;
-    s->threads = s->pooled ? tw_context_threads(ctx) : 1;
-    layout(program, s);
-    s->global = tw_alloc_aligned(ctx, (size_t)program->global_bytes + 64);
-    s->scratch = tw_alloc_aligned(ctx, s->slice * (size_t)s->threads);
-    if (!s->global || !s->scratch) TW_TRY(tw_fail_memory(ctx, tw_program_bytes(program, s->threads)));
+    s->pooled = pooled;
+    s->threads = threads;
+    s->owner = !memory;
+    s->bytes = tw_program_bytes(program, threads);
+    size_t own = own_bytes(program, threads, s);
+    s->children = tw_alloc(ctx, (size_t)program->children_count, sizeof(tw_state *));
+    s->memory = memory ? memory : tw_alloc_aligned(ctx, s->bytes);
+    if (!s->children || !s->memory) TW_TRY(tw_fail_memory(ctx, s->bytes));
+    s->global = s->memory;
+    s->scratch = s->global + aligned((size_t)program->global_bytes + 64);
+    s->control = s->scratch + s->slice * (size_t)threads;
+    for (int32_t i = 0; i < program->children_count; i++)
+        TW_TRY(create(program->children[i], pooled, threads, s->memory + own, &s->children[i]));
     *out_state = s;
     s = NULL;
 done:
@@ -66,20 +90,33 @@ done:
     return status;
 }
 
+tw_status tw_state_create(tw_program *program, int threads, tw_state **out_state)
+{
+    if (threads < 0 || threads > 1)
+        return tw_fail(program->ctx, TW_ERR_INVALID, "a state works with 0 (the pool) or 1 thread, not %d", threads);
+    bool pooled = threads == 0;
+    return create(program, pooled, pooled ? tw_context_threads(program->ctx) : 1, NULL, out_state);
+}
+
 void tw_state_destroy(tw_state *state)
 {
     if (!state) return;
     tw_context *ctx = state->program->ctx;
-    tw_free_aligned(ctx, state->global);
-    tw_free_aligned(ctx, state->scratch);
+    for (int32_t i = 0; state->children && i < state->program->children_count; i++)
+        tw_state_destroy(state->children[i]);
+    tw_free(ctx, state->children);
+    if (state->owner) tw_free_aligned(ctx, state->memory);
     tw_free(ctx, state);
+}
+
+void tw_state_forget(tw_state *state)
+{
+    state->packed = false;
 }
 
 void tw_state_poison(tw_state *state)
 {
-    memset(state->global, 0xff, (size_t)state->program->global_bytes);
-    for (int t = 0; t < state->threads; t++)
-        memset(state->scratch + (size_t)t * state->slice, 0xff, state->pointers_at);
+    memset(state->memory, 0xff, state->bytes);
 }
 
 void *tw_block_at(const tw_block *b, const tw_place *place)
@@ -111,7 +148,12 @@ void *tw_block_at(const tw_block *b, const tw_place *place)
 /* What is the same for every block of a run. */
 static tw_block whole(const run *r)
 {
-    return (tw_block){.p = r->p, .in = r->in, .out = r->out, .global = r->state->global};
+    return (tw_block){.p = r->p,
+                      .in = r->in,
+                      .out = r->out,
+                      .global = r->state->global,
+                      .children = r->state->children,
+                      .control = r->state->control};
 }
 
 static int64_t active_rows(const run *r, const tw_region *region)
@@ -121,6 +163,7 @@ static int64_t active_rows(const run *r, const tw_region *region)
 
 static int64_t active_chunks(const run *r, const tw_region *region)
 {
+    if (region->alone) return 0;
     int64_t rows_a_chunk = region->block_rows * region->blocks_per_chunk;
     return (active_rows(r, region) + rows_a_chunk - 1) / rows_a_chunk;
 }
@@ -157,15 +200,8 @@ static void run_block(tw_block *b, int64_t begin, int64_t end, bool first)
     run_insts(b, early, b->region->inst_count);
 }
 
-static void run_item(void *user, int64_t item, int thread)
+static void run_chunk(const run *r, const tw_region *region, int64_t item, int thread)
 {
-    const run *r = user;
-    const tw_region *region = &r->p->regions[r->first];
-    for (;; region++) {
-        int64_t items = active_chunks(r, region);
-        if (item < items) break;
-        item -= items;
-    }
     r->p->gemm->enter_thread();
     unsigned char *slice = r->state->scratch + (size_t)(r->state->threads > 1 ? thread : 0) * r->state->slice;
     tw_block b = whole(r);
@@ -227,6 +263,18 @@ static void pack_operands(const run *r, tw_pool *pool)
         bytes += q->bytes;
     }
     if (pieces > 0) tw_pool_run(bytes > PACKED_ALONE ? pool : NULL, pieces, pack_item, (void *)(uintptr_t)r);
+}
+
+static void run_item(void *user, int64_t item, int thread)
+{
+    const run *r = user;
+    const tw_region *region = &r->p->regions[r->first];
+    for (;; region++) {
+        int64_t items = active_chunks(r, region);
+        if (item < items) break;
+        item -= items;
+    }
+    run_chunk(r, region, item, thread);
 }
 
 enum { COMBINE = 8192 }; /* elements of one piece of adding up */
@@ -299,7 +347,9 @@ tw_status tw_program_run(tw_state *state, const void *const *inputs, void *const
         r.count = i - r.first;
         tw_pool *pool = state->pooled ? p->ctx->pool : NULL;
         pack_operands(&r, pool);
-        tw_pool_run(work > WORTH_WAKING ? pool : NULL, items, run_item, &r);
+        if (items > 0) tw_pool_run(work > WORTH_WAKING ? pool : NULL, items, run_item, &r);
+        for (int32_t k = r.first; k < i; k++)
+            if (p->regions[k].alone) run_chunk(&r, &p->regions[k], 0, 0);
         int64_t elements = 0;
         for (int32_t c = 0; c < p->combines_count; c++) {
             if (p->combines[c].region < r.first || p->combines[c].region >= i) continue;

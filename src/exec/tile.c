@@ -86,11 +86,7 @@ static bool in_group(const codegen *c, int32_t id)
 
 static int new_place(codegen *c, tw_place place)
 {
-    tw_program *p = c->b->p;
-    if (tw_grow(c->b->ctx, &p->places, &c->b->places_capacity, p->places_count + 1, sizeof *p->places) != TW_OK)
-        return -1;
-    p->places[p->places_count] = place;
-    return p->places_count++;
+    return tw_new_place(c->b, place);
 }
 
 /* Collapses neighbouring axes of a broadcast that walk the argument alike. */

@@ -2,8 +2,8 @@
  *
  *     arguments  condition, operands       results  those of both functions
  *
- * The tangent is a cond between the tangents of both, the transpose a cond between the transposes: a result (or operand)
- * that varies in one of them only is zero in the other. */
+ * The tangent is a cond between the tangents of both, the transpose a cond between the transposes: a result (or
+ * operand) that varies in one of them only is zero in the other. */
 #include "graph/function.h"
 #include "graph/reference.h"
 #include "graph/rules.h"
@@ -12,8 +12,7 @@ void tw_cond(tw_graph *g, tw_val condition, tw_build_fn yes, tw_build_fn no, voi
              const tw_val *args, int results_count, tw_val *out_results)
 {
     tw_attr attr = {0};
-    tw_no_values(g, results_count, out_results);
-    tw_val *all = tw_alloc(g->ctx, (size_t)args_count + 1, sizeof *all);
+    tw_val made = tw_val_of(g, -1), *all = tw_alloc(g->ctx, (size_t)args_count + 1, sizeof *all);
     tw_type *types = tw_alloc(g->ctx, (size_t)args_count, sizeof *types);
     if (!all || !types) tw_graph_fail(g, TW_ERR_MEMORY, "out of memory: cond with %d arguments", args_count);
     if (g->status == TW_OK) {
@@ -22,8 +21,9 @@ void tw_cond(tw_graph *g, tw_val condition, tw_build_fn yes, tw_build_fn no, voi
         for (int i = 0; i < args_count; i++) types[i] = tw_type_of(args[i]);
         attr.function[0] = tw_body_write(g, "cond", yes, user, args_count, types, results_count);
         attr.function[1] = tw_body_write(g, "cond", no, user, args_count, types, results_count);
-        tw_parts(tw_produce(g, TW_OP_cond, &attr, args_count + 1, all), results_count, out_results);
+        made = tw_produce(g, TW_OP_cond, &attr, args_count + 1, all);
     }
+    tw_parts(made, results_count, out_results);
     tw_free(g->ctx, all);
     tw_free(g->ctx, types);
 }

@@ -163,6 +163,15 @@ int32_t tw_body_write(tw_graph *g, const char *who, tw_build_fn body, void *user
 
 /* --- writing a body elsewhere --- */
 
+void tw_adopt_functions(tw_graph *to, const tw_graph *from, tw_draft *d)
+{
+    if (to == from || !(tw_op_table[d->op].flags & TW_OPF_PRODUCER)) return;
+    for (int i = 0; i < TW_COUNT(d->attr.function); i++) {
+        tw_function *f = tw_graph_function(from, d->attr.function[i]);
+        if (f) d->attr.function[i] = tw_graph_adopt(to, f);
+    }
+}
+
 tw_val tw_transplant(tw_graph *to, const tw_graph *from, int32_t id, const tw_val *args)
 {
     const tw_node *n = tw_node_of(from, id);
@@ -174,10 +183,7 @@ tw_val tw_transplant(tw_graph *to, const tw_graph *from, int32_t id, const tw_va
                   .dtype = (tw_dtype)n->dtype,
                   .shape = n->shape};
     if (n->attr >= 0) d.attr = from->attrs[n->attr];
-    for (int i = 0; n->attr >= 0 && (tw_op_table[n->op].flags & TW_OPF_PRODUCER) && i < 2; i++) {
-        tw_function *f = tw_graph_function(from, d.attr.function[i]);
-        if (f && to != from) d.attr.function[i] = tw_graph_adopt(to, f);
-    }
+    if (n->attr >= 0) tw_adopt_functions(to, from, &d);
     return tw_graph_append(&d);
 }
 

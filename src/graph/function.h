@@ -52,7 +52,10 @@ bool tw_function_cotangents(const tw_function *f, tw_graph *to, tw_val *args, co
                             const tw_val *cotangents, tw_val *out);
 /* Node `id` of `from` once more in `to`, on arguments of `to`; functions it calls are adopted. */
 tw_val tw_transplant(tw_graph *to, const tw_graph *from, int32_t id, const tw_val *args);
-/* varies[k] = output k has a derivative in the inputs named by active[i] (not through whole numbers, stop_gradient...). */
+/* Functions a draft copied from a node of `from` calls become functions of `to`. */
+void tw_adopt_functions(tw_graph *to, const tw_graph *from, tw_draft *d);
+/* varies[k] = output k has a derivative in the inputs named by active[i] (not through whole numbers, stop_gradient...).
+ */
 bool tw_function_varies(const tw_function *f, const bool *active, bool *varies);
 /* used[i] = an output depends on input i. */
 bool tw_function_uses(tw_graph *body, int inputs_count, const tw_val *inputs, int outputs_count, const tw_val *outputs,

@@ -63,23 +63,21 @@ static tw_type row_type(tw_val xs)
 void tw_scan(tw_graph *g, const tw_scan_desc *desc, tw_val *out_carries, tw_val *out_ys)
 {
     int consts = desc->consts_count, carries = desc->carries_count, xs = desc->xs_count, count = consts + carries + xs;
-    tw_no_values(g, carries, out_carries);
-    tw_no_values(g, desc->ys_count, out_ys);
     tw_val *args = tw_alloc(g->ctx, (size_t)count, sizeof *args);
     tw_type *types = tw_alloc(g->ctx, (size_t)count, sizeof *types);
     if (!args || !types) tw_graph_fail(g, TW_ERR_MEMORY, "out of memory: scan with %d arguments", count);
+    tw_val node = tw_val_of(g, -1);
     if (g->status == TW_OK) {
         tw_attr attr = {.consts = consts, .carries = carries, .length = length_of(g, desc), .reversed = desc->reversed};
         for (int i = 0; i < consts; i++) args[i] = desc->consts[i];
         for (int i = 0; i < carries; i++) args[consts + i] = desc->init[i];
         for (int i = 0; i < xs; i++) args[consts + carries + i] = desc->xs[i];
         for (int i = 0; i < count; i++) types[i] = i < consts + carries ? tw_type_of(args[i]) : row_type(args[i]);
-        attr.function[0] =
-            tw_body_write(g, "scan", desc->body, desc->user, count, types, carries + desc->ys_count);
-        tw_val node = tw_produce(g, TW_OP_scan, &attr, count, args);
-        tw_parts(node, carries, out_carries);
-        for (int k = 0; k < desc->ys_count && node.id >= 0; k++) out_ys[k] = tw_part(node, carries + k);
+        attr.function[0] = tw_body_write(g, "scan", desc->body, desc->user, count, types, carries + desc->ys_count);
+        node = tw_produce(g, TW_OP_scan, &attr, count, args);
     }
+    tw_parts(node, carries, out_carries); /* may be where init was */
+    for (int k = 0; k < desc->ys_count; k++) out_ys[k] = node.id < 0 ? node : tw_part(node, carries + k);
     tw_free(g->ctx, args);
     tw_free(g->ctx, types);
 }
@@ -314,7 +312,8 @@ tw_val tw_jvp_scan(tw_val node, const tw_val *x, const tw_val *t)
                 if (r.y[k].id < 0 && active) r.y[k] = zero_of(r.body, tw_function_output(l->f, k));
                 if (k < l->carries ? active : r.y[k].id >= 0) r.out[count++] = r.y[k];
             }
-            if (count > 0 || r.body->status != TW_OK) tuple = tangent_tuple(&r, node, rule_node(&r, l->reversed, count));
+            if (count > 0 || r.body->status != TW_OK)
+                tuple = tangent_tuple(&r, node, rule_node(&r, l->reversed, count));
         }
     }
     rule_end(&r);
@@ -332,8 +331,7 @@ static void take_cotangents(rule *r, const tw_val *x, tw_val ct)
         if (is_const && r->active[i]) (void)take(r, &r->carries, tw_function_input(l->f, i), tw_zeros_like(x[i]));
         if (!r->active[i]) r->x[i] = take(r, is_const ? &r->consts : &r->xs, tw_function_input(l->f, i), x[i]);
     }
-    for (int k = 0; k < l->carries; k++)
-        r->t[k] = take(r, &r->carries, tw_function_output(l->f, k), tw_part(ct, k));
+    for (int k = 0; k < l->carries; k++) r->t[k] = take(r, &r->carries, tw_function_output(l->f, k), tw_part(ct, k));
     for (int k = l->carries; k < r->outputs + l->carries; k++) {
         tw_val given = tw_part_or_none(ct, k);
         r->t[k] = given.id < 0 ? given

@@ -2,8 +2,8 @@
  *
  *     arguments  consts | carries     condition, body  functions of consts and carries     results  the last carries
  *
- * The tangent is a loop over the carry and its tangent together, stopped by the primal condition. There is no transpose:
- * what it needs of every step would not fit in memory known in advance. */
+ * The tangent is a loop over the carry and its tangent together, stopped by the primal condition. There is no
+ * transpose: what it needs of every step would not fit in memory known in advance. */
 #include "graph/function.h"
 #include "graph/reference.h"
 #include "graph/rules.h"
@@ -15,8 +15,7 @@ void tw_while(tw_graph *g, tw_build_fn condition, tw_build_fn body, void *user, 
 {
     int count = consts_count + carries_count;
     tw_attr attr = {.consts = consts_count, .carries = carries_count};
-    tw_no_values(g, carries_count, out_carries);
-    tw_val *args = tw_alloc(g->ctx, (size_t)count, sizeof *args);
+    tw_val made = tw_val_of(g, -1), *args = tw_alloc(g->ctx, (size_t)count, sizeof *args);
     tw_type *types = tw_alloc(g->ctx, (size_t)count, sizeof *types);
     if (!args || !types) tw_graph_fail(g, TW_ERR_MEMORY, "out of memory: while with %d arguments", count);
     if (g->status == TW_OK) {
@@ -24,8 +23,9 @@ void tw_while(tw_graph *g, tw_build_fn condition, tw_build_fn body, void *user, 
         for (int i = 0; i < count; i++) types[i] = tw_type_of(args[i]);
         attr.function[0] = tw_body_write(g, "while", condition, user, count, types, 1);
         attr.function[1] = tw_body_write(g, "while", body, user, count, types, carries_count);
-        tw_parts(tw_produce(g, TW_OP_while, &attr, count, args), carries_count, out_carries);
+        made = tw_produce(g, TW_OP_while, &attr, count, args);
     }
+    tw_parts(made, carries_count, out_carries);
     tw_free(g->ctx, args);
     tw_free(g->ctx, types);
 }
@@ -37,8 +37,9 @@ bool tw_infer_while(tw_draft *d)
     int consts = d->attr.consts, carries = d->attr.carries;
     if (!condition || !condition->graph || !body || !body->graph || consts < 0 || carries < 0 ||
         consts + (int64_t)carries != d->count || body->outputs_count != carries || condition->outputs_count != 1) {
-        tw_graph_fail(d->graph, TW_ERR_INVALID, "while: %d arguments, %d consts and %d carries do not fit the functions",
-                      d->count, consts, carries);
+        tw_graph_fail(d->graph, TW_ERR_INVALID,
+                      "while: %d arguments, %d consts and %d carries do not fit the functions", d->count, consts,
+                      carries);
         return false;
     }
     if (!tw_infer_arguments(d, condition, 0) || !tw_infer_arguments(d, body, 0)) return false;
