@@ -269,6 +269,7 @@ static inline tw_val fuzz_case(fuzz *f)
                                                   : fuzz_input(f, dtype, at, c.low[i], c.high[i]);
     }
     if (tw_substitute(count, inputs, values, 1, &c.output, &made) != TW_OK) return TW_NONE;
+    if (op == TW_OP_while) made = tw_stop_gradient(made); /* it has no gradient */
     return fuzz_real(f, made);
 }
 
