@@ -54,6 +54,7 @@ typedef struct tw_build {
     const int *overwrites;
     const bool *constants;
     bool unplanned;
+    bool thrifty; /* there are checkpoints: nothing is kept for a whole block so that sums over rows may come late */
     int64_t asked_block_rows;
     int32_t *base;  /* node -> node that owns its bytes (reshape, stop_gradient, barrier) */
     int32_t *after; /* node -> the barrier it reads those bytes through, or -1 */

@@ -65,7 +65,7 @@ bool tw_exec_keeps(const tw_draft *draft);
 
 static inline bool tw_is_late(const tw_build *b, int32_t id)
 {
-    return b->value[id].sums && tw_exec_table[tw_at_id(b, id)->op].late;
+    return !b->thrifty && b->value[id].sums && tw_exec_table[tw_at_id(b, id)->op].late;
 }
 
 tw_row_kind tw_rows_whole(const tw_graph *g, const tw_node *node);

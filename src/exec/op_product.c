@@ -104,12 +104,12 @@ static const tw_inst_kind product_sum_kind = {.name = "gemm_sum", .run = run_pro
 /* --- emitting --- */
 
 /* Is argument `source` (k x n, or n x k when tb) worth packing beforehand for all `rows` rows of products? */
-static bool worth_packing(const tw_build *b, const tw_region *region, const tw_inst *inst, int32_t source, int64_t rows)
+static bool worth_packing(const tw_build *b, const tw_inst *inst, int32_t source, int64_t rows)
 {
     const tw_product *product = b->p->product[inst->dtype];
-    /* a region of one row may hold its operand too: not there yet when the stage begins */
-    if (!tw_is_leaf(b, source) && b->value[source].stage >= region->stage) return false;
-    if (!b->p->gemm->packs || inst->arg[1].row_bytes != 0 || b->value[source].batch) return false;
+    const tw_value *v = &b->value[source];
+    if (!b->p->gemm->packs || inst->arg[1].row_bytes != 0 || v->batch) return false;
+    if (v->computed && v->stage >= b->value[inst->node].stage) return false; /* not there before the stage */
     return rows > 32 && product->packed_bytes(inst->n, inst->k) > 0;
 }
 
@@ -183,6 +183,6 @@ tw_status tw_emit_dot(tw_build *b, tw_region *region, int32_t id)
     if (a.slice >= 0) inst->lda = tw_last(tw_at_id(b, tw_node_args(b->g, tw_at_id(b, a.slice))[0])->shape);
     inst->work = 2.0 * (double)(dot.batch * dot.m) * (double)dot.n * (double)dot.k;
     int32_t source = tw_view_of(b, id, 1).source;
-    if (sums || batched || !worth_packing(b, region, inst, source, dot.m)) return TW_OK;
+    if (sums || batched || !worth_packing(b, inst, source, dot.m)) return TW_OK;
     return pack_before(b, region, source, inst);
 }

@@ -131,6 +131,7 @@ static void find_computed(tw_build *b)
         bool alias = node->op == TW_OP_reshape || node->op == TW_OP_stop_gradient || node->op == TW_OP_barrier ||
                      (node->op == TW_OP_cast && tw_at_id(b, arg)->dtype == node->dtype);
         b->base[i] = alias ? b->base[arg] : i;
+        b->thrifty = b->thrifty || node->op == TW_OP_barrier;
         b->after[i] = node->op == TW_OP_barrier ? i : alias ? b->after[arg] : -1;
         b->value[i].computed = !alias && !tw_is_leaf(b, i) && node->op != TW_OP_broadcast;
     }

@@ -245,8 +245,8 @@ static void customs(void **state)
     }
 }
 
-/* --- checkpoints: less memory, the same gradients to the bit (of primitives: a composite may have a kernel where its
- * derivative is not asked for) --- */
+/* --- checkpoints: less memory, the same gradients; sums over rows are cut otherwise, so to rounding (bits are compared
+ * by the reference interpreter, tests/graph) --- */
 
 enum { LAYERS = 12, WIDTH = 32 };
 
@@ -312,7 +312,16 @@ static void checkpoints(void **state)
                after = deep_gradient(512, normalised, true, again);
         print_message("%s: %zu bytes, %zu with checkpoints\n", normalised ? "whole layers" : "layers of rows", before,
                       after);
-        assert_memory_equal(plain, again, LAYERS * WIDTH * WIDTH * sizeof *plain);
+        for (int i = 0; i < LAYERS; i++) {
+            const float *a = plain + i * WIDTH * WIDTH, *b = again + i * WIDTH * WIDTH;
+            double largest = 0.0, error = 0.0;
+            for (int k = 0; k < WIDTH * WIDTH; k++) {
+                largest = fmax(largest, fabs((double)a[k]));
+                error = fmax(error, fabs((double)a[k] - (double)b[k]));
+            }
+            assert_true(largest > 0.0);
+            assert_true(error <= 1e-5 * largest); /* 512 terms in f32 in another order */
+        }
         assert_true(3 * after < 2 * before);
     }
     free(plain);
