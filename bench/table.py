@@ -34,6 +34,8 @@ CASES = [
     ("unet-jvp", 1.8, False, "forward derivative of the MNIST UNet, against torch.func.jvp"),
     ("startup", 100, False, "--version against import torch"),
 ]
+# steps after which losses are compared: the same training, and in bf16 as good a one
+LOSS_STEPS = {"step-4096": 200, "step-4096-bf16": 200, "step-256": 1000, "step-256-bf16": 1000}
 # PyTorch's allocator is malloc: kept from returning memory it is faster. Threads stay where they are.
 PEER_SETTINGS = {
     "GLIBC_TUNABLES": "glibc.malloc.trim_threshold=8589934592:glibc.malloc.mmap_threshold=8589934592:glibc.malloc.hugetlb=1",
@@ -126,6 +128,9 @@ def peer(options, case, mode):
 def measure(options, case):
     """The case's processes, after their turns: ours, eager, compile, peak."""
     processes = [ours(options, case), peer(options, case, "eager"), peer(options, case, "compile"), ours(options, "peak")]
+    if case in LOSS_STEPS:
+        for process in processes[:2]:
+            process.loss = process.ask(f"loss {LOSS_STEPS[case]}")
     for _ in range(options.repeats):
         for process in processes[:3]:
             process.turn(options.seconds)
@@ -143,6 +148,8 @@ def row(options, name, bar):
         share = mine.facts["flops"] / mine.seconds() / (peak.facts["flops"] / statistics.median(peak.bests))
     sizes = [p.bytes for p in (eager, compiled) if p.bytes]
     notes = [f"eager: {eager.why or eager.variant or 'as it is'}", f"compile: {compiled.why or compiled.variant or 'as it is'}"]
+    if name in LOSS_STEPS and mine.loss and eager.loss:
+        notes.append(f"loss after {LOSS_STEPS[name]} steps: ours {float(mine.loss):.3f}, torch {float(eager.loss):.3f}")
     if mine.why:
         notes.append("ours: " + mine.why)
     return {
