@@ -5,6 +5,8 @@
 # over to bench/table.py. From the environment:
 #   THALWEG_BENCH_VENV    where the environment is; default ~/.cache/thalweg/bench-venv. One that exists is used as it is.
 #   THALWEG_BENCH_BUILD   build folder; default build/bench
+#   THALWEG_BENCH_AROUND  a command to run as "COMMAND begin PID..." before every round of turns and "COMMAND end PID..."
+#                         after it, on a machine that has other work: to stop that, or to put these processes in front
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${THALWEG_BENCH_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/thalweg/bench-venv}

@@ -125,6 +125,13 @@ def peer(options, case, mode):
     return process
 
 
+def around(word, processes):
+    """Tells the command that keeps other work off the machine, if there is one, that turns begin or end."""
+    if "THALWEG_BENCH_AROUND" in os.environ:
+        pids = [str(p.process.pid) for p in processes if not p.why]
+        subprocess.run([os.environ["THALWEG_BENCH_AROUND"], word, *pids], check=True)
+
+
 def measure(options, case):
     """The case's processes, after their turns: ours, eager, compile, peak."""
     processes = [ours(options, case), peer(options, case, "eager"), peer(options, case, "compile"), ours(options, "peak")]
@@ -132,9 +139,11 @@ def measure(options, case):
         for process in processes[:2]:
             process.loss = process.ask(f"loss {LOSS_STEPS[case]}")
     for _ in range(options.repeats):
+        around("begin", processes)
         for process in processes[:3]:
             process.turn(options.seconds)
         processes[3].turn(0.1)
+        around("end", processes)
     for process in processes:
         process.end()
     return processes
