@@ -39,6 +39,10 @@ static void functions(void **state)
     /* a maximum over no axes, and over one of a single element */
     check_text("%0 = input(\"x\") f64[5,1]\n%1 = reduce_max(%0) {axes=[]} f64[5,1]\n"
                "%2 = reduce_max(%0) {axes=[1]} f64[5]\nreturn %1, %2\n");
+    /* a factor made in the stage of the product that needs it whole */
+    check_text("%0 = input(\"x\") f64[50,1]\n%1 = reverse(%0) {axis=0} f64[50,1]\n%2 = reshape(%0) f64[1,50,1]\n"
+               "%3 = dot_general(%2, %1) {batch_a=[], batch_b=[], contract_a=[2], contract_b=[1]} f64[1,50,50]\n"
+               "return %3\n");
 }
 
 /* Runs with outputs over inputs and apart; returns whether they agree. */

@@ -284,9 +284,22 @@ static void try_seed(tw_context *ctx, int64_t seed, const bool runs[2][TW_OP_COU
     tw_graph_destroy(t->f.g);
 }
 
+static void name_seed(int number)
+{
+    char line[64];
+    int length = snprintf(line, sizeof line, "signal %d in seed %d\n", number, (int)current);
+    if (write(2, line, (size_t)length) < 0) _exit(2);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
 static void random_graphs(void **state)
 {
     (void)state;
+#ifndef __SANITIZE_ADDRESS__
+    signal(SIGFPE, name_seed); /* the test library has its own, which know no seeds */
+    signal(SIGSEGV, name_seed);
+#endif
     int64_t failures = 0, ill = 0;
     tw_context *ctx = tw_context_create(&(tw_context_desc){.threads = 3});
     trial *t = malloc(sizeof *t);
@@ -312,15 +325,6 @@ static void random_graphs(void **state)
     assert_true(ill <= 5 + asked.graphs / 100); /* else the fuzzer proves little */
 }
 
-static void name_seed(int number)
-{
-    char line[64];
-    int length = snprintf(line, sizeof line, "signal %d in seed %d\n", number, (int)current);
-    if (write(2, line, (size_t)length) < 0) _exit(2);
-    signal(number, SIG_DFL);
-    raise(number);
-}
-
 int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -328,11 +332,6 @@ int main(int argc, char **argv)
         if (i + 1 < argc && !strcmp(argv[i], "--graphs")) asked.graphs = atoll(argv[i + 1]);
         if (i + 1 < argc && !strcmp(argv[i], "--first")) asked.first = atoll(argv[i + 1]);
     }
-    signal(SIGFPE, name_seed);
-#ifndef __SANITIZE_ADDRESS__
-    signal(SIGSEGV, name_seed);
-    signal(SIGABRT, name_seed);
-#endif
     const struct CMUnitTest tests[] = {cmocka_unit_test(random_graphs)};
     return cmocka_run_group_tests_name("exec/random_graphs", tests, NULL, NULL);
 }
