@@ -1,9 +1,10 @@
 /* graph/call.c - call: a function as one node; checkpoint: one whose body is computed again on the way back; barrier.
  *
- * The tangent of call f is call f', its transpose call f'^T: the bodies are transformed, the graph that calls them grows
- * by one node. Compilation writes the bodies in place of the calls, where equal nodes meet again and nothing is computed
- * twice - except behind a barrier: the transpose of a checkpointed call reads its residual arguments through barriers on
- * the cotangent, so that its body can neither be merged with the forward pass nor start before the cotangent is there. */
+ * The tangent of call f is call f', its transpose call f'^T: the bodies are transformed, the graph that calls them
+ * grows by one node. Compilation writes the bodies in place of the calls, where equal nodes meet again and nothing is
+ * computed twice - except behind a barrier: the transpose of a checkpointed call reads its residual arguments through
+ * barriers on the cotangent, so that its body can neither be merged with the forward pass nor start before the
+ * cotangent is there. */
 #include "graph/function.h"
 #include "graph/reference.h"
 #include "graph/rules.h"
@@ -69,8 +70,8 @@ void tw_transpose_barrier(tw_val node, const tw_val *x, const bool *wanted, tw_v
     if (wanted[0]) out[0] = ct;
 }
 
-/* Each process holds its own x and the same sum: a cotangent of the sum reaches the x of every process, so the cotangents
- * of all processes add up. */
+/* Each process holds its own x and the same sum: a cotangent of the sum reaches the x of every process, so the
+ * cotangents of all processes add up. */
 void tw_transpose_all_reduce_sum(tw_val node, const tw_val *x, const bool *wanted, tw_val ct, tw_val *out)
 {
     (void)node;
@@ -115,7 +116,7 @@ static bool rule_begin(rule *r, tw_val node)
     r->outputs = r->f->outputs_count;
     size_t inputs = (size_t)r->inputs, outputs = (size_t)r->outputs, total = inputs + outputs;
     r->x = tw_alloc(r->g->ctx, 8 * total, sizeof *r->x);
-    r->used = tw_alloc(r->g->ctx, total, sizeof *r->used);
+    r->used = tw_alloc(r->g->ctx, 2 * total, sizeof *r->used); /* beside `in` */
     if (!r->x || !r->used)
         tw_graph_fail(r->g, TW_ERR_MEMORY, "out of memory: call of a function of %d inputs", r->inputs);
     else
@@ -184,8 +185,8 @@ tw_val tw_jvp_call(tw_val node, const tw_val *x, const tw_val *t)
         for (int k = 0, at = 0; k < r.outputs; k++) {
             tw_type type = tw_function_output(r.f, k);
             bool there = tangents[k].id >= 0;
-            tangents[k] = there && call_node.id >= 0 ? tw_part(call_node, at++)
-                                                     : tw_full(r.g, type.dtype, type.shape, 0.0);
+            tangents[k] =
+                there && call_node.id >= 0 ? tw_part(call_node, at++) : tw_full(r.g, type.dtype, type.shape, 0.0);
         }
         if (count > 0) made = tw_tuple(r.g, r.outputs, tangents);
     }

@@ -31,6 +31,7 @@ static bool begins_with_rows(const tw_batch *b, tw_shape shape)
 /* What was stretched over rows is stretched once, not twice. */
 tw_val tw_batch_stretch(const tw_batch *b, tw_val x)
 {
+    if (x.id < 0) return x;
     tw_shape shape = tw_shape_at(x);
     if (!begins_with_rows(b, shape))
         return tw_graph_fail(b->g, TW_ERR_UNSUPPORTED, "%s: a value of shape %s does not begin with the %lld rows",

@@ -109,6 +109,7 @@ static tw_val up(builder *b, tw_val h)
 {
     const tw_unet_desc *d = b->desc;
     int index = 0;
+    if (tw_is_none(h)) return h; /* the way down may have ended early */
     for (int level = d->levels - 1; level >= 0; level--)
         for (int i = 0; i <= d->blocks; i++, index++) {
             h = block(b, "output_blocks", index, level, tw_concat2(3, h, b->kept[--b->count]));

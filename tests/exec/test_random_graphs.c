@@ -284,6 +284,7 @@ static void try_seed(tw_context *ctx, int64_t seed, const bool runs[2][TW_OP_COU
     tw_graph_destroy(t->f.g);
 }
 
+#ifndef __SANITIZE_ADDRESS__ /* which tells more itself */
 static void name_seed(int number)
 {
     char line[64];
@@ -292,6 +293,7 @@ static void name_seed(int number)
     signal(number, SIG_DFL);
     raise(number);
 }
+#endif
 
 static void random_graphs(void **state)
 {
