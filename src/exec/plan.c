@@ -62,15 +62,16 @@ static int32_t reader_of(const tw_build *b, int32_t i)
 static bool overwrite_is_safe(const tw_build *b, int output)
 {
     int32_t writer = b->base[b->outputs[output].id], input = b->inputs[b->overwrites[output]].id;
-    const tw_value *w = &b->value[writer];
+    bool part = tw_at_id(b, writer)->op == TW_OP_part; /* written when its producer runs, and that one still reads */
+    int32_t runs = part ? tw_node_args(b->g, tw_at_id(b, writer))[0] : writer;
+    const tw_value *w = &b->value[runs];
     for (int32_t i = 0; i < b->n; i++) {
         const tw_value *v = &b->value[i];
         if (!v->computed) continue;
         for (int k = 0; k < tw_at_id(b, i)->args_count; k++) {
             tw_view view = tw_view_of(b, i, k);
             if (view.source != input) continue;
-            /* a producer still reads while it writes its parts */
-            if (tw_at_id(b, writer)->op == TW_OP_part && tw_node_args(b->g, tw_at_id(b, writer))[0] == i) return false;
+            if (part && i == runs) return false;
             if (v->stage < w->stage) continue;
             if (w->sums || v->stage > w->stage || v->region != w->region) {
                 if (w->sums && v->stage == w->stage) continue; /* sums are written after the stage */
@@ -201,7 +202,8 @@ static void live_ranges(tw_build *b, int32_t number)
             touch(b, &inst->dst, at);
             for (int k = 0; k < TW_INST_ARGS; k++) {
                 touch(b, &inst->arg[k], at);
-                if (tw_is_late(b, inst->node) && inst->arg[k].home == TW_HOME_LOCAL) b->value[inst->arg[k].index].kept = true;
+                if (tw_is_late(b, inst->node) && inst->arg[k].home == TW_HOME_LOCAL)
+                    b->value[inst->arg[k].index].kept = true;
             }
             for (int32_t k = 0; k < inst->places_count; k++) touch(b, &p->places[inst->places_begin + k], at);
             continue;
@@ -219,7 +221,14 @@ static void live_ranges(tw_build *b, int32_t number)
 /* Rows of a block and of its strips. Strips: what an instruction writes should be in the second cache (0.5 to 1 MiB)
  * when the next reads it, 112 rows are whole tiles of our products. Blocks: eight share well between two to eight
  * threads; with late instructions the longer the better, as far as what is kept for them fits the third cache. */
-enum { STRIP_BYTES = 2 << 20, STRIP_ROWS = 112, BLOCK_BYTES = 10 << 20, BLOCK_ROWS = 512, ROWS_MIN = 32, ELEMENTS = 16384 };
+enum {
+    STRIP_BYTES = 2 << 20,
+    STRIP_ROWS = 112,
+    BLOCK_BYTES = 10 << 20,
+    BLOCK_ROWS = 512,
+    ROWS_MIN = 32,
+    ELEMENTS = 16384
+};
 
 static int64_t at_most(int64_t rows, int64_t bytes, int64_t row_bytes)
 {
@@ -248,7 +257,8 @@ static void choose_rows(tw_region *region, int64_t asked, int64_t height, int64_
         int64_t step = tw_max_i64(16 / height, 1), least = tw_max_i64(ROWS_MIN / height, 1);
         block = tw_max_i64(((region->rows + 7) / 8 + step - 1) / step * step, least);
         strip = at_most(STRIP_ROWS, STRIP_BYTES, strip_bytes);
-        block = region->late ? at_most(tw_min_i64(block, BLOCK_ROWS), BLOCK_BYTES, kept_bytes) : tw_min_i64(block, strip);
+        block =
+            region->late ? at_most(tw_min_i64(block, BLOCK_ROWS), BLOCK_BYTES, kept_bytes) : tw_min_i64(block, strip);
         if (asked > 0) block = asked;
     }
     region->block_rows = tw_max_i64(tw_min_i64(block, region->rows), 1);

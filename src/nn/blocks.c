@@ -49,16 +49,3 @@ tw_val tw_block_attention(tw_val qkv, int heads, bool by_head)
     tw_val y = tw_attention(part[0], part[1], part[2], NULL);
     return tw_reshape(y, tw_shape_of(tw_dim(qkv, 0), tw_dim(qkv, 1), tw_dim(qkv, 2) / 3));
 }
-
-tw_val tw_block_timestep(tw_val t, int count)
-{
-    if (tw_is_none(t)) return t;
-    tw_graph *g = t.graph;
-    int half = count / 2;
-    if (count < 2 || count % 2)
-        return tw_graph_fail(g, TW_ERR_INVALID, "time features: %d is not an even number of at least 2", count);
-    tw_dtype dtype = tw_dtype_at(t);
-    tw_val place = tw_iota(g, dtype, tw_shape_of(1, half), 1);
-    tw_val angle = tw_mul(tw_expand_dim(t, 1), tw_exp(tw_muls(place, -log(10000.0) / half)));
-    return tw_concat2(1, tw_cos(angle), tw_sin(angle));
-}

@@ -20,8 +20,5 @@ tw_val tw_block_layernorm(tw_scope scope, tw_val x);
 /* Self-attention of qkv (B,T,3*C) -> (B,T,C): queries of all heads before keys before values, or, by_head, those of
  * each head together. */
 tw_val tw_block_attention(tw_val qkv, int heads, bool by_head);
-/* t (B) -> (B,count): cos then sin of t times count/2 frequencies from 1 down to nearly 1/10000 (Vaswani et al. 2017;
- * the order of guided-diffusion, Dhariwal, Nichol 2021). */
-tw_val tw_block_timestep(tw_val t, int count);
 
 #endif

@@ -24,7 +24,7 @@ static inline tw_val golden_mlp(tw_scope root, const tw_val *in)
 static inline tw_val golden_unet_block(tw_scope root, const tw_val *in)
 {
     tw_unet_desc desc = {.heads = 2};
-    tw_val h = tw_unet_residual(tw_in(root, "block"), &desc, in[0], tw_block_timestep(in[1], 12), 32);
+    tw_val h = tw_unet_residual(tw_in(root, "block"), &desc, in[0], tw_timestep_embedding(in[1], 12, 10000.0), 32);
     h = tw_block_conv(tw_in(root, "down"), h, 32, 3, 2, false);
     return tw_unet_attention(tw_in(root, "attend"), &desc, h);
 }
