@@ -1,13 +1,13 @@
-/* graph/attention.c - scaled dot-product attention, its tangent and the transpose of that: composites whose kernels never
- * store the scores (cpu/attention.h); here, in primitives, they are whole.
+/* graph/attention.c - scaled dot-product attention, its tangent and the transpose of that: composites whose kernels
+ * never store the scores (cpu/attention.h); here, in primitives, they are whole.
  *
  *   attention(q, k, v)                      -> y (B,Tq,H*E + H): outputs of all heads, then their log-sum-exps
  *   attention_tangent(q, k, v, y, dq, dk, dv)  -> tangent of y
- *   attention_gradient(q, k, v, y, w)       -> (B,max(Tq,Tk),2*H*D + H*E): cotangents of q, k, v side by side; w has the
- *                                              shape of y, or that of the outputs alone
+ *   attention_gradient(q, k, v, y, w)       -> (B,max(Tq,Tk),2*H*D + H*E): cotangents of q, k, v side by side; w has
+ * the shape of y, or that of the outputs alone
  *
- * for q (B,Tq,H,D), k (B,Tk,H,D), v (B,Tk,H,E), and behind these perhaps a mask of the keys: how many count, i32 (B), or
- * which, bool (B,Tk). A query that sees no key gives zeros. Backward needs only y where others store probabilities:
+ * for q (B,Tq,H,D), k (B,Tk,H,D), v (B,Tk,H,E), and behind these perhaps a mask of the keys: how many count, i32 (B),
+ * or which, bool (B,Tk). A query that sees no key gives zeros. Backward needs only y where others store probabilities:
  * T. Dao, FlashAttention-2, 2023. */
 #include "graph/rules.h"
 
@@ -55,7 +55,8 @@ static tw_val remade(tw_op op, tw_val like, int count, const tw_val *args)
     return tw_graph_append(&d);
 }
 
-/* --- shapes -------------------------------------------------------------------------------------------------------- */
+/* --- shapes --------------------------------------------------------------------------------------------------------
+ */
 
 static bool check_arg(const tw_draft *d, int k, const char *what, tw_shape shape)
 {
@@ -135,7 +136,8 @@ bool tw_infer_attention_gradient(tw_draft *d)
     return true;
 }
 
-/* --- bodies: scores s (B,H,Tq,Tk) and probabilities as whole arrays --------------------------------------------------- */
+/* --- bodies: scores s (B,H,Tq,Tk) and probabilities as whole arrays
+ * --------------------------------------------------- */
 
 enum { ROWS, KEYS }; /* which axis of scores a product sums */
 
@@ -249,21 +251,21 @@ tw_val tw_body_attention_gradient(const tw_draft *d)
     if (!tw_is_none(u)) centre = tw_sub(centre, u);
     tw_val g = tw_muls(tw_mul(p, tw_sub(inner(w, c.v), a_row(centre))), c.scale);
     int64_t tokens = c.queries > c.keys ? c.queries : c.keys;
-    return tw_concat(2, 3, (tw_val[]){beside(weigh(g, KEYS, c.k), tokens), beside(weigh(g, ROWS, c.q), tokens),
-                                      beside(weigh(p, ROWS, w), tokens)});
-}
-
-/* --- derivatives ------------------------------------------------------------------------------------------------------ */
-
-static tw_val or_zeros(tw_val tangent, tw_val like)
-{
-    return tw_is_none(tangent) ? tw_zeros_like(like) : tangent;
+    return tw_concat(2, 3,
+                     (tw_val[]){beside(weigh(g, KEYS, c.k), tokens), beside(weigh(g, ROWS, c.q), tokens),
+                                beside(weigh(p, ROWS, w), tokens)});
 }
 
 tw_val tw_jvp_attention(tw_val y, const tw_val *x, const tw_val *t)
 {
     bool masked = tw_node_at(y)->args_count > 3;
-    tw_val args[8] = {x[0], x[1], x[2], y, or_zeros(t[0], x[0]), or_zeros(t[1], x[1]), or_zeros(t[2], x[2])};
+    tw_val args[8] = {x[0],
+                      x[1],
+                      x[2],
+                      y,
+                      tw_tangent_or_zeros(t[0], x[0]),
+                      tw_tangent_or_zeros(t[1], x[1]),
+                      tw_tangent_or_zeros(t[2], x[2])};
     if (masked) args[7] = x[3];
     return remade(TW_OP_attention_tangent, y, masked ? 8 : 7, args);
 }
@@ -294,7 +296,8 @@ void tw_transpose_attention_tangent(tw_val node, const tw_val *x, const bool *wa
     for (int k = 0; k < 3 && g->status == TW_OK; k++) {
         tw_shape shape = tw_shape_at(x[k]);
         int64_t size = shape.dim[2] * shape.dim[3];
-        if (wanted[4 + k]) out[4 + k] = tw_reshape(tw_slice(tw_slice(all, 1, 0, shape.dim[1]), 2, at, at + size), shape);
+        if (wanted[4 + k])
+            out[4 + k] = tw_reshape(tw_slice(tw_slice(all, 1, 0, shape.dim[1]), 2, at, at + size), shape);
         at += size;
     }
 }
@@ -316,7 +319,8 @@ void tw_transpose_attention_gradient(tw_val node, const tw_val *x, const bool *w
     if (node.graph->status == TW_OK) out[4] = tw_slice(out[4], 2, 0, tw_dim(x[4], 2));
 }
 
-/* --- building --------------------------------------------------------------------------------------------------------- */
+/* --- building
+ * --------------------------------------------------------------------------------------------------------- */
 
 tw_val tw_attention(tw_val q, tw_val k, tw_val v, const tw_attention_options *options)
 {

@@ -5,11 +5,6 @@
  * files of their own, with the rules that are shorter or faster than the derived ones. */
 #include "graph/rules.h"
 
-static tw_val plus(tw_val a, tw_val b)
-{
-    return a.id < 0 ? b : b.id < 0 ? a : tw_add(a, b);
-}
-
 static tw_val fail_from(tw_graph *g, tw_status status)
 {
     return status == TW_OK ? tw_val_of(g, -1) : tw_graph_fail(g, status, "%s", tw_context_error(g->ctx));
@@ -100,7 +95,7 @@ tw_val tw_jvp_body(tw_val y, const tw_val *x, const tw_val *t)
     tw_val tangent = TW_NONE;
     if (detach(y, &d)) {
         tw_val curved = curved_part(&d, linear, x, t);
-        tangent = plus(linear_part(y, x, t, d.spare), curved);
+        tangent = tw_sum_present(linear_part(y, x, t, d.spare), curved);
     }
     tw_free(d.g->ctx, d.slots);
     return d.g->status == TW_OK ? tangent : tw_val_of(d.g, -1);
@@ -150,14 +145,7 @@ tw_val tw_write_out(const tw_draft *d)
 /* Node `id` on mapped arguments; what is made again passes through g->rewrite by itself. */
 static int32_t rewrite_node(tw_graph *g, int32_t id, const int32_t *map, tw_val *args)
 {
-    const tw_node *n = tw_node_of(g, id);
-    const int32_t *ids = tw_node_args(g, n);
-    bool changed = false;
-    for (int k = 0; k < n->args_count; k++) {
-        args[k] = tw_val_of(g, map[ids[k]]);
-        changed = changed || map[ids[k]] != ids[k];
-    }
-    if (changed) return tw_graph_remake(tw_val_of(g, id), args).id;
+    if (tw_map_args(g, id, map, args)) return tw_graph_remake(tw_val_of(g, id), args).id;
     tw_draft same = tw_draft_of(tw_val_of(g, id), args);
     int32_t instead = g->rewrite(&same).id;
     return instead < 0 ? id : instead;

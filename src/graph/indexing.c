@@ -233,23 +233,6 @@ void tw_transpose_scatter_add_along_axis(tw_val node, const tw_val *x, const boo
     if (wanted[0]) out[0] = tw_take_along_axis(ct, x[1], attr_of(node)->axis[0]);
 }
 
-/* --- reference --- */
-
-static void unravel(tw_shape shape, int64_t i, int64_t *index)
-{
-    for (int k = shape.rank - 1; k >= 0; k--) {
-        index[k] = i % shape.dim[k];
-        i /= shape.dim[k];
-    }
-}
-
-static int64_t ravel(tw_shape shape, const int64_t *index)
-{
-    int64_t i = 0;
-    for (int k = 0; k < shape.rank; k++) i = i * shape.dim[k] + index[k];
-    return i;
-}
-
 static int64_t clamp(double at, int64_t last)
 {
     return at < 0.0 ? 0 : at > (double)last ? last : (int64_t)at;
@@ -265,9 +248,9 @@ void tw_eval_dynamic_slice(const tw_graph *g, const tw_node *n, const double *co
     tw_shape whole = arg_shape(g, n, 0);
     int64_t index[TW_MAX_RANK];
     for (int64_t i = 0, size = tw_shape_size(n->shape); i < size; i++) {
-        unravel(n->shape, i, index);
+        tw_shape_unravel(n->shape, i, index);
         for (int k = 0; k < whole.rank; k++) index[k] += clamp(a[1][k], whole.dim[k] - n->shape.dim[k]);
-        out[i] = a[0][ravel(whole, index)];
+        out[i] = a[0][tw_shape_ravel(whole, index)];
     }
 }
 
@@ -277,9 +260,9 @@ void tw_eval_dynamic_update_slice(const tw_graph *g, const tw_node *n, const dou
     int64_t index[TW_MAX_RANK];
     for (int64_t i = 0, size = tw_shape_size(n->shape); i < size; i++) out[i] = a[0][i];
     for (int64_t i = 0, size = tw_shape_size(window); i < size; i++) {
-        unravel(window, i, index);
+        tw_shape_unravel(window, i, index);
         for (int k = 0; k < window.rank; k++) index[k] += clamp(a[2][k], n->shape.dim[k] - window.dim[k]);
-        out[ravel(n->shape, index)] = a[1][i];
+        out[tw_shape_ravel(n->shape, index)] = a[1][i];
     }
 }
 
@@ -289,9 +272,9 @@ void tw_eval_take_along_axis(const tw_graph *g, const tw_node *n, const double *
     int axis = tw_node_attr(g, n)->axis[0];
     int64_t index[TW_MAX_RANK];
     for (int64_t i = 0, size = tw_shape_size(n->shape); i < size; i++) {
-        unravel(n->shape, i, index);
+        tw_shape_unravel(n->shape, i, index);
         index[axis] = clamp(a[1][i], from.dim[axis] - 1);
-        out[i] = a[0][ravel(from, index)];
+        out[i] = a[0][tw_shape_ravel(from, index)];
     }
 }
 
@@ -302,9 +285,9 @@ void tw_eval_scatter_add_along_axis(const tw_graph *g, const tw_node *n, const d
     int64_t index[TW_MAX_RANK];
     for (int64_t i = 0, size = tw_shape_size(n->shape); i < size; i++) out[i] = 0.0;
     for (int64_t i = 0, size = tw_shape_size(from); i < size; i++) {
-        unravel(from, i, index);
+        tw_shape_unravel(from, i, index);
         index[axis] = clamp(a[1][i], n->shape.dim[axis] - 1);
-        double *to = &out[ravel(n->shape, index)];
+        double *to = &out[tw_shape_ravel(n->shape, index)];
         *to = tw_wrap((tw_dtype)n->dtype, *to + a[0][i]);
     }
 }
@@ -326,7 +309,7 @@ void tw_eval_argsort(const tw_graph *g, const tw_node *n, const double *const *a
     int64_t index[TW_MAX_RANK], length = from.dim[axis], step = 1;
     for (int k = axis + 1; k < from.rank; k++) step *= from.dim[k];
     for (int64_t i = 0, size = tw_shape_size(from); i < size; i++) {
-        unravel(from, i, index);
+        tw_shape_unravel(from, i, index);
         const double *line = a[0] + i - index[axis] * step;
         int64_t own = index[axis], place = 0;
         for (int64_t k = 0; k < length; k++) {
@@ -334,6 +317,6 @@ void tw_eval_argsort(const tw_graph *g, const tw_node *n, const double *const *a
             place += goes_before(x, y, falling) || (k < own && !goes_before(y, x, falling));
         }
         index[axis] = place;
-        if (place < n->shape.dim[axis]) out[ravel(n->shape, index)] = (double)own;
+        if (place < n->shape.dim[axis]) out[tw_shape_ravel(n->shape, index)] = (double)own;
     }
 }

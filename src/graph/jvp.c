@@ -9,16 +9,19 @@ static bool has(tw_val tangent)
     return tangent.id >= 0;
 }
 
-/* a + b where either may be zero. */
-static tw_val plus(tw_val a, tw_val b)
+tw_val tw_sum_present(tw_val a, tw_val b)
 {
     return !has(a) ? b : !has(b) ? a : tw_add(a, b);
 }
 
-static tw_val or_zeros(tw_val tangent, tw_val like)
+tw_val tw_tangent_zeros(tw_val v)
 {
-    if (has(tangent)) return tangent;
-    return tw_full(like.graph, tw_dtype_tangent(tw_dtype_at(like)), tw_shape_at(like), 0.0);
+    return tw_full(v.graph, tw_dtype_tangent(tw_dtype_at(v)), tw_shape_at(v), 0.0);
+}
+
+tw_val tw_tangent_or_zeros(tw_val tangent, tw_val v)
+{
+    return has(tangent) ? tangent : tw_tangent_zeros(v);
 }
 
 /* --- one argument: tangent times f'(x), y = f(x) --- */
@@ -102,7 +105,7 @@ tw_val tw_jvp_add(tw_val y, const tw_val *x, const tw_val *t)
 {
     (void)y;
     (void)x;
-    return plus(t[0], t[1]);
+    return tw_sum_present(t[0], t[1]);
 }
 
 tw_val tw_jvp_sub(tw_val y, const tw_val *x, const tw_val *t)
@@ -116,7 +119,7 @@ tw_val tw_jvp_sub(tw_val y, const tw_val *x, const tw_val *t)
 tw_val tw_jvp_mul(tw_val y, const tw_val *x, const tw_val *t)
 {
     (void)y;
-    return plus(has(t[0]) ? tw_mul(t[0], x[1]) : TW_NONE, has(t[1]) ? tw_mul(t[1], x[0]) : TW_NONE);
+    return tw_sum_present(has(t[0]) ? tw_mul(t[0], x[1]) : TW_NONE, has(t[1]) ? tw_mul(t[1], x[0]) : TW_NONE);
 }
 
 /* d(a/b) = da/b - db y/b */
@@ -133,23 +136,23 @@ tw_val tw_jvp_pow(tw_val y, const tw_val *x, const tw_val *t)
     tw_val by_base = TW_NONE, by_exponent = TW_NONE;
     if (has(t[0])) by_base = tw_mul(t[0], tw_mul(x[1], tw_pow(x[0], tw_adds(x[1], -1.0))));
     if (has(t[1])) by_exponent = tw_mul(t[1], tw_mul(y, tw_log(x[0])));
-    return plus(by_base, by_exponent);
+    return tw_sum_present(by_base, by_exponent);
 }
 
 /* At a tie the second argument wins, so that max(x, 0) has derivative 0 at 0. */
 tw_val tw_jvp_max(tw_val y, const tw_val *x, const tw_val *t)
 {
-    return tw_select(tw_lt(x[1], x[0]), or_zeros(t[0], y), or_zeros(t[1], y));
+    return tw_select(tw_lt(x[1], x[0]), tw_tangent_or_zeros(t[0], y), tw_tangent_or_zeros(t[1], y));
 }
 
 tw_val tw_jvp_min(tw_val y, const tw_val *x, const tw_val *t)
 {
-    return tw_select(tw_lt(x[0], x[1]), or_zeros(t[0], y), or_zeros(t[1], y));
+    return tw_select(tw_lt(x[0], x[1]), tw_tangent_or_zeros(t[0], y), tw_tangent_or_zeros(t[1], y));
 }
 
 tw_val tw_jvp_select(tw_val y, const tw_val *x, const tw_val *t)
 {
-    return tw_select(x[0], or_zeros(t[1], y), or_zeros(t[2], y));
+    return tw_select(x[0], tw_tangent_or_zeros(t[1], y), tw_tangent_or_zeros(t[2], y));
 }
 
 /* --- shape, reductions, contraction --- */
@@ -168,7 +171,7 @@ tw_val tw_jvp_concat(tw_val y, const tw_val *x, const tw_val *t)
     int count = tw_node_at(y)->args_count;
     tw_val *parts = tw_alloc(g->ctx, (size_t)count, sizeof *parts);
     if (!parts) return tw_graph_fail(g, TW_ERR_MEMORY, "out of memory: concat of %d parts", count);
-    for (int i = 0; i < count; i++) parts[i] = or_zeros(t[i], x[i]);
+    for (int i = 0; i < count; i++) parts[i] = tw_tangent_or_zeros(t[i], x[i]);
     tw_val out = tw_graph_remake(y, parts);
     tw_free(g->ctx, parts);
     return out;
@@ -190,7 +193,7 @@ tw_val tw_jvp_bilinear(tw_val y, const tw_val *x, const tw_val *t)
     tw_val from_a = TW_NONE, from_b = TW_NONE;
     if (has(t[0])) from_a = tw_graph_remake(y, (tw_val[]){t[0], tw_cast(x[1], tw_dtype_at(t[0]))});
     if (has(t[1])) from_b = tw_graph_remake(y, (tw_val[]){tw_cast(x[0], tw_dtype_at(t[1])), t[1]});
-    return plus(from_a, from_b);
+    return tw_sum_present(from_a, from_b);
 }
 
 /* Rounding moves with what is rounded. */
@@ -254,7 +257,8 @@ static void seed_tangents(int count, const tw_val *inputs, const tw_val *tangent
     for (int i = 0; i < count; i++) {
         int32_t id = inputs[i].id;
         is_input[id] = true;
-        if (has(tangents[i])) tangent_of[id] = plus(tw_val_of(inputs[i].graph, tangent_of[id]), tangents[i]).id;
+        if (has(tangents[i]))
+            tangent_of[id] = tw_sum_present(tw_val_of(inputs[i].graph, tangent_of[id]), tangents[i]).id;
     }
 }
 

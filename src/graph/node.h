@@ -217,6 +217,8 @@ tw_val tw_graph_append(tw_draft *draft);
 tw_val tw_graph_append_as_is(tw_draft *draft);
 /* The node's op with the same attributes, dtype and shape on other arguments. */
 tw_val tw_graph_remake(tw_val node, const tw_val *args);
+/* Writes the arguments of node `id`, replaced by map[] (node -> node), to args; did any change? */
+bool tw_map_args(tw_graph *g, int32_t id, const int32_t *map, tw_val *args);
 /* A draft with the op, attributes, dtype and shape of a node. */
 tw_draft tw_draft_of(tw_val node, const tw_val *args);
 /* The value a simpler graph already has or can have for this (inferred) draft; none when there is nothing to gain. */
@@ -274,6 +276,14 @@ typedef struct tw_shape_text {
     char text[TW_MAX_RANK * 21 + 3];
 } tw_shape_text;
 tw_shape_text tw_shape_show(tw_shape shape);
+/* The place of element i of a row-major array along each axis, and back. */
+void tw_shape_unravel(tw_shape shape, int64_t i, int64_t *index);
+int64_t tw_shape_ravel(tw_shape shape, const int64_t *index);
+/* a + b where either may be none, which is zero */
+tw_val tw_sum_present(tw_val a, tw_val b);
+/* The tangent (or cotangent) of v that is zero, and the one at hand or that. */
+tw_val tw_tangent_zeros(tw_val v);
+tw_val tw_tangent_or_zeros(tw_val tangent, tw_val v);
 /* sum over the axes of a bit mask */
 tw_val tw_sum_mask(tw_val x, uint32_t mask);
 /* reshape and broadcast a reduced value back: the reduced axes of `shape` return as 1 and are stretched */

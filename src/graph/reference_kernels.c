@@ -18,21 +18,6 @@ static tw_shape arg_shape(const tw_graph *g, const tw_node *n, int k)
     return tw_node_of(g, tw_node_args(g, n)[k])->shape;
 }
 
-static void unravel(tw_shape shape, int64_t i, int64_t *index)
-{
-    for (int k = shape.rank - 1; k >= 0; k--) {
-        index[k] = i % shape.dim[k];
-        i /= shape.dim[k];
-    }
-}
-
-static int64_t ravel(tw_shape shape, const int64_t *index)
-{
-    int64_t i = 0;
-    for (int k = 0; k < shape.rank; k++) i = i * shape.dim[k] + index[k];
-    return i;
-}
-
 /* --- elementwise --- */
 
 /* Whole numbers stay in their 32 bits, bf16 in its 16; reals are as they are. */
@@ -171,7 +156,7 @@ void tw_eval_iota(const tw_graph *g, const tw_node *n, const double *const *a, d
     int64_t index[TW_MAX_RANK];
     (void)a;
     for (int64_t i = 0, size = size_of(n); i < size; i++) {
-        unravel(n->shape, i, index);
+        tw_shape_unravel(n->shape, i, index);
         out[i] = (double)index[tw_node_attr(g, n)->axis[0]];
     }
 }
@@ -229,9 +214,9 @@ void tw_eval_transpose(const tw_graph *g, const tw_node *n, const double *const 
     tw_shape from = arg_shape(g, n, 0);
     int64_t to_index[TW_MAX_RANK], index[TW_MAX_RANK];
     for (int64_t i = 0, size = size_of(n); i < size; i++) {
-        unravel(n->shape, i, to_index);
+        tw_shape_unravel(n->shape, i, to_index);
         for (int k = 0; k < from.rank; k++) index[attr->axis[k]] = to_index[k];
-        out[i] = a[0][ravel(from, index)];
+        out[i] = a[0][tw_shape_ravel(from, index)];
     }
 }
 
@@ -240,10 +225,10 @@ void tw_eval_broadcast(const tw_graph *g, const tw_node *n, const double *const 
     tw_shape from = arg_shape(g, n, 0);
     int64_t index[TW_MAX_RANK];
     for (int64_t i = 0, size = size_of(n); i < size; i++) {
-        unravel(n->shape, i, index);
+        tw_shape_unravel(n->shape, i, index);
         for (int k = 0; k < from.rank; k++)
             if (from.dim[k] == 1) index[k] = 0;
-        out[i] = a[0][ravel(from, index)];
+        out[i] = a[0][tw_shape_ravel(from, index)];
     }
 }
 
@@ -253,9 +238,9 @@ void tw_eval_slice(const tw_graph *g, const tw_node *n, const double *const *a, 
     tw_shape from = arg_shape(g, n, 0);
     int64_t index[TW_MAX_RANK];
     for (int64_t i = 0, size = size_of(n); i < size; i++) {
-        unravel(n->shape, i, index);
+        tw_shape_unravel(n->shape, i, index);
         for (int k = 0; k < from.rank; k++) index[k] = attr->begin[k] + index[k] * attr->stride[k];
-        out[i] = a[0][ravel(from, index)];
+        out[i] = a[0][tw_shape_ravel(from, index)];
     }
 }
 
@@ -266,13 +251,13 @@ void tw_eval_pad(const tw_graph *g, const tw_node *n, const double *const *a, do
     int64_t index[TW_MAX_RANK];
     for (int64_t i = 0, size = size_of(n); i < size; i++) {
         bool inside = true;
-        unravel(n->shape, i, index);
+        tw_shape_unravel(n->shape, i, index);
         for (int k = 0; k < from.rank; k++) {
             int64_t at = index[k] - attr->begin[k], step = attr->stride[k] + 1;
             inside = inside && at >= 0 && at % step == 0 && at / step < from.dim[k];
             index[k] = at / step;
         }
-        out[i] = inside ? a[0][ravel(from, index)] : tw_wrap((tw_dtype)n->dtype, attr->value);
+        out[i] = inside ? a[0][tw_shape_ravel(from, index)] : tw_wrap((tw_dtype)n->dtype, attr->value);
     }
 }
 
@@ -281,9 +266,9 @@ void tw_eval_reverse(const tw_graph *g, const tw_node *n, const double *const *a
     int axis = tw_node_attr(g, n)->axis[0];
     int64_t index[TW_MAX_RANK];
     for (int64_t i = 0, size = size_of(n); i < size; i++) {
-        unravel(n->shape, i, index);
+        tw_shape_unravel(n->shape, i, index);
         index[axis] = n->shape.dim[axis] - 1 - index[axis];
-        out[i] = a[0][ravel(n->shape, index)];
+        out[i] = a[0][tw_shape_ravel(n->shape, index)];
     }
 }
 
@@ -293,9 +278,9 @@ void tw_eval_concat(const tw_graph *g, const tw_node *n, const double *const *a,
     int64_t index[TW_MAX_RANK];
     for (int64_t i = 0, size = size_of(n); i < size; i++) {
         int part = 0;
-        unravel(n->shape, i, index);
+        tw_shape_unravel(n->shape, i, index);
         while (index[axis] >= arg_shape(g, n, part).dim[axis]) index[axis] -= arg_shape(g, n, part++).dim[axis];
-        out[i] = a[part][ravel(arg_shape(g, n, part), index)];
+        out[i] = a[part][tw_shape_ravel(arg_shape(g, n, part), index)];
     }
 }
 
@@ -306,10 +291,10 @@ static int64_t reduced_position(const tw_node *n, tw_shape from, uint32_t mask, 
 {
     int64_t index[TW_MAX_RANK], kept[TW_MAX_RANK];
     int rank = 0;
-    unravel(from, i, index);
+    tw_shape_unravel(from, i, index);
     for (int k = 0; k < from.rank; k++)
         if (!(mask & 1u << k)) kept[rank++] = index[k];
-    return ravel(n->shape, kept);
+    return tw_shape_ravel(n->shape, kept);
 }
 
 void tw_eval_sum(const tw_graph *g, const tw_node *n, const double *const *a, double *out)
@@ -380,7 +365,7 @@ void tw_eval_dot_general(const tw_graph *g, const tw_node *n, const double *cons
     for (int64_t i = 0, size = size_of(n); i < size; i++) {
         int at = batches;
         double sum = 0.0;
-        unravel(n->shape, i, index);
+        tw_shape_unravel(n->shape, i, index);
         for (int k = 0; k < batches; k++) ia[attr->axis[k]] = ib[attr->axis_b[k]] = index[k];
         for (int k = 0; k < sa.rank; k++)
             if (!(used_a & 1u << k)) ia[k] = index[at++];
@@ -392,7 +377,7 @@ void tw_eval_dot_general(const tw_graph *g, const tw_node *n, const double *cons
                 ia[attr->axis[k]] = ib[attr->axis_b[k]] = rest % sa.dim[attr->axis[k]];
                 rest /= sa.dim[attr->axis[k]];
             }
-            sum += a[0][ravel(sa, ia)] * a[1][ravel(sb, ib)];
+            sum += a[0][tw_shape_ravel(sa, ia)] * a[1][tw_shape_ravel(sb, ib)];
         }
         out[i] = sum;
     }

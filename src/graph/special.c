@@ -15,11 +15,6 @@ static bool has(tw_val tangent)
     return tangent.id >= 0;
 }
 
-static tw_val plus(tw_val a, tw_val b)
-{
-    return !has(a) ? b : !has(b) ? a : tw_add(a, b);
-}
-
 /* --- builders --- */
 
 tw_val tw_sinh(tw_val x)
@@ -169,7 +164,7 @@ tw_val tw_jvp_atan2(tw_val angle, const tw_val *v, const tw_val *t)
     tw_val by_y = has(t[0]) ? tw_mul(t[0], tw_div(v[1], square)) : TW_NONE;
     tw_val by_x = has(t[1]) ? tw_mul(t[1], tw_neg(tw_div(v[0], square))) : TW_NONE;
     (void)angle;
-    return plus(by_y, by_x);
+    return tw_sum_present(by_y, by_x);
 }
 
 /* a - b q with the whole quotient q, which stays as it is */
@@ -177,5 +172,5 @@ tw_val tw_jvp_rem(tw_val y, const tw_val *x, const tw_val *t)
 {
     if (!has(t[1])) return t[0];
     tw_val quotient = tw_round(tw_div(tw_sub(x[0], y), x[1]));
-    return plus(t[0], tw_mul(t[1], tw_neg(quotient)));
+    return tw_sum_present(t[0], tw_mul(t[1], tw_neg(quotient)));
 }

@@ -14,8 +14,7 @@ static tw_status check_replacements(tw_graph *g, int count, const tw_val *inputs
     return TW_OK;
 }
 
-/* Makes node `id` again on mapped arguments when one of them changed. */
-static int32_t remake(tw_graph *g, int32_t id, const int32_t *map, tw_val *args)
+bool tw_map_args(tw_graph *g, int32_t id, const int32_t *map, tw_val *args)
 {
     const tw_node *n = tw_node_of(g, id);
     const int32_t *ids = tw_node_args(g, n);
@@ -24,7 +23,13 @@ static int32_t remake(tw_graph *g, int32_t id, const int32_t *map, tw_val *args)
         args[k] = tw_val_of(g, map[ids[k]]);
         changed = changed || map[ids[k]] != ids[k];
     }
-    return changed ? tw_graph_remake(tw_val_of(g, id), args).id : id;
+    return changed;
+}
+
+/* Makes node `id` again on mapped arguments when one of them changed. */
+static int32_t remake(tw_graph *g, int32_t id, const int32_t *map, tw_val *args)
+{
+    return tw_map_args(g, id, map, args) ? tw_graph_remake(tw_val_of(g, id), args).id : id;
 }
 
 tw_status tw_substitute(int inputs_count, const tw_val *inputs, const tw_val *replacements, int outputs_count,

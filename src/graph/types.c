@@ -95,6 +95,21 @@ tw_shape_text tw_shape_show(tw_shape shape)
     return out;
 }
 
+void tw_shape_unravel(tw_shape shape, int64_t i, int64_t *index)
+{
+    for (int k = shape.rank - 1; k >= 0; k--) {
+        index[k] = i % shape.dim[k];
+        i /= shape.dim[k];
+    }
+}
+
+int64_t tw_shape_ravel(tw_shape shape, const int64_t *index)
+{
+    int64_t i = 0;
+    for (int k = 0; k < shape.rank; k++) i = i * shape.dim[k] + index[k];
+    return i;
+}
+
 double tw_load_element(const void *data, tw_dtype dtype, int64_t i)
 {
     size_t size = tw_dtype_size(dtype);

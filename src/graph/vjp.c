@@ -51,12 +51,6 @@ static tw_status transpose_present(tw_graph *g, int inputs_count, tw_val *placeh
     return status;
 }
 
-/* A tangent or cotangent of zero. */
-static tw_val zeros_for(tw_val v)
-{
-    return tw_full(v.graph, tw_dtype_tangent(tw_dtype_at(v)), tw_shape_at(v), 0.0);
-}
-
 tw_status tw_vjp(int inputs_count, const tw_val *inputs, int outputs_count, const tw_val *outputs,
                  const tw_val *cotangents, tw_val *out_cotangents)
 {
@@ -75,7 +69,7 @@ tw_status tw_vjp(int inputs_count, const tw_val *inputs, int outputs_count, cons
         linearize(g, inputs_count, inputs, outputs_count, outputs, cotangents, placeholders, tangents, pairs, &count));
     TW_TRY(transpose_present(g, inputs_count, placeholders, count, tangents, pairs, results));
     for (int i = 0; i < inputs_count; i++)
-        if (results[i].id < 0) results[i] = zeros_for(inputs[i]);
+        if (results[i].id < 0) results[i] = tw_tangent_zeros(inputs[i]);
     TW_TRY(tw_graph_check(g));
     for (int i = 0; i < inputs_count; i++) out_cotangents[i] = results[i];
 done:
@@ -122,7 +116,7 @@ tw_status tw_hvp(tw_val scalar, int inputs_count, const tw_val *inputs, const tw
     TW_TRY(tw_grad(scalar, inputs_count, inputs, gradients));
     TW_TRY(tw_jvp(inputs_count, inputs, vectors, inputs_count, gradients, products));
     for (int i = 0; i < inputs_count; i++)
-        if (products[i].id < 0) products[i] = zeros_for(inputs[i]);
+        if (products[i].id < 0) products[i] = tw_tangent_zeros(inputs[i]);
     TW_TRY(tw_graph_check(g));
     for (int i = 0; i < inputs_count; i++) out_products[i] = products[i];
 done:
