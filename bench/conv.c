@@ -4,6 +4,8 @@
  * One thread. Samples are taken in turns and the fastest tenth is reported, so that neighbours on the machine count
  * little. The peak is a measured burst of independent fused multiply-adds. Flops are 2 N H W K C O, padding included as
  * everyone counts: small images can exceed their share. */
+#include "peak.h"
+
 #include "base/file.h"
 #include "cpu/conv.h"
 #include "cpu/gemm.h"
@@ -11,9 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 enum { REPEATS = 40 };
 
@@ -23,45 +22,16 @@ typedef struct shape {
 
 /* torchcfm's MNIST UNet (28, 14, 7 pixels; 32 to 64 channels), then its CIFAR UNet (32 to 4 pixels; 128 to 512). */
 static const shape shapes[] = {
-    {28, 1, 32, 3, 1, 1},    {28, 96, 32, 3, 1, 1},   {28, 32, 32, 3, 1, 1},   {28, 64, 32, 3, 1, 1},   {28, 32, 1, 3, 1, 1},
-    {28, 32, 32, 3, 2, 1},   {14, 32, 64, 3, 1, 1},   {14, 64, 64, 3, 1, 1},   {14, 128, 64, 3, 1, 1},
-    {14, 64, 64, 3, 2, 1},   {7, 64, 64, 3, 1, 1},    {7, 128, 64, 3, 1, 1},   {32, 3, 128, 3, 1, 1},
-    {32, 128, 128, 3, 1, 1}, {32, 256, 128, 3, 1, 1}, {32, 128, 3, 3, 1, 1},   {32, 128, 128, 3, 2, 1},
-    {16, 128, 256, 3, 1, 1}, {16, 256, 256, 3, 1, 1}, {16, 512, 256, 3, 1, 1}, {8, 256, 256, 3, 1, 1},
-    {8, 512, 256, 3, 1, 1},  {4, 256, 256, 3, 1, 1},  {4, 256, 256, 3, 1, 8},
+    {28, 1, 32, 3, 1, 1},    {28, 96, 32, 3, 1, 1},   {28, 32, 32, 3, 1, 1},   {28, 64, 32, 3, 1, 1},
+    {28, 32, 1, 3, 1, 1},    {28, 32, 32, 3, 2, 1},   {14, 32, 64, 3, 1, 1},   {14, 64, 64, 3, 1, 1},
+    {14, 128, 64, 3, 1, 1},  {14, 64, 64, 3, 2, 1},   {7, 64, 64, 3, 1, 1},    {7, 128, 64, 3, 1, 1},
+    {32, 3, 128, 3, 1, 1},   {32, 128, 128, 3, 1, 1}, {32, 256, 128, 3, 1, 1}, {32, 128, 3, 3, 1, 1},
+    {32, 128, 128, 3, 2, 1}, {16, 128, 256, 3, 1, 1}, {16, 256, 256, 3, 1, 1}, {16, 512, 256, 3, 1, 1},
+    {8, 256, 256, 3, 1, 1},  {8, 512, 256, 3, 1, 1},  {4, 256, 256, 3, 1, 1},  {4, 256, 256, 3, 1, 8},
 };
 static const char *const passes[] = {"forward", "input", "weights"};
 
 static volatile float sink;
-
-#if defined(__x86_64__)
-/* Twelve chains of fused multiply-adds on 256-bit vectors: enough to fill two units of latency up to 6. */
-__attribute__((target("avx2,fma"))) static double fma_burst(int rounds)
-{
-    __m256 sum[12];
-    __m256 x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(1e-3f);
-    for (int i = 0; i < 12; i++) sum[i] = _mm256_set1_ps((float)i);
-    double begin = tw_clock();
-    for (int r = 0; r < rounds; r++)
-        for (int i = 0; i < 12; i++) sum[i] = _mm256_fmadd_ps(sum[i], x, y);
-    double seconds = tw_clock() - begin;
-    for (int i = 1; i < 12; i++) sum[0] = _mm256_add_ps(sum[0], sum[i]);
-    sink = _mm256_cvtss_f32(sum[0]);
-    return rounds * 12.0 * 16 / seconds * 1e-9;
-}
-#endif
-
-static double measured_peak(void)
-{
-    double best = 0;
-#if defined(__x86_64__)
-    for (int r = 0; r < 200 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); r++) {
-        double rate = fma_burst(20000);
-        if (rate > best) best = rate;
-    }
-#endif
-    return best > 0 ? best : 1;
-}
 
 static int by_value(const void *a, const void *b)
 {

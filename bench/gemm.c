@@ -3,6 +3,8 @@
  *
  * One thread. Samples of a fraction of a millisecond are taken in turns and the fastest tenth is reported, so that
  * neighbours on the machine count little. The peak is a measured burst of independent fused multiply-adds. */
+#include "peak.h"
+
 #include "base/file.h"
 #include "cpu/gemm.h"
 #include "cpu/kernels.h"
@@ -10,9 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 #ifdef TW_BENCH_DNNL
 #include <dnnl.h>
 #endif
@@ -44,35 +43,6 @@ static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
-}
-
-#if defined(__x86_64__)
-/* Twelve chains of fused multiply-adds on 256-bit vectors: enough to fill two units of latency up to 6. */
-__attribute__((target("avx2,fma"))) static double fma_burst(int rounds)
-{
-    __m256 sum[12];
-    __m256 x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(1e-3f);
-    for (int i = 0; i < 12; i++) sum[i] = _mm256_set1_ps((float)i);
-    double begin = tw_clock();
-    for (int r = 0; r < rounds; r++)
-        for (int i = 0; i < 12; i++) sum[i] = _mm256_fmadd_ps(sum[i], x, y);
-    double seconds = tw_clock() - begin;
-    for (int i = 1; i < 12; i++) sum[0] = _mm256_add_ps(sum[0], sum[i]);
-    sink = _mm256_cvtss_f32(sum[0]);
-    return rounds * 12.0 * 16 / seconds * 1e-9;
-}
-#endif
-
-static double measured_peak(void)
-{
-    double best = 0;
-#if defined(__x86_64__)
-    for (int r = 0; r < 200 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); r++) {
-        double rate = fma_burst(20000);
-        if (rate > best) best = rate;
-    }
-#endif
-    return best > 0 ? best : 1;
 }
 
 typedef enum column { OWN, PACKED, LIBRARY, CHOICE, BF16, F64, COLUMNS } column;

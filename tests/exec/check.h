@@ -183,4 +183,27 @@ static inline void check_all_ways(check *c)
     check_free(c);
 }
 
+/* What most tests say: an input, an output, and that is all - check it. */
+static inline tw_val in(check *c, tw_graph *g, tw_dtype dtype, tw_shape shape)
+{
+    tw_val v = tw_input(g, "x", dtype, shape);
+    c->inputs[c->inputs_count++] = v;
+    return v;
+}
+
+static inline void out(check *c, tw_val v)
+{
+    assert_false(tw_is_none(v));
+    assert_true(c->outputs_count < CHECK_MAX);
+    c->outputs[c->outputs_count++] = v;
+}
+
+static inline void end(check *c, tw_graph *g)
+{
+    if (tw_graph_check(g) != TW_OK) fail_msg("graph: %s", tw_context_error(c->ctx));
+    check_all_ways(c);
+    tw_graph_destroy(g);
+    tw_context_destroy(c->ctx);
+}
+
 #endif

@@ -10,25 +10,6 @@ static tw_graph *begin(check *c, double tolerance)
     return g;
 }
 
-static tw_val in(check *c, tw_graph *g, tw_dtype dtype, tw_shape shape)
-{
-    return c->inputs[c->inputs_count++] = tw_input(g, "x", dtype, shape);
-}
-
-static void out(check *c, tw_val v)
-{
-    assert_true(c->outputs_count < CHECK_MAX);
-    c->outputs[c->outputs_count++] = v;
-}
-
-static void end(check *c, tw_graph *g)
-{
-    if (tw_graph_check(g) != TW_OK) fail_msg("graph: %s", tw_context_error(c->ctx));
-    check_all_ways(c);
-    tw_graph_destroy(g);
-    tw_context_destroy(c->ctx);
-}
-
 static void whole_numbers(void **state)
 {
     (void)state;

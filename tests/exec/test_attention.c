@@ -12,19 +12,6 @@ static check begin(int threads, double tolerance, tw_graph **out_graph)
     return c;
 }
 
-static void end(check *c, tw_graph *g)
-{
-    if (tw_graph_check(g) != TW_OK) fail_msg("graph: %s", tw_context_error(c->ctx));
-    check_all_ways(c);
-    tw_graph_destroy(g);
-    tw_context_destroy(c->ctx);
-}
-
-static tw_val in(check *c, tw_graph *g, tw_dtype dtype, tw_shape shape)
-{
-    return c->inputs[c->inputs_count++] = tw_input(g, "x", dtype, shape);
-}
-
 /* y and its derivatives in q, k, v: tangent, cotangents and, when asked for, the product with the Hessian of a
  * scalar. */
 static void derivatives(check *c, tw_graph *g, tw_val y, int count, const tw_val *inputs, bool second)

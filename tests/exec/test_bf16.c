@@ -37,11 +37,6 @@ static void rounds_to_nearest_even(void **state)
     assert_int_equal(tw_bf16_round(3.4e38f), 0x7F80); /* beyond the largest: infinity */
 }
 
-static tw_val in(check *c, tw_graph *g, tw_dtype dtype, tw_shape shape)
-{
-    return c->inputs[c->inputs_count++] = tw_input(g, "x", dtype, shape);
-}
-
 static void moves_and_products(void **state)
 {
     (void)state;

@@ -5,30 +5,11 @@
 #include "graph/bodies.h"
 #include "support/limited_memory.h"
 
-static tw_val in(check *c, tw_graph *g, tw_dtype dtype, tw_shape shape)
-{
-    tw_val v = tw_input(g, "x", dtype, shape);
-    c->inputs[c->inputs_count++] = v;
-    return v;
-}
-static void out(check *c, tw_val v)
-{
-    assert_false(tw_is_none(v));
-    c->outputs[c->outputs_count++] = v;
-}
-
 static tw_graph *begin(check *c, int threads, double tolerance)
 {
     *c = (check){.ctx = tw_context_create(&(tw_context_desc){.threads = threads}), .tolerance = tolerance, .seed = 7};
     assert_non_null(c->ctx);
     return new_graph(c->ctx);
-}
-static void end(check *c, tw_graph *g)
-{
-    if (tw_graph_check(g) != TW_OK) fail_msg("graph: %s", tw_context_error(c->ctx));
-    check_all_ways(c);
-    tw_graph_destroy(g);
-    tw_context_destroy(c->ctx);
 }
 
 /* The scan of body_step: carries, ys, gradient, Hessian product; of some results only. */

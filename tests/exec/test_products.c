@@ -2,14 +2,9 @@
  * blocks, bf16; the same bits for any number of threads. */
 #include "check.h"
 
-static tw_val in(check *c, tw_graph *g, tw_shape shape)
+static tw_val in_f32(check *c, tw_graph *g, tw_shape shape)
 {
     return c->inputs[c->inputs_count++] = tw_input(g, "x", TW_DTYPE_F32, shape);
-}
-
-static void out(check *c, tw_val v)
-{
-    c->outputs[c->outputs_count++] = v;
 }
 
 static tw_graph *begin(check *c, int threads, double tolerance)
@@ -22,7 +17,7 @@ static tw_graph *begin(check *c, int threads, double tolerance)
     return g;
 }
 
-static void end(check *c, tw_graph *g)
+static void finish(check *c, tw_graph *g)
 {
     tw_graph_destroy(g);
     tw_context_destroy(c->ctx);
@@ -34,12 +29,12 @@ enum { WIDTH = 72 };
  * by block for 2,300, which are several strips and blocks. */
 static void network(check *c, tw_graph *g, int64_t batch)
 {
-    tw_val x = in(c, g, tw_shape_of(batch, 3)), y = in(c, g, tw_shape_of(batch, 2)), h = x;
+    tw_val x = in_f32(c, g, tw_shape_of(batch, 3)), y = in_f32(c, g, tw_shape_of(batch, 2)), h = x;
     const int64_t sides[] = {3, WIDTH, WIDTH, WIDTH, 2};
     tw_val params[8], gradient[8];
     for (int i = 0; i < 4; i++) {
-        params[2 * i] = in(c, g, tw_shape_of(sides[i], sides[i + 1]));
-        params[2 * i + 1] = in(c, g, tw_shape_of(sides[i + 1]));
+        params[2 * i] = in_f32(c, g, tw_shape_of(sides[i], sides[i + 1]));
+        params[2 * i + 1] = in_f32(c, g, tw_shape_of(sides[i + 1]));
         h = tw_add(tw_matmul(tw_muls(i ? tw_silu(h) : h, 0.2), params[2 * i]), params[2 * i + 1]);
     }
     tw_val loss = tw_mean_all(tw_sum_axis(tw_square(tw_sub(h, y)), 1));
@@ -58,7 +53,7 @@ static void steps_follow_the_reference(void **state)
         tw_graph *g = begin(&c, 3, 2e-5);
         network(&c, g, batches[i]);
         check_all_ways(&c);
-        end(&c, g);
+        finish(&c, g);
     }
 }
 
@@ -87,7 +82,7 @@ static void same_bits_for_any_number_of_threads(void **state)
                 first = bytes;
             }
             check_free(&c);
-            end(&c, g);
+            finish(&c, g);
         }
         free(first);
     }
@@ -114,8 +109,8 @@ static void bf16_rounds_operands(void **state)
         for (int way = 0; way < 2; way++) {
             check c;
             tw_graph *g = begin(&c, 2, 0);
-            tw_val x = in(&c, g, tw_shape_of(rows, k)), w = in(&c, g, tw_shape_of(k, n)),
-                   narrow = in(&c, g, tw_shape_of(k, 2)), y = in(&c, g, tw_shape_of(rows, n));
+            tw_val x = in_f32(&c, g, tw_shape_of(rows, k)), w = in_f32(&c, g, tw_shape_of(k, n)),
+                   narrow = in_f32(&c, g, tw_shape_of(k, 2)), y = in_f32(&c, g, tw_shape_of(rows, n));
             if (way) x = rounded(x), w = rounded(w), narrow = rounded(narrow), y = rounded(y);
             int zero[] = {0}, one[] = {1};
             out(&c, tw_matmul(x, w));
@@ -144,7 +139,7 @@ static void bf16_rounds_operands(void **state)
                 }
             }
             check_free(&c);
-            end(&c, g);
+            finish(&c, g);
         }
         free(bytes[0]), free(bytes[1]);
     }
@@ -175,7 +170,7 @@ static void bf16_is_of_f32_only(void **state)
     }
     tw_state_destroy(s);
     tw_program_destroy(program);
-    end(&c, g);
+    finish(&c, g);
 }
 
 /* Constant inputs are packed once a state; everything else is read anew. */
@@ -184,7 +179,8 @@ static void constants_are_prepared_once(void **state)
     (void)state;
     check c;
     tw_graph *g = begin(&c, 2, 0);
-    tw_val x = in(&c, g, tw_shape_of(100, 40)), w = in(&c, g, tw_shape_of(40, 50)), v = in(&c, g, tw_shape_of(50, 40));
+    tw_val x = in_f32(&c, g, tw_shape_of(100, 40)), w = in_f32(&c, g, tw_shape_of(40, 50)),
+           v = in_f32(&c, g, tw_shape_of(50, 40));
     out(&c, tw_matmul(tw_tanh(tw_matmul(x, w)), v));
     check_fill(&c);
     const bool constants[] = {false, true, false};
@@ -217,7 +213,7 @@ static void constants_are_prepared_once(void **state)
         if (run) assert_true(memcmp(result[0][run], result[0][0], 40 * sizeof(float)) != 0);
     }
     check_free(&c);
-    end(&c, g);
+    finish(&c, g);
 }
 
 int main(void)

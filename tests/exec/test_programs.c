@@ -11,31 +11,12 @@ static tw_context *context(int threads)
     return ctx;
 }
 
-static tw_val in(check *c, tw_graph *g, tw_dtype dtype, tw_shape shape)
-{
-    tw_val v = tw_input(g, "x", dtype, shape);
-    c->inputs[c->inputs_count++] = v;
-    return v;
-}
-static void out(check *c, tw_val v)
-{
-    assert_false(tw_is_none(v));
-    c->outputs[c->outputs_count++] = v;
-}
-
 static tw_graph *begin(check *c, int threads, double tolerance)
 {
     tw_graph *g = NULL;
     *c = (check){.ctx = context(threads), .tolerance = tolerance, .seed = 7};
     assert_int_equal(tw_graph_create(c->ctx, &g), TW_OK);
     return g;
-}
-static void end(check *c, tw_graph *g)
-{
-    if (tw_graph_check(g) != TW_OK) fail_msg("graph: %s", tw_context_error(c->ctx));
-    check_all_ways(c);
-    tw_graph_destroy(g);
-    tw_context_destroy(c->ctx);
 }
 
 static void shapes(void **state)

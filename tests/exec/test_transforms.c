@@ -11,24 +11,6 @@ static check begin(int threads, double tolerance, tw_graph **out_graph)
     return c;
 }
 
-static tw_val in(check *c, tw_graph *g, tw_dtype dtype, tw_shape shape)
-{
-    return c->inputs[c->inputs_count++] = tw_input(g, "x", dtype, shape);
-}
-
-static void out(check *c, tw_val v)
-{
-    c->outputs[c->outputs_count++] = v;
-}
-
-static void end(check *c, tw_graph *g)
-{
-    if (tw_graph_check(g) != TW_OK) fail_msg("%s", tw_context_error(c->ctx));
-    check_all_ways(c);
-    tw_graph_destroy(g);
-    tw_context_destroy(c->ctx);
-}
-
 static void ok(check *c, tw_status status)
 {
     if (status != TW_OK) fail_msg("%s", tw_context_error(c->ctx));
