@@ -100,7 +100,15 @@ static int read_short(reader *r, char *argument)
 
 static int read_argument(reader *r, const char *argument)
 {
-    option_id id = r->c->verb->argument[r->arguments];
+    const verb *v = r->c->verb;
+    option_id id = v->argument[r->arguments];
+    if (id == OPT_COUNT && v->many && r->arguments > 0) {
+        char joined[4096];
+        id = v->argument[r->arguments - 1];
+        if (snprintf(joined, sizeof joined, "%s,%s", opt_text(&r->c->set, id), argument) >= (int)sizeof joined)
+            return refuse(r, "too many arguments");
+        return take(r, id, joined);
+    }
     if (id == OPT_COUNT) {
         char error[SENTENCE];
         snprintf(error, sizeof error, "'%s' is one argument too many", argument);

@@ -23,6 +23,7 @@ typedef struct verb {
     const char *more; /* paragraphs of help, NULL: none */
     const char *examples;
     option_id argument[3]; /* what arguments without a name are, ended by OPT_COUNT */
+    bool many;             /* the last of them may be given several times: joined by commas */
     int (*run)(cli *c);
 } verb;
 
@@ -46,6 +47,7 @@ int run_train(cli *c);
 int run_sample(cli *c);
 int run_score(cli *c);
 int run_eval(cli *c);
+int run_reproduce(cli *c);
 int run_info(cli *c);
 int run_list(cli *c);
 

@@ -1,5 +1,5 @@
 /* list.c - `thalweg list`: the names that options accept, each with one line and where it comes from. */
-#include "cli.h"
+#include "measures.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -26,6 +26,11 @@ bool list_item(const char *kind, int index, listed *out_item)
         if (info) *out_item = (listed){info->name, info->about, info->source};
         return info != NULL;
     }
+    if (strcmp(kind, "measures") == 0) {
+        const measure *info = measure_list(index);
+        if (info) *out_item = (listed){info->name, info->about, info->of_flow ? "of a flow" : "of an algorithm"};
+        return info != NULL;
+    }
     const tw_piece_info *info = tw_piece_list(kind, index);
     if (info) *out_item = (listed){info->name, info->about, info->source};
     return info != NULL;
@@ -41,6 +46,7 @@ static const struct {
     {"datasets", "built-in data sets", "train SET"},
     {"spaces", "spaces the data can live in", "train --space"},
     {"sources", "distributions at t = 0", "train --source"},
+    {"measures", "what a study measures", "the studies of reproduce"},
     {"paths", "how source and data are joined", "train --path"},
     {"schedules", "pace along the path", "train --schedule"},
     {"couplings", "which source point goes with which data point", "train --coupling"},

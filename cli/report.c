@@ -89,14 +89,14 @@ void report_text(const report *r, tw_text *out)
     if (isfinite(r->score.bits_per_dim)) tw_text_add(out, "  bits per dimension     %.5f\n", r->score.bits_per_dim);
     tw_text_add(out, "\nDistances (%s columns, %s rows on each side, mean of %d)\n  %-22s %-22s %-22s %s\n",
                 strcmp(r->units, "data") == 0 ? "original" : "standardised",
-                human_count((double)r->pairs, count, sizeof count), r->repeats, "", "samples to held-out",
-                "training to held-out", "ratio");
-    add_distance(out, "energy distance", &r->energy);
-    add_distance(out, "2-Wasserstein", &r->w2);
-    add_distance(out, "sliced 2-Wasserstein", &r->sliced);
+                human_count((double)r->compared->pairs, count, sizeof count), r->compared->repeats, "",
+                "samples to held-out", "training to held-out", "ratio");
+    add_distance(out, "energy distance", &r->compared->of[DISTANCE_ENERGY]);
+    add_distance(out, "2-Wasserstein", &r->compared->of[DISTANCE_W2]);
+    add_distance(out, "sliced 2-Wasserstein", &r->compared->of[DISTANCE_SLICED]);
     add_columns(r, out);
     tw_text_add(out, "\nSampling: %lld network evaluations a row at most, %.1f on average\n",
-                (long long)r->sampling.nfe, r->sampling.nfe_mean);
+                (long long)r->compared->sampling.nfe, r->compared->sampling.nfe_mean);
 }
 
 /* --- JSON ------------------------------------------------------------------------------------------------------------
@@ -129,11 +129,11 @@ cJSON *report_json(const report *r)
 {
     cJSON *object = cJSON_CreateObject(), *columns = cJSON_CreateArray();
     score_json(object, &r->score, r->exact);
-    add_distance_json(object, "energy_distance", &r->energy);
-    add_distance_json(object, "w2", &r->w2);
-    add_distance_json(object, "sliced_w2", &r->sliced);
-    json_int(object, "pairs", r->pairs);
-    json_int(object, "repeats", r->repeats);
+    add_distance_json(object, "energy_distance", &r->compared->of[DISTANCE_ENERGY]);
+    add_distance_json(object, "w2", &r->compared->of[DISTANCE_W2]);
+    add_distance_json(object, "sliced_w2", &r->compared->of[DISTANCE_SLICED]);
+    json_int(object, "pairs", r->compared->pairs);
+    json_int(object, "repeats", r->compared->repeats);
     json_text(object, "units", r->units);
     json_text(object, "model", r->m->path);
     json_text(object, "data", r->held->label);
@@ -146,7 +146,7 @@ cJSON *report_json(const report *r)
         cJSON_AddItemToArray(columns, column);
     }
     cJSON_AddItemToObject(object, "columns", columns);
-    json_int(object, "nfe", r->sampling.nfe);
+    json_int(object, "nfe", r->compared->sampling.nfe);
     json_number(object, "seconds", r->seconds);
     json_text(object, "report", r->report_path);
     json_text(object, "clouds", r->clouds_path);

@@ -2,13 +2,8 @@
 #ifndef THALWEG_CLI_REPORT_H
 #define THALWEG_CLI_REPORT_H
 
+#include "distances.h"
 #include "score.h"
-
-/* One distance: samples to held-out rows, and training rows to held-out rows (NaN when those are not at hand). Means
- * over the repeats, with standard deviations (NaN for one repeat). */
-typedef struct distance {
-    double value, value_sd, floor, floor_sd;
-} distance;
 
 typedef struct column_summary {
     double mean, sd, quantile[3]; /* 5, 50, 95 % */
@@ -19,12 +14,9 @@ typedef struct report {
     const held_out *held;
     score score;
     double exact; /* mean negative log-density of the exact density, NaN */
-    distance energy, w2, sliced;
-    int64_t pairs;
-    int repeats;
+    const comparison *compared;
     const char *units;
     const column_summary *of_samples, *of_data; /* (columns) */
-    tw_ode_stats sampling;
     double seconds;
     const char *report_path, *clouds_path, *flow_path;
 } report;

@@ -55,6 +55,19 @@ const verb verb_table[] = {
                  "thalweg eval runs/housing new-data.csv --json\n",
      .argument = {OPT_MODEL, OPT_DATA, OPT_COUNT},
      .run = run_eval},
+    {.letter = 'R',
+     .name = "reproduce",
+     .usage = "[NAME...|--all] [--quick] [OPTIONS]",
+     .about = "train and measure published results again, each against a bar",
+     .more = "Prints ours, the bar and the paper's number for everything a study claims; exit status 1 when any bar is "
+             "missed. "
+             "Without names it lists the studies there are. A study is a YAML file: copy one to make your own.",
+     .examples = "thalweg reproduce\n"
+                 "thalweg reproduce rectified_flow --quick\n"
+                 "thalweg reproduce --all --json\n",
+     .argument = {OPT_STUDY, OPT_COUNT},
+     .many = true,
+     .run = run_reproduce},
     {.letter = 'I',
      .name = "info",
      .usage = "[MODEL] [OPTIONS]",

@@ -1,0 +1,147 @@
+/* distances.c - see distances.h. */
+#include "distances.h"
+
+#include "score.h"
+#include "signals.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { DRAW_PAIRS = 1 /* and up, three a repeat; 0 is the likelihood's */, FEWEST_SAMPLES = 1000 };
+
+static int64_t training_rows(const comparison *d)
+{
+    return d->held->training ? tw_dataset_rows(d->held->training, TW_PART_TRAIN) : 0;
+}
+
+/* Distances between few rows are noisy and cheap: averaged over more draws. */
+static int repeats_for(int64_t pairs)
+{
+    int64_t wanted = 6000 / pairs;
+    return wanted < 3 ? 3 : wanted > 30 ? 30 : (int)wanted;
+}
+
+/* Columns divided by their standard deviation over the training rows (held-out rows when those are not at hand). */
+static tw_status fit_scale(comparison *d)
+{
+    const held_out *h = d->held;
+    if (strcmp(opt_text(&d->c->set, OPT_UNITS), "data") == 0) return TW_OK;
+    if (training_rows(d) > 0)
+        return tw_normaliser_fit(d->c->ctx, training_rows(d), h->columns, tw_dataset_values(h->training, TW_PART_TRAIN),
+                                 &d->scale);
+    return tw_normaliser_fit(d->c->ctx, h->rows, h->columns, h->values, &d->scale);
+}
+
+tw_status comparison_draw(comparison *d)
+{
+    cli *c = d->c;
+    d->pairs = tw_min_i64(opt_int(&c->set, OPT_PAIRS), d->held->rows);
+    if (training_rows(d) > 0) d->pairs = tw_min_i64(d->pairs, training_rows(d));
+    d->repeats = (int)opt_int(&c->set, OPT_REPEATS);
+    if (d->repeats == 0) d->repeats = repeats_for(d->pairs);
+    d->samples_count = tw_max_i64(d->pairs * d->repeats, FEWEST_SAMPLES);
+    row_bar bar = {.c = c, .label = "sample"};
+    tw_sample_desc desc = {
+        .solver = d->solver, .seed = opt_seed(&c->set, OPT_SEED), .on_progress = on_rows, .user = &bar};
+    size_t row = (size_t)d->held->columns * sizeof(double);
+    tw_status status = TW_OK;
+    TW_TRY(fit_scale(d));
+    d->samples = tw_alloc(c->ctx, (size_t)d->samples_count, row);
+    if (!d->samples) return tw_fail_memory(c->ctx, (size_t)d->samples_count * row);
+    progress_begin(&c->progress);
+    signals_watch();
+    status = tw_sample(d->m->flow, d->samples_count, &desc, d->samples, NULL, &d->sampling);
+    signals_release();
+    progress_clear(&c->progress);
+done:
+    return status;
+}
+
+/* A draw of `pairs` rows in the units of the distances. NULL: no memory. */
+static double *scaled_rows(comparison *d, uint64_t draw, int64_t rows, const double *values)
+{
+    double *out = random_rows(d->c, draw, d->held->columns, rows, values, d->pairs);
+    if (out && d->scale.columns) tw_normaliser_apply(&d->scale, d->pairs, out, out);
+    return out;
+}
+
+static tw_status measure(comparison *d, unsigned kinds, const double *a, const double *b, double *out)
+{
+    tw_context *ctx = d->c->ctx;
+    int columns = d->held->columns, projections = (int)opt_int(&d->c->set, OPT_PROJECTIONS);
+    int64_t n = d->pairs;
+    uint64_t seed = opt_seed(&d->c->set, OPT_SEED);
+    tw_status status = TW_OK;
+    if (kinds & 1u << DISTANCE_ENERGY) TW_TRY(tw_energy_distance(ctx, columns, n, a, n, b, &out[DISTANCE_ENERGY]));
+    if (kinds & 1u << DISTANCE_W2) TW_TRY(tw_wasserstein2(ctx, columns, n, a, b, NULL, &out[DISTANCE_W2]));
+    if (kinds & 1u << DISTANCE_SLICED)
+        TW_TRY(tw_sliced_wasserstein2(ctx, columns, n, a, n, b, projections, seed, &out[DISTANCE_SLICED]));
+done:
+    return status;
+}
+
+static double mean_of(int n, const double *x)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += x[DISTANCE_COUNT * i];
+    return sum / n;
+}
+
+static double sd_of(int n, const double *x)
+{
+    double mean = mean_of(n, x), squares = 0;
+    for (int i = 0; i < n; i++) squares += (x[DISTANCE_COUNT * i] - mean) * (x[DISTANCE_COUNT * i] - mean);
+    return n > 1 ? sqrt(squares / (n - 1)) : (double)NAN;
+}
+
+static tw_status one_repeat(comparison *d, unsigned kinds, int k, double *value, double *floor_value)
+{
+    const held_out *h = d->held;
+    uint64_t draw = DRAW_PAIRS + 3 * (uint64_t)k;
+    tw_status status = TW_OK;
+    double *held = scaled_rows(d, draw, h->rows, h->values);
+    double *samples = scaled_rows(d, draw + 1, d->pairs, d->samples + (int64_t)k * d->pairs * h->columns);
+    double *training = NULL;
+    if (training_rows(d) > 0)
+        training = scaled_rows(d, draw + 2, training_rows(d), tw_dataset_values(h->training, TW_PART_TRAIN));
+    if (!held || !samples || (training_rows(d) > 0 && !training))
+        TW_TRY(tw_fail_memory(d->c->ctx, (size_t)(d->pairs * h->columns) * sizeof *held));
+    TW_TRY(measure(d, kinds, samples, held, value));
+    if (training) TW_TRY(measure(d, kinds, training, held, floor_value));
+done:
+    tw_free(d->c->ctx, held);
+    tw_free(d->c->ctx, samples);
+    tw_free(d->c->ctx, training);
+    return status;
+}
+
+tw_status comparison_measure(comparison *d, unsigned kinds)
+{
+    cli *c = d->c;
+    int n = DISTANCE_COUNT * d->repeats;
+    tw_status status = TW_OK;
+    double *values = tw_alloc(c->ctx, 2 * (size_t)n, sizeof *values);
+    if (!values) return tw_fail_memory(c->ctx, 2 * (size_t)n * sizeof *values);
+    double *floors = values + n;
+    for (int i = 0; i < 2 * n; i++) values[i] = (double)NAN;
+    progress_begin(&c->progress);
+    for (int k = 0; k < d->repeats; k++) {
+        progress_show(&c->progress, "distances", (double)k / d->repeats, "energy, 2-Wasserstein, sliced", true);
+        TW_TRY(one_repeat(d, kinds, k, values + DISTANCE_COUNT * k, floors + DISTANCE_COUNT * k));
+    }
+    progress_clear(&c->progress);
+    for (int i = 0; i < DISTANCE_COUNT; i++)
+        d->of[i] = (distance){mean_of(d->repeats, values + i), sd_of(d->repeats, values + i),
+                              mean_of(d->repeats, floors + i), sd_of(d->repeats, floors + i)};
+done:
+    tw_free(c->ctx, values);
+    return status;
+}
+
+void comparison_free(comparison *d)
+{
+    if (!d->c) return;
+    tw_free(d->c->ctx, d->samples);
+    tw_normaliser_free(d->c->ctx, &d->scale);
+    d->samples = NULL;
+}

@@ -1,0 +1,163 @@
+/* measure_flow.c - measures of a trained flow: distances, likelihood, and what its paths cost.
+ *
+ * Straightness and path energy are those of Liu, Gong, Liu 2023 (eq. 7) and Tong et al. 2023 (section 5.1), of the flow
+ * as it is: paths are followed with the measure's solver through FRAMES times, whatever that solver costs. */
+#include "measures.h"
+
+#include "distances.h"
+#include "score.h"
+
+#include <math.h>
+
+enum { FRAMES = 65, PATHS = 2000 };
+
+static tw_status open_subject(const subject *s, bool training, model *m, held_out *h, tw_ode_desc *solver)
+{
+    char error[256];
+    if (!settings_set(&s->c->set, OPT_MODEL, s->folder, ORIGIN_COMMAND, error, sizeof error))
+        return tw_fail(s->c->ctx, TW_ERR_INTERNAL, "%s", error);
+    if (!solver_of(s->c, solver) || model_open(s->c, m) != EXIT_DONE)
+        return tw_fail(s->c->ctx, TW_ERR_INVALID, "the flow in '%s' cannot be measured", s->folder);
+    return held_out_open(s->c, m, training, h);
+}
+
+static tw_status take_distance(const subject *s, distance_kind kind, measured *out)
+{
+    model m = {0};
+    held_out h = {0};
+    comparison d = {.c = s->c, .m = &m, .held = &h};
+    tw_status status = TW_OK;
+    TW_TRY(open_subject(s, true, &m, &h, &d.solver));
+    TW_TRY(comparison_draw(&d));
+    TW_TRY(comparison_measure(&d, 1u << kind));
+    *out = (measured){d.of[kind].value, d.of[kind].floor};
+done:
+    comparison_free(&d);
+    held_out_close(&h);
+    model_close(&m);
+    return status;
+}
+
+tw_status measure_energy(const subject *s, measured *out)
+{
+    return take_distance(s, DISTANCE_ENERGY, out);
+}
+
+tw_status measure_w2(const subject *s, measured *out)
+{
+    return take_distance(s, DISTANCE_W2, out);
+}
+
+tw_status measure_sliced_w2(const subject *s, measured *out)
+{
+    return take_distance(s, DISTANCE_SLICED, out);
+}
+
+tw_status measure_nll(const subject *s, measured *out)
+{
+    cli *c = s->c;
+    model m = {0};
+    held_out h = {0};
+    tw_ode_desc solver;
+    score found;
+    tw_status status = TW_OK;
+    double *rows = NULL, *log_density = NULL;
+    TW_TRY(open_subject(s, false, &m, &h, &solver));
+    int64_t n = tw_min_i64(opt_int(&c->set, OPT_N_EVAL), h.rows);
+    rows = random_rows(c, 0, h.columns, h.rows, h.values, n);
+    log_density = tw_alloc(c->ctx, (size_t)n, sizeof *log_density);
+    if (!rows || !log_density) TW_TRY(tw_fail_memory(c->ctx, (size_t)n * sizeof *rows));
+    TW_TRY(score_rows(c, &m, &solver, n, rows, log_density, &found));
+    *out = (measured){found.nll, exact_nll(h.data, n, h.columns, rows)};
+done:
+    tw_free(c->ctx, rows);
+    tw_free(c->ctx, log_density);
+    held_out_close(&h);
+    model_close(&m);
+    return status;
+}
+
+/* Paths of the flow at FRAMES equal times: states (FRAMES, PATHS, columns), divided by the spread of their ends. */
+static tw_status follow(const subject *s, int *out_columns, double **out_states, tw_ode_stats *out_stats)
+{
+    cli *c = s->c;
+    model m = {0};
+    held_out h = {0};
+    tw_normaliser scale = {0};
+    tw_status status = TW_OK;
+    double *rows = NULL, *states = NULL;
+    tw_sample_desc desc = {.seed = opt_seed(&c->set, OPT_SEED), .frames = FRAMES};
+    TW_TRY(open_subject(s, false, &m, &h, &desc.solver));
+    size_t row = (size_t)h.columns * sizeof(double);
+    rows = tw_alloc(c->ctx, PATHS, row);
+    states = tw_alloc(c->ctx, (size_t)FRAMES * PATHS, row);
+    if (!rows || !states) TW_TRY(tw_fail_memory(c->ctx, (size_t)FRAMES * PATHS * row));
+    TW_TRY(tw_sample(m.flow, PATHS, &desc, rows, states, out_stats));
+    TW_TRY(tw_normaliser_fit(c->ctx, h.rows, h.columns, h.values, &scale));
+    tw_normaliser_apply(&scale, (int64_t)FRAMES * PATHS, states, states);
+    *out_columns = h.columns;
+    *out_states = states;
+    states = NULL;
+done:
+    tw_free(c->ctx, rows);
+    tw_free(c->ctx, states);
+    tw_normaliser_free(c->ctx, &scale);
+    held_out_close(&h);
+    model_close(&m);
+    return status;
+}
+
+/* Mean over paths and times of |dx/dt|^2 and of |dx/dt - (x(1) - x(0))|^2. */
+static tw_status path_costs(const subject *s, double *out_energy, double *out_bend)
+{
+    int columns;
+    double *x, energy = 0, bend = 0;
+    tw_status status = follow(s, &columns, &x, NULL);
+    if (status != TW_OK) return status;
+    int64_t frame = (int64_t)PATHS * columns, last = (FRAMES - 1) * frame;
+    for (int k = 0; k + 1 < FRAMES; k++)
+        for (int64_t i = 0; i < frame; i++) {
+            double speed = (x[(k + 1) * frame + i] - x[k * frame + i]) * (FRAMES - 1), chord = x[last + i] - x[i];
+            energy += speed * speed;
+            bend += (speed - chord) * (speed - chord);
+        }
+    *out_energy = energy / (PATHS * (double)(FRAMES - 1));
+    *out_bend = bend / (PATHS * (double)(FRAMES - 1));
+    tw_free(s->c->ctx, x);
+    return TW_OK;
+}
+
+tw_status measure_path_energy(const subject *s, measured *out)
+{
+    double bend;
+    out->floor = (double)NAN;
+    return path_costs(s, &out->value, &bend);
+}
+
+tw_status measure_straightness(const subject *s, measured *out)
+{
+    double energy;
+    out->floor = 0;
+    return path_costs(s, &energy, &out->value);
+}
+
+tw_status measure_nfe(const subject *s, measured *out)
+{
+    cli *c = s->c;
+    model m = {0};
+    held_out h = {0};
+    tw_ode_stats stats;
+    double *rows = NULL;
+    tw_sample_desc desc = {.seed = opt_seed(&c->set, OPT_SEED)};
+    tw_status status = TW_OK;
+    TW_TRY(open_subject(s, false, &m, &h, &desc.solver));
+    rows = tw_alloc(c->ctx, PATHS, (size_t)h.columns * sizeof *rows);
+    if (!rows) TW_TRY(tw_fail_memory(c->ctx, PATHS * (size_t)h.columns * sizeof *rows));
+    TW_TRY(tw_sample(m.flow, PATHS, &desc, rows, NULL, &stats));
+    *out = (measured){(double)stats.nfe, (double)NAN};
+done:
+    tw_free(c->ctx, rows);
+    held_out_close(&h);
+    model_close(&m);
+    return status;
+}

@@ -1,0 +1,30 @@
+/* measures.h - what a study can measure: numbers about a trained flow, and numbers of algorithms alone. */
+#ifndef THALWEG_CLI_MEASURES_H
+#define THALWEG_CLI_MEASURES_H
+
+#include "cli.h"
+
+/* What is measured now. */
+typedef struct subject {
+    cli *c;             /* settings of eval; the context is there */
+    const char *folder; /* run of the flow, NULL for measures of algorithms */
+} subject;
+
+typedef struct measured {
+    double value;
+    double floor; /* the best value to expect of finite data, NAN: not known */
+} measured;
+
+typedef struct measure {
+    const char *name, *about;
+    bool of_flow; /* needs a flow */
+    tw_status (*take)(const subject *s, measured *out);
+} measure;
+
+const measure *measure_list(int index); /* NULL past the end */
+const measure *measure_find(const char *name);
+
+#define MEASURE(name, of_flow, about) tw_status measure_##name(const subject *s, measured *out);
+#include "measures.def"
+
+#endif
