@@ -22,9 +22,22 @@ typedef enum tw_header { TW_HEADER_AUTO, TW_HEADER_YES, TW_HEADER_NO } tw_header
 
 typedef enum tw_part { TW_PART_TRAIN, TW_PART_VALIDATION, TW_PART_TEST, TW_PART_ALL } tw_part;
 
+/* A column that a flow is told, beside those it draws: a class or a number. */
+typedef struct tw_condition {
+    const char *name;
+    int classes;              /* how many; 0: a number */
+    const char *const *level; /* (classes) their texts, in order */
+    double mean, scale;       /* of a number: the network sees (value - mean) / scale */
+} tw_condition;
+
 typedef struct tw_dataset_desc {
     const char *columns; /* "a,b,c" or numbers from 1 "1,3-5"; NULL: every column of numbers */
     const char *drop;    /* columns left out, same form */
+    /* Columns that are conditions and no data, same form. Texts are classes, and so are numbers when they are whole and
+     * at most 64 different ones; built-in sets have "class". */
+    const char *conditions;
+    const tw_condition *known_conditions; /* tw_dataset_open_like: those of the model, all to be found in the file */
+    int known_conditions_count;
     tw_header header;
     char separator; /* 0: guessed */
     tw_missing missing;
@@ -66,6 +79,12 @@ TW_API const char *tw_dataset_note(const tw_dataset *dataset, int index);
 /* Digits after the decimal point that write column values as the file had them (largest seen, at most 17; -1 unknown).
  */
 TW_API int tw_dataset_decimals(const tw_dataset *dataset, int column);
+
+/* Conditions: how many, what they are (NULL past the end), and their values (rows, count) beside those of the same
+ * part: the number of a class, or a number as it stands in the data. Valid as long as the data set. */
+TW_API int tw_dataset_conditions_count(const tw_dataset *dataset);
+TW_API const tw_condition *tw_dataset_condition(const tw_dataset *dataset, int index);
+TW_API const double *tw_dataset_condition_values(const tw_dataset *dataset, tw_part part);
 
 /* Exact log-density (nats) of a built-in set at x (columns), -infinity where it vanishes or is below the range of
  * numbers; false when the set has none or this is a file. */

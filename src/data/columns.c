@@ -217,6 +217,25 @@ static tw_status take_list(choice *c, const char *text)
     return status;
 }
 
+tw_status tw_columns_find(tw_context *ctx, const char *path, const char *option, const char *text, int count,
+                          const char *const *names, int **out_list, int *out_count)
+{
+    tw_status status = TW_OK;
+    size_t places = (size_t)tw_max_i64(count, 1);
+    choice c = {.ctx = ctx, .path = path, .option = option, .count = count, .names = names};
+    c.list = tw_alloc(ctx, places, sizeof(int));
+    c.taken = tw_alloc(ctx, places, sizeof(bool));
+    if (!c.list || !c.taken) TW_TRY(tw_fail_memory(ctx, places * sizeof(int)));
+    TW_TRY(take_list(&c, text));
+    *out_list = c.list;
+    *out_count = c.taken_count;
+    c.list = NULL;
+done:
+    tw_free(ctx, c.list);
+    tw_free(ctx, c.taken);
+    return status;
+}
+
 tw_status tw_columns_choose(tw_context *ctx, const char *path, const char *columns, const char *drop, int count,
                             const char *const *names, int **out_list, int *out_count)
 {

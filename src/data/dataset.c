@@ -81,19 +81,47 @@ static const char **names_of(const tw_table *table)
     return names;
 }
 
-static tw_status choose_columns(tw_table *table, const tw_dataset_desc *desc)
+/* Takes the conditions out of the list of data columns; one that was asked for as data, too, is a mistake. */
+static tw_status leave_out_conditions(const tw_table *table, const tw_dataset_desc *desc, const int *conditions,
+                                      int conditions_count, int *list, int *count)
 {
-    int *list = NULL, count = 0;
+    int kept = 0;
+    for (int i = 0; i < *count; i++) {
+        bool taken = false;
+        for (int k = 0; k < conditions_count; k++) taken = taken || conditions[k] == list[i];
+        if (taken && desc->columns)
+            return tw_fail(table->ctx, TW_ERR_INVALID, "%s: column '%s' is named in --columns and in --condition",
+                           table->path, table->column[list[i]].name);
+        if (!taken) list[kept++] = list[i];
+    }
+    if (kept == 0) return tw_fail(table->ctx, TW_ERR_INVALID, "%s: every column is a condition", table->path);
+    *count = kept;
+    return TW_OK;
+}
+
+/* Keeps the data columns and, behind them, the conditions. */
+static tw_status choose_columns(tw_table *table, const tw_dataset_desc *desc, int *out_conditions)
+{
+    int *list = NULL, *told = NULL, *both = NULL, count = 0, told_count = 0;
     tw_status status = TW_OK;
     const char **names = names_of(table);
     if (!names) return tw_fail_memory(table->ctx, (size_t)table->columns * sizeof(char *));
     TW_TRY(tw_columns_choose(table->ctx, table->path, desc->columns, desc->drop, table->columns, names, &list, &count));
+    TW_TRY(tw_conditions_choose(table, desc, &told, &told_count));
+    TW_TRY(leave_out_conditions(table, desc, told, told_count, list, &count));
     if (!desc->columns) TW_TRY(leave_out_texts(table, list, &count));
     TW_TRY(check_columns(table, list, count));
-    status = tw_table_keep(table, list, count);
+    TW_TRY(tw_conditions_check(table, desc->missing, told, told_count));
+    both = tw_alloc(table->ctx, (size_t)(count + told_count), sizeof(int));
+    if (!both) TW_TRY(tw_fail_memory(table->ctx, (size_t)(count + told_count) * sizeof(int)));
+    for (int i = 0; i < count + told_count; i++) both[i] = i < count ? list[i] : told[i - count];
+    status = tw_table_keep(table, both, count + told_count);
+    *out_conditions = told_count;
 done:
     tw_free(table->ctx, names);
     tw_free(table->ctx, list);
+    tw_free(table->ctx, told);
+    tw_free(table->ctx, both);
     return status;
 }
 
@@ -134,7 +162,8 @@ static tw_status find_by_place(const tw_table *table, int columns, int *list)
     return TW_OK;
 }
 
-static tw_status choose_like(tw_table *table, int columns, const char *const *names)
+/* The last `conditions` of the columns are told, not drawn. */
+static tw_status choose_like(tw_table *table, int columns, int conditions, const char *const *names)
 {
     int *list = tw_alloc(table->ctx, (size_t)columns, sizeof(int));
     if (!list) return tw_fail_memory(table->ctx, (size_t)columns * sizeof(int));
@@ -154,7 +183,8 @@ static tw_status choose_like(tw_table *table, int columns, const char *const *na
         TW_TRY(tw_note(table->ctx, &table->notes,
                        "no header, and %d columns where the model has %d: '%s' is taken as column %d and so on",
                        table->columns, columns, names[0], list[0] + 1));
-    TW_TRY(check_columns(table, list, columns));
+    TW_TRY(check_columns(table, list, columns - conditions));
+    TW_TRY(tw_conditions_check(table, TW_MISSING_AUTO, list + columns - conditions, conditions));
     TW_TRY(tw_table_keep(table, list, columns));
     for (int i = 0; i < columns; i++) {
         char *name = tw_strdup(table->ctx, names[i]);
@@ -201,10 +231,11 @@ static tw_status make_dataset(tw_context *ctx, tw_table *table, const tw_builtin
     d->table = *table;
     d->builtin = builtin;
     *table = (tw_table){0};
+    int conditions = names ? desc->known_conditions_count : 0;
     if (names)
-        TW_TRY(choose_like(&d->table, columns, names));
+        TW_TRY(choose_like(&d->table, columns, conditions, names));
     else
-        TW_TRY(choose_columns(&d->table, desc));
+        TW_TRY(choose_columns(&d->table, desc, &conditions));
     if (names && desc->missing == TW_MISSING_MEDIAN) {
         status =
             tw_fail(ctx, TW_ERR_INVALID, "%s: medians come from training rows, and there are none here", d->table.path);
@@ -216,8 +247,10 @@ static tw_status make_dataset(tw_context *ctx, tw_table *table, const tw_builtin
     } else {
         TW_TRY(tw_table_split(&d->table, desc->split, desc->seed, d->part_rows));
         TW_TRY(tw_table_fill(&d->table, d->part_rows[TW_PART_TRAIN]));
-        TW_TRY(note_constants(&d->table));
     }
+    TW_TRY(tw_conditions_split(&d->table, conditions, d->part_rows[TW_PART_TRAIN],
+                               names ? desc->known_conditions : NULL, &d->conditions));
+    if (!names) TW_TRY(note_constants(&d->table));
     *out_dataset = d;
     d = NULL;
 done:
@@ -296,15 +329,25 @@ static tw_status draw_builtin(tw_context *ctx, const tw_builtin *builtin, const 
     size_t limit = tw_table_limit();
     if (rows < 0)
         return tw_fail(ctx, TW_ERR_INVALID, "%s: %lld rows cannot be drawn", builtin->info.name, (long long)rows);
+    static const char *const names[] = {"x1", "x2", "class"};
+    bool classes = desc->conditions || desc->known_conditions_count > 0;
+    int columns = classes ? 3 : 2;
+    size_t row = (size_t)columns * sizeof(double);
     if (desc->columns || desc->drop)
         return tw_fail(ctx, TW_ERR_INVALID, "%s: a built-in set keeps both its columns: no --columns, no --drop",
                        builtin->info.name);
-    if ((uint64_t)rows > limit / (2 * sizeof(double)))
-        return tw_table_fail_size(ctx, builtin->info.name, (double)rows * 2 * sizeof(double), limit);
-    double *values = tw_alloc(ctx, (size_t)rows, 2 * sizeof(double));
-    if (!values) return tw_fail_memory(ctx, (size_t)rows * 2 * sizeof(double));
-    for (int64_t r = 0; r < rows; r++) builtin->draw(desc->seed, r, values + 2 * r);
-    return tw_table_take_array(ctx, builtin->info.name, rows, 2, values, NULL, out_table);
+    if ((uint64_t)rows > limit / row)
+        return tw_table_fail_size(ctx, builtin->info.name, (double)rows * (double)row, limit);
+    double *values = tw_alloc(ctx, (size_t)rows, row);
+    if (!values) return tw_fail_memory(ctx, (size_t)rows * row);
+    for (int64_t r = 0; r < rows; r++) {
+        int class = builtin->draw(desc->seed, r, values + columns * r);
+        if (classes) values[columns * r + 2] = class;
+    }
+    tw_status status =
+        tw_table_take_array(ctx, builtin->info.name, rows, columns, values, classes ? names : NULL, out_table);
+    if (status == TW_OK) out_table->has_header = classes;
+    return status;
 }
 
 /* A word that is neither a file nor a set is perhaps a misspelt set. */
@@ -365,17 +408,25 @@ tw_status tw_dataset_open_like(tw_context *ctx, const char *path, const tw_datas
     if (!path || !*path) return tw_fail(ctx, TW_ERR_INVALID, "data: no file was named");
     if (columns < 1 || !names) return tw_fail(ctx, TW_ERR_INVALID, "%s: the model's columns are not given", path);
     tw_dataset_desc wishes = desc ? *desc : no_wishes;
-    wishes.columns = wishes.drop = NULL;
+    wishes.columns = wishes.drop = wishes.conditions = NULL;
     tw_table table = {0};
     const tw_builtin *builtin = tw_builtin_find(path);
+    int told = wishes.known_conditions_count;
+    const char **all = tw_alloc(ctx, (size_t)(columns + told), sizeof(char *));
+    if (!all) return tw_fail_memory(ctx, (size_t)(columns + told) * sizeof(char *));
+    for (int i = 0; i < columns + told; i++)
+        all[i] = i < columns ? names[i] : wishes.known_conditions[i - columns].name;
     tw_status status = builtin ? draw_builtin(ctx, builtin, &wishes, &table) : read_table(ctx, path, &wishes, &table);
-    return status == TW_OK ? make_dataset(ctx, &table, builtin, &wishes, columns, names, out_dataset) : status;
+    if (status == TW_OK) status = make_dataset(ctx, &table, builtin, &wishes, columns + told, all, out_dataset);
+    tw_free(ctx, all);
+    return status;
 }
 
 void tw_dataset_destroy(tw_dataset *dataset)
 {
     if (!dataset) return;
     tw_table_free(&dataset->table);
+    tw_conditions_free(dataset->ctx, &dataset->conditions);
     tw_free(dataset->ctx, dataset);
 }
 
@@ -394,11 +445,32 @@ int64_t tw_dataset_rows(const tw_dataset *dataset, tw_part part)
     return part == TW_PART_ALL ? dataset->table.rows : dataset->part_rows[part];
 }
 
-const double *tw_dataset_values(const tw_dataset *dataset, tw_part part)
+static int64_t rows_before(const tw_dataset *dataset, tw_part part)
 {
     int64_t before = 0;
     for (int i = 0; part != TW_PART_ALL && i < (int)part; i++) before += dataset->part_rows[i];
-    return dataset->table.values + before * dataset->table.stride;
+    return before;
+}
+
+const double *tw_dataset_values(const tw_dataset *dataset, tw_part part)
+{
+    return dataset->table.values + rows_before(dataset, part) * dataset->table.stride;
+}
+
+int tw_dataset_conditions_count(const tw_dataset *dataset)
+{
+    return dataset->conditions.count;
+}
+
+const tw_condition *tw_dataset_condition(const tw_dataset *dataset, int index)
+{
+    return index >= 0 && index < dataset->conditions.count ? &dataset->conditions.item[index] : NULL;
+}
+
+const double *tw_dataset_condition_values(const tw_dataset *dataset, tw_part part)
+{
+    int count = dataset->conditions.count;
+    return count ? dataset->conditions.values + rows_before(dataset, part) * count : NULL;
 }
 
 int tw_dataset_notes_count(const tw_dataset *dataset)

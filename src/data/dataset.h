@@ -2,14 +2,15 @@
 #ifndef TW_DATA_DATASET_H
 #define TW_DATA_DATASET_H
 
-#include "data/table.h"
+#include "data/conditions.h"
 
 /* A density one can draw from and, mostly, evaluate. Two columns. */
 typedef struct tw_builtin {
     tw_builtin_info info;
     double entropy; /* nats */
-    /* Row `row` of the set that `seed` names: a pure function of both. */
-    void (*draw)(uint64_t seed, int64_t row, double out[2]);
+    int classes;    /* squares, bumps, arms */
+    /* Row `row` of the set that `seed` names, and which of its classes it is of: a pure function of both. */
+    int (*draw)(uint64_t seed, int64_t row, double out[2]);
     double (*log_density)(const double x[2]);
 } tw_builtin;
 
@@ -23,10 +24,11 @@ double tw_density_spirals(const double x[2]);
 double tw_density_pinwheel(const double x[2]);
 
 /* The numbers of the sets, shared by drawing and density. */
-#define TW_CHECKERBOARD_SCALE  0.45
-#define TW_8GAUSSIANS_RADIUS   5.0
-#define TW_8GAUSSIANS_VARIANCE 0.1 /* as its authors say; their code takes 0.1 for a squared variance and draws 0.316  \
-                                    */
+#define TW_CHECKERBOARD_SCALE 0.45
+#define TW_8GAUSSIANS_RADIUS  5.0
+#define TW_8GAUSSIANS_VARIANCE                                                                                         \
+    0.1 /* as its authors say; their code takes 0.1 for a squared variance and draws 0.316                             \
+         */
 #define TW_MOONS_NOISE         0.1
 #define TW_SPIRALS_END         (3.0 * 3.14159265358979323846)
 #define TW_SPIRALS_JITTER      0.5
@@ -43,6 +45,7 @@ struct tw_dataset {
     tw_table table;
     int64_t part_rows[3];
     const tw_builtin *builtin; /* NULL for files and memory */
+    tw_conditions conditions;
 };
 
 #endif

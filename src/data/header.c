@@ -103,11 +103,11 @@ static tw_status name_from_preamble(tw_reading *r, bool *out_done)
 }
 
 /* A first line that turns out to be a row takes the place reserved for it. */
-static void take_first(tw_reading *r)
+static tw_status take_first(tw_reading *r)
 {
-    tw_reading_take(&r->table, r->first.field, r->first.line, r->table.storage);
     r->table.values = r->table.storage;
     r->table.rows++;
+    return tw_reading_take(&r->table, r->first.field, r->first.line, r->table.storage);
 }
 
 static tw_status note_skipped(tw_reading *r, bool named_by_preamble, bool named_by_comment)
@@ -135,7 +135,7 @@ tw_status tw_header_settle(tw_reading *r)
         if (table->rows == 0) return tw_fail(r->ctx, TW_ERR_FORMAT, "%s: a header but no rows", r->path);
         TW_TRY(name_from(table, r->first.field, r->first.count, 0));
     } else {
-        take_first(r);
+        TW_TRY(take_first(r));
         if (r->preamble.field && r->desc->header != TW_HEADER_NO) TW_TRY(name_from_preamble(r, &by_preamble));
         if (r->comment.field && !by_preamble && r->desc->header != TW_HEADER_NO)
             TW_TRY(name_from_comment(r, &by_comment));

@@ -33,7 +33,7 @@ typedef enum tw_sort { TW_SORT_NUMBER, TW_SORT_GAP, TW_SORT_TEXT } tw_sort;
 /* What a field is; *out_value is NaN for gaps and texts. */
 tw_sort tw_field_sort(const tw_csv_field *field, double *out_value);
 /* Parses a row's fields into `out` (stored columns only) and the columns' statistics. */
-void tw_reading_take(tw_table *table, const tw_csv_field *fields, int64_t line, double *out);
+TW_NODISCARD tw_status tw_reading_take(tw_table *table, const tw_csv_field *fields, int64_t line, double *out);
 
 tw_status tw_text_row_keep(tw_context *ctx, tw_text_row *row, int64_t line, int count, const tw_csv_field *fields);
 void tw_text_row_free(tw_context *ctx, tw_text_row *row);

@@ -42,7 +42,10 @@ tw_status tw_table_init(tw_table *table, tw_context *ctx, const char *path, int 
 void tw_table_free(tw_table *table)
 {
     if (!table->ctx) return;
-    for (int i = 0; table->column && i < table->columns; i++) tw_free(table->ctx, table->column[i].name);
+    for (int i = 0; table->column && i < table->columns; i++) {
+        tw_free(table->ctx, table->column[i].name);
+        tw_levels_free(table->ctx, &table->column[i].levels);
+    }
     for (int64_t i = 0; i < table->notes.count; i++) tw_free(table->ctx, table->notes.item[i]);
     tw_free(table->ctx, table->notes.item);
     tw_free(table->ctx, table->column);
@@ -145,8 +148,12 @@ tw_status tw_table_keep(tw_table *table, const int *list, int count)
         kept[k] = table->column[list[k]];
         kept[k].slot = k;
         table->column[list[k]].name = NULL;
+        table->column[list[k]].levels = (tw_levels){0};
     }
-    for (int c = 0; c < table->columns; c++) tw_free(ctx, table->column[c].name);
+    for (int c = 0; c < table->columns; c++) {
+        tw_free(ctx, table->column[c].name);
+        tw_levels_free(ctx, &table->column[c].levels);
+    }
     tw_free(ctx, table->column);
     table->column = kept;
     kept = NULL;

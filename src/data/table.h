@@ -5,7 +5,7 @@
 #ifndef TW_DATA_TABLE_H
 #define TW_DATA_TABLE_H
 
-#include "base/base.h"
+#include "data/levels.h"
 
 #include <thalweg/data.h>
 
@@ -24,6 +24,7 @@ typedef struct tw_table_column {
     char text[64], infinite[32];          /* the first of each, cut to fit */
     int decimals;                         /* most digits after the point; -1: an exponent was seen, or unknown */
     int slot;                             /* place in a stored row, -1: not stored */
+    tw_levels levels;                     /* texts, when the table keeps them: stored values are their numbers */
 } tw_table_column;
 
 typedef struct tw_table {
@@ -31,6 +32,7 @@ typedef struct tw_table {
     char *path;      /* what errors call it */
     bool has_lines;  /* places are lines of a text file; else rows, from 1 */
     bool has_header; /* names come from the file */
+    bool keeps_texts;
     int columns, stride;
     int64_t rows;
     tw_table_column *column;
@@ -70,6 +72,9 @@ tw_status tw_table_fail_size(tw_context *ctx, const char *path, double bytes, si
  * for. *out_list (tw_free) holds numbers from 0. --- */
 TW_NODISCARD tw_status tw_columns_choose(tw_context *ctx, const char *path, const char *columns, const char *drop,
                                          int count, const char *const *names, int **out_list, int *out_count);
+/* The columns that the text of one option names. */
+TW_NODISCARD tw_status tw_columns_find(tw_context *ctx, const char *path, const char *option, const char *text,
+                                       int count, const char *const *names, int **out_list, int *out_count);
 /* Names made unique and not empty, with notes; takes texts as a file gave them. */
 TW_NODISCARD tw_status tw_columns_name(tw_table *table, const char *const *texts);
 

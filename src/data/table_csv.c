@@ -61,13 +61,25 @@ static void note_decimals(tw_table_column *column, const char *text)
     }
 }
 
-void tw_reading_take(tw_table *table, const tw_csv_field *fields, int64_t line, double *out)
+/* The number of a text among the column's; NaN when there are too many. */
+static tw_status take_text(tw_table *table, tw_table_column *column, const char *text, double *out_value)
+{
+    int number;
+    if (!table->keeps_texts || column->slot < 0) return TW_OK;
+    tw_status status = tw_levels_take(table->ctx, &column->levels, text, &number);
+    if (status == TW_OK && number >= 0) *out_value = number;
+    return status;
+}
+
+tw_status tw_reading_take(tw_table *table, const tw_csv_field *fields, int64_t line, double *out)
 {
     for (int c = 0; c < table->columns; c++) {
         tw_table_column *column = &table->column[c];
         double value;
         tw_sort sort = tw_field_sort(&fields[c], &value);
         if (sort == TW_SORT_TEXT) {
+            tw_status status = take_text(table, column, fields[c].text, &value);
+            if (status != TW_OK) return status;
             if (column->texts++ == 0 || line < column->text_at) {
                 column->text_at = line;
                 copy_cut(column->text, sizeof column->text, fields[c].text);
@@ -83,6 +95,7 @@ void tw_reading_take(tw_table *table, const tw_csv_field *fields, int64_t line, 
         }
         if (column->slot >= 0) out[column->slot] = value;
     }
+    return TW_OK;
 }
 
 tw_status tw_text_row_keep(tw_context *ctx, tw_text_row *row, int64_t line, int count, const tw_csv_field *fields)
@@ -118,7 +131,7 @@ void tw_text_row_free(tw_context *ctx, tw_text_row *row)
 static tw_status choose_early(tw_reading *r)
 {
     const tw_text_row *first = &r->first;
-    int header = r->desc->columns ? tw_header_early(r) : -1;
+    int header = r->desc->columns && !r->desc->conditions ? tw_header_early(r) : -1;
     if (header < 0) return TW_OK;
     tw_status status = TW_OK;
     char kept_error[sizeof r->ctx->error];
@@ -155,6 +168,7 @@ static tw_status start_table(tw_reading *r)
     tw_status status = tw_table_init(&r->table, r->ctx, r->path, r->first.count);
     if (status != TW_OK) return status;
     r->table.has_lines = true;
+    r->table.keeps_texts = r->desc->conditions || r->desc->known_conditions;
     return choose_early(r);
 }
 
@@ -210,8 +224,7 @@ static tw_status take_row(void *user, int64_t row, int64_t line, int count, cons
     if (status == TW_OK) status = reserve_rows(r, r->table.rows + 1);
     if (status != TW_OK) return status;
     r->table.rows++;
-    tw_reading_take(&r->table, fields, line, r->table.storage + r->table.rows * r->table.stride);
-    return TW_OK;
+    return tw_reading_take(&r->table, fields, line, r->table.storage + r->table.rows * r->table.stride);
 }
 
 static tw_status finish(tw_reading *r)
