@@ -3,6 +3,7 @@
 #define THALWEG_THALWEG_H
 
 #include <thalweg/base.h>
+#include <thalweg/coupling.h>
 #include <thalweg/data.h>
 #include <thalweg/eval.h>
 #include <thalweg/exec.h>

@@ -18,7 +18,7 @@
 typedef struct solver {
     int64_t n;
     const double *cost;
-    const tw_scan *scan;
+    const tw_scan_loops *scan;
     double *price;                 /* of columns */
     double *key, *final;           /* distances: of open columns, of finished ones */
     double *saved;                 /* prices of finished columns */
@@ -177,20 +177,17 @@ static void solve(solver *s)
     }
 }
 
-tw_status tw_assignment_solve(tw_context *ctx, int64_t n, const double *cost, int64_t *out_column, double *row_price,
-                              double *column_price)
+size_t tw_assignment_bytes(int64_t n)
 {
-    tw_status status = TW_OK;
+    return (size_t)n * (4 * sizeof(double) + 5 * sizeof(int64_t));
+}
+
+void tw_assignment_run(int64_t n, const double *cost, void *work, int64_t *out_column, double *row_price,
+                       double *column_price)
+{
     solver s = {.n = n, .cost = cost, .scan = tw_scan_best()};
-    double *numbers = NULL;
-    int64_t *integers = NULL;
-    TW_TRY(check_costs(ctx, n, cost));
-    numbers = tw_alloc(ctx, (size_t)n, 4 * sizeof *numbers);
-    integers = tw_alloc(ctx, (size_t)n, 5 * sizeof *integers);
-    if (!numbers || !integers) {
-        status = tw_fail_memory(ctx, (size_t)n * 5 * sizeof *integers);
-        goto done;
-    }
+    double *numbers = work;
+    int64_t *integers = (int64_t *)(numbers + 4 * n);
     s.price = numbers, s.key = numbers + n, s.final = numbers + 2 * n, s.saved = numbers + 3 * n;
     s.column_of = integers, s.row_of = integers + n, s.parent = integers + 2 * n;
     s.done = integers + 3 * n, s.free = integers + 4 * n;
@@ -200,8 +197,17 @@ tw_status tw_assignment_solve(tw_context *ctx, int64_t n, const double *cost, in
         if (row_price) row_price[i] = cost[i * n + s.column_of[i]] - s.price[s.column_of[i]];
         if (column_price) column_price[i] = s.price[i];
     }
+}
+
+tw_status tw_assignment_solve(tw_context *ctx, int64_t n, const double *cost, int64_t *out_column, double *row_price,
+                              double *column_price)
+{
+    tw_status status = TW_OK;
+    TW_TRY(check_costs(ctx, n, cost));
+    void *work = tw_alloc_aligned(ctx, tw_assignment_bytes(n));
+    if (!work) return tw_fail_memory(ctx, tw_assignment_bytes(n));
+    tw_assignment_run(n, cost, work, out_column, row_price, column_price);
+    tw_free_aligned(ctx, work);
 done:
-    tw_free(ctx, numbers);
-    tw_free(ctx, integers);
     return status;
 }

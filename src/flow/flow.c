@@ -4,18 +4,10 @@
 #include "nn/network.h"
 #include "nn/piece.h"
 
+#include <thalweg/coupling.h>
+
 #include <stdio.h>
 #include <string.h>
-
-static const tw_piece_info couplings[] = {
-    {"independent", "source and data points drawn independently of each other",
-     "Lipman et al. 2023, Flow matching for generative modeling"},
-};
-
-static const tw_piece_info *coupling_list(int index)
-{
-    return index >= 0 && index < TW_COUNT(couplings) ? &couplings[index] : NULL;
-}
 
 const tw_piece_info *tw_piece_list(const char *kind, int index)
 {
@@ -24,7 +16,7 @@ const tw_piece_info *tw_piece_list(const char *kind, int index)
         tw_piece_at at;
     } tables[] = {
         {"methods", tw_method_list},   {"spaces", tw_space_list},       {"sources", tw_source_list},
-        {"paths", tw_path_list},       {"schedules", tw_schedule_list}, {"couplings", coupling_list},
+        {"paths", tw_path_list},       {"schedules", tw_schedule_list}, {"couplings", tw_coupling_list},
         {"networks", tw_network_list},
     };
     for (int i = 0; i < TW_COUNT(tables); i++)
@@ -58,7 +50,12 @@ static tw_status find_pieces(tw_flow *flow, const tw_flow_desc *desc)
     TW_TRY(tw_piece_find(ctx, "source", desc->source ? desc->source : "normal", tw_source_list, &source));
     TW_TRY(tw_piece_find(ctx, "path", desc->path ? desc->path : "affine", tw_path_list, &path));
     TW_TRY(tw_piece_find(ctx, "schedule", desc->schedule ? desc->schedule : "condot", tw_schedule_list, &schedule));
-    TW_TRY(tw_piece_find(ctx, "coupling", desc->coupling ? desc->coupling : "independent", coupling_list, &coupling));
+    TW_TRY(
+        tw_piece_find(ctx, "coupling", desc->coupling ? desc->coupling : "independent", tw_coupling_list, &coupling));
+    if (strcmp(coupling->name, "independent") != 0) {
+        status = tw_fail(ctx, TW_ERR_UNSUPPORTED, "training with the coupling '%s' is not there yet", coupling->name);
+        goto done;
+    }
     flow->method = (const tw_method *)method;
     flow->model = (tw_model){.space = (const tw_space *)space,
                              .source = (const tw_source *)source,

@@ -209,7 +209,7 @@ static void scans_agree_with_plain_loops(void **state)
     assert_non_null(tw_scan_best());
     for (int version = 0; tw_scan_at(version); version++)
         for (int trial = 0; trial < 400; trial++) {
-            const tw_scan *scan = tw_scan_at(version);
+            const tw_scan_loops *scan = tw_scan_at(version);
             int64_t n = 1 + trial % MOST, parent[MOST], parent_before[MOST], row_of[MOST], at = -1;
             double row[MOST], price[MOST], key[MOST], key_before[MOST], least = HUGE_VAL;
             for (int64_t j = 0; j < n; j++) {

@@ -1,0 +1,255 @@
+/* coupling/sinkhorn.c - entropic plans, balanced and unbalanced, and pairs drawn from them.
+ *
+ * The plan is P_ij = exp((f_i + g_j - C_ij) / epsilon) / n^2 with marginals 1/n, or with marginals held by tau
+ * KL(.,1/n) only (Chizat et al. 2018). Iterated are factors u, v beside a kernel K that already holds the potentials:
+ * whenever they have grown they are taken into f and g and K is made again (Schmitzer: Stabilized sparse scaling
+ * algorithms for entropy regularized transport problems, SIAM J. Sci. Comput. 41, 2019), so nothing over- or
+ * underflows, as in the log domain, at the price of a product with a matrix. K is read once an iteration: u_i needs row
+ * i and v sums of rows. The regularisation comes down by fours from the spread of the costs, each plan starting from
+ * the one before. */
+#include "coupling/sinkhorn.h"
+
+#include "coupling/scan.h"
+#include "cpu/cpu.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Factors between e^-GROWN and e^GROWN times kernels of at most that stay far from the ends of double. */
+#define GROWN 40.0
+
+typedef struct plan {
+    int64_t n;
+    const double *cost;
+    const tw_scan_loops *scan;
+    tw_tile_fn exp_of;
+    double epsilon, keep; /* keep: tau / (tau + epsilon), the exponent of the marginals' update; 1 when balanced */
+    double tau;           /* infinite when balanced */
+    double iterations;
+    double *kernel, *f, *g, *u, *v, *sums, *mass;
+} plan;
+
+static double at_least(double value)
+{
+    return value > 1e-300 ? value : 1e-300;
+}
+
+/* f, then g, by soft minima of the costs in the log domain: afterwards every row and column of K holds a 1/n or more.
+ */
+static void soft_minima(plan *p)
+{
+    int64_t n = p->n;
+    double *row = p->u, *top = p->mass;
+    for (int64_t i = 0; i < n; i++) {
+        const double *cost = p->cost + i * n;
+        double most = -HUGE_VAL, sum = 0;
+        for (int64_t j = 0; j < n; j++) most = fmax(most, row[j] = (p->g[j] - cost[j]) / p->epsilon);
+        for (int64_t j = 0; j < n; j++) row[j] -= most;
+        p->exp_of(row, row, NULL, NULL, n);
+        for (int64_t j = 0; j < n; j++) sum += row[j];
+        p->f[i] = -p->keep * p->epsilon * (most + log(sum / (double)n));
+    }
+    for (int64_t j = 0; j < n; j++) top[j] = -HUGE_VAL, p->sums[j] = 0;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n; j++) {
+            double value = p->f[i] - p->cost[i * n + j];
+            top[j] = value > top[j] ? value : top[j];
+        }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < n; j++) row[j] = (p->f[i] - p->cost[i * n + j] - top[j]) / p->epsilon;
+        p->exp_of(row, row, NULL, NULL, n);
+        for (int64_t j = 0; j < n; j++) p->sums[j] += row[j];
+    }
+    for (int64_t j = 0; j < n; j++) p->g[j] = -p->keep * (top[j] + p->epsilon * log(p->sums[j] / (double)n));
+}
+
+/* K from the potentials; factors start at one. */
+static void make_kernel(plan *p)
+{
+    int64_t n = p->n;
+    for (int64_t i = 0; i < n; i++) {
+        double *row = p->kernel + i * n;
+        const double *cost = p->cost + i * n;
+        for (int64_t j = 0; j < n; j++) row[j] = (p->f[i] + p->g[j] - cost[j]) / p->epsilon;
+        p->exp_of(row, row, NULL, NULL, n);
+        p->u[i] = p->v[i] = 1;
+    }
+}
+
+/* The factor that makes a marginal's condition hold, given the sum of its row of K with the other side's factors, over
+ * n: the update of the whole potential, keep * (potential - epsilon log sum), less the potential. */
+static double factor(const plan *p, double sum, double potential)
+{
+    if (p->keep == 1) return 1 / at_least(sum);
+    return exp(-p->keep * log(at_least(sum)) - (1 - p->keep) * potential / p->epsilon);
+}
+
+/* One iteration of both sides; returns the L1 distance of the row marginals from what they ought to be, before it. */
+static double iterate(plan *p)
+{
+    int64_t n = p->n;
+    double error = 0, share = 1 / (double)n;
+    memset(p->sums, 0, (size_t)n * sizeof *p->sums);
+    for (int64_t i = 0; i < n; i++) {
+        const double *row = p->kernel + i * n;
+        double now = factor(p, share * p->scan->dot(n, row, p->v), p->f[i]);
+        error += fabs(p->u[i] / now - 1);
+        p->u[i] = now;
+        p->scan->add_scaled(n, now, row, p->sums);
+    }
+    for (int64_t j = 0; j < n; j++) p->v[j] = factor(p, share * p->sums[j], p->g[j]);
+    return error * share;
+}
+
+static bool grown(const plan *p)
+{
+    double most = 0;
+    for (int64_t i = 0; i < p->n; i++) most = fmax(most, fmax(fabs(log(p->u[i])), fabs(log(p->v[i]))));
+    return most > GROWN;
+}
+
+static void absorb(plan *p)
+{
+    for (int64_t i = 0; i < p->n; i++) {
+        p->f[i] += p->epsilon * log(p->u[i]);
+        p->g[i] += p->epsilon * log(p->v[i]);
+    }
+}
+
+/* Iterations at one regularisation until the marginals are within the tolerance. */
+static void solve(plan *p, double epsilon, double tolerance, double most_iterations)
+{
+    p->epsilon = epsilon;
+    p->keep = isinf(p->tau) ? 1 : p->tau / (p->tau + epsilon);
+    soft_minima(p);
+    make_kernel(p);
+    for (double k = 0; k < most_iterations; k++) {
+        p->iterations++;
+        if (iterate(p) <= tolerance) break;
+        if (!grown(p)) continue;
+        absorb(p);
+        make_kernel(p);
+    }
+}
+
+static double mean_of(int64_t n, const double *cost)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double row = 0;
+        for (int64_t j = 0; j < n; j++) row += cost[i * n + j];
+        sum += row / (double)n;
+    }
+    return sum / (double)n;
+}
+
+/* How far costs reach above the least of their row, at most. */
+static double spread_of(int64_t n, const double *cost)
+{
+    double spread = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double least = cost[i * n], most = least;
+        for (int64_t j = 1; j < n; j++) {
+            least = fmin(least, cost[i * n + j]);
+            most = fmax(most, cost[i * n + j]);
+        }
+        spread = fmax(spread, most - least);
+    }
+    return spread;
+}
+
+size_t tw_couple_sinkhorn_bytes(int64_t n)
+{
+    return ((size_t)n * (size_t)n + 6 * (size_t)n) * sizeof(double) + 7 * 64;
+}
+
+static plan place(const tw_block *block, double tau)
+{
+    int64_t n = block->n;
+    size_t row = (size_t)n * sizeof(double);
+    char *at = block->work;
+    plan p = {.n = n, .cost = block->cost, .scan = tw_scan_best(), .tau = tau};
+    p.exp_of = tw_cpu_best()->tile[TW_TILE_EXP][TW_DTYPE_F64];
+    p.kernel = tw_work_take(&at, row * (size_t)n);
+    p.f = tw_work_take(&at, row);
+    p.g = tw_work_take(&at, row);
+    p.u = tw_work_take(&at, row);
+    p.v = tw_work_take(&at, row);
+    p.sums = tw_work_take(&at, row);
+    p.mass = tw_work_take(&at, row);
+    return p;
+}
+
+/* The plan of a block in its work memory. Costs that do not differ give the uniform plan whatever the unit. */
+static plan make_plan(const tw_block *block, bool balanced)
+{
+    const tw_coupling_desc *desc = block->desc;
+    double unit = desc->epsilon > 0 ? 1 : fabs(mean_of(block->n, block->cost));
+    double spread = spread_of(block->n, block->cost);
+    if (!(unit > 0)) unit = spread > 0 ? spread : 1;
+    double last = desc->epsilon > 0 ? desc->epsilon : desc->reg * unit, rough = fmax(desc->tolerance, 0.01);
+    plan p = place(block, balanced ? HUGE_VAL : desc->tau * unit);
+    memset(p.g, 0, (size_t)p.n * sizeof *p.g);
+    double epsilon = last;
+    while (epsilon < 0.25 * spread) epsilon *= 4;
+    for (; epsilon > last * 1.5; epsilon /= 4) {
+        solve(&p, epsilon, rough, desc->iterations);
+        absorb(&p);
+    }
+    solve(&p, last, desc->tolerance, desc->iterations);
+    return p;
+}
+
+tw_entropic_plan tw_entropic_plan_make(const tw_block *block, bool balanced)
+{
+    plan p = make_plan(block, balanced);
+    return (tw_entropic_plan){p.n, p.kernel, p.u, p.v, p.epsilon, p.iterations};
+}
+
+/* A column drawn with the weights of a row of the plan, whose sum is `sum`: one walk, nothing kept. */
+static int64_t draw_column(const plan *p, int64_t i, double sum, tw_random *random)
+{
+    const double *row = p->kernel + i * p->n;
+    double left = tw_random_uniform(random) * sum;
+    int64_t last = 0;
+    for (int64_t j = 0; j < p->n; j++) {
+        double weight = row[j] * p->v[j];
+        if (!(weight > 0)) continue;
+        last = j;
+        left -= weight;
+        if (left < 0) break;
+    }
+    return last;
+}
+
+tw_status tw_couple_sinkhorn(const tw_block *block)
+{
+    plan p = make_plan(block, true);
+    for (int64_t i = 0; i < p.n; i++)
+        block->source[i] = draw_column(&p, i, p.scan->dot(p.n, p.kernel + i * p.n, p.v), block->random);
+    return TW_OK;
+}
+
+size_t tw_couple_unbalanced_bytes(int64_t n)
+{
+    return tw_couple_sinkhorn_bytes(n);
+}
+
+/* Rows are drawn by their mass with one random number for all (systematic sampling), so that a row of mass m comes
+ * floor(nm) or ceil(nm) times. */
+tw_status tw_couple_unbalanced(const tw_block *block)
+{
+    plan p = make_plan(block, false);
+    int64_t n = p.n, k = 0;
+    double total = 0, reached = 0;
+    for (int64_t i = 0; i < n; i++) total += p.mass[i] = p.u[i] * p.scan->dot(n, p.kernel + i * n, p.v);
+    double step = total / (double)n, next = step * tw_random_uniform(block->random);
+    for (int64_t i = 0; i < n && k < n; i++) {
+        reached += p.mass[i];
+        for (; k < n && (next < reached || i == n - 1); next += step, k++) {
+            block->data[k] = i;
+            block->source[k] = draw_column(&p, i, p.mass[i] / p.u[i], block->random);
+        }
+    }
+    return TW_OK;
+}
