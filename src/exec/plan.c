@@ -273,10 +273,10 @@ static void choose_chunks(tw_build *b, int32_t number)
         if (b->value[i].computed && b->value[i].sums && b->value[i].region == number) bytes += tw_node_bytes(b, i);
     /* copies of the sums are kept within 128 MiB; two are always allowed */
     while (most > 2 && bytes * most > (int64_t)128 << 20) most /= 2;
-    region->blocks = (region->rows + region->block_rows - 1) / region->block_rows;
-    region->chunks = region->sums ? tw_min_i64(region->blocks, most) : region->blocks;
-    region->blocks_per_chunk = (region->blocks + region->chunks - 1) / region->chunks;
-    region->chunks = (region->blocks + region->blocks_per_chunk - 1) / region->blocks_per_chunk;
+    int64_t blocks = (region->rows + region->block_rows - 1) / region->block_rows;
+    /* chunks of as many rows, whole blocks or not: threads end together */
+    region->chunk_rows = region->sums && blocks > most ? (region->rows + most - 1) / most : region->block_rows;
+    region->chunks = (region->rows + region->chunk_rows - 1) / region->chunk_rows;
 }
 
 tw_status tw_plan_region(tw_build *b, int32_t number)

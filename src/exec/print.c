@@ -50,9 +50,9 @@ tw_status tw_program_print(const tw_program *p, char **out_text)
                 (long long)(p->local_bytes + p->register_bytes + p->scratch_bytes));
     for (int32_t i = 0; i < p->regions_count; i++) {
         const tw_region *r = &p->regions[i];
-        tw_text_add(&t, "stage %d: %lld rows%s, %lld blocks of %lld in %lld chunks, %lld bytes local\n", r->stage,
-                    (long long)r->rows, r->batch ? " (batch)" : "", (long long)r->blocks, (long long)r->block_rows,
-                    (long long)r->chunks, (long long)r->local_bytes);
+        tw_text_add(&t, "stage %d: %lld rows%s, %lld chunks of %lld in blocks of %lld, %lld bytes local\n", r->stage,
+                    (long long)r->rows, r->batch ? " (batch)" : "", (long long)r->chunks, (long long)r->chunk_rows,
+                    (long long)r->block_rows, (long long)r->local_bytes);
         for (int32_t k = 0; k < r->inst_count; k++) print_inst(p, &t, &p->insts[r->inst_begin + k]);
     }
     for (int32_t i = 0; i < p->combines_count; i++)

@@ -108,10 +108,10 @@ typedef struct tw_region {
     bool sums;          /* holds sums over rows */
     bool pieces;        /* its rows are pieces of whole nodes */
     bool alone;         /* instructions that run programs of their own: on the calling thread, with the pool free */
-    int64_t block_rows; /* rows of a block, the last one may be shorter */
+    int64_t block_rows; /* rows of a block, the last one of a chunk may be shorter */
     int64_t strip_rows; /* rows the instructions see at a time, but for the last `late` of them: those see the block */
     int32_t late;
-    int64_t blocks, chunks, blocks_per_chunk;
+    int64_t chunk_rows, chunks;
     int64_t local_bytes;
     int32_t inst_begin, inst_count;
     double work; /* rough number of flops, decides whether the pool is woken */

@@ -164,8 +164,7 @@ static int64_t active_rows(const run *r, const tw_region *region)
 static int64_t active_chunks(const run *r, const tw_region *region)
 {
     if (region->alone) return 0;
-    int64_t rows_a_chunk = region->block_rows * region->blocks_per_chunk;
-    return (active_rows(r, region) + rows_a_chunk - 1) / rows_a_chunk;
+    return (active_rows(r, region) + region->chunk_rows - 1) / region->chunk_rows;
 }
 
 /* Instructions [from, to) of the region on what `b` describes. */
@@ -213,8 +212,7 @@ static void run_chunk(const run *r, const tw_region *region, int64_t item, int t
     b.scratch = slice + r->state->scratch_at;
     b.pointer = (unsigned char **)(void *)(slice + r->state->pointers_at);
     int64_t rows = active_rows(r, region), step = region->block_rows;
-    int64_t begin = item * region->blocks_per_chunk * step,
-            end = tw_min_i64(begin + region->blocks_per_chunk * step, rows);
+    int64_t begin = item * region->chunk_rows, end = tw_min_i64(begin + region->chunk_rows, rows);
     for (int64_t row = begin; row < end; row += step) run_block(&b, row, tw_min_i64(row + step, end), row == begin);
 }
 
