@@ -24,7 +24,7 @@ static tw_val flow_matching(bench_program *p, const bench_draws *d, const bench_
     tw_val t = bench_uniform(d, 5, tw_shape_of(c->batch)), dx = tw_sub(x1, x0);
     tw_val xt = tw_add(x0, tw_mul(tw_expand_dim(t, 1), dx));
     tw_network_desc desc = {.kind = c->network, .width = c->width, .depth = c->depth};
-    tw_val u = tw_network(tw_scope_root(p->params), &desc, xt, t, 2);
+    tw_val u = tw_network(tw_scope_root(p->params), &desc, xt, t, TW_NONE, 2);
     return tw_mean_axis(tw_mean_axis(tw_square(tw_sub(u, dx)), 1), 0);
 }
 

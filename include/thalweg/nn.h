@@ -60,8 +60,10 @@ typedef struct tw_network_desc {
     int time_features; /* 16; of "mlp" only */
 } tw_network_desc;
 
-/* u(x, t): x (B,D), t (B) -> (B,outputs). */
-TW_API tw_val tw_network(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val t, int64_t outputs);
+/* u(x, t, condition): x (B,D), t (B), condition (B,C) or TW_NONE -> (B,outputs). Zeros are the condition that says
+ * nothing. */
+TW_API tw_val tw_network(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val t, tw_val condition,
+                         int64_t outputs);
 
 /* One piece a flow can be made of (network, method, schedule, ...): name, one line about it, where it was published. */
 typedef struct tw_piece_info {

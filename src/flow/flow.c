@@ -28,7 +28,7 @@ static tw_val call_network(void *user, tw_val x, tw_val t)
 {
     const tw_flow_binding *binding = user;
     tw_scope scope = tw_in(tw_scope_root(binding->params), "network");
-    return tw_network(scope, &binding->desc->network, x, t, binding->desc->columns);
+    return tw_network(scope, &binding->desc->network, x, t, TW_NONE, binding->desc->columns);
 }
 
 tw_model tw_flow_model(const tw_flow *flow, tw_flow_binding *binding)

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-typedef tw_val (*build_fn)(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val t, int64_t outputs);
+typedef tw_val (*build_fn)(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val t, tw_val condition,
+                           int64_t outputs);
 
 typedef struct network {
     tw_network_info info;
@@ -50,24 +51,31 @@ done:
     return status;
 }
 
-static tw_val check_arguments(tw_val x, tw_val t)
+static tw_val check_arguments(tw_val x, tw_val t, tw_val condition)
 {
     tw_shape xs = tw_shape_at(x), ts = tw_shape_at(t);
+    if (!tw_is_none(condition)) {
+        tw_shape cs = tw_shape_at(condition);
+        if (cs.rank != 2 || cs.dim[0] != xs.dim[0])
+            return tw_graph_fail(x.graph, TW_ERR_SHAPE, "network: the condition has rank %d, expected (B,C)",
+                                 (int)cs.rank);
+    }
     if (xs.rank != 2 || ts.rank != 1 || xs.dim[0] != ts.dim[0])
         return tw_graph_fail(x.graph, TW_ERR_SHAPE, "network: x and t have ranks %d and %d, expected x (B,D) and t (B)",
                              (int)xs.rank, (int)ts.rank);
     return x;
 }
 
-tw_val tw_network(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val t, int64_t outputs)
+tw_val tw_network(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val t, tw_val condition, int64_t outputs)
 {
     if (tw_is_none(x)) return x;
     if (tw_is_none(t)) return t;
-    if (tw_is_none(check_arguments(x, t))) return TW_NONE;
+    if (tw_is_none(check_arguments(x, t, condition))) return TW_NONE;
     tw_context *ctx = x.graph->ctx;
     tw_network_desc full;
     tw_status status = tw_network_complete(ctx, desc, &full);
     for (int i = 0; status == TW_OK && i < TW_COUNT(networks); i++)
-        if (strcmp(networks[i].info.name, full.kind) == 0) return networks[i].build(scope, &full, x, t, outputs);
+        if (strcmp(networks[i].info.name, full.kind) == 0)
+            return networks[i].build(scope, &full, x, t, condition, outputs);
     return tw_graph_fail(x.graph, status, "%s", tw_context_error(ctx));
 }

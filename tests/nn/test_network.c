@@ -172,8 +172,8 @@ static void test_mlp_equals_plain_loops(void **state)
     (void)state;
     tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(B, D)),
            t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B));
-    tw_val u =
-        tw_network(tw_scope_root(params), &(tw_network_desc){.width = W, .depth = DEPTH, .time_features = F}, x, t, O);
+    tw_val u = tw_network(tw_scope_root(params), &(tw_network_desc){.width = W, .depth = DEPTH, .time_features = F}, x,
+                          t, TW_NONE, O);
     assert_int_equal(tw_graph_check(graph), TW_OK);
     static double flat[1024];
     assert_true(tw_params_size(params) <= 1024);
@@ -206,9 +206,9 @@ static void test_plain_networks(void **state)
     tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(2, 1)),
            t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(2));
     tw_val u[2] = {tw_network(tw_in(tw_scope_root(params), "a"),
-                              &(tw_network_desc){.kind = "plain", .width = 2, .depth = 1}, x, t, 1),
+                              &(tw_network_desc){.kind = "plain", .width = 2, .depth = 1}, x, t, TW_NONE, 1),
                    tw_network(tw_in(tw_scope_root(params), "a"),
-                              &(tw_network_desc){.kind = "selu", .width = 2, .depth = 1}, x, t, 1)};
+                              &(tw_network_desc){.kind = "selu", .width = 2, .depth = 1}, x, t, TW_NONE, 1)};
     assert_int_equal(tw_graph_check(graph), TW_OK);
     assert_int_equal(tw_params_count(params), 4);
     const char *names[4] = {"a.main.0.weight", "a.main.0.bias", "a.main.2.weight", "a.main.2.bias"};
@@ -242,9 +242,59 @@ static void test_building_twice_shares_weights(void **state)
     tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(B, D)),
            t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B));
     tw_network_desc desc = {.width = W, .depth = DEPTH, .time_features = F};
-    tw_val a = tw_network(tw_scope_root(params), &desc, x, t, O), b = tw_network(tw_scope_root(params), &desc, x, t, O);
+    tw_val a = tw_network(tw_scope_root(params), &desc, x, t, TW_NONE, O),
+           b = tw_network(tw_scope_root(params), &desc, x, t, TW_NONE, O);
     assert_int_equal(a.id, b.id);
     assert_int_equal(tw_params_parameters(params), D * W + W + F * W + DEPTH * (W * W + W) + W * O + O);
+}
+
+/* Zeros say nothing; a class shifts the first layer by its row, which a bias can do as well. */
+static void test_conditions(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"mlp", "plain", "selu"};
+    enum { C = 3 };
+    for (int kind = 0; kind < TW_COUNT(kinds); kind++) {
+        tw_network_desc desc = {.kind = kinds[kind], .width = W, .depth = DEPTH, .time_features = F};
+        tw_scope scope = tw_in(tw_scope_root(params), kinds[kind]), alone = tw_in(tw_scope_root(params), "alone");
+        tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(B, D)),
+               t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B)),
+               c = tw_input(graph, "c", TW_DTYPE_F64, tw_shape_of(B, C));
+        int before = tw_params_count(params);
+        tw_val told = tw_network(scope, &desc, x, t, c, O);
+        int with = tw_params_count(params) - before;
+        tw_val plain = tw_network(tw_in(alone, kinds[kind]), &desc, x, t, TW_NONE, O);
+        assert_int_equal(tw_graph_check(graph), TW_OK);
+        static double flat[4096];
+        double xs[B * D], ts[B], cs[B * C] = {0}, first[B * O], got[B * O];
+        for (int i = 0; i < 4096; i++) flat[i] = sin(1.7 * i + 0.3);
+        for (int i = 0; i < B * D; i++) xs[i] = cos(0.9 * i);
+        for (int i = 0; i < B; i++) ts[i] = i / 3.0;
+        tw_val inputs[64] = {x, t, c};
+        const double *values[64] = {xs, ts, cs};
+        int count = 3;
+        for (int i = before; i < before + with; i++, count++) {
+            inputs[count] = tw_params_value(params, i);
+            values[count] = flat + tw_params_offset(params, i) - tw_params_offset(params, before);
+        }
+        /* the same weights without those of the condition: a row more of the first layer, or a parameter of its own */
+        for (int i = before + with, from = 3; i < tw_params_count(params); i++, count++, from++) {
+            if (strstr(tw_params_name(params, before + from - 3), "condition")) from++;
+            inputs[count] = tw_params_value(params, i);
+            values[count] = values[from];
+        }
+        tw_val both[] = {told, plain};
+        assert_int_equal(tw_reference_run(ctx, count, inputs, values, 2, both, (double *[]){got, first}), TW_OK);
+        for (int i = 0; i < B * O; i++) assert_true(fabs(got[i] - first[i]) < 1e-13);
+        for (int i = 0; i < B; i++) cs[C * i + i % C] = 1;
+        assert_int_equal(tw_reference_run(ctx, count, inputs, values, 2, both, (double *[]){got, first}), TW_OK);
+        for (int i = 0; i < B; i++) assert_true(fabs(got[O * i] - first[O * i]) > 1e-6);
+    }
+    tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(B, D)),
+           t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B)),
+           c = tw_input(graph, "c", TW_DTYPE_F64, tw_shape_of(B + 1, 2));
+    assert_true(tw_is_none(tw_network(tw_scope_root(params), &(tw_network_desc){0}, x, t, c, O)));
+    assert_int_equal(tw_graph_check(graph), TW_ERR_SHAPE);
 }
 
 static void test_refusals(void **state)
@@ -261,7 +311,7 @@ static void test_refusals(void **state)
     assert_int_equal(tw_params_create(ctx, graph, TW_DTYPE_I32, &bad), TW_ERR_DTYPE);
     tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(B, D)),
            t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B + 1));
-    assert_true(tw_is_none(tw_network(tw_scope_root(params), &(tw_network_desc){0}, x, t, O)));
+    assert_true(tw_is_none(tw_network(tw_scope_root(params), &(tw_network_desc){0}, x, t, TW_NONE, O)));
     assert_int_equal(tw_graph_check(graph), TW_ERR_SHAPE);
 }
 
@@ -286,7 +336,7 @@ static tw_status build_network(tw_context *c, void *user)
     if (status == TW_OK) {
         tw_val x = tw_input(g, "x", TW_DTYPE_F32, tw_shape_of(2, 3)),
                t = tw_input(g, "t", TW_DTYPE_F32, tw_shape_of(2));
-        tw_network(tw_in(tw_scope_root(p), "network"), &(tw_network_desc){.width = 8, .depth = 2}, x, t, 3);
+        tw_network(tw_in(tw_scope_root(p), "network"), &(tw_network_desc){.width = 8, .depth = 2}, x, t, TW_NONE, 3);
         status = tw_graph_check(g);
     }
     tw_params_destroy(p);
@@ -311,6 +361,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_mlp_equals_plain_loops, setup, teardown),
         cmocka_unit_test_setup_teardown(test_plain_networks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_building_twice_shares_weights, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_conditions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_list, setup, teardown),
         cmocka_unit_test(test_memory_running_out),

@@ -18,7 +18,7 @@ typedef struct golden_network {
 
 static inline tw_val golden_mlp(tw_scope root, const tw_val *in)
 {
-    return tw_network_plain(root, &(tw_network_desc){.width = 24, .depth = 3}, in[0], in[1], 2);
+    return tw_network_plain(root, &(tw_network_desc){.width = 24, .depth = 3}, in[0], in[1], TW_NONE, 2);
 }
 
 static inline tw_val golden_unet_block(tw_scope root, const tw_val *in)
