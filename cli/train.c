@@ -153,28 +153,27 @@ static tw_status fit(training *t)
 {
     cli *c = t->c;
     const settings *s = &c->set;
-    tw_train_desc desc = {.steps = opt_int(s, OPT_STEPS),
-                          .minutes = opt_number(s, OPT_MINUTES),
-                          .batch = (int)opt_int(s, OPT_BATCH),
-                          .optimiser = opt_text(s, OPT_OPTIMISER),
-                          .lr = opt_number(s, OPT_LR),
-                          .warmup = opt_int(s, OPT_WARMUP),
-                          .weight_decay =
-                              opt_given(s, OPT_WEIGHT_DECAY) ? or_none(opt_number(s, OPT_WEIGHT_DECAY), -1) : 0,
-                          .beta1 = opt_number(s, OPT_BETA1),
-                          .beta2 = opt_number(s, OPT_BETA2),
-                          .epsilon = opt_number(s, OPT_EPSILON),
-                          .clip = or_none(opt_number(s, OPT_CLIP), -1),
-                          .ema = or_none(opt_number(s, OPT_EMA), DBL_MIN),
-                          .products =
-                              strcmp(opt_text(s, OPT_PRECISION), "bf16") == 0 ? TW_PRODUCTS_BF16 : TW_PRODUCTS_F32,
-                          .seed = opt_seed(s, OPT_SEED),
-                          .checkpoint = t->files.checkpoint,
-                          .checkpoint_seconds = opt_number(s, OPT_CHECKPOINT_SECONDS),
-                          .checkpoint_steps = opt_int(s, OPT_CHECKPOINT_STEPS),
-                          .resume = t->resumed,
-                          .on_progress = on_progress,
-                          .user = t};
+    tw_train_desc desc = {
+        .steps = opt_int(s, OPT_STEPS),
+        .minutes = opt_number(s, OPT_MINUTES),
+        .batch = (int)opt_int(s, OPT_BATCH),
+        .optimiser = opt_text(s, OPT_OPTIMISER),
+        .lr = opt_number(s, OPT_LR),
+        .warmup = opt_int(s, OPT_WARMUP),
+        .weight_decay = opt_given(s, OPT_WEIGHT_DECAY) ? or_none(opt_number(s, OPT_WEIGHT_DECAY), -1) : 0,
+        .beta1 = opt_number(s, OPT_BETA1),
+        .beta2 = opt_number(s, OPT_BETA2),
+        .epsilon = opt_number(s, OPT_EPSILON),
+        .clip = or_none(opt_number(s, OPT_CLIP), -1),
+        .ema = or_none(opt_number(s, OPT_EMA), DBL_MIN),
+        .products = strcmp(opt_text(s, OPT_PRECISION), "bf16") == 0 ? TW_PRODUCTS_BF16 : TW_PRODUCTS_F32,
+        .seed = opt_seed(s, OPT_SEED),
+        .checkpoint = t->files.checkpoint,
+        .checkpoint_seconds = opt_number(s, OPT_CHECKPOINT_SECONDS),
+        .checkpoint_steps = opt_int(s, OPT_CHECKPOINT_STEPS),
+        .resume = t->resumed,
+        .on_progress = on_progress,
+        .user = t};
     if (opt_given(s, OPT_WARMUP) && desc.warmup == 0) desc.warmup = 1;
     progress_begin(&c->progress);
     signals_watch();
@@ -238,12 +237,13 @@ static int64_t peak_bytes(void)
 static void tell(training *t)
 {
     const tw_train_result *r = &t->result;
-    char time[32], rate[48], steps[32], memory[32], validation[64] = "";
+    char time[32], rate[48], steps[32], memory[32], moments[32], validation[64] = "";
     if (isfinite(r->validation)) snprintf(validation, sizeof validation, ", validation loss %.4f", r->validation);
-    cli_say(t->c, "trained %s steps in %s (%s): loss %.4f%s; peak memory %s",
+    cli_say(t->c, "trained %s steps in %s (%s): loss %.4f%s; peak memory %s, of which %s optimiser state",
             human_count((double)r->steps, steps, sizeof steps), human_time(r->seconds, time, sizeof time),
             human_rate(r->steps_per_second, "steps", rate, sizeof rate), r->loss, validation,
-            human_bytes((double)peak_bytes(), memory, sizeof memory));
+            human_bytes((double)peak_bytes(), memory, sizeof memory),
+            human_bytes((double)r->optimiser_bytes, moments, sizeof moments));
     cli_say(t->c, "model       %s", t->files.model);
     if (r->curve_count) cli_say(t->c, "loss curve  %s, %s", t->files.loss_png, t->files.loss_csv);
     cli_say(t->c, "settings    %s", t->files.config);
@@ -262,6 +262,7 @@ static int print_json(training *t)
     json_number(object, "validation", r->validation);
     json_number(object, "steps_per_second", r->steps_per_second);
     json_int(object, "peak_bytes", peak_bytes());
+    json_int(object, "optimiser_bytes", r->optimiser_bytes);
     json_int(object, "parameters", tw_flow_parameters(t->flow));
     json_int(object, "rows", tw_dataset_rows(t->data, TW_PART_ALL));
     json_int(object, "columns", about->columns);

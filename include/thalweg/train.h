@@ -59,6 +59,7 @@ typedef struct tw_train_result {
     double loss;       /* mean training loss over the last 100 steps */
     double validation; /* validation loss of the weights kept, NaN without validation rows */
     double steps_per_second;
+    int64_t optimiser_bytes; /* of the moments the optimiser keeps */
     /* the loss curve, at most 2000 points; owned by the flow, valid until it is trained again or destroyed */
     int64_t curve_count;
     const double *curve_step, *curve_loss;

@@ -57,5 +57,10 @@ static inline int64_t tw_max_i64(int64_t a, int64_t b)
 {
     return a > b ? a : b;
 }
+/* Bytes up to the next multiple of 64, where aligned blocks, cache lines and vectors begin. */
+static inline int64_t tw_aligned(int64_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
 
 #endif

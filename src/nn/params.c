@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OFFSET_UNIT = 16 };
-
 typedef struct entry {
     char *name;
     tw_val value;
@@ -176,7 +174,7 @@ tw_val tw_param(tw_scope scope, const char *name, tw_shape shape, tw_init init, 
         (entry){.name = full, .value = value, .shape = shape, .init = init, .scale = scale, .offset = params->size};
     int64_t elements = tw_shape_size(shape);
     params->learned += elements;
-    params->size += (elements + OFFSET_UNIT - 1) / OFFSET_UNIT * OFFSET_UNIT;
+    params->size += tw_aligned(elements * (int64_t)sizeof(float)) / (int64_t)sizeof(float);
     return value;
 memory:
     tw_free(params->ctx, full);

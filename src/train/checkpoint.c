@@ -101,6 +101,21 @@ static void state_progress(const tw_trainer *r, tw_metadata *m)
     tw_metadata_add_double(m, "plan.seconds", r->plan.seconds);
 }
 
+/* How a flat array travels: moments in codes as bytes. */
+typedef struct flat_type {
+    const char *name;
+    int64_t count;
+    size_t size;
+} flat_type;
+
+static flat_type flat_type_of(const tw_trainer *r, int kind)
+{
+    size_t bytes = r->step.flat_bytes[kind];
+    bool coded = kind >= TW_FIRST && r->step.graph.optimiser->bits == 8;
+    return coded ? (flat_type){"U8", (int64_t)bytes, 1}
+                 : (flat_type){"F32", (int64_t)(bytes / sizeof(float)), sizeof(float)};
+}
+
 static tw_tensor flat_tensor(const char *name, const char *dtype, int64_t elements, const void *data, size_t element)
 {
     tw_tensor tensor = {.name = (char *)(uintptr_t)name,
@@ -119,8 +134,10 @@ static tw_status write_file(tw_trainer *r, const char *path)
     int64_t size = tw_params_size(r->flow->params);
     state_progress(r, &metadata);
     state_settings(r, &metadata);
-    for (int kind = 0; kind < tw_flats_of(r->step.graph.optimiser); kind++)
-        tensors[count++] = flat_tensor(flat_name[kind], "F32", size, r->step.flat[kind], sizeof(float));
+    for (int kind = 0; kind < tw_flats_of(r->step.graph.optimiser); kind++) {
+        flat_type type = flat_type_of(r, kind);
+        tensors[count++] = flat_tensor(flat_name[kind], type.name, type.count, r->step.flat[kind], type.size);
+    }
     if (r->best) tensors[count++] = flat_tensor("best", "F32", size, r->best, sizeof(float));
     /* the curve is a block of 8-byte numbers: its bytes travel as they are */
     tensors[count++] = flat_tensor("curve", "U8", (int64_t)sizeof(tw_curve), r->curve, 1);
@@ -199,11 +216,13 @@ static tw_status read_arrays(tw_trainer *r, const char *path, const tw_tensor_fi
     int flats = tw_flats_of(r->step.graph.optimiser);
     const void *data[TW_FLATS] = {0}, *best = NULL, *curve = NULL;
     tw_status status = TW_OK;
-    for (int kind = 0; kind < flats; kind++)
-        TW_TRY(tw_safetensors_get(r->ctx, file, path, flat_name[kind], "F32", size, &data[kind]));
+    for (int kind = 0; kind < flats; kind++) {
+        flat_type type = flat_type_of(r, kind);
+        TW_TRY(tw_safetensors_get(r->ctx, file, path, flat_name[kind], type.name, type.count, &data[kind]));
+    }
     TW_TRY(tw_safetensors_get(r->ctx, file, path, "curve", "U8", (int64_t)sizeof(tw_curve), &curve));
     if (r->best) TW_TRY(tw_safetensors_get(r->ctx, file, path, "best", "F32", size, &best));
-    for (int kind = 0; kind < flats; kind++) memcpy(r->step.flat[kind], data[kind], (size_t)size * sizeof(float));
+    for (int kind = 0; kind < flats; kind++) memcpy(r->step.flat[kind], data[kind], r->step.flat_bytes[kind]);
     if (r->best) memcpy(r->best, best, (size_t)size * sizeof(float));
     memcpy(r->curve, curve, sizeof(tw_curve));
 done:

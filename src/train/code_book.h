@@ -8,17 +8,22 @@
 
 #include "base/base.h"
 
+enum { TW_CODE_CELLS = 2945 };
+
 typedef struct tw_code_book {
-    float value[256];  /* ascending */
-    float border[255]; /* half way between neighbours: what lies on it takes the lower code */
+    float value[256]; /* ascending */
+    /* Magnitudes, from 0 to 1: borders half way between neighbours - what lies on one is the smaller -, and by the
+     * upper half of a float's bits how many borders lie below the least float that has it; none has two between. */
+    int magnitudes, zero; /* how many; the code of 0 */
+    float border[256];
+    uint8_t below[TW_CODE_CELLS];
 } tw_code_book;
 
-/* Signed (for numbers of both signs) or not. */
+/* The dynamic book: signed (for numbers of both signs) or not. */
 void tw_code_book_dynamic(bool has_sign, tw_code_book *out_book);
-/* Equal distances, for comparison. */
-void tw_code_book_linear(bool has_sign, tw_code_book *out_book);
 
-/* Nearest codes of x[0..n) by its scale: the largest magnitude, which is returned; all zero gives 0. Needs finite x. */
+/* Nearest codes of x[0..n) by its scale: the largest magnitude, which is returned; all zero gives 0. Numbers that are
+ * not finite give codes without meaning. */
 float tw_quantise(const tw_code_book *book, int64_t n, const float *x, uint8_t *codes);
 void tw_dequantise(const tw_code_book *book, int64_t n, const uint8_t *codes, float scale, float *out);
 

@@ -65,16 +65,17 @@ static tw_val tw_direction_lion(const tw_update *u, const tw_moments *old, tw_va
 /* --- the table --- */
 
 static const tw_optimiser optimisers[] = {
-#define TW_OPTIMISER(name_, moments_, lr_, beta1_, beta2_, weight_decay_, about_, source_)                             \
+#define TW_OPTIMISER(name_, rule_, moments_, bits_, lr_, beta1_, beta2_, weight_decay_, about_, source_)               \
     {.name = #name_,                                                                                                   \
      .about = about_,                                                                                                  \
      .source = source_,                                                                                                \
      .moments = moments_,                                                                                              \
+     .bits = bits_,                                                                                                    \
      .lr = lr_,                                                                                                        \
      .beta1 = beta1_,                                                                                                  \
      .beta2 = beta2_,                                                                                                  \
      .weight_decay = weight_decay_,                                                                                    \
-     .direction = tw_direction_##name_},
+     .direction = tw_direction_##rule_},
 #include "train/optimisers.def"
 };
 
@@ -86,7 +87,8 @@ const tw_optimiser *tw_optimiser_at(int index)
 const tw_optimiser_info *tw_optimiser_list(int index)
 {
     static const tw_optimiser_info list[] = {
-#define TW_OPTIMISER(name_, moments_, lr_, beta1_, beta2_, weight_decay_, about_, source_) {#name_, about_, source_},
+#define TW_OPTIMISER(name_, rule_, moments_, bits_, lr_, beta1_, beta2_, weight_decay_, about_, source_)               \
+    {#name_, about_, source_},
 #include "train/optimisers.def"
     };
     return index >= 0 && index < TW_COUNT(list) ? &list[index] : NULL;
@@ -110,17 +112,41 @@ tw_status tw_optimiser_find(tw_context *ctx, const char *name, const tw_optimise
 
 /* --- the update --- */
 
+tw_val tw_optimiser_state(const tw_optimiser *optimiser, const char *name, tw_val weight)
+{
+    tw_shape shape = tw_shape_at(weight);
+    bool coded = optimiser->bits == 8 && tw_moment8_fits(shape);
+    return tw_input(weight.graph, name, coded ? TW_DTYPE_U32 : tw_dtype_at(weight),
+                    coded ? tw_moment8_shape(shape) : shape);
+}
+
+/* A moment as numbers, and back to what it is kept as. */
+static tw_val read_moment(const tw_update *u, int which, tw_val kept, tw_val weight)
+{
+    bool coded = !tw_is_none(kept) && tw_dtype_at(kept) == TW_DTYPE_U32;
+    return coded ? tw_moment8_read(&u->coded[which], kept, weight) : kept;
+}
+
+static tw_val keep_moment(const tw_update *u, int which, tw_val new, tw_val kept)
+{
+    if (tw_is_none(kept)) return TW_NONE;
+    bool coded = tw_dtype_at(kept) == TW_DTYPE_U32;
+    return tw_select(u->go, coded ? tw_moment8_keep(&u->coded[which], new) : new, kept);
+}
+
 tw_moments tw_optimiser_update(const tw_optimiser *optimiser, const tw_update *u, tw_moments old, tw_val gradient)
 {
-    tw_moments new = {.weight = TW_NONE, .first = TW_NONE, .second = TW_NONE, .average = TW_NONE};
-    tw_val direction = optimiser->direction(u, &old, tw_mul(gradient, u->scale), &new);
+    tw_moments new = {.weight = TW_NONE, .first = TW_NONE, .second = TW_NONE, .average = TW_NONE}, plain = old;
+    plain.first = read_moment(u, 0, old.first, old.weight);
+    plain.second = read_moment(u, 1, old.second, old.weight);
+    tw_val direction = optimiser->direction(u, &plain, tw_mul(gradient, u->scale), &new);
     if (tw_shape_at(old.weight).rank > 1 && u->weight_decay != 0)
         direction = tw_add(direction, tw_muls(old.weight, u->weight_decay));
     tw_val weight = tw_sub(old.weight, tw_mul(direction, u->rate));
     tw_val average = tw_add(weight, tw_mul(tw_sub(old.average, weight), u->average));
     new.weight = tw_select(u->go, weight, old.weight);
     new.average = tw_select(u->go, average, old.average);
-    if (optimiser->moments > 0) new.first = tw_select(u->go, new.first, old.first);
-    if (optimiser->moments > 1) new.second = tw_select(u->go, new.second, old.second);
+    new.first = keep_moment(u, 0, new.first, old.first);
+    new.second = keep_moment(u, 1, new.second, old.second);
     return new;
 }

@@ -2,9 +2,7 @@
 #ifndef TW_TRAIN_OPTIMISER_H
 #define TW_TRAIN_OPTIMISER_H
 
-#include "base/base.h"
-
-#include <thalweg/graph.h>
+#include "train/moment8.h"
 
 typedef struct tw_update {
     double beta1, beta2, epsilon, weight_decay;
@@ -14,9 +12,11 @@ typedef struct tw_update {
     tw_val average;                  /* decay of the averaged weights */
     tw_val scale;                    /* of every gradient: clipping */
     tw_val go;                       /* bool: false leaves everything as it is */
+    const tw_moment8 *coded;         /* of the first and the second moment, for optimisers that keep them in 8 bits */
 } tw_update;
 
-/* What belongs to one parameter; all of its shape. Moments an optimiser does not keep are none. */
+/* What belongs to one parameter, of its shape or, moments only, in codes (moment8.h). Moments an optimiser does not
+ * keep are none. */
 typedef struct tw_moments {
     tw_val weight, first, second, average;
 } tw_moments;
@@ -24,6 +24,7 @@ typedef struct tw_moments {
 typedef struct tw_optimiser {
     const char *name, *about, *source;
     int moments;                           /* of first and second */
+    int bits;                              /* of a number of a moment: 32 or 8 */
     double lr, beta1, beta2, weight_decay; /* defaults */
     /* What the weight is moved against, times the rate; fills in the new moments. */
     tw_val (*direction)(const tw_update *u, const tw_moments *old, tw_val gradient, tw_moments *new);
@@ -38,6 +39,9 @@ TW_NODISCARD tw_status tw_optimiser_find(tw_context *ctx, const char *name, cons
 tw_val tw_square_of_all(int count, const tw_val *gradients);
 /* The scale that bounds the global norm by `clip` (negative: 1). */
 tw_val tw_clip_scale(tw_val square, double clip);
+
+/* An input for a moment of a weight. */
+tw_val tw_optimiser_state(const tw_optimiser *optimiser, const char *name, tw_val weight);
 
 /* One update of a parameter: weight -= rate (direction + decay weight), and the exponential average of the weights.
  * Weights decay apart from the gradient whatever the optimiser (Loshchilov, Hutter 2019, Decoupled weight decay

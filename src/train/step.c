@@ -44,7 +44,10 @@ static tw_status alloc_parameters(tw_context *ctx, tw_step_graph *s)
     s->gradients = tw_alloc(ctx, count, sizeof(tw_val));
     s->old = tw_alloc(ctx, count, sizeof(tw_moments));
     s->new = tw_alloc(ctx, count, sizeof(tw_moments));
-    if (!s->gradients || !s->old || !s->new) return tw_fail_memory(ctx, count * sizeof(tw_moments));
+    s->coded = tw_alloc(ctx, 2, sizeof(tw_moment8));
+    if (!s->gradients || !s->old || !s->new || !s->coded) return tw_fail_memory(ctx, count * sizeof(tw_moments));
+    tw_moment8_init(true, &s->coded[0]);
+    tw_moment8_init(false, &s->coded[1]);
     return TW_OK;
 }
 
@@ -68,13 +71,14 @@ static tw_status build_update(tw_context *ctx, const tw_step_desc *desc, tw_step
                         .correction2 = s->correction2,
                         .average = s->average,
                         .scale = tw_clip_scale(square, desc->clip),
-                        .go = go};
+                        .go = go,
+                        .coded = s->coded};
     for (int i = 0; i < s->params_count; i++) {
-        tw_shape shape = tw_shape_at(s->old[i].weight);
+        tw_val weight = s->old[i].weight;
         int moments = s->optimiser->moments;
-        s->old[i].first = moments > 0 ? tw_input(s->graph, "first", desc->dtype, shape) : TW_NONE;
-        s->old[i].second = moments > 1 ? tw_input(s->graph, "second", desc->dtype, shape) : TW_NONE;
-        s->old[i].average = tw_input(s->graph, "average", desc->dtype, shape);
+        s->old[i].first = moments > 0 ? tw_optimiser_state(s->optimiser, "first", weight) : TW_NONE;
+        s->old[i].second = moments > 1 ? tw_optimiser_state(s->optimiser, "second", weight) : TW_NONE;
+        s->old[i].average = tw_input(s->graph, "average", desc->dtype, tw_shape_at(weight));
         s->new[i] = tw_optimiser_update(s->optimiser, &update, s->old[i], s->gradients[i]);
     }
     TW_TRY(tw_graph_check(s->graph));
@@ -116,6 +120,7 @@ void tw_step_graph_free(tw_context *ctx, tw_step_graph *s)
     tw_free(ctx, s->new);
     tw_params_destroy(s->params);
     tw_graph_destroy(s->graph);
+    tw_free(ctx, s->coded);
     *s = (tw_step_graph){0};
 }
 
@@ -127,6 +132,12 @@ enum { HEAD_INPUTS = 7, HEAD_OUTPUTS = 3 };
 static tw_val moment(const tw_moments *m, int kind)
 {
     return kind == TW_WEIGHTS ? m->weight : kind == TW_FIRST ? m->first : kind == TW_SECOND ? m->second : m->average;
+}
+
+/* Bytes of an array within a flat one, those of weights as tw_params_offset has them. */
+static size_t bytes_of(tw_val v)
+{
+    return (size_t)tw_aligned(tw_shape_size(tw_shape_at(v)) * (int64_t)tw_dtype_size(tw_dtype_at(v)));
 }
 
 static tw_status compile(tw_context *ctx, tw_products products, tw_step *step)
@@ -172,10 +183,10 @@ static tw_status bind(tw_step *step, const float *data)
 {
     tw_context *ctx = step->ctx;
     int n = step->graph.params_count, flats = tw_flats_of(step->graph.optimiser);
-    step->flat_bytes = (size_t)tw_params_size(step->graph.params) * sizeof(float);
     for (int kind = 0; kind < flats; kind++) {
-        step->flat[kind] = tw_alloc_aligned(ctx, step->flat_bytes);
-        if (!step->flat[kind]) return tw_fail_memory(ctx, step->flat_bytes);
+        for (int i = 0; i < n; i++) step->flat_bytes[kind] += bytes_of(moment(&step->graph.old[i], kind));
+        step->flat[kind] = tw_alloc_aligned(ctx, step->flat_bytes[kind]);
+        if (!step->flat[kind]) return tw_fail_memory(ctx, step->flat_bytes[kind]);
     }
     step->inputs = tw_alloc(ctx, (size_t)(HEAD_INPUTS + flats * n), sizeof(void *));
     step->outputs = tw_alloc(ctx, (size_t)(HEAD_OUTPUTS + flats * n), sizeof(void *));
@@ -185,12 +196,14 @@ static tw_status bind(tw_step *step, const float *data)
     void *head_out[HEAD_OUTPUTS] = {&step->loss, &step->norm, &step->finite};
     memcpy(step->inputs, head_in, sizeof(head_in));
     memcpy(step->outputs, head_out, sizeof(head_out));
-    for (int kind = 0; kind < flats; kind++)
+    for (int kind = 0; kind < flats; kind++) {
+        unsigned char *piece = (unsigned char *)step->flat[kind];
         for (int i = 0; i < n; i++) {
-            float *piece = step->flat[kind] + tw_params_offset(step->graph.params, i);
             step->inputs[HEAD_INPUTS + kind * n + i] = piece;
             step->outputs[HEAD_OUTPUTS + kind * n + i] = piece;
+            piece += bytes_of(moment(&step->graph.old[i], kind));
         }
+    }
     return TW_OK;
 }
 
@@ -219,6 +232,11 @@ void tw_step_destroy(tw_step *step)
     tw_free(ctx, step->inputs);
     tw_free(ctx, step->outputs);
     *step = (tw_step){0};
+}
+
+size_t tw_step_moment_bytes(const tw_step *step)
+{
+    return step->flat_bytes[TW_FIRST] + step->flat_bytes[TW_SECOND];
 }
 
 tw_status tw_step_run(tw_step *step, int64_t number, int64_t update, double rate, double average)

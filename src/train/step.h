@@ -27,12 +27,14 @@ typedef struct tw_step_graph {
     int params_count;
     tw_val *gradients;
     tw_moments *old, *new;
+    tw_moment8 *coded; /* codes of the two moments */
 } tw_step_graph;
 
 TW_NODISCARD tw_status tw_step_graph_build(tw_flow *flow, const tw_step_desc *desc, tw_step_graph *out_graph);
 void tw_step_graph_free(tw_context *ctx, tw_step_graph *s);
 
-/* Weights, moments and average, each one flat array of tw_params_size numbers; an optimiser may lack moments. */
+/* Weights, moments and average, each one flat array, parameter after parameter; an optimiser may lack moments or keep
+ * them in codes. */
 enum { TW_WEIGHTS, TW_AVERAGE, TW_FIRST, TW_SECOND, TW_FLATS };
 static inline int tw_flats_of(const tw_optimiser *optimiser)
 {
@@ -45,7 +47,7 @@ typedef struct tw_step {
     tw_program *program;
     tw_state *state;
     float *flat[TW_FLATS]; /* NULL where the optimiser has none */
-    size_t flat_bytes;
+    size_t flat_bytes[TW_FLATS];
     const void **inputs;
     void **outputs;
     uint32_t key[2], counter[2];
@@ -58,6 +60,7 @@ typedef struct tw_step {
 TW_NODISCARD tw_status tw_step_create(tw_flow *flow, const tw_step_desc *desc, const float *data, uint64_t seed,
                                       tw_step *out_step);
 void tw_step_destroy(tw_step *step);
+size_t tw_step_moment_bytes(const tw_step *step);
 /* Step number `number` (from 0) as update number `update` (from 1). step->finite is 0 when the gradient was not finite
  * and nothing was changed. */
 TW_NODISCARD tw_status tw_step_run(tw_step *step, int64_t number, int64_t update, double rate, double average);

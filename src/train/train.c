@@ -127,9 +127,9 @@ static tw_status make_step(tw_trainer *r)
                          .dtype = TW_DTYPE_F32};
     status = tw_step_create(r->flow, &desc, r->table, d->seed, &r->step);
     if (status != TW_OK) return status;
-    memcpy(r->step.flat[TW_WEIGHTS], r->flow->weights, r->step.flat_bytes);
-    memcpy(r->step.flat[TW_AVERAGE], r->flow->weights, r->step.flat_bytes);
-    r->initial_hash = tw_checksum(0, r->flow->weights, r->step.flat_bytes);
+    memcpy(r->step.flat[TW_WEIGHTS], r->flow->weights, r->step.flat_bytes[TW_WEIGHTS]);
+    memcpy(r->step.flat[TW_AVERAGE], r->flow->weights, r->step.flat_bytes[TW_WEIGHTS]);
+    r->initial_hash = tw_checksum(0, r->flow->weights, r->step.flat_bytes[TW_WEIGHTS]);
     return TW_OK;
 }
 
@@ -188,7 +188,7 @@ static tw_status validate(tw_trainer *r)
     if (status != TW_OK || !(r->last_validation < bound)) return status;
     r->best_validation = r->last_validation;
     r->best_step = r->done;
-    memcpy(r->best, r->step.flat[TW_AVERAGE], r->step.flat_bytes);
+    memcpy(r->best, r->step.flat[TW_AVERAGE], r->step.flat_bytes[TW_WEIGHTS]);
     return TW_OK;
 }
 
@@ -334,7 +334,7 @@ static tw_status hand_over(tw_trainer *r)
     flow->normaliser = r->normaliser;
     r->normaliser = (tw_normaliser){0};
     memcpy(flow->constant, r->constant, (size_t)flow->desc.columns * sizeof(int));
-    memcpy(flow->weights, r->best_step > 0 ? r->best : r->step.flat[TW_AVERAGE], r->step.flat_bytes);
+    memcpy(flow->weights, r->best_step > 0 ? r->best : r->step.flat[TW_AVERAGE], r->step.flat_bytes[TW_WEIGHTS]);
     tw_flow_programs_drop(flow);
 done:
     tw_free(ctx, step);
@@ -363,6 +363,7 @@ tw_status tw_train(tw_flow *flow, const tw_dataset *data, const tw_train_desc *d
                                         .loss = tw_curve_recent(r.curve),
                                         .validation = r.best_step > 0 ? r.best_validation : (double)NAN,
                                         .steps_per_second = (double)r.done / fmax(seconds, 1e-9),
+                                        .optimiser_bytes = (int64_t)tw_step_moment_bytes(&r.step),
                                         .curve_count = flow->curve_count,
                                         .curve_step = flow->curve_step,
                                         .curve_loss = flow->curve_loss};

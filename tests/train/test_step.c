@@ -323,15 +323,15 @@ static void test_bad_gradients_change_nothing(void **state)
     tw_step step;
     for (int i = 0; i < ROWS * COLUMNS; i++) data[i] = (float)NAN;
     assert_int_equal(tw_step_create(flow, &desc, data, 1, &step), TW_OK);
-    float *before = malloc(step.flat_bytes);
-    memcpy(step.flat[TW_WEIGHTS], flow->weights, step.flat_bytes);
-    memcpy(before, flow->weights, step.flat_bytes);
+    float *before = malloc(step.flat_bytes[TW_WEIGHTS]);
+    memcpy(step.flat[TW_WEIGHTS], flow->weights, step.flat_bytes[TW_WEIGHTS]);
+    memcpy(before, flow->weights, step.flat_bytes[TW_WEIGHTS]);
     assert_int_equal(tw_step_run(&step, 0, 1, 0.01, 0.5), TW_OK);
     assert_true(step.finite == 0);
-    assert_memory_equal(before, step.flat[TW_WEIGHTS], step.flat_bytes);
-    memset(before, 0, step.flat_bytes);
-    assert_memory_equal(before, step.flat[TW_FIRST], step.flat_bytes);
-    assert_memory_equal(before, step.flat[TW_AVERAGE], step.flat_bytes);
+    assert_memory_equal(before, step.flat[TW_WEIGHTS], step.flat_bytes[TW_WEIGHTS]);
+    memset(before, 0, step.flat_bytes[TW_WEIGHTS]);
+    assert_memory_equal(before, step.flat[TW_FIRST], step.flat_bytes[TW_WEIGHTS]);
+    assert_memory_equal(before, step.flat[TW_AVERAGE], step.flat_bytes[TW_WEIGHTS]);
     free(before);
     tw_step_destroy(&step);
 }
