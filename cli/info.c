@@ -71,6 +71,10 @@ static int model_json(const model *m)
     json_text(object, "path", about->path);
     json_text(object, "schedule", about->schedule);
     json_text(object, "coupling", about->coupling);
+    json_text(object, "predict", about->predict);
+    json_text(object, "loss_function", about->loss);
+    json_text(object, "weight", about->weight);
+    json_text(object, "time_density", about->time_density);
     json_text(network, "kind", about->network.kind);
     json_int(network, "width", about->network.width);
     json_int(network, "depth", about->network.depth);
@@ -107,6 +111,8 @@ static int model_info(cli *c, const model *m)
     cli_say(c, "  method           %s", about->method);
     cli_say(c, "  space            %s, source %s", about->space, about->source);
     cli_say(c, "  path             %s, schedule %s, coupling %s", about->path, about->schedule, about->coupling);
+    cli_say(c, "  predicts         %s; loss %s, weight %s, times %s", about->predict, about->loss, about->weight,
+            about->time_density);
     cli_say(c, "  network          %s, width %d, depth %d, %d time features, %s parameters", about->network.kind,
             about->network.width, about->network.depth, about->network.time_features,
             human_count((double)tw_flow_parameters(m->flow), count, sizeof count));

@@ -8,31 +8,31 @@ bool list_item(const char *kind, int index, listed *out_item)
 {
     if (strcmp(kind, "solvers") == 0) {
         const tw_ode_method_info *info = tw_ode_method_list(index);
-        if (info) *out_item = (listed){info->name, info->about, info->source};
+        if (info) *out_item = (listed){info->name, info->about, info->source, NULL};
         return info != NULL;
     }
     if (strcmp(kind, "networks") == 0) {
         const tw_network_info *info = tw_network_list(index);
-        if (info) *out_item = (listed){info->name, info->about, info->source};
+        if (info) *out_item = (listed){info->name, info->about, info->source, NULL};
         return info != NULL;
     }
     if (strcmp(kind, "optimisers") == 0) {
         const tw_optimiser_info *info = tw_optimiser_list(index);
-        if (info) *out_item = (listed){info->name, info->about, info->source};
+        if (info) *out_item = (listed){info->name, info->about, info->source, NULL};
         return info != NULL;
     }
     if (strcmp(kind, "datasets") == 0) {
         const tw_builtin_info *info = tw_builtin_list(index);
-        if (info) *out_item = (listed){info->name, info->about, info->source};
+        if (info) *out_item = (listed){info->name, info->about, info->source, NULL};
         return info != NULL;
     }
     if (strcmp(kind, "measures") == 0) {
         const measure *info = measure_list(index);
-        if (info) *out_item = (listed){info->name, info->about, info->of_flow ? "of a flow" : "of an algorithm"};
+        if (info) *out_item = (listed){info->name, info->about, info->of_flow ? "of a flow" : "of an algorithm", NULL};
         return info != NULL;
     }
     const tw_piece_info *info = tw_piece_list(kind, index);
-    if (info) *out_item = (listed){info->name, info->about, info->source};
+    if (info) *out_item = (listed){info->name, info->about, info->source, info->parameters};
     return info != NULL;
 }
 
@@ -50,13 +50,17 @@ static const struct {
     {"paths", "how source and data are joined", "train --path"},
     {"schedules", "pace along the path", "train --schedule"},
     {"couplings", "which source point goes with which data point", "train --coupling"},
+    {"predictions", "what the network predicts", "train --predict"},
+    {"losses", "how far a prediction is off", "train --loss"},
+    {"weights", "how much the loss counts at a time", "train --weight"},
+    {"time-densities", "where training times are drawn from", "train --time-density"},
 };
 
 static int list_kinds(const cli *c)
 {
     if (!c->json) {
         for (int i = 0; i < TW_COUNT(kinds); i++)
-            printf("  %-10s  %s (%s)\n", kinds[i].kind, kinds[i].about, kinds[i].option);
+            printf("  %-14s  %s (%s)\n", kinds[i].kind, kinds[i].about, kinds[i].option);
         printf("\nNext: thalweg list %s\n", kinds[0].kind);
         return EXIT_DONE;
     }
@@ -71,6 +75,35 @@ static int list_kinds(const cli *c)
     return json_print(array);
 }
 
+/* "vp:beta_min=0.1,beta_max=20", "table:rows,..." */
+static void print_name(const listed *item)
+{
+    const tw_piece_parameter *p = item->parameters;
+    int width = printf("%s", item->name);
+    for (int i = 0; p && p[i].name; i++) {
+        width += printf("%s%s", i ? "," : ":", p[i].name);
+        width += p[i].many ? printf(",...") : printf("=%g", p[i].standard);
+    }
+    if (width < 16)
+        printf("%*s ", 16 - width, "");
+    else
+        printf("\n%17s", "");
+}
+
+static cJSON *parameters_json(const tw_piece_parameter *p)
+{
+    cJSON *array = cJSON_CreateArray();
+    for (int i = 0; p[i].name; i++) {
+        cJSON *object = cJSON_CreateObject();
+        json_text(object, "name", p[i].name);
+        json_number(object, "low", p[i].low);
+        json_number(object, "high", p[i].high);
+        if (!p[i].many) json_number(object, "default", p[i].standard);
+        cJSON_AddItemToArray(array, object);
+    }
+    return array;
+}
+
 int run_list(cli *c)
 {
     const char *kind = opt_text(&c->set, OPT_KIND);
@@ -79,12 +112,15 @@ int run_list(cli *c)
     listed item;
     for (int i = 0; list_item(kind, i, &item); i++) {
         if (!c->json) {
-            printf("%-16s %s\n%-16s %s\n", item.name, item.about, "", item.source ? item.source : "");
+            print_name(&item);
+            printf("%s\n%-16s %s\n", item.about, "", item.source ? item.source : "");
             continue;
         }
         cJSON *object = cJSON_CreateObject();
         json_text(object, "name", item.name);
         json_text(object, "about", item.about);
+        if (item.parameters && item.parameters->name)
+            cJSON_AddItemToObject(object, "parameters", parameters_json(item.parameters));
         json_text(object, "source", item.source);
         cJSON_AddItemToArray(array, object);
     }

@@ -132,6 +132,14 @@ char separator_of(const char *text)
     return text && separator_fits(text, &value) ? value : 0;
 }
 
+/* Whether the word is the name, or the name of a piece followed by parameters, which the library checks. */
+static bool is_choice(const option *o, const char *text, const char *name)
+{
+    size_t length = strlen(name);
+    if (strncmp(text, name, length) != 0) return false;
+    return text[length] == 0 || (o->accepts[0] == '@' && text[length] == ':');
+}
+
 /* On failure the nearest choice is left in out_nearest, when one is near. */
 static bool choice_fits(const option *o, const char *text, char *out_nearest, size_t size)
 {
@@ -146,7 +154,7 @@ static bool choice_fits(const option *o, const char *text, char *out_nearest, si
         for (char *rest = words, *word; (word = strsep(&rest, "|")) && count < TW_COUNT(names);) names[count++] = word;
     }
     for (int i = 0; i < count; i++)
-        if (strcmp(text, names[i]) == 0) return true;
+        if (is_choice(o, text, names[i])) return true;
     const char *nearest = tw_nearest_name(text, names, count);
     if (nearest) snprintf(out_nearest, size, "%s", nearest);
     return false;

@@ -91,6 +91,7 @@ bool split_parse(const char *text, double out_share[3]);
 /* Names of a kind, as `thalweg list KIND` prints them. */
 typedef struct listed {
     const char *name, *about, *source;
+    const tw_piece_parameter *parameters; /* NULL: none */
 } listed;
 bool list_item(const char *kind, int index, listed *out_item);
 

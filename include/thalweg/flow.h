@@ -12,15 +12,19 @@
 extern "C" {
 #endif
 
-/* What a flow is made of; NULL and 0 mean the defaults named. Unknown names are errors that name the nearest right one.
- */
+/* What a flow is made of; NULL and 0 mean what the method asks for, else the defaults named. Pieces may carry
+ * parameters: "vp:0.1,20" (tw_piece_info). Unknown names are errors that name the nearest right one. */
 typedef struct tw_flow_desc {
-    const char *method;   /* "fm" (thalweg list methods) */
-    const char *space;    /* "euclidean" */
-    const char *source;   /* "normal" */
-    const char *path;     /* "affine" */
-    const char *schedule; /* "condot" */
-    const char *coupling; /* "independent" */
+    const char *method;       /* "fm" (thalweg list methods) */
+    const char *space;        /* "euclidean" */
+    const char *source;       /* "normal" */
+    const char *path;         /* "affine" */
+    const char *schedule;     /* "condot" */
+    const char *coupling;     /* "independent" */
+    const char *predict;      /* what the network predicts, "velocity" (list predictions) */
+    const char *loss;         /* "mse" */
+    const char *weight;       /* of the loss over time, "none" */
+    const char *time_density; /* of training times, "uniform" */
     tw_network_desc network;
     int columns;              /* dimension D of the data, at least 1 */
     const char *const *names; /* column names, NULL: x1.. */
@@ -38,7 +42,7 @@ TW_API void tw_flow_destroy(tw_flow *flow);
 TW_NODISCARD TW_API tw_status tw_flow_save(tw_flow *flow, const char *path);
 TW_NODISCARD TW_API tw_status tw_flow_load(tw_context *ctx, const char *path, tw_flow **out_flow);
 
-/* What it is made of: every name filled in. Valid as long as the flow. */
+/* What it is made of: every name filled in, with its parameters. Valid as long as the flow. */
 TW_API const tw_flow_desc *tw_flow_about(const tw_flow *flow);
 TW_API int64_t tw_flow_parameters(const tw_flow *flow);
 /* Training facts kept in the model by name ("steps", "seconds", "loss", "data", "version", "split", ...); NULL when
@@ -52,6 +56,7 @@ typedef struct tw_sample_desc {
     int frames; /* > 1: also keep `frames` states at equal times from source to data; the solver stops at each of them
                  */
     bool double_precision; /* evaluate the network in f64 */
+    const char *schedule; /* go along another schedule than the trained one, to the same distribution; NULL: that one */
     /* called between blocks with rows done; non-zero stops with TW_ERR_CANCELLED */
     int (*on_progress)(void *user, int64_t done, int64_t total);
     void *user;
@@ -70,8 +75,8 @@ TW_NODISCARD TW_API tw_status tw_log_density(tw_flow *flow, int64_t n, const dou
 /* u_t(x) in normalised coordinates, (n, columns) each; t (n). For tests and studies. */
 TW_NODISCARD TW_API tw_status tw_velocity(tw_flow *flow, int64_t n, const double *t, const double *x, double *out);
 
-/* Pieces a flow can be made of: kind "methods", "spaces", "sources", "paths", "schedules", "couplings", "networks".
- * NULL past the end, and for another kind. */
+/* Pieces a flow can be made of: kind "methods", "spaces", "sources", "paths", "schedules", "couplings", "predictions",
+ * "losses", "weights", "time-densities", "networks". NULL past the end, and for another kind. */
 TW_API const tw_piece_info *tw_piece_list(const char *kind, int index);
 
 #ifdef __cplusplus

@@ -65,9 +65,21 @@ typedef struct tw_network_desc {
 TW_API tw_val tw_network(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val t, tw_val condition,
                          int64_t outputs);
 
-/* One piece a flow can be made of (network, method, schedule, ...): name, one line about it, where it was published. */
+/* A number a piece is given: its default and what it may be, from low to high, both included. `many`: any number of
+ * them, or a file; such a piece has no other parameter and no default. */
+typedef struct tw_piece_parameter {
+    const char *name;
+    double standard, low, high;
+    bool many;
+} tw_piece_parameter;
+
+/* One piece a flow can be made of (network, method, schedule, ...): name, one line about it, where it was published,
+ * and its parameters, the last one without a name (NULL: none). A piece is asked for by its name, with parameters
+ * behind a colon in their order or by name: "vp", "vp:0.1,20", "vp:beta_max=10". "@FILE" stands for the numbers of a
+ * text file where any number of them is wanted: "table:@schedule.csv". */
 typedef struct tw_piece_info {
     const char *name, *about, *source;
+    const tw_piece_parameter *parameters;
 } tw_piece_info;
 typedef tw_piece_info tw_network_info;
 TW_API const tw_network_info *tw_network_list(int index); /* NULL past the end */

@@ -41,6 +41,7 @@ typedef struct tw_train_desc {
     double clip;                  /* bound on the global gradient norm [1; negative: none] */
     double ema;                   /* decay of the averaged weights [0.999] */
     tw_products products;         /* what products multiply, forward and backward; weights and sums stay f32 [f32] */
+    bool independent_times; /* of the rows of a batch; [stratified: one in each of `batch` shares of their density] */
     uint64_t seed;
     const char *checkpoint;    /* file; NULL: none. The one before is kept as FILE.prev */
     double checkpoint_seconds; /* between checkpoints [30] */

@@ -10,11 +10,12 @@ typedef enum tw_stream {
     TW_STREAM_TRAIN_ROW = 4,  /* rows of a batch */
     TW_STREAM_TRAIN_TIME = 5, /* times of a batch */
     TW_STREAM_TRAIN_SOURCE = 6,
-    TW_STREAM_SAMPLE = 7,    /* source points when sampling */
-    TW_STREAM_EVAL = 8,      /* projections, subsampling */
-    TW_STREAM_PROBE = 9,     /* Hutchinson probes */
-    TW_STREAM_STAND_IN = 10, /* numbers in place of columns that never change */
-    TW_STREAM_COUPLING = 11, /* pairs drawn from a plan */
+    TW_STREAM_SAMPLE = 7,       /* source points when sampling */
+    TW_STREAM_EVAL = 8,         /* projections, subsampling */
+    TW_STREAM_PROBE = 9,        /* Hutchinson probes */
+    TW_STREAM_STAND_IN = 10,    /* numbers in place of columns that never change */
+    TW_STREAM_COUPLING = 11,    /* pairs drawn from a plan */
+    TW_STREAM_TRAIN_NOISE = 12, /* z of methods whose paths are noisy */
 } tw_stream;
 
 #endif

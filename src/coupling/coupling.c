@@ -15,7 +15,7 @@
 
 static const tw_coupling couplings[] = {
 #define TW_COUPLING(name, flags, about, source)                                                                        \
-    {{#name, about, source}, flags, tw_couple_##name##_bytes, tw_couple_##name},
+    {{#name, about, source, NULL}, flags, tw_couple_##name##_bytes, tw_couple_##name},
 #include "coupling/couplings.def"
 };
 

@@ -2,73 +2,55 @@
 #include "flow/flow.h"
 
 #include "nn/network.h"
-#include "nn/piece.h"
-
-#include <thalweg/coupling.h>
 
 #include <stdio.h>
 #include <string.h>
-
-const tw_piece_info *tw_piece_list(const char *kind, int index)
-{
-    static const struct {
-        const char *kind;
-        tw_piece_at at;
-    } tables[] = {
-        {"methods", tw_method_list},   {"spaces", tw_space_list},       {"sources", tw_source_list},
-        {"paths", tw_path_list},       {"schedules", tw_schedule_list}, {"couplings", tw_coupling_list},
-        {"networks", tw_network_list},
-    };
-    for (int i = 0; i < TW_COUNT(tables); i++)
-        if (strcmp(tables[i].kind, kind) == 0) return tables[i].at(index);
-    return NULL;
-}
 
 static tw_val call_network(void *user, tw_val x, tw_val t)
 {
     const tw_flow_binding *binding = user;
     tw_scope scope = tw_in(tw_scope_root(binding->params), "network");
-    return tw_network(scope, &binding->desc->network, x, t, TW_NONE, binding->desc->columns);
+    int heads = binding->flow->method->rules->heads;
+    const tw_flow_desc *desc = &binding->flow->desc;
+    return tw_network(scope, &desc->network, x, t, TW_NONE, (int64_t)desc->columns * (heads > 1 ? heads : 1));
+}
+
+/* Linear in sines and cosines of time, 0 at first (Karras et al. 2024). */
+static tw_val call_uncertainty(void *user, tw_val t)
+{
+    enum { FEATURES = 32 };
+    const tw_flow_binding *binding = user;
+    tw_scope scope = tw_in(tw_scope_root(binding->params), "uncertainty");
+    tw_val h = tw_linear_init(scope, tw_time_features(t, FEATURES), 1, TW_INIT_ZERO, 0);
+    return tw_sum_axis(h, 1);
 }
 
 tw_model tw_flow_model(const tw_flow *flow, tw_flow_binding *binding)
 {
     tw_model model = flow->model;
     model.network = call_network;
+    model.uncertainty = call_uncertainty;
     model.user = binding;
     return model;
 }
 
-/* Looks every name up; fills desc with the table's own strings. */
+/* Reads every piece; fills desc with their texts. */
 static tw_status find_pieces(tw_flow *flow, const tw_flow_desc *desc)
 {
-    tw_context *ctx = flow->ctx;
-    const tw_piece_info *method, *space, *source, *path, *schedule, *coupling;
-    tw_status status = TW_OK;
-    TW_TRY(tw_piece_find(ctx, "method", desc->method ? desc->method : "fm", tw_method_list, &method));
-    TW_TRY(tw_piece_find(ctx, "space", desc->space ? desc->space : "euclidean", tw_space_list, &space));
-    TW_TRY(tw_piece_find(ctx, "source", desc->source ? desc->source : "normal", tw_source_list, &source));
-    TW_TRY(tw_piece_find(ctx, "path", desc->path ? desc->path : "affine", tw_path_list, &path));
-    TW_TRY(tw_piece_find(ctx, "schedule", desc->schedule ? desc->schedule : "condot", tw_schedule_list, &schedule));
-    TW_TRY(
-        tw_piece_find(ctx, "coupling", desc->coupling ? desc->coupling : "independent", tw_coupling_list, &coupling));
-    if (strcmp(coupling->name, "independent") != 0) {
-        status = tw_fail(ctx, TW_ERR_UNSUPPORTED, "training with the coupling '%s' is not there yet", coupling->name);
-        goto done;
-    }
-    flow->method = (const tw_method *)method;
-    flow->model = (tw_model){.space = (const tw_space *)space,
-                             .source = (const tw_source *)source,
-                             .path = (const tw_path *)path,
-                             .schedule = (const tw_schedule *)schedule};
-    flow->desc.method = method->name;
-    flow->desc.space = space->name;
-    flow->desc.source = source->name;
-    flow->desc.path = path->name;
-    flow->desc.schedule = schedule->name;
-    flow->desc.coupling = coupling->name;
-done:
-    return status;
+    tw_piece *piece = flow->piece;
+    tw_status status = tw_flow_pieces_read(flow->ctx, desc, piece);
+    if (status != TW_OK) return status;
+    for (int i = 0; i < TW_PIECE_COUNT; i++) *tw_flow_piece_name(&flow->desc, i) = piece[i].text;
+    flow->method = (const tw_method *)piece[TW_PIECE_method].info;
+    flow->model = (tw_model){.space = (const tw_space *)piece[TW_PIECE_space].info,
+                             .source = (const tw_source *)piece[TW_PIECE_source].info,
+                             .path = (const tw_path *)piece[TW_PIECE_path].info,
+                             .schedule = &piece[TW_PIECE_schedule],
+                             .method = &piece[TW_PIECE_method],
+                             .loss = &piece[TW_PIECE_loss],
+                             .weight = &piece[TW_PIECE_weight],
+                             .predict = (tw_prediction)piece[TW_PIECE_predict].row};
+    return TW_OK;
 }
 
 static tw_status copy_columns(tw_flow *flow, const tw_flow_desc *desc)
@@ -97,17 +79,21 @@ static tw_status copy_columns(tw_flow *flow, const tw_flow_desc *desc)
     return TW_OK;
 }
 
-/* The network built once on two rows: its parameters' names and shapes are the layout of the weights. */
+/* The loss built once on two rows: its parameters' names and shapes are the layout of the weights. */
 static tw_status make_layout(tw_flow *flow)
 {
+    const tw_method_rules *rules = flow->method->rules;
     tw_status status = TW_OK;
     TW_TRY(tw_graph_create(flow->ctx, &flow->graph));
     TW_TRY(tw_params_create(flow->ctx, flow->graph, TW_DTYPE_F32, &flow->params));
-    tw_flow_binding binding = {flow->params, &flow->desc};
+    tw_flow_binding binding = {flow->params, flow};
     tw_model model = tw_flow_model(flow, &binding);
-    tw_val x = tw_input(flow->graph, "x", TW_DTYPE_F32, tw_shape_of(2, flow->desc.columns));
-    tw_val t = tw_input(flow->graph, "t", TW_DTYPE_F32, tw_shape_of(2));
-    model.network(model.user, x, t);
+    tw_shape points = tw_shape_of(2, flow->desc.columns), times = tw_shape_of(2);
+    tw_draws draws = {.x0 = tw_input(flow->graph, "x0", TW_DTYPE_F32, points),
+                      .x1 = tw_input(flow->graph, "x1", TW_DTYPE_F32, points),
+                      .t = tw_input(flow->graph, "t", TW_DTYPE_F32, times),
+                      .z = rules->noise ? tw_input(flow->graph, "z", TW_DTYPE_F32, points) : TW_NONE};
+    rules->row_loss(&model, &draws);
     TW_TRY(tw_graph_check(flow->graph));
 done:
     return status;
@@ -176,6 +162,8 @@ void tw_flow_destroy(tw_flow *flow)
     tw_graph_destroy(flow->graph);
     tw_free(ctx, flow->curve_step);
     tw_free(ctx, flow->curve_loss);
+    for (int i = 0; i < TW_PIECE_COUNT; i++) tw_piece_free(ctx, &flow->piece[i]);
+    tw_piece_free(ctx, &flow->other_schedule);
     tw_free(ctx, flow);
 }
 

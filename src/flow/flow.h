@@ -5,12 +5,13 @@
 
 #include "base/base.h"
 #include "data/normaliser.h"
+#include "flow/pieces.h"
 #include "method/method.h"
 
 #include <thalweg/exec.h>
 #include <thalweg/flow.h>
 
-enum { TW_FLOW_FORMAT_VERSION = 1, TW_FLOW_MAX_COLUMNS = 65536 };
+enum { TW_FLOW_FORMAT_VERSION = 2, TW_FLOW_MAX_COLUMNS = 65536 };
 
 typedef struct tw_fact {
     char *name, *value;
@@ -32,7 +33,9 @@ typedef struct tw_flow_program {
 
 struct tw_flow {
     tw_context *ctx;
-    tw_flow_desc desc; /* every name filled in; names and decimals owned */
+    tw_flow_desc desc; /* every name filled in, texts of the pieces; names and decimals owned */
+    tw_piece piece[TW_PIECE_COUNT];
+    tw_piece other_schedule; /* sampled with instead of the trained one; info NULL: none */
     const tw_method *method;
     tw_model model;  /* without the network, which needs a graph: tw_flow_model */
     tw_graph *graph; /* the network once, for the layout of its parameters */
@@ -51,7 +54,7 @@ struct tw_flow {
 /* Ties a model's network to the parameters of a graph. */
 typedef struct tw_flow_binding {
     tw_params *params;
-    const tw_flow_desc *desc;
+    const tw_flow *flow;
 } tw_flow_binding;
 /* The flow's pieces with a network whose parameters are made in `binding`, which must outlive the model. */
 tw_model tw_flow_model(const tw_flow *flow, tw_flow_binding *binding);
@@ -59,6 +62,17 @@ tw_model tw_flow_model(const tw_flow *flow, tw_flow_binding *binding);
 /* A flow without weights (NULL): what loading fills. */
 TW_NODISCARD tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flow **out_flow);
 TW_NODISCARD tw_status tw_flow_alloc_weights(tw_flow *flow);
+
+/* The schedule solvers go by: the one trained, or another (NULL: the trained one), for which the programs are made
+ * anew. */
+TW_NODISCARD tw_status tw_flow_use_schedule(tw_flow *flow, const char *schedule);
+const tw_schedule *tw_flow_schedule(const tw_flow *flow);
+/* Where the flow can be solved along it: [0,1] but for ends that tw_schedule_interval leaves out. A source point begins
+ * there as sigma(low) times itself. */
+void tw_flow_interval(const tw_flow *flow, double *out_low, double *out_high);
+/* Velocity and score along it, as graphs: what programs are made from. */
+tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
+tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
 
 TW_NODISCARD tw_status tw_flow_program_get(tw_flow *flow, bool divergence, bool wide, tw_flow_program **out_program);
 /* To be called when weights change. */

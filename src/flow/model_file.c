@@ -22,12 +22,7 @@ static void describe(const tw_flow *flow, tw_metadata *m)
     tw_metadata_add(m, "format", "thalweg-flow");
     tw_metadata_add_int(m, "format_version", TW_FLOW_FORMAT_VERSION);
     tw_metadata_add(m, "thalweg_version", TW_VERSION);
-    tw_metadata_add(m, "method", d->method);
-    tw_metadata_add(m, "space", d->space);
-    tw_metadata_add(m, "source", d->source);
-    tw_metadata_add(m, "path", d->path);
-    tw_metadata_add(m, "schedule", d->schedule);
-    tw_metadata_add(m, "coupling", d->coupling);
+    for (int i = 0; i < TW_PIECE_COUNT; i++) tw_metadata_add(m, tw_flow_piece_at(i)->field, flow->piece[i].text);
     tw_metadata_add(m, "network.kind", d->network.kind);
     tw_metadata_add_int(m, "network.width", d->network.width);
     tw_metadata_add_int(m, "network.depth", d->network.depth);
@@ -80,12 +75,12 @@ static tw_status read_names(tw_context *ctx, const char *path, const tw_tensor_f
 {
     int64_t width, depth, features;
     tw_status status = TW_OK;
-    TW_TRY(tw_metadata_text(ctx, path, file, "method", &desc->method));
-    TW_TRY(tw_metadata_text(ctx, path, file, "space", &desc->space));
-    TW_TRY(tw_metadata_text(ctx, path, file, "source", &desc->source));
-    TW_TRY(tw_metadata_text(ctx, path, file, "path", &desc->path));
-    TW_TRY(tw_metadata_text(ctx, path, file, "schedule", &desc->schedule));
-    TW_TRY(tw_metadata_text(ctx, path, file, "coupling", &desc->coupling));
+    /* format 1 knew the pieces up to the coupling */
+    for (int i = 0; i < TW_PIECE_COUNT; i++) {
+        const char *field = tw_flow_piece_at(i)->field;
+        if (i <= TW_PIECE_coupling || tw_safetensors_metadata(file, field))
+            TW_TRY(tw_metadata_text(ctx, path, file, field, tw_flow_piece_name(desc, i)));
+    }
     TW_TRY(tw_metadata_text(ctx, path, file, "network.kind", &desc->network.kind));
     TW_TRY(tw_metadata_int(ctx, path, file, "network.width", 1, INT32_MAX, &width));
     TW_TRY(tw_metadata_int(ctx, path, file, "network.depth", 1, INT32_MAX, &depth));

@@ -21,11 +21,11 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     tw_status status = TW_OK;
     TW_TRY(tw_graph_create(ctx, &p->graph));
     TW_TRY(tw_params_create(ctx, p->graph, dtype, &p->params));
-    tw_flow_binding binding = {p->params, &flow->desc};
+    tw_flow_binding binding = {p->params, flow};
     tw_model model = tw_flow_model(flow, &binding);
     tw_val x = tw_input(p->graph, "x", dtype, tw_shape_of(p->rows, flow->desc.columns));
     tw_val t = tw_input(p->graph, "t", dtype, tw_shape_of(p->rows));
-    tw_val outputs[2] = {flow->method->rules->velocity(&model, x, t), TW_NONE};
+    tw_val outputs[2] = {tw_flow_velocity(flow, &model, x, t), TW_NONE};
     TW_TRY(tw_graph_check(p->graph));
     if (p->divergence) TW_TRY(tw_divergence(x, outputs[0], NULL, &outputs[1]));
     int count = tw_params_count(p->params);

@@ -27,6 +27,30 @@ static tw_ode_desc solver_of(const tw_sample_desc *desc)
     return solver;
 }
 
+/* Keeps a solver within the times at which the flow can be solved. */
+static void hold(const tw_flow *flow, tw_ode_desc *solver)
+{
+    double low, high;
+    tw_flow_interval(flow, &low, &high);
+    solver->t0 = fmin(fmax(solver->t0, low), high);
+    solver->t1 = fmin(fmax(solver->t1, low), high);
+}
+
+/* What a source point is multiplied by where the flow begins. */
+static double source_scale(const tw_flow *flow)
+{
+    double low, high;
+    tw_flow_interval(flow, &low, &high);
+    return tw_schedule_at(tw_flow_schedule(flow), low).sigma;
+}
+
+/* Log-density of the flow's beginning at x: that of the source, scaled. */
+static double begin_log_density(const tw_flow *flow, double scale, int columns, double *x)
+{
+    for (int j = 0; j < columns; j++) x[j] /= scale;
+    return flow->model.source->rules->log_density(columns, x) - columns * log(scale);
+}
+
 /* The part of a solver's journey between frame - 1 and frame, with its share of the steps. */
 static tw_ode_desc leg(tw_ode_desc solver, int number, int legs)
 {
@@ -76,10 +100,14 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
     tw_status status = TW_OK;
     if (n < 0) TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "%lld rows asked for", (long long)n));
     TW_TRY(check_interval(flow, &solver));
+    TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
+    hold(flow, &solver);
     share_default_steps(&solver, legs);
     TW_TRY(tw_crew_get(flow, false, desc && desc->double_precision, &crew));
     for (int64_t i = 0; i < n; i++)
         flow->model.source->rules->draw_row(desc ? desc->seed : 0, TW_STREAM_SAMPLE, i, columns, out + i * columns);
+    double scale = source_scale(flow);
+    for (int64_t i = 0; i < n * columns; i++) out[i] *= scale;
     if (frames > 1) keep_frame(flow, n, 0, out, out_frames);
     for (int i = 0; i < legs; i++) {
         tw_ode_desc part = leg(solver, i, legs);
@@ -94,13 +122,13 @@ done:
 
 /* The network takes columns that never change for standard normal ones, independent of the others: at 0 their share of
  * the log-density is that of the source, and is left out. A row that has another value there is impossible. */
-static double density_beside_constants(const tw_flow *flow, const double *x, double log_density)
+static double density_beside_constants(const tw_flow *flow, double scale, const double *x, double log_density)
 {
-    const double zero = 0;
+    double zero = 0;
     for (int j = 0; j < flow->desc.columns; j++) {
         if (!flow->constant[j]) continue;
         if (x[j] != flow->normaliser.shift[j]) return -(double)INFINITY;
-        log_density -= flow->model.source->rules->log_density(1, &zero);
+        log_density -= begin_log_density(flow, scale, 1, &zero);
     }
     return log_density;
 }
@@ -120,6 +148,9 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
                        solver.t1));
     solver.t0 = 1;
     solver.t1 = 0;
+    TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
+    hold(flow, &solver);
+    double scale = source_scale(flow);
     state = tw_alloc(ctx, (size_t)tw_max_i64(n, 1), (size_t)stride * sizeof(double));
     if (!state) TW_TRY(tw_fail_memory(ctx, (size_t)n * (size_t)stride * sizeof(double)));
     for (int64_t i = 0; i < n; i++) {
@@ -132,9 +163,9 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
     double log_jacobian = tw_normaliser_log_jacobian(&flow->normaliser);
     /* integrated from 1 back to 0, the last column holds minus the integral from 0 to 1 */
     for (int64_t i = 0; i < n; i++) {
-        double source = flow->model.source->rules->log_density(columns, state + i * stride);
+        double source = begin_log_density(flow, scale, columns, state + i * stride);
         double log_density = source + state[i * stride + columns] + log_jacobian;
-        out[i] = density_beside_constants(flow, x + i * columns, log_density);
+        out[i] = density_beside_constants(flow, scale, x + i * columns, log_density);
     }
     if (out_stats) *out_stats = stats;
 done:
@@ -146,6 +177,7 @@ tw_status tw_velocity(tw_flow *flow, int64_t n, const double *t, const double *x
 {
     tw_crew *crew = NULL;
     tw_status status = TW_OK;
+    TW_TRY(tw_flow_use_schedule(flow, NULL));
     TW_TRY(tw_crew_get(flow, false, false, &crew));
     TW_TRY(tw_crew_field(crew, n, t, x, out));
 done:

@@ -1,9 +1,11 @@
 /* method/method.h - a method: which loss trains the network, and which velocity the trained network means.
  *
- * A method sees a flow as its pieces and builds graphs from them; it knows nothing of optimisers, files or solvers. */
+ * A method sees a flow as its pieces and builds graphs from them; it knows nothing of optimisers, files or solvers.
+ * Most methods are one row of methods.def and a dozen lines: the helpers below do what they share. */
 #ifndef TW_METHOD_METHOD_H
 #define TW_METHOD_METHOD_H
 
+#include "path/convert.h"
 #include "path/path.h"
 #include "space/space.h"
 
@@ -12,16 +14,38 @@ typedef struct tw_model {
     const tw_source *source;
     const tw_path *path;
     const tw_schedule *schedule;
-    /* the network u(x, t): x (B,D), t (B) -> (B,D); building twice shares weights */
+    const tw_piece *method;        /* its parameters */
+    const tw_piece *loss, *weight; /* NULL: the first of their tables */
+    tw_prediction predict;
+    /* the network: x (B,D), t (B) -> (B, heads D); building twice shares weights */
     tw_val (*network)(void *user, tw_val x, tw_val t);
+    /* the learned logarithm of the loss at t (B) -> (B), for the weight that asks for it */
+    tw_val (*uncertainty)(void *user, tw_val t);
     void *user;
 } tw_model;
 
+/* What a training step draws: pairs x0, x1 (B,D) from the coupling, times t (B), and standard normal z (B,D) for
+ * methods that say so. */
+typedef struct tw_draws {
+    tw_val x0, x1, t, z;
+} tw_draws;
+
+/* Pieces a method asks for when none is named; NULL: the first of their table. */
+typedef struct tw_method_defaults {
+    const char *path, *schedule, *coupling, *predict, *loss, *weight, *time_density;
+} tw_method_defaults;
+
 typedef struct tw_method_rules {
-    /* loss of every row (B), from pairs x0, x1 (B,D) and times t (B) */
-    tw_val (*row_loss)(const tw_model *model, tw_val x0, tw_val x1, tw_val t);
-    /* velocity (B,D) of the generating flow at x (B,D), t (B) */
+    tw_method_defaults defaults;
+    bool noise;         /* draws z */
+    bool velocity_only; /* its point is not the affine path's alone: other predictions make no sense */
+    int heads;          /* outputs of the network per column; 0: one */
+    /* loss of every row (B) */
+    tw_val (*row_loss)(const tw_model *model, const tw_draws *draws);
+    /* velocity (B,D) of the generating flow at x (B,D), t (B); NULL: what the prediction means */
     tw_val (*velocity)(const tw_model *model, tw_val x, tw_val t);
+    /* score (B,D) of the density of the flow at t; NULL: what the prediction means, or none with velocity_only */
+    tw_val (*score)(const tw_model *model, tw_val x, tw_val t);
 } tw_method_rules;
 
 typedef struct tw_method {
@@ -31,7 +55,28 @@ typedef struct tw_method {
 
 const tw_piece_info *tw_method_list(int index); /* NULL past the end; each is the head of a tw_method */
 
-#define TW_METHOD(name, about, source) extern const tw_method_rules tw_method_##name;
+#define TW_METHOD(name, about, source, parameters) extern const tw_method_rules tw_method_##name;
 #include "method/methods.def"
+
+/* --- what solvers ask, whatever was trained ------------------------------------------------------------------------
+ */
+
+tw_val tw_method_velocity(const tw_method *method, const tw_model *model, tw_val x, tw_val t);
+/* Fails in the graph when the method has no score. */
+tw_val tw_method_score(const tw_method *method, const tw_model *model, tw_val x, tw_val t);
+
+/* --- what methods share --------------------------------------------------------------------------------------------
+ */
+
+/* The network's answer at x (B,D), t (B) -> (B, heads D). Where the schedule makes points larger than the data (ve,
+ * edm) it sees x / sqrt(alpha^2 + sigma^2). */
+tw_val tw_model_predict(const tw_model *model, tw_val x, tw_val t);
+/* Part `head` of it, (B,D). */
+tw_val tw_model_head(tw_val y, int heads, int head);
+/* The model's loss of predictions against targets (B,D), weighted by time -> (B). */
+tw_val tw_model_loss(const tw_model *model, tw_val t, tw_val prediction, tw_val target);
+
+const tw_piece_info *tw_loss_list(int index); /* NULL past the end */
+const tw_piece_info *tw_weight_list(int index);
 
 #endif

@@ -15,7 +15,7 @@ typedef struct network {
 } network;
 
 static const network networks[] = {
-#define TW_NETWORK(name, about, source) {{#name, about, source}, tw_network_##name},
+#define TW_NETWORK(name, about, source) {{#name, about, source, NULL}, tw_network_##name},
 #include "nn/networks.def"
 };
 

@@ -4,11 +4,11 @@
 static tw_val affine_point(const tw_schedule *schedule, tw_val x0, tw_val x1, tw_val t)
 {
     tw_val column = tw_expand_dim(t, 1);
-    return tw_add(tw_mul(schedule->alpha(column), x1), tw_mul(schedule->sigma(column), x0));
+    return tw_add(tw_mul(tw_schedule_alpha(schedule, column), x1), tw_mul(tw_schedule_sigma(schedule, column), x0));
 }
 
 static const tw_path paths[] = {
-#define TW_PATH(name, about, source) {{#name, about, source}, name##_point},
+#define TW_PATH(name, about, source) {{#name, about, source, NULL}, name##_point},
 #include "path/paths.def"
 };
 
@@ -20,11 +20,7 @@ const tw_piece_info *tw_path_list(int index)
 void tw_path_at(const tw_path *path, const tw_schedule *schedule, tw_val x0, tw_val x1, tw_val t, tw_val *out_xt,
                 tw_val *out_ut)
 {
-    tw_val point = path->point(schedule, x0, x1, t), tangent = tw_ones_like(t), velocity = TW_NONE;
+    tw_val point = path->point(schedule, x0, x1, t);
     *out_xt = *out_ut = TW_NONE;
-    if (tw_is_none(point)) return;
-    /* a failure stays in the graph and is told when the program is compiled */
-    if (tw_jvp(1, &t, &tangent, 1, &point, &velocity) != TW_OK) return;
-    *out_xt = point;
-    *out_ut = tw_is_none(velocity) ? tw_zeros_like(point) : velocity;
+    if (!tw_is_none(point) && tw_slopes(t, 1, &point, out_ut)) *out_xt = point;
 }

@@ -1,20 +1,11 @@
 /* path/path.h - how a source point and a data point are joined: x_t for t in [0,1], t = 0 source, t = 1 data.
  *
  * A path states the point only; its velocity u_t = d/dt x_t is the forward derivative of the point in t, so the two
- * cannot disagree and a new schedule is two functions. */
+ * cannot disagree. */
 #ifndef TW_PATH_PATH_H
 #define TW_PATH_PATH_H
 
-#include "base/base.h"
-
-#include <thalweg/nn.h>
-
-/* alpha(0) = 0, alpha(1) = 1, sigma(0) = 1, sigma(1) = 0, exactly; elementwise in t. */
-typedef struct tw_schedule {
-    tw_piece_info info;
-    tw_val (*alpha)(tw_val t);
-    tw_val (*sigma)(tw_val t);
-} tw_schedule;
+#include "path/schedule.h"
 
 typedef struct tw_path {
     tw_piece_info info;
@@ -22,8 +13,7 @@ typedef struct tw_path {
     tw_val (*point)(const tw_schedule *schedule, tw_val x0, tw_val x1, tw_val t);
 } tw_path;
 
-const tw_piece_info *tw_schedule_list(int index); /* NULL past the end; each is the head of a tw_schedule */
-const tw_piece_info *tw_path_list(int index);
+const tw_piece_info *tw_path_list(int index); /* NULL past the end; each is the head of a tw_path */
 
 /* x_t and its velocity u_t, both (B,D). Errors are kept in the graph. */
 void tw_path_at(const tw_path *path, const tw_schedule *schedule, tw_val x0, tw_val x1, tw_val t, tw_val *out_xt,

@@ -2,12 +2,12 @@
 #include "space/space.h"
 
 static const tw_space spaces[] = {
-#define TW_SPACE(name, about, source) {{#name, about, source}},
+#define TW_SPACE(name, about, source) {{#name, about, source, NULL}},
 #include "space/spaces.def"
 };
 
 static const tw_source sources[] = {
-#define TW_SOURCE(name, about, source) {{#name, about, source}, &tw_source_##name},
+#define TW_SOURCE(name, about, source) {{#name, about, source, NULL}, &tw_source_##name},
 #include "space/sources.def"
 };
 

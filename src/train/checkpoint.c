@@ -29,12 +29,7 @@ static void state_settings(const tw_trainer *r, tw_metadata *m)
     const tw_flow_desc *f = &r->flow->desc;
     char seed[32];
     snprintf(seed, sizeof(seed), "%llu", (unsigned long long)d->seed);
-    tw_metadata_add(m, "method", f->method);
-    tw_metadata_add(m, "space", f->space);
-    tw_metadata_add(m, "source", f->source);
-    tw_metadata_add(m, "path", f->path);
-    tw_metadata_add(m, "schedule", f->schedule);
-    tw_metadata_add(m, "coupling", f->coupling);
+    for (int i = 0; i < TW_PIECE_COUNT; i++) tw_metadata_add(m, tw_flow_piece_at(i)->field, r->flow->piece[i].text);
     tw_metadata_add(m, "network.kind", f->network.kind);
     tw_metadata_add_int(m, "network.width", f->network.width);
     tw_metadata_add_int(m, "network.depth", f->network.depth);
@@ -52,6 +47,7 @@ static void state_settings(const tw_trainer *r, tw_metadata *m)
     tw_metadata_add_double(m, "clip", d->clip);
     tw_metadata_add_double(m, "ema", d->ema);
     tw_metadata_add(m, "precision", d->products == TW_PRODUCTS_BF16 ? "bf16" : "f32");
+    tw_metadata_add(m, "times", d->independent_times ? "independent" : "stratified");
     tw_metadata_add(m, "seed", seed);
     tw_metadata_add(m, "data", tw_checksum_show(r->data_hash).text);
     tw_metadata_add(m, "initial weights", tw_checksum_show(r->initial_hash).text);

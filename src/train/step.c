@@ -2,6 +2,7 @@
 #include "train/step.h"
 
 #include "base/streams.h"
+#include "path/density.h"
 
 #include <math.h>
 #include <string.h>
@@ -15,25 +16,35 @@ static tw_val draw_rows(const tw_step_graph *s, int64_t batch, int64_t rows)
     return tw_cast(tw_floor(tw_muls(tw_bits_to_uniform(bits, TW_DTYPE_F64), (double)rows)), TW_DTYPE_I32);
 }
 
-/* Times uniform in (0,1), one in each of `batch` equal intervals: each row's time is uniform over a random order of
- * rows, and the loss varies less from batch to batch than with independent times. */
-static tw_val draw_times(const tw_step_graph *s, int64_t batch, tw_dtype dtype)
+/* Numbers uniform in (0,1). Stratified: one in each of `batch` equal intervals, so that the loss varies less from batch
+ * to batch than with independent ones; over a random order of rows each is uniform. */
+static tw_val draw_uniform(const tw_step_graph *s, const tw_step_desc *desc)
 {
-    tw_val bits = tw_random_bits(s->key, s->counter, TW_STREAM_TRAIN_TIME, tw_shape_of(batch));
-    tw_val place = tw_iota(s->graph, dtype, tw_shape_of(batch), 0);
-    return tw_muls(tw_add(place, tw_bits_to_uniform(bits, dtype)), 1 / (double)batch);
+    tw_shape shape = tw_shape_of(desc->batch);
+    tw_val bits = tw_random_bits(s->key, s->counter, TW_STREAM_TRAIN_TIME, shape);
+    tw_val uniform = tw_bits_to_uniform(bits, desc->dtype);
+    if (desc->independent_times) return uniform;
+    return tw_muls(tw_add(tw_iota(s->graph, desc->dtype, shape, 0), uniform), 1 / (double)desc->batch);
+}
+
+/* Standard normal numbers for methods that ask for them, or none. */
+static tw_val draw_noise(const tw_step_graph *s, const tw_step_desc *desc, const tw_method_rules *rules, tw_shape shape)
+{
+    if (!rules->noise) return TW_NONE;
+    return tw_bits_to_normal(tw_random_bits(s->key, s->counter, TW_STREAM_TRAIN_NOISE, shape), desc->dtype);
 }
 
 /* The mean loss of a batch; rows are summed last, so that the program can work block of rows by block of rows. */
 static tw_status build_loss(tw_flow *flow, const tw_step_desc *desc, tw_step_graph *s, tw_flow_binding *binding)
 {
     tw_model model = tw_flow_model(flow, binding);
-    int64_t batch = desc->batch, columns = flow->desc.columns;
-    tw_val x1 = tw_take_rows(s->data, draw_rows(s, batch, desc->rows));
-    tw_val x0 =
-        model.source->rules->draw(s->key, s->counter, TW_STREAM_TRAIN_SOURCE, tw_shape_of(batch, columns), desc->dtype);
-    tw_val t = draw_times(s, batch, desc->dtype);
-    s->loss = tw_mean_axis(flow->method->rules->row_loss(&model, x0, x1, t), 0);
+    const tw_method_rules *rules = flow->method->rules;
+    tw_shape shape = tw_shape_of(desc->batch, flow->desc.columns);
+    tw_draws draws = {.x1 = tw_take_rows(s->data, draw_rows(s, desc->batch, desc->rows)),
+                      .x0 = model.source->rules->draw(s->key, s->counter, TW_STREAM_TRAIN_SOURCE, shape, desc->dtype),
+                      .t = tw_density_times(&flow->piece[TW_PIECE_time_density], model.schedule, draw_uniform(s, desc)),
+                      .z = draw_noise(s, desc, rules, shape)};
+    s->loss = tw_mean_axis(rules->row_loss(&model, &draws), 0);
     return tw_graph_check(s->graph);
 }
 
@@ -100,7 +111,7 @@ tw_status tw_step_graph_build(tw_flow *flow, const tw_step_desc *desc, tw_step_g
     s.average = tw_input(s.graph, "average_decay", desc->dtype, TW_SCALAR);
     s.correction1 = tw_input(s.graph, "correction1", desc->dtype, TW_SCALAR);
     s.correction2 = tw_input(s.graph, "correction2", desc->dtype, TW_SCALAR);
-    tw_flow_binding binding = {s.params, &flow->desc};
+    tw_flow_binding binding = {s.params, flow};
     TW_TRY(build_loss(flow, desc, &s, &binding));
     if (tw_params_size(s.params) != tw_params_size(flow->params) ||
         tw_params_count(s.params) != tw_params_count(flow->params))

@@ -14,7 +14,8 @@ typedef struct tw_step_desc {
     const tw_optimiser *optimiser; /* NULL: the first */
     double beta1, beta2, epsilon, weight_decay, clip;
     tw_products products;
-    tw_dtype dtype; /* of data, weights and arithmetic: f32, or f64 in tests */
+    bool independent_times; /* else one in each of `batch` equal shares of their density */
+    tw_dtype dtype;         /* of data, weights and arithmetic: f32, or f64 in tests */
 } tw_step_desc;
 
 /* The step as a graph, for compiling or for the reference interpreter. */

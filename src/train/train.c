@@ -124,6 +124,7 @@ static tw_status make_step(tw_trainer *r)
                          .weight_decay = d->weight_decay,
                          .clip = d->clip,
                          .products = d->products,
+                         .independent_times = d->independent_times,
                          .dtype = TW_DTYPE_F32};
     status = tw_step_create(r->flow, &desc, r->table, d->seed, &r->step);
     if (status != TW_OK) return status;

@@ -9,7 +9,7 @@
 
 #include <thalweg/train.h>
 
-enum { TW_CHECKPOINT_FORMAT_VERSION = 2 };
+enum { TW_CHECKPOINT_FORMAT_VERSION = 3 };
 
 typedef struct tw_trainer {
     tw_context *ctx;

@@ -1,14 +1,16 @@
 /* train/validation.c - see validation.h. */
 #include "train/validation.h"
 
+#include "base/philox.h"
 #include "base/streams.h"
+#include "path/density.h"
 
 #include <math.h>
 
 enum { BLOCK = 1024, FEWEST = 4096, MOST = 8192, NUMBERS = 1 << 22 };
 
-/* Pairs: every held-out row equally often (to within one), its times spread by the golden ratio, its source points by
- * seed. */
+/* Pairs: every held-out row equally often (to within one), its times spread by the golden ratio, its source points
+ * and noise by seed. */
 static tw_status make_draws(tw_flow *flow, int64_t rows, const double *values, uint64_t seed, tw_validation *v)
 {
     tw_context *ctx = flow->ctx;
@@ -16,23 +18,27 @@ static tw_status make_draws(tw_flow *flow, int64_t rows, const double *values, u
     size_t numbers = (size_t)v->draws * (size_t)columns;
     v->x0 = tw_alloc_aligned(ctx, numbers * sizeof(float));
     v->x1 = tw_alloc_aligned(ctx, numbers * sizeof(float));
-    v->t = tw_alloc_aligned(ctx, (size_t)v->draws * sizeof(float));
+    v->u = tw_alloc_aligned(ctx, (size_t)v->draws * sizeof(float));
+    bool noise = flow->method->rules->noise;
+    if (noise) v->z = tw_alloc_aligned(ctx, numbers * sizeof(float));
     v->loss = tw_alloc_aligned(ctx, (size_t)v->rows * sizeof(float));
     double *source = tw_alloc(ctx, (size_t)columns, sizeof(double));
-    if (!v->x0 || !v->x1 || !v->t || !v->loss || !source) {
+    if (!v->x0 || !v->x1 || !v->u || (noise && !v->z) || !v->loss || !source) {
         tw_free(ctx, source);
         return tw_fail_memory(ctx, numbers * sizeof(float));
     }
     for (int64_t i = 0; i < v->draws; i++) {
         const double golden = 0.61803398874989484820;
         double place = ((double)i + 0.5) * golden;
-        v->t[i] = (float)(place - floor(place));
+        v->u[i] = (float)(place - floor(place));
         flow->model.source->rules->draw_row(seed, TW_STREAM_EVAL, i, columns, source);
         for (int j = 0; j < columns; j++) {
             v->x0[i * columns + j] = (float)source[j];
             v->x1[i * columns + j] = (float)values[i % rows * columns + j];
         }
     }
+    tw_random random = {.seed = seed, .stream = TW_STREAM_TRAIN_NOISE};
+    for (size_t i = 0; noise && i < numbers; i++) v->z[i] = (float)tw_random_normal(&random);
     tw_free(ctx, source);
     return TW_OK;
 }
@@ -44,23 +50,27 @@ static tw_status build(tw_flow *flow, tw_validation *v)
     tw_status status = TW_OK;
     TW_TRY(tw_graph_create(ctx, &v->graph));
     TW_TRY(tw_params_create(ctx, v->graph, TW_DTYPE_F32, &v->params));
-    tw_flow_binding binding = {v->params, &flow->desc};
+    tw_flow_binding binding = {v->params, flow};
     tw_model model = tw_flow_model(flow, &binding);
-    tw_val x0 = tw_input(v->graph, "x0", TW_DTYPE_F32, tw_shape_of(v->rows, v->columns));
-    tw_val x1 = tw_input(v->graph, "x1", TW_DTYPE_F32, tw_shape_of(v->rows, v->columns));
-    tw_val t = tw_input(v->graph, "t", TW_DTYPE_F32, tw_shape_of(v->rows));
-    tw_val loss = flow->method->rules->row_loss(&model, x0, x1, t);
+    tw_shape points = tw_shape_of(v->rows, v->columns);
+    tw_val u = tw_input(v->graph, "u", TW_DTYPE_F32, tw_shape_of(v->rows));
+    tw_draws draws = {.x0 = tw_input(v->graph, "x0", TW_DTYPE_F32, points),
+                      .x1 = tw_input(v->graph, "x1", TW_DTYPE_F32, points),
+                      .t = tw_density_times(&flow->piece[TW_PIECE_time_density], model.schedule, u),
+                      .z = v->z ? tw_input(v->graph, "z", TW_DTYPE_F32, points) : TW_NONE};
+    tw_val loss = flow->method->rules->row_loss(&model, &draws);
     TW_TRY(tw_graph_check(v->graph));
-    int count = tw_params_count(v->params);
-    inputs = tw_alloc(ctx, (size_t)count + 3, sizeof(tw_val));
-    v->inputs = tw_alloc(ctx, (size_t)count + 3, sizeof(void *));
-    if (!inputs || !v->inputs) TW_TRY(tw_fail_memory(ctx, ((size_t)count + 3) * sizeof(tw_val)));
+    int count = tw_params_count(v->params), data = v->z ? 4 : 3;
+    inputs = tw_alloc(ctx, (size_t)(count + data), sizeof(tw_val));
+    v->inputs = tw_alloc(ctx, (size_t)(count + data), sizeof(void *));
+    if (!inputs || !v->inputs) TW_TRY(tw_fail_memory(ctx, (size_t)(count + data) * sizeof(tw_val)));
     for (int i = 0; i < count; i++) inputs[i] = tw_params_value(v->params, i);
-    inputs[count] = x0;
-    inputs[count + 1] = x1;
-    inputs[count + 2] = t;
+    inputs[count] = draws.x0;
+    inputs[count + 1] = draws.x1;
+    inputs[count + 2] = u;
+    if (v->z) inputs[count + 3] = draws.z;
     tw_program_desc desc = {.name = "validation",
-                            .inputs_count = count + 3,
+                            .inputs_count = count + data,
                             .inputs = inputs,
                             .outputs_count = 1,
                             .outputs = &loss,
@@ -99,7 +109,8 @@ void tw_validation_destroy(tw_validation *v)
     tw_graph_destroy(v->graph);
     tw_free_aligned(ctx, v->x0);
     tw_free_aligned(ctx, v->x1);
-    tw_free_aligned(ctx, v->t);
+    tw_free_aligned(ctx, v->u);
+    tw_free_aligned(ctx, v->z);
     tw_free_aligned(ctx, v->loss);
     tw_free(ctx, v->inputs);
     *v = (tw_validation){0};
@@ -114,7 +125,8 @@ tw_status tw_validation_run(tw_validation *v, const float *weights, double *out_
         int64_t rows = tw_min_i64(v->rows, v->draws - begin);
         v->inputs[count] = v->x0 + begin * v->columns;
         v->inputs[count + 1] = v->x1 + begin * v->columns;
-        v->inputs[count + 2] = v->t + begin;
+        v->inputs[count + 2] = v->u + begin;
+        if (v->z) v->inputs[count + 3] = v->z + begin * v->columns;
         tw_status status = tw_program_run(v->state, v->inputs, (void *[]){v->loss}, rows);
         if (status != TW_OK) return status;
         for (int64_t i = 0; i < rows; i++) sum += (double)v->loss[i];

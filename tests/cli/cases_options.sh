@@ -16,7 +16,7 @@ for verb in train sample score eval info list; do
     works "Usage: thalweg $verb" help "$verb"
 done
 run train --help
-for option in columns drop header separator missing array split rows method space source path schedule coupling network width depth \
+for option in columns drop header separator missing array split rows method space source path schedule coupling predict loss weight time-density stratified network width depth \
     time-features steps minutes batch lr warmup weight-decay clip ema precision out resume force checkpoint-seconds checkpoint-steps seed \
     threads config set json quiet profile; do
     holds "train --help explains --$option" grep -q -e "--$option " out
@@ -80,7 +80,7 @@ printf 'data: moons\nminutes: 5\n' >minutes.yaml
 works '"steps":2,' train --config minutes.yaml --steps 2 --rows 500 --width 8 --depth 1 --out by-data --json
 
 # lists and info
-for kind in methods solvers networks optimisers datasets spaces paths schedules couplings sources; do
+for kind in methods solvers networks optimisers datasets spaces paths schedules couplings sources predictions losses weights time-densities; do
     works '.' list "$kind"
     works '^\[{"name":".*","about":".*","source":".*"}\]$' list "$kind" --json
     works "$kind" list

@@ -158,7 +158,7 @@ static void nothing(tw_tensor *t, int *n, tw_metadata *m)
 }
 static void newer(tw_tensor *t, int *n, tw_metadata *m)
 {
-    (void)t, (void)n, set(m, "format_version", "2");
+    (void)t, (void)n, set(m, "format_version", "3");
 }
 static void bad_version(tw_tensor *t, int *n, tw_metadata *m)
 {
@@ -290,7 +290,8 @@ static void test_creation(void **state)
     tw_flow_destroy(f);
     tw_flow_destroy(NULL);
     for (const char *const *kind =
-             (const char *const[]){"methods", "spaces", "sources", "paths", "schedules", "couplings", "networks", NULL};
+             (const char *const[]){"methods", "spaces", "sources", "paths", "schedules", "couplings", "networks",
+                                   "predictions", "losses", "weights", "time-densities", NULL};
          *kind; kind++) {
         assert_non_null(tw_piece_list(*kind, 0));
         assert_true(strlen(tw_piece_list(*kind, 0)->source) > 0);

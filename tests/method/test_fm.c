@@ -42,10 +42,11 @@ static const tw_method *fm(void)
 
 static tw_model model_with(tw_val (*network)(void *, tw_val, tw_val), void *user)
 {
+    static const tw_schedule condot = {.row = 0};
     return (tw_model){.space = (const tw_space *)tw_space_list(0),
                       .source = (const tw_source *)tw_source_list(0),
                       .path = (const tw_path *)tw_path_list(0),
-                      .schedule = (const tw_schedule *)tw_schedule_list(0),
+                      .schedule = &condot,
                       .network = network,
                       .user = user};
 }
@@ -66,7 +67,7 @@ static void test_loss_values(void **state)
     tw_val in[3] = {tw_input(graph, "x0", TW_DTYPE_F64, tw_shape_of(B, D)),
                     tw_input(graph, "x1", TW_DTYPE_F64, tw_shape_of(B, D)),
                     tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B))};
-    tw_val out = fm()->rules->row_loss(&model, in[0], in[1], in[2]);
+    tw_val out = fm()->rules->row_loss(&model, &(tw_draws){in[0], in[1], in[2], TW_NONE});
     assert_int_equal(tw_reference_run(ctx, 3, in, (const double *[]){x0, x1, t}, 1, &out, (double *[]){loss}), TW_OK);
     for (int i = 0; i < B; i++) {
         double want = 0;
@@ -107,7 +108,7 @@ static void test_marginal_velocity_is_the_minimum(void **state)
     tw_val in[5] = {tw_input(graph, "x0", TW_DTYPE_F64, tw_shape_of(B, 1)),
                     tw_input(graph, "x1", TW_DTYPE_F64, tw_shape_of(B, 1)),
                     tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B)), ab[0], ab[1]};
-    tw_val loss = tw_mean_axis(fm()->rules->row_loss(&model, in[0], in[1], in[2]), 0), slope[2];
+    tw_val loss = tw_mean_axis(fm()->rules->row_loss(&model, &(tw_draws){in[0], in[1], in[2], TW_NONE}), 0), slope[2];
     assert_int_equal(tw_grad(loss, 2, ab, slope), TW_OK);
     double zero = 0, off = 0.2, da, db;
     const double *values[5] = {x0, x1, t, &zero, &zero};
@@ -126,7 +127,7 @@ static void test_velocity_is_the_network(void **state)
     tw_model model = model_with(affine_network, NULL);
     tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(2, 2)),
            t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(2));
-    assert_int_equal(fm()->rules->velocity(&model, x, t).id, affine_network(NULL, x, t).id);
+    assert_int_equal(tw_method_velocity(fm(), &model, x, t).id, affine_network(NULL, x, t).id);
 }
 
 int main(void)

@@ -1,0 +1,63 @@
+/* flow/schedule.c - the schedule a flow is solved along: the trained one, or another by its scale and pace
+ * (path/schedule.h).
+ */
+#include "flow/flow.h"
+
+#include <string.h>
+
+tw_status tw_flow_use_schedule(tw_flow *flow, const char *schedule)
+{
+    tw_piece other = {0};
+    tw_status status = TW_OK;
+    if (schedule) TW_TRY(tw_piece_read(flow->ctx, "schedule", schedule, tw_schedule_list, &other));
+    if (other.text && strcmp(other.text, flow->desc.schedule) == 0) tw_piece_free(flow->ctx, &other);
+    const char *before = flow->other_schedule.text, *now = other.text;
+    bool same = before && now ? strcmp(before, now) == 0 : before == now;
+    if (!same) {
+        tw_flow_programs_drop(flow);
+        tw_piece_free(flow->ctx, &flow->other_schedule);
+        flow->other_schedule = other;
+        other = (tw_piece){0};
+    }
+done:
+    tw_piece_free(flow->ctx, &other);
+    return status;
+}
+
+const tw_schedule *tw_flow_schedule(const tw_flow *flow)
+{
+    return flow->other_schedule.info ? &flow->other_schedule : flow->model.schedule;
+}
+
+void tw_flow_interval(const tw_flow *flow, double *out_low, double *out_high)
+{
+    if (flow->other_schedule.info)
+        tw_schedule_change_interval(flow->model.schedule, &flow->other_schedule, out_low, out_high);
+    else
+        tw_schedule_interval(flow->model.schedule, out_low, out_high);
+}
+
+/* The change at times (B), and the times and points at which the trained model is asked. */
+static tw_schedule_change change(const tw_flow *flow, tw_val *x, tw_val *t)
+{
+    tw_schedule_change c = tw_schedule_change_at(flow->model.schedule, &flow->other_schedule, tw_expand_dim(*t, 1));
+    *x = tw_div(*x, c.scale);
+    *t = tw_sum_axis(c.t, 1);
+    return c;
+}
+
+tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
+{
+    if (!flow->other_schedule.info) return tw_method_velocity(flow->method, model, x, t);
+    tw_val inner = x;
+    tw_schedule_change c = change(flow, &inner, &t);
+    tw_val u = tw_method_velocity(flow->method, model, inner, t);
+    return tw_add(tw_mul(tw_div(c.d_scale, c.scale), x), tw_mul(tw_mul(c.scale, c.d_t), u));
+}
+
+tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
+{
+    if (!flow->other_schedule.info) return tw_method_score(flow->method, model, x, t);
+    tw_schedule_change c = change(flow, &x, &t);
+    return tw_div(tw_method_score(flow->method, model, x, t), c.scale);
+}
