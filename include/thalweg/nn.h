@@ -44,6 +44,9 @@ TW_API tw_val tw_param(tw_scope scope, const char *name, tw_shape shape, tw_init
 /* x (...,D) -> (...,width): x W + b, W (D,width) uniform in +-1/sqrt(D) times `gain` (He et al. style), b zero. */
 TW_API tw_val tw_linear(tw_scope scope, tw_val x, int64_t width);
 TW_API tw_val tw_linear_init(tw_scope scope, tw_val x, int64_t width, tw_init init, double scale);
+/* activation(x W + b) of such a layer, which a program computes in one go; activation NULL: none. */
+typedef tw_val (*tw_activation)(tw_val x);
+TW_API tw_val tw_dense(tw_scope scope, tw_val x, int64_t width, tw_activation activation);
 /* t (B) -> (B, count): sin and cos of w t at count/2 angular frequencies w spaced geometrically from 1 to 30. count
  * even. */
 TW_API tw_val tw_time_features(tw_val t, int count);

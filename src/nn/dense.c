@@ -7,8 +7,6 @@
  */
 #include "nn/network.h"
 
-typedef tw_val (*activation)(tw_val x);
-
 /* Self-normalising activation (Klambauer et al. 2017, eq. 2). The exponential sees no positive numbers. */
 static tw_val selu(tw_val x)
 {
@@ -17,12 +15,12 @@ static tw_val selu(tw_val x)
     return tw_muls(tw_add(tw_max(x, zero), tw_muls(tw_expm1(tw_min(x, zero)), alpha)), scale);
 }
 
-static tw_val dense(tw_scope scope, const tw_network_desc *desc, activation act, tw_val x, tw_val t, tw_val condition,
-                    int64_t outputs)
+static tw_val dense(tw_scope scope, const tw_network_desc *desc, tw_activation act, tw_val x, tw_val t,
+                    tw_val condition, int64_t outputs)
 {
     tw_val h = tw_concat2(1, x, tw_expand_dim(t, 1));
     if (!tw_is_none(condition)) h = tw_concat2(1, h, condition);
-    for (int i = 0; i < desc->depth; i++) h = act(tw_linear(tw_at(scope, "main", 2 * i), h, desc->width));
+    for (int i = 0; i < desc->depth; i++) h = tw_dense(tw_at(scope, "main", 2 * i), h, desc->width, act);
     return tw_linear(tw_at(scope, "main", 2 * desc->depth), h, outputs);
 }
 

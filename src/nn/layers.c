@@ -27,6 +27,12 @@ tw_val tw_linear(tw_scope scope, tw_val x, int64_t width)
     return tw_linear_init(scope, x, width, TW_INIT_UNIFORM, 1 / sqrt((double)tw_last_dim(x)));
 }
 
+tw_val tw_dense(tw_scope scope, tw_val x, int64_t width, tw_activation activation)
+{
+    tw_val h = tw_linear(scope, x, width);
+    return activation ? activation(h) : h;
+}
+
 /* t (B) times `count` angular frequencies, (B,count). */
 static tw_val angles(tw_val t, int count, const double *frequency)
 {

@@ -140,9 +140,9 @@ tw_val tw_unet(tw_scope scope, const tw_unet_desc *desc, tw_val x, tw_val t, int
 {
     if (tw_is_none(x) || tw_is_none(t) || tw_is_none(check(desc, x))) return TW_NONE;
     builder b = {.scope = scope, .desc = desc};
-    tw_val e = tw_linear(tw_at(scope, "time_embed", 0), tw_timestep_embedding(t, desc->width, 10000.0),
-                         (int64_t)desc->width * 4);
-    b.features = tw_linear(tw_at(scope, "time_embed", 2), tw_silu(e), (int64_t)desc->width * 4);
+    tw_val e = tw_dense(tw_at(scope, "time_embed", 0), tw_timestep_embedding(t, desc->width, 10000.0),
+                        (int64_t)desc->width * 4, tw_silu);
+    b.features = tw_linear(tw_at(scope, "time_embed", 2), e, (int64_t)desc->width * 4);
     tw_val h = up(&b, middle(&b, down(&b, x)));
     h = tw_silu(tw_block_groupnorm(tw_at(scope, "out", 0), h, GROUPS));
     return tw_block_conv(tw_at(scope, "out", 2), h, outputs, 3, 1, true);

@@ -1,0 +1,74 @@
+#!/bin/bash
+# scripts/check-long.sh [--tsan] [--graphs N] [--fuzz SECONDS] - what is too long for every change.
+#
+# Without options all three parts: the tests that use threads under the thread sanitizer; N random functions compiled
+# and compared with the reference interpreter (100000); the readers of files fuzzed for SECONDS each (60; needs clang).
+# With options only the parts named.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+usage() {
+    echo "usage: scripts/check-long.sh [--tsan] [--graphs N] [--fuzz SECONDS]" >&2
+    exit 2
+}
+is_count() { [[ ${1:-} =~ ^[1-9][0-9]*$ ]]; }
+
+tsan='' graphs='' seconds=''
+while [ $# -gt 0 ]; do
+    case $1 in
+        --tsan) tsan=yes ;;
+        --graphs) is_count "${2:-}" && graphs=$2 && shift || usage ;;
+        --fuzz) is_count "${2:-}" && seconds=$2 && shift || usage ;;
+        *) usage ;;
+    esac
+    shift
+done
+[ -n "$tsan$graphs$seconds" ] || { tsan=yes graphs=100000 seconds=60; }
+
+threaded='base/pool exec/threads exec/control exec/products exec/conv exec/programs exec/composites flow/sampling
+          train/training coupling/assignment coupling/coupling'
+failures=()
+part() { # NAME COMMAND...
+    local name=$1
+    shift
+    printf '\n=== %s\n' "$name"
+    "$@" || failures+=("$name")
+}
+
+threads() {
+    local targets=() names=() test
+    for test in $threaded; do
+        targets+=("test_${test/\//_}")
+        names+=("$test")
+    done
+    cmake --preset tsan >/dev/null && cmake --build --preset tsan -t "${targets[@]}" -- --quiet &&
+        ctest --preset tsan -R "^($(IFS='|' && echo "${names[*]}"))\$"
+}
+
+random_graphs() {
+    cmake --preset check >/dev/null && cmake --build --preset check -t test_exec_random_graphs -- --quiet &&
+        build/check/test_exec_random_graphs --graphs "$graphs"
+}
+
+fuzz() {
+    local format status=0
+    if ! command -v clang >/dev/null; then
+        echo "skipped: clang is not here"
+        return 0
+    fi
+    cmake --preset release -B build/fuzz -DTW_FUZZ=ON -DTW_TESTS=OFF -DCMAKE_C_COMPILER=clang >/dev/null || return 1
+    for format in csv npy safetensors yaml graph_parse; do
+        cmake --build build/fuzz -t fuzz_$format -- --quiet || return 1
+        mkdir -p "build/fuzz/corpus/$format"
+        "build/fuzz/fuzz_$format" -max_total_time="$seconds" -print_final_stats=1 -verbosity=0 \
+            -artifact_prefix="build/fuzz/$format-" "build/fuzz/corpus/$format" || status=1
+    done
+    return $status
+}
+
+[ -z "$tsan" ] || part "thread sanitizer" threads
+[ -z "$graphs" ] || part "$graphs random functions against the reference" random_graphs
+[ -z "$seconds" ] || part "fuzzing the readers of files" fuzz
+[ ${#failures[@]} -eq 0 ] && exit 0
+printf 'FAILED: %s\n' "${failures[@]}"
+exit 1
