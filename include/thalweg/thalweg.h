@@ -10,6 +10,7 @@
 #include <thalweg/flow.h>
 #include <thalweg/graph.h>
 #include <thalweg/nn.h>
+#include <thalweg/sde.h>
 #include <thalweg/solve.h>
 #include <thalweg/train.h>
 

@@ -1,0 +1,119 @@
+/* solve/sde.h - the inside of an SDE solver: methods as tables, work memory of one block of rows, and the few
+ * operations on it that steps and their gradients are made of. */
+#ifndef TW_SOLVE_SDE_H
+#define TW_SOLVE_SDE_H
+
+#include "solve/brownian.h"
+
+/* What the diffusions of a step are multiplied by, for every motion of a row; for a step h with increment w and
+ * space-time area H. Ito's iterated integrals, or Stratonovich's where the equation is. */
+typedef enum tw_sde_control {
+    TW_CONTROL_W,    /* I_1 = w */
+    TW_CONTROL_ROOT, /* sqrt |h| */
+    TW_CONTROL_W2,   /* I_11 / sqrt |h| = (w^2 - h) / 2 sqrt |h|, Stratonovich w^2 / 2 sqrt |h| */
+    TW_CONTROL_AREA, /* I_10 / h = w/2 + H */
+    TW_CONTROL_W3,   /* I_111 / h = (w^3 / h - 3 w) / 6 */
+    TW_CONTROLS
+} tw_sde_control;
+
+enum { TW_SDE_STAGES = 5 };
+
+/* Weights of earlier stages in a state: h sum a_j f_j + sum_j g_j sum_k b_jk control_k. */
+typedef struct tw_sde_weights {
+    double a[TW_SDE_STAGES];
+    double b[TW_SDE_STAGES][TW_CONTROLS];
+} tw_sde_weights;
+
+/* A stochastic Runge-Kutta method: where which of f and g is evaluated, and the state after the step. */
+typedef struct tw_sde_tableau {
+    int stages;
+    struct {
+        bool f, g;
+        double c; /* time */
+        tw_sde_weights from;
+    } stage[TW_SDE_STAGES];
+    tw_sde_weights end;
+} tw_sde_tableau;
+
+typedef struct tw_sde_method {
+    tw_sde_method_info info;
+    const tw_sde_tableau *tableau, *additive; /* NULL: reversible Heun */
+} tw_sde_method;
+
+/* NULL when there is none. */
+const tw_sde_method *tw_sde_method_find(const char *name);
+/* What Milstein does where the derivative of the diffusion is given: Euler-Maruyama and a term of its own. */
+const tw_sde_tableau *tw_sde_euler_tableau(void);
+
+struct tw_sde {
+    tw_context *ctx;
+    tw_sde_equation equation;
+    const tw_sde_method *method;
+    const tw_sde_tableau *tableau; /* NULL: reversible Heun */
+    int64_t steps, block;          /* block: rows held at once */
+    int columns, noises, width;    /* of the state; motions of a row; of what the diffusion writes for a row */
+    tw_brownian *brownian, *own;   /* own: made here, or NULL */
+    double *times;                 /* (steps + 1) */
+    void *memory;
+
+    /* Per row and column (block, columns). */
+    double *z;                            /* state of a stage, in the end the state after the step */
+    double *f[TW_SDE_STAGES], *other, *v; /* drifts; that of the other equation; whatever a file needs */
+    double *mate;                         /* reversible Heun's second state */
+    double *g[TW_SDE_STAGES];             /* diffusions (block, width) */
+    double *control[TW_CONTROLS], *sum;   /* (block, noises); weighted sum of controls */
+    double *t;                            /* (block) */
+    double *rate;                         /* (block) integrand of kl at the beginning of the step */
+    double *matrix;                       /* (columns, columns) */
+    unsigned char *broken;                /* (block): the row was found not finite */
+
+    /* The run under way: the block of rows, and its first row among the motion's. */
+    int64_t rows, row;
+    tw_sde_stats stats;
+    struct {
+        int64_t row;
+        double t;
+        const char *why; /* NULL: none yet */
+    } failure;
+};
+
+/* The time of all rows of the block, as fields want it. */
+const double *tw_sde_times(tw_sde *sde, double t);
+/* Evaluations at one time for all rows of the block, counted. */
+tw_status tw_sde_drift(tw_sde *sde, double t, const double *x, double *out_f);
+tw_status tw_sde_diffusion(tw_sde *sde, double t, const double *x, double *out_g);
+
+/* The controls of a step that a tableau uses (NULL: the increment alone). */
+void tw_sde_controls(tw_sde *sde, const tw_sde_tableau *tableau, double t, double next);
+/* sum_k b[k] control_k (rows, noises): a control itself or sde->sum; NULL when all weights are zero. */
+const double *tw_sde_weighted(tw_sde *sde, const double b[TW_CONTROLS]);
+
+/* out (rows, columns) += scale * g u, with u (rows, noises). */
+void tw_sde_apply(const tw_sde *sde, double scale, const double *g, const double *u, double *out);
+/* Its transpose: out (rows, width) += scale * a u^T, with a (rows, columns). */
+void tw_sde_outer(const tw_sde *sde, double scale, const double *a, const double *u, double *out);
+/* out += scale * v over n numbers. */
+static inline void tw_sde_add(double scale, const double *v, int64_t n, double *out)
+{
+    for (int64_t i = 0; i < n; i++) out[i] += scale * v[i];
+}
+
+/* One step of the rows of the block from x (rows, columns) to sde->z. Leaves f and g of x in f[0], g[0]. */
+tw_status tw_sde_step(tw_sde *sde, double t, double next, const double *x);
+/* Reversible Heun: the second state and the fields there where the solution begins, and a step. Before and after a
+ * step, sde->mate is the second state and f[0], g[0] the fields at it. */
+tw_status tw_sde_start_reversible(tw_sde *sde, double t, const double *x);
+tw_status tw_sde_step_reversible(tw_sde *sde, double t, double next, const double *x);
+
+/* Marks a row as lost, once; the first one is told by the run. */
+void tw_sde_break(tw_sde *sde, int64_t r, double t, const char *why);
+
+/* Densities of the rows of a block (sde_density.c). out += log N(y; x + f h, h g g^T); out = 1/2 |g^-1 (f - other)|^2.
+ */
+void tw_sde_log_prob(tw_sde *sde, double t, double h, const double *x, const double *f, const double *g,
+                     const double *y, double *out);
+void tw_sde_kl_rate(tw_sde *sde, double t, const double *f, const double *other, const double *g, double *out);
+/* Refuses, in the name of `what`, noise with fewer motions than columns. */
+tw_status tw_sde_check_invertible(tw_context *ctx, const tw_sde_equation *equation, const char *what);
+
+#endif
