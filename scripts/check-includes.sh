@@ -18,6 +18,15 @@ find include src -type f \( -name '*.[ch]' -o -name '*.inc' -o -name '*.def' -o 
     xargs awk -v rooms="$rooms" '
     function fault(text) { printf "%s:%d: %s\n", FILENAME, FNR, text; faults++ }
     function exists(path,    line, found) { found = (getline line < path) >= 0; close(path); return found }
+    # a public header is called like its room, or like a source file of it
+    function room_of(name,    i) {
+        if (name in place) return name
+        if (!(name in home)) {
+            home[name] = ""
+            for (i = 1; i <= count; i++) if (exists("src/" order[i] "/" name ".c")) home[name] = order[i]
+        }
+        return home[name] == "" ? name : home[name]
+    }
 
     BEGIN {
         count = split(rooms, order, " ")
@@ -32,6 +41,7 @@ find include src -type f \( -name '*.[ch]' -o -name '*.inc' -o -name '*.def' -o 
         if (public) {
             room = part[parts]
             sub(/\.h$/, "", room)
+            room = room_of(room)
         }
         folder = FILENAME
         sub(/[^\/]*$/, "", folder)
@@ -54,6 +64,7 @@ find include src -type f \( -name '*.[ch]' -o -name '*.inc' -o -name '*.def' -o 
         if (target ~ /^thalweg\//) {
             used = piece[pieces]
             sub(/\.h$/, "", used)
+            used = room_of(used)
             if (used == "thalweg") fault("includes the umbrella <thalweg/thalweg.h>; name the header of one room")
             else if (!(used in place)) fault("<" target ">: no such room")
             else if (place[used] > mine) fault(room " may not use " used ", which comes after it")

@@ -20,10 +20,14 @@ static const tw_sde_tableau euler = {
     .end = {{1}, {{W(1)}}},
 };
 
+/* The derivative is a central difference: the error of a one-sided one, of order sqrt(h), meets I_11, which in
+ * Stratonovich's sense has a mean, and the order would be 1/2 (Kloeden, Platen 1992, 11.1.7, is of that kind). */
 static const tw_sde_tableau milstein = {
-    .stages = 2,
-    .stage = {{true, true, 0, {{0}, {{0}}}}, {false, true, 0, {{0}, {{ROOT(1)}}}}},
-    .end = {{1}, {{W(1), W2(-1)}, {W2(1)}}},
+    .stages = 3,
+    .stage = {{true, true, 0, {{0}, {{0}}}},
+              {false, true, 0, {{0}, {{ROOT(1)}}}},
+              {false, true, 0, {{0}, {{ROOT(-1)}}}}},
+    .end = {{1}, {{W(1)}, {W2(0.5)}, {W2(-0.5)}}},
 };
 
 static const tw_sde_tableau euler_heun = {
@@ -68,8 +72,14 @@ static const tw_sde_tableau sra = {
 };
 
 enum { I = 1, S = 2, B = 3 };
-#define UNPACK(a, b, c, d)  {a, b, c, d}
-#define CAN(a, b, c, d)     {(a) > 0, (b) > 0, (c) > 0, (d) > 0}
+#define UNPACK(a, b, c, d)                                                                                             \
+    {                                                                                                                  \
+        a, b, c, d                                                                                                     \
+    }
+#define CAN(a, b, c, d)                                                                                                \
+    {                                                                                                                  \
+        (a) > 0, (b) > 0, (c) > 0, (d) > 0                                                                             \
+    }
 
 static const tw_sde_method methods[] = {
 #define TW_SDE_METHOD(name, about, source, senses, orders, weak, integrals, tableau, additive)                         \

@@ -17,6 +17,7 @@ fresh() {
     echo '#include <thalweg/graph.h>' >"$house/src/graph/node.h"
     echo 'X(add)' >"$house/src/graph/ops.def"
     echo '#include "graph/node.h"' >"$house/src/train/loop.c"
+    echo '#include <thalweg/graph.h>' >"$house/include/thalweg/loop.h" # of the room that has a loop.c
 }
 
 passed=0
@@ -49,6 +50,8 @@ plant() { # FILE LINE WHAT-THE-SENTENCE-MUST-HOLD
 
 plant src/base/b.c '#include "graph/node.h"' 'base may not use graph'
 plant src/base/b.c '#include <thalweg/graph.h>' 'base may not use graph'
+plant src/graph/a.c '#include <thalweg/loop.h>' 'graph may not use train'
+plant include/thalweg/nobody.h 'int x;' 'no room is called nobody'
 plant src/graph/a.c '#  include "train/loop.h"' 'graph may not use train'
 plant src/graph/ops.def '#include "train/loop.h"' 'graph may not use train'
 plant src/train/loop.c '#include <thalweg/thalweg.h>' 'umbrella'
