@@ -50,7 +50,8 @@ typedef struct tw_coupling_batch {
 
 typedef struct tw_coupler tw_coupler;
 
-/* Looks the kind up, checks the parameters, makes the work memory: at most 17 most_points^2 bytes and a bit. */
+/* Looks the kind up, checks the parameters, makes the work memory: at most 16 most_points^2 bytes and some
+ * hundreds and those of the rows themselves a point. */
 TW_NODISCARD TW_API tw_status tw_coupler_create(tw_context *ctx, const tw_coupling_desc *desc,
                                                 tw_coupler **out_coupler);
 TW_API void tw_coupler_destroy(tw_coupler *coupler);

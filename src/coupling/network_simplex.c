@@ -7,8 +7,8 @@
  *
  * Mass always moves from a row to a column: the arc between a node and its parent leads up when the node is a row and
  * down when it is a column, and needs no sign. Masses are whole numbers, so flows are exact. Strong feasibility of the
- * first tree is had by computing with masses + epsilon for every node but the root, epsilon counted apart, and the root,
- * a column, taking what is left when all other columns are full. */
+ * first tree is had by computing with masses + epsilon for every node but the root, epsilon counted apart, and the
+ * root, a column, taking what is left when all other columns are full. */
 #include "coupling/network_simplex.h"
 
 #include "coupling/couple.h"
@@ -147,23 +147,22 @@ typedef struct arc {
     double cost, reduced;
 } arc;
 
-/* The arc of least reduced cost among those of the next rows that have any below the limit, `block` of them at once;
- * false when none of all rows has. */
-static bool price_rows(simplex *s, int32_t block, int32_t *at, arc *out)
+/* The cheapest arc of the next row that has one below its price; false when no row has. */
+static bool price_rows(simplex *s, int32_t *at, arc *out)
 {
-    double limit = -TIGHT * s->scale;
-    arc best = {-1, -1, 0, limit};
-    for (int32_t seen = 1; seen <= s->n; seen++) {
+    const double *price = s->price + s->n;
+    for (int32_t seen = 0; seen < s->n; seen++) {
         int32_t i = *at;
         *at = i + 1 < s->n ? i + 1 : 0;
         const double *row = row_of(s, i);
-        tw_least two = s->scan->two_least(s->t->m, row, s->price + s->n);
-        double reduced = two.least - s->price[i];
-        if (reduced < best.reduced) best = (arc){i, s->n + (int32_t)two.first, row[two.first], reduced};
-        if (seen % block == 0 && best.row >= 0) break;
+        double least = s->scan->least(s->t->m, row, price);
+        if (!(least - s->price[i] < -TIGHT * s->scale)) continue;
+        int32_t j = 0;
+        while (row[j] - price[j] != least) j++;
+        *out = (arc){i, s->n + j, row[j], least - s->price[i]};
+        return true;
     }
-    *out = best;
-    return best.row >= 0;
+    return false;
 }
 
 /* The arc that leaves when mass goes round by the entering one: its child node, and how much mass. Going up from the
@@ -227,9 +226,9 @@ static void pivot(simplex *s, const arc *enters)
 /* Pivots until no arc is below its price even with prices made afresh. */
 static void improve(simplex *s)
 {
-    int32_t at = 0, block = 1 + s->n / 64, fresh = 0;
+    int32_t at = 0, fresh = 0;
     for (arc enters;;) {
-        if (!price_rows(s, block, &at, &enters)) {
+        if (!price_rows(s, &at, &enters)) {
             if (fresh == 0) return;
             price_below(s, s->root);
             fresh = 0;

@@ -51,9 +51,9 @@ static inline bool pick(int64_t begin, int64_t end, const double *key, double mi
 const tw_scan_loops *tw_scan_at(int index)
 {
     static const tw_scan_loops scans[] = {
-        {"plain", two_least_2, relax_2, least_below_2, squares_2, dot_2, add_scaled_2},
+        {"plain", two_least_2, least_2, relax_2, least_below_2, squares_2, dot_2, add_scaled_2},
 #ifdef __x86_64__
-        {"avx2", two_least_4, relax_4, least_below_4, squares_4, dot_4, add_scaled_4},
+        {"avx2", two_least_4, least_4, relax_4, least_below_4, squares_4, dot_4, add_scaled_4},
 #endif
     };
     if (index < 0 || index >= (int)(sizeof scans / sizeof *scans)) return NULL;

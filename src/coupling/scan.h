@@ -14,6 +14,8 @@ typedef struct tw_scan_loops {
     const char *isa;
     /* The two least of row[j] - price[j]; among equals, lower lanes and then lower columns come first. */
     tw_least (*two_least)(int64_t n, const double *row, const double *price);
+    /* The least of row[j] - price[j] alone. */
+    double (*least)(int64_t n, const double *row, const double *price);
     /* key[j] = min(key[j], row[j] - price[j] - offset), parent[j] = row_number where that is less. Returns a column of
      * the least key, the first free one (row_of -1) if any, -1 when all keys are infinite and no column free. */
     int64_t (*relax)(int64_t n, const double *row, const double *price, double offset, int64_t row_number, double *key,

@@ -248,6 +248,42 @@ static void scans_agree_with_plain_loops(void **state)
         }
 }
 
+static void other_scans_agree_with_plain_loops(void **state)
+{
+    (void)state;
+    enum { MOST = 77, D = 3 };
+    tw_random r = {.seed = 12, .stream = 1};
+    const tw_scan_loops *plain = tw_scan_at(0), *scan;
+    for (int version = 0; (scan = tw_scan_at(version)); version++)
+        for (int64_t n = 0; n <= MOST; n++) {
+            double a[D * MOST], b[MOST], sums[2][MOST], rows[2][MOST], point[D], least = HUGE_VAL, dot = 0;
+            int64_t below = -1;
+            for (int64_t k = 0; k < D * n; k++) a[k] = tw_random_normal(&r);
+            for (int c = 0; c < D; c++) point[c] = tw_random_normal(&r);
+            for (int64_t j = 0; j < n; j++) {
+                b[j] = tw_random_below(&r, 9) == 0 ? -HUGE_VAL : tw_random_normal(&r) + (double)(n % 2);
+                sums[0][j] = sums[1][j] = tw_random_normal(&r);
+                least = fmin(least, a[j] - b[j]);
+                if (a[j] < b[j] && (below < 0 || a[j] < a[below])) below = j;
+            }
+            assert_true(scan->least(n, a, b) == least);
+            assert_int_equal(scan->least_below(n, a, b), below);
+            for (int64_t j = 0; j < n; j++) b[j] = fmax(b[j], -5), dot += a[j] * b[j];
+            assert_true(fabs(scan->dot(n, a, b) - dot) <= 1e-14 * (double)(n + 1) * 25);
+            assert_true(scan->dot(n, a, b) == plain->dot(n, a, b));
+            scan->add_scaled(n, 0.5, a, sums[0]);
+            for (int64_t j = 0; j < n; j++) assert_true(sums[0][j] == sums[1][j] + 0.5 * a[j]);
+            scan->squares(n, D, a, point, rows[0]);
+            plain->squares(n, D, a, point, rows[1]);
+            assert_memory_equal(rows[0], rows[1], (size_t)n * sizeof(double));
+            for (int64_t j = 0; j < n; j++) {
+                double sum = 0;
+                for (int64_t c = 0; c < D; c++) sum += (a[c * n + j] - point[c]) * (a[c * n + j] - point[c]);
+                assert_true(rows[0][j] == sum);
+            }
+        }
+}
+
 static tw_status solve(tw_context *own, void *cost)
 {
     int64_t column[20];
@@ -271,6 +307,7 @@ int main(void)
         cmocka_unit_test(constants_do_not_change_the_pairs),
         cmocka_unit_test(edges_and_refusals),
         cmocka_unit_test(scans_agree_with_plain_loops),
+        cmocka_unit_test(other_scans_agree_with_plain_loops),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

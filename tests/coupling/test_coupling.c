@@ -4,6 +4,7 @@
 
 #include "base/philox.h"
 #include "coupling/cost.h"
+#include "coupling/network_simplex.h"
 #include "coupling/sinkhorn.h"
 #include "support/limited_memory.h"
 
@@ -316,6 +317,91 @@ static void unbalanced_leaves_outliers_out(void **state)
     assert_non_null(strstr(tw_context_error(ctx), "data rows"));
 }
 
+/* ---- partial ---- */
+
+static double best_by_trying(int n, const double *cost, int row, int left, unsigned used)
+{
+    if (left == 0) return 0;
+    double best = n - row > left ? best_by_trying(n, cost, row + 1, left, used) : HUGE_VAL;
+    for (int j = 0; j < n; j++)
+        if (!(used >> j & 1))
+            best = fmin(best, cost[row * n + j] + best_by_trying(n, cost, row + 1, left - 1, used | 1u << j));
+    return best;
+}
+
+static void partial_pairs_are_the_cheapest_of_their_number(void **state)
+{
+    (void)state;
+    enum { N = 7 };
+    float source[2 * N], data[2 * N];
+    double cost[N * N];
+    int64_t pairs[N], rows[N];
+    for (uint64_t seed = 0; seed < 5; seed++)
+        for (int k = 1; k <= N; k++) {
+            int times[N][N] = {{0}}, found = 0, source_used = 0, data_used = 0;
+            double total = 0;
+            make_points(N, 2, seed, source, data);
+            for (int i = 0; i < N * N; i++) cost[i] = square_distance(2, source + 2 * (i % N), data + 2 * (i / N));
+            tw_coupling_batch batch = {.points = N, .step = seed, .source = source, .data = data};
+            tw_coupling_desc desc = {.kind = "partial", .columns = 2, .mass = (double)k / N};
+            assert_int_equal(pair(desc, batch, pairs, rows), TW_OK);
+            for (int p = 0; p < N; p++) times[rows[p]][pairs[p]]++;
+            for (int i = 0; i < N; i++)
+                for (int j = 0; j < N; j++) {
+                    if (times[i][j] == 0) continue;
+                    assert_in_range(times[i][j], N / k, (N + k - 1) / k);
+                    total += cost[i * N + j];
+                    source_used |= 1 << j, data_used |= 1 << i, found++;
+                }
+            assert_int_equal(found, k);
+            assert_int_equal(__builtin_popcount((unsigned)source_used), k);
+            assert_int_equal(__builtin_popcount((unsigned)data_used), k);
+            double best = best_by_trying(N, cost, 0, k, 0);
+            assert_true(fabs(total - best) <= 1e-12 * best);
+        }
+}
+
+static void partial_totals_are_those_of_pot(void **state)
+{
+    (void)state;
+    for (int k = 0; k < TW_COUNT(golden_partials); k++) {
+        int64_t n = golden_partials[k].n, pairs[200], rows[200];
+        float source[400], data[400];
+        double total = 0;
+        make_points(n, 2, (uint64_t)n, source, data);
+        tw_coupling_batch batch = {.points = n, .source = source, .data = data};
+        tw_coupling_desc desc = {.kind = "partial", .columns = 2, .mass = golden_partials[k].mass};
+        assert_int_equal(pair(desc, batch, pairs, rows), TW_OK);
+        bool seen[200] = {false};
+        for (int64_t p = 0; p < n; p++) {
+            if (!seen[rows[p]]) total += square_distance(2, source + 2 * pairs[p], data + 2 * rows[p]);
+            seen[rows[p]] = true;
+        }
+        assert_true(fabs(total - golden_partials[k].total) <= 1e-12 * golden_partials[k].total);
+    }
+}
+
+static void unequal_transports_are_those_of_pot(void **state)
+{
+    (void)state;
+    for (int k = 0; k < TW_COUNT(golden_transports); k++) {
+        int64_t n = golden_transports[k].n, m = golden_transports[k].m, size = tw_max_i64(n, m);
+        int64_t supply[300], demand[300], sum = 0, count;
+        float source[600], data[600];
+        static double cost[300 * 300];
+        tw_move moves[600];
+        double total = 0;
+        make_points(size, 2, (uint64_t)size, source, data);
+        for (int64_t i = 0; i < n; i++) sum += supply[i] = 1 + i % 5;
+        for (int64_t j = 0; j < m; j++) demand[j] = (j + 1) * sum / m - j * sum / m;
+        for (int64_t i = 0; i < n * m; i++) cost[i] = square_distance(2, source + 2 * (i % m), data + 2 * (i / m));
+        tw_transport t = {.n = n, .m = m, .supply = supply, .demand = demand, .cost = cost};
+        assert_int_equal(tw_transport_solve(ctx, &t, moves, NULL, NULL, &count), TW_OK);
+        for (int64_t p = 0; p < count; p++) total += (double)moves[p].amount * cost[moves[p].row * m + moves[p].column];
+        assert_true(fabs(total - golden_transports[k].total) <= 1e-12 * total);
+    }
+}
+
 /* ---- all kinds ---- */
 
 static void all_kinds_take_all_batches(void **state)
@@ -561,6 +647,9 @@ int main(void)
         cmocka_unit_test(marginals_are_uniform_however_small_the_regularisation),
         cmocka_unit_test(draws_follow_the_plan),
         cmocka_unit_test(unbalanced_leaves_outliers_out),
+        cmocka_unit_test(partial_pairs_are_the_cheapest_of_their_number),
+        cmocka_unit_test(partial_totals_are_those_of_pot),
+        cmocka_unit_test(unequal_transports_are_those_of_pot),
         cmocka_unit_test(all_kinds_take_all_batches),
         cmocka_unit_test(couplings_are_ordered_by_their_cost),
         cmocka_unit_test(labels_keep_to_themselves),

@@ -1,4 +1,5 @@
-"""coupling.py > coupling.inc: optimal totals by scipy's linear_sum_assignment, entropic plans by POT (balanced) and by
+"""coupling.py > coupling.inc: optimal totals by scipy's linear_sum_assignment, partial and unequal ones by POT, entropic
+plans by POT (balanced) and by
 plain iteration in the log domain (unbalanced, where POT's stabilised one diverges; its plain one agrees).
 
 Needs numpy, scipy and POT. The points are dyadic rationals from a congruential generator, so that a test in C makes the
@@ -63,4 +64,20 @@ for n, epsilon, tau in [(20, 10, 0), (20, 1, 0), (20, 0.1, 0), (32, 0.02, 0), (2
             theirs = ot.unbalanced.sinkhorn_unbalanced(uniform, uniform, cost, epsilon, tau, numItermax=10**4, stopThr=1e-14)
             assert np.allclose(plan, theirs, rtol=1e-7, atol=1e-12)
     print(f"    {{{n}, {epsilon}, {tau}, {(plan * cost).sum():.15g}, {plan.sum():.15g}, {plan[0, 0]:.15g}, {plan[-1, -1]:.15g}}},")
+print("};")
+
+print("\nstatic const struct {\n    int64_t n;\n    double mass, total;\n} golden_partials[] = {")
+for n, mass in [(40, 0.5), (150, 0.9), (200, 0.25)]:
+    cost, uniform = costs(n, 2, n), np.full(n, 1 / n)
+    plan = ot.partial.partial_wasserstein(uniform, uniform, cost, m=mass, numItermax=10**7)
+    print(f"    {{{n}, {mass}, {n * (plan * cost).sum():.15g}}},")
+print("};\n")
+print("/* Supplies 1 + i % 5 in n rows, demands in m columns: the same cut at equal places. */")
+print("static const struct {\n    int64_t n, m;\n    double total;\n} golden_transports[] = {")
+for n, m in [(30, 50), (200, 80), (300, 300)]:
+    supply = np.array([1.0 + i % 5 for i in range(n)])
+    total, size = int(supply.sum()), max(n, m)
+    demand = np.array([(j + 1) * total // m - j * total // m for j in range(m)], float)
+    cost = costs(size, 2, size)[:n, :m]
+    print(f"    {{{n}, {m}, {ot.emd2(supply / total, demand / total, cost, numItermax=10**7) * total:.15g}}},")
 print("};")
