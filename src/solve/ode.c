@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,10 +30,49 @@ static tw_status unknown_method(tw_context *ctx, const char *name)
     return status;
 }
 
-static tw_status check_number(tw_context *ctx, const char *name, double value)
+/* Numbers of a description that must be finite and not negative, and what zero stands for. */
+static const struct {
+    const char *name;
+    size_t offset;
+    double standard;
+} numbers[] = {
+    {"rtol", offsetof(tw_ode_desc, rtol), 1e-5},
+    {"atol", offsetof(tw_ode_desc, atol), 1e-5},
+    {"step_size", offsetof(tw_ode_desc, step_size), 0},
+    {"first_step", offsetof(tw_ode_desc, first_step), 0},
+    {"pcoeff", offsetof(tw_ode_desc, pcoeff), 0},
+    {"icoeff", offsetof(tw_ode_desc, icoeff), 0},
+    {"dcoeff", offsetof(tw_ode_desc, dcoeff), 0},
+    {"safety", offsetof(tw_ode_desc, safety), 0.86},
+    {"min_factor", offsetof(tw_ode_desc, min_factor), 0.2},
+    {"max_factor", offsetof(tw_ode_desc, max_factor), 10},
+    {"min_step", offsetof(tw_ode_desc, min_step), 0},
+    {"max_step", offsetof(tw_ode_desc, max_step), 0},
+    {"difference", offsetof(tw_ode_desc, difference), 0},
+};
+
+static tw_status check_numbers(tw_context *ctx, tw_ode_desc *d)
 {
-    if (isfinite(value) && value >= 0) return TW_OK;
-    return tw_fail(ctx, TW_ERR_INVALID, "%s of the ODE solver must be finite and not negative, not %g", name, value);
+    for (int i = 0; i < TW_COUNT(numbers); i++) {
+        double *value = (double *)(void *)((char *)d + numbers[i].offset);
+        if (!isfinite(*value) || *value < 0)
+            return tw_fail(ctx, TW_ERR_INVALID, "%s of the ODE solver must be finite and not negative, not %g",
+                           numbers[i].name, *value);
+        if (*value == 0) *value = numbers[i].standard;
+    }
+    if (d->steps < 0 || d->max_steps < 0 || d->krylov < 0)
+        return tw_fail(ctx, TW_ERR_INVALID, "steps, max_steps and krylov of the ODE solver must not be negative");
+    if (d->max_steps == 0) d->max_steps = 100000;
+    if (!(d->min_factor < 1 && d->safety < 1 && d->max_factor > 1))
+        return tw_fail(ctx, TW_ERR_INVALID, "an ODE solver needs min_factor and safety below 1 and max_factor above");
+    if (d->max_step > 0 && d->max_step < d->min_step)
+        return tw_fail(ctx, TW_ERR_INVALID, "max_step %g of the ODE solver is below min_step %g", d->max_step,
+                       d->min_step);
+    if (d->pcoeff == 0 && d->icoeff == 0 && d->dcoeff == 0) {
+        d->pcoeff = 0.1;
+        d->icoeff = 0.9;
+    }
+    return TW_OK;
 }
 
 static tw_status count_steps(tw_context *ctx, tw_ode *ode)
@@ -41,10 +81,61 @@ static tw_status count_steps(tw_context *ctx, tw_ode *ode)
     double steps = d->steps > 0 ? d->steps : 50;
     /* A last step shorter than a millionth of the others is rounding of t1 - t0 over step_size, not wanted. */
     if (d->step_size > 0) steps = fmax(1, ceil(ode->span / d->step_size - 1e-6));
+    if (d->time_grid) steps = (double)d->time_grid_count - 1;
     if (steps > (double)d->max_steps)
-        return tw_fail(ctx, TW_ERR_INVALID, "step_size %g makes %.0f steps from t=%g to t=%g, more than max_steps %lld",
-                       d->step_size, steps, d->t0, d->t1, (long long)d->max_steps);
+        return tw_fail(ctx, TW_ERR_INVALID, "%.0f steps from t=%g to t=%g are more than max_steps %lld", steps, d->t0,
+                       d->t1, (long long)d->max_steps);
     ode->fixed_steps = (int64_t)steps;
+    return TW_OK;
+}
+
+/* Times must go from t0 to t1: strictly where they are steps. */
+static tw_status check_times(tw_context *ctx, const tw_ode *ode, const char *name, const double *times, int64_t count,
+                             bool strictly)
+{
+    const tw_ode_desc *d = &ode->desc;
+    for (int64_t i = 0; i < count; i++) {
+        double t = times[i], before = i > 0 ? times[i - 1] : d->t0;
+        bool forward = strictly && i > 0 ? (t - before) * ode->direction > 0 : (t - before) * ode->direction >= 0;
+        if (!forward || !((d->t1 - t) * ode->direction >= 0))
+            return tw_fail(ctx, TW_ERR_INVALID, "%s of the ODE solver must go from t0=%g to t1=%g; number %lld is %g",
+                           name, d->t0, d->t1, (long long)i, t);
+    }
+    return TW_OK;
+}
+
+static tw_status check_span(tw_context *ctx, tw_ode *ode)
+{
+    tw_status status = TW_OK;
+    tw_ode_desc *d = &ode->desc;
+    if (d->time_grid) {
+        if (d->time_grid_count < 2)
+            return tw_fail(ctx, TW_ERR_INVALID, "time_grid of the ODE solver needs two times at least, not %lld",
+                           (long long)d->time_grid_count);
+        d->t0 = d->time_grid[0];
+        d->t1 = d->time_grid[d->time_grid_count - 1];
+    } else if (d->t0 == 0 && d->t1 == 0) {
+        d->t1 = 1;
+    }
+    if (!isfinite(d->t0) || !isfinite(d->t1))
+        return tw_fail(ctx, TW_ERR_INVALID, "an ODE needs finite times, not t0=%g, t1=%g", d->t0, d->t1);
+    ode->direction = d->t1 < d->t0 ? -1 : 1;
+    ode->span = fabs(d->t1 - d->t0);
+    if (d->time_grid) TW_TRY(check_times(ctx, ode, "time_grid", d->time_grid, d->time_grid_count, true));
+    if (d->times_count < 0 || (d->times_count > 0 && !d->times))
+        return tw_fail(ctx, TW_ERR_INVALID, "%lld times without an array", (long long)d->times_count);
+    TW_TRY(check_times(ctx, ode, "times", d->times, d->times_count, false));
+done:
+    return status;
+}
+
+static tw_status check_events(tw_context *ctx, const tw_ode_desc *d)
+{
+    if (d->events_count < 0 || (d->events_count > 0 && !d->events))
+        return tw_fail(ctx, TW_ERR_INVALID, "%d events without an array", d->events_count);
+    for (int e = 0; e < d->events_count; e++)
+        if (!d->events[e].g || d->events[e].limit < 0)
+            return tw_fail(ctx, TW_ERR_INVALID, "event %d needs a function g and a limit that is not negative", e);
     return TW_OK;
 }
 
@@ -57,27 +148,21 @@ static tw_status fill_desc(tw_context *ctx, const tw_ode_desc *desc, tw_ode *ode
     ode->table = tw_tableau_find(d->method);
     if (!ode->table) return unknown_method(ctx, d->method);
     d->method = ode->table->info.name;
-    if (d->t0 == 0 && d->t1 == 0) d->t1 = 1;
-    if (!isfinite(d->t0) || !isfinite(d->t1))
-        return tw_fail(ctx, TW_ERR_INVALID, "an ODE needs finite times, not t0=%g, t1=%g", d->t0, d->t1);
-    TW_TRY(check_number(ctx, "rtol", d->rtol));
-    TW_TRY(check_number(ctx, "atol", d->atol));
-    TW_TRY(check_number(ctx, "step_size", d->step_size));
-    TW_TRY(check_number(ctx, "first_step", d->first_step));
-    TW_TRY(check_number(ctx, "steps", d->steps));
-    TW_TRY(check_number(ctx, "max_steps", (double)d->max_steps));
-    if (d->steps > 0 && d->step_size > 0)
-        return tw_fail(ctx, TW_ERR_INVALID, "give the ODE solver steps or step_size, not both");
+    TW_TRY(check_numbers(ctx, d));
+    TW_TRY(check_span(ctx, ode));
+    TW_TRY(check_events(ctx, d));
+    if ((d->steps > 0) + (d->step_size > 0) + (d->time_grid != NULL) > 1)
+        return tw_fail(ctx, TW_ERR_INVALID, "give the ODE solver steps, step_size or time_grid, not both");
     if (d->error_columns < 0 || d->error_columns > ode->columns)
         return tw_fail(ctx, TW_ERR_INVALID, "error_columns of the ODE solver is %d, of %d columns", d->error_columns,
                        ode->columns);
-    if (d->rtol == 0) d->rtol = 1e-5;
-    if (d->atol == 0) d->atol = 1e-5;
-    if (d->max_steps == 0) d->max_steps = 100000;
     ode->error_columns = d->error_columns ? d->error_columns : ode->columns;
-    ode->direction = d->t1 < d->t0 ? -1 : 1;
-    ode->span = fabs(d->t1 - d->t0);
-    ode->adaptive = ode->table->info.adaptive && d->steps == 0 && d->step_size == 0;
+    ode->adaptive = ode->table->info.adaptive && d->steps == 0 && d->step_size == 0 && !d->time_grid;
+    ode->looks = d->times_count > 0 || d->events_count > 0;
+    ode->error_power = ode->table->error_power ? ode->table->error_power : ode->table->info.order;
+    ode->exponent[0] = -(d->pcoeff + d->icoeff + d->dcoeff) / ode->error_power;
+    ode->exponent[1] = (d->pcoeff + 2 * d->dcoeff) / ode->error_power;
+    ode->exponent[2] = -d->dcoeff / ode->error_power;
     if (!ode->adaptive) TW_TRY(count_steps(ctx, ode));
 done:
     return status;
@@ -94,44 +179,121 @@ static tw_ode_terms terms_of(const double *weights, int count)
     return terms;
 }
 
+static bool all_zero(const double *weights, int count)
+{
+    return terms_of(weights, count).count == 0;
+}
+
+static void fill_interpolant(tw_ode *ode)
+{
+    const tw_interpolant *way = ode->table->interpolant;
+    if (!way || !ode->looks) return;
+    ode->nodes = way->nodes;
+    ode->betweens = way->terms;
+    for (int n = 0; n < way->nodes; n++) ode->node[n] = terms_of(way->a[n], TW_TABLEAU_SLOTS);
+    for (int k = 0; k < way->terms; k++) ode->between[k] = terms_of(way->d[k], TW_TABLEAU_SLOTS);
+}
+
 static void fill_terms(tw_ode *ode)
 {
     const tw_tableau *table = ode->table;
     int stages = table->info.stages;
+    ode->begin = 0;
+    ode->end = table->fsal ? stages - 1 : stages;
+    ode->stages = stages;
+    for (int i = 0; i < TW_TABLEAU_SLOTS; i++) ode->weighs[i] = ode->looks || table->kind != TW_TABLEAU_EXPLICIT;
+    fill_interpolant(ode);
+    if (table->kind == TW_TABLEAU_ADAMS) {
+        ode->end = TW_ADAMS_END;
+        ode->stages = TW_ADAMS_END;
+        return;
+    }
     ode->solution = terms_of(table->b, stages);
     ode->error = terms_of(table->e, stages);
-    for (int s = 0; s < stages; s++) ode->stage[s] = terms_of(table->a[s], s);
-    ode->stages = ode->adaptive ? stages : ode->solution.stage[ode->solution.count - 1] + 1;
+    for (int s = 0; s < stages; s++) ode->stage[s] = terms_of(table->a[s], stages);
+    if (!ode->adaptive) ode->stages = ode->solution.stage[ode->solution.count - 1] + 1;
     for (int i = 0; i < ode->solution.count; i++) ode->weighs[ode->solution.stage[i]] = true;
+    ode->ends_known = table->fsal && (ode->adaptive || table->kind == TW_TABLEAU_IMPLICIT);
     /* the last stage of one step is the first of the next */
-    if (ode->adaptive && table->fsal) ode->weighs[stages - 1] = true;
+    if (ode->ends_known) ode->weighs[stages - 1] = true;
+    if (table->kind == TW_TABLEAU_IMPLICIT && !all_zero(table->a[0], stages)) ode->begin = TW_TABLEAU_SLOTS - 1;
 }
 
-/* All arrays in one block: doubles first, then 64-bit integers, then bytes. */
+/* One block of memory, laid out twice: to be measured, then to be used. */
+typedef struct layout {
+    char *base;
+    int64_t used;
+    bool overflow;
+} layout;
+
+static void *take(layout *l, int64_t count, int64_t each, size_t size)
+{
+    int64_t bytes = 0, end = 0;
+    void *place = l->base ? l->base + l->used : NULL;
+    l->overflow |= __builtin_mul_overflow(count, each, &bytes) ||
+                   __builtin_mul_overflow(bytes, (int64_t)size, &bytes) || __builtin_add_overflow(bytes, 63, &bytes) ||
+                   __builtin_add_overflow(l->used, bytes / 64 * 64, &end);
+    if (!l->overflow) l->used = end;
+    return place;
+}
+
+static bool uses_slot(const tw_ode *ode, int slot)
+{
+    bool ends = ode->looks || ode->ends_known;
+    return slot < ode->stages || slot == ode->begin || (ends && slot == ode->end) || (ode->adaptive && slot == 1) ||
+           (slot > ode->end && slot <= ode->end + ode->nodes);
+}
+
+static void lay_out(tw_ode *ode, layout *l)
+{
+    const tw_ode_desc *d = &ode->desc;
+    const size_t real = sizeof(double);
+    int64_t block = ode->block, columns = ode->columns, events = d->events_count;
+    double **of_elements[] = {&ode->y, &ode->z, &ode->step, &ode->square, &ode->packed_x, &ode->packed_dx};
+    double **of_rows[] = {&ode->t,    &ode->t_next, &ode->t_stage, &ode->h,       &ode->packed_t, &ode->wish,
+                          &ode->last, &ode->before, &ode->past[0], &ode->past[1], &ode->past[2],  &ode->g};
+    int64_t **of_integers[] = {&ode->index, &ode->tries, &ode->nfe, &ode->taken, &ode->place, &ode->asked, &ode->cause};
+    unsigned char **of_bytes[] = {&ode->leaving, &ode->bad,   &ode->marked,  &ode->fresh,
+                                  &ode->stale,   &ode->known, &ode->history, &ode->anew};
+    for (int i = 0; i < TW_COUNT(of_elements); i++) *of_elements[i] = take(l, block, columns, real);
+    for (int i = 0; i < TW_TABLEAU_SLOTS; i++)
+        if (uses_slot(ode, i)) ode->k[i] = take(l, block, columns, real);
+    for (int i = 0; i < TW_COUNT(of_rows); i++) *of_rows[i] = take(l, block, 1, real);
+    for (int i = 0; i < TW_COUNT(of_integers); i++) *of_integers[i] = take(l, block, 1, sizeof(int64_t));
+    for (int i = 0; i < TW_COUNT(of_bytes); i++) *of_bytes[i] = take(l, block, 1, 1);
+    ode->grid = take(l, d->time_grid ? d->time_grid_count : 0, 1, real);
+    ode->times = take(l, d->times_count, 1, real);
+    ode->events = take(l, events, 1, sizeof(tw_ode_event));
+    ode->fired = take(l, block, events, sizeof(int64_t));
+    ode->looked = take(l, block, events * TW_ODE_LOOKS, real);
+    ode->there = take(l, events ? columns : 0, 1, real);
+    ode->probe = take(l, events ? columns : 0, 2, real);
+    ode->passing = take(l, events, 1, real);
+    ode->side = take(l, block, events, 1);
+    ode->side_next = take(l, events, 1, 1);
+}
+
+static void copy_array(void *to, const void **from, size_t bytes)
+{
+    if (bytes > 0) memcpy(to, *from, bytes);
+    *from = bytes > 0 ? to : NULL;
+}
+
 static tw_status make_memory(tw_context *ctx, tw_ode *ode)
 {
-    int64_t elements = 0, total = 0, of_all_rows = 0, bytes = 0;
-    int per_element = ode->stages + 4 + (ode->stages == 1), per_row = 10; /* 6 doubles, 3 integers, 3 bytes */
-    if (__builtin_mul_overflow(ode->block, (int64_t)ode->columns, &elements) ||
-        __builtin_mul_overflow(elements, per_element, &total) ||
-        __builtin_mul_overflow(ode->block, per_row * (int64_t)sizeof(double), &of_all_rows) ||
-        __builtin_mul_overflow(total, (int64_t)sizeof(double), &bytes) ||
-        __builtin_add_overflow(bytes, of_all_rows, &bytes))
+    tw_ode_desc *d = &ode->desc;
+    layout l = {0};
+    lay_out(ode, &l);
+    if (l.overflow)
         return tw_fail(ctx, TW_ERR_MEMORY, "an ODE over %lld rows of %d columns does not fit in memory",
                        (long long)ode->block, ode->columns);
-    double *d = ode->memory = tw_alloc_aligned(ctx, (size_t)bytes);
-    if (!d) return tw_fail_memory(ctx, (size_t)bytes);
-    double **of_elements[] = {&ode->y, &ode->z, &ode->step, &ode->square};
-    double **of_rows[] = {&ode->t, &ode->t_next, &ode->t_stage, &ode->h, &ode->wish, &ode->last};
-    int64_t **of_integers[] = {&ode->index, &ode->tries, &ode->nfe};
-    unsigned char **of_bytes[] = {&ode->leaving, &ode->fresh, &ode->bad};
-    for (int i = 0; i < TW_COUNT(of_elements); i++, d += elements) *of_elements[i] = d;
-    for (int i = 0; i < ode->stages + (ode->stages == 1); i++, d += elements) ode->k[i] = d;
-    for (int i = 0; i < TW_COUNT(of_rows); i++, d += ode->block) *of_rows[i] = d;
-    int64_t *n = (int64_t *)(void *)d;
-    for (int i = 0; i < TW_COUNT(of_integers); i++, n += ode->block) *of_integers[i] = n;
-    unsigned char *b = (unsigned char *)n;
-    for (int i = 0; i < TW_COUNT(of_bytes); i++, b += ode->block) *of_bytes[i] = b;
+    ode->memory = tw_alloc_aligned(ctx, (size_t)l.used);
+    if (!ode->memory) return tw_fail_memory(ctx, (size_t)l.used);
+    l = (layout){.base = ode->memory};
+    lay_out(ode, &l);
+    copy_array(ode->grid, (const void **)&d->time_grid, d->time_grid ? (size_t)d->time_grid_count * sizeof(double) : 0);
+    copy_array(ode->times, (const void **)&d->times, (size_t)d->times_count * sizeof(double));
+    copy_array(ode->events, (const void **)&d->events, (size_t)d->events_count * sizeof(tw_ode_event));
     return TW_OK;
 }
 
@@ -149,6 +311,7 @@ tw_status tw_ode_create(tw_context *ctx, const tw_ode_desc *desc, int64_t max_ro
     TW_TRY(fill_desc(ctx, desc ? desc : &(tw_ode_desc){0}, ode));
     fill_terms(ode);
     TW_TRY(make_memory(ctx, ode));
+    if (ode->table->kind == TW_TABLEAU_IMPLICIT) TW_TRY(tw_newton_create(ode));
     *out_ode = ode;
     ode = NULL;
 done:
@@ -159,42 +322,84 @@ done:
 void tw_ode_destroy(tw_ode *ode)
 {
     if (!ode) return;
+    tw_newton_destroy(ode->ctx, ode->newton);
     tw_free_aligned(ode->ctx, ode->memory);
     tw_free(ode->ctx, ode);
 }
 
+/* States that a row does not reach stay NaN. */
+static void blank_states(const tw_ode *ode, int64_t first, int64_t rows)
+{
+    int64_t columns = ode->columns;
+    for (int64_t i = 0; i < ode->desc.times_count; i++) {
+        double *out = ode->output->states + (i * ode->rows + first) * columns;
+        for (int64_t j = 0; j < rows * columns; j++) out[j] = (double)NAN;
+    }
+}
+
 static tw_status run_block(tw_ode *ode, int64_t first, int64_t rows, double *x)
 {
+    size_t counts = (size_t)rows * sizeof(int64_t), flags = (size_t)rows;
+    int64_t *const integers[] = {ode->tries, ode->nfe, ode->taken, ode->place, ode->asked};
+    unsigned char *const bytes[] = {ode->leaving, ode->bad, ode->fresh, ode->known, ode->history};
     ode->x = x + first * ode->columns;
     ode->first_row = first;
     ode->active = rows;
     memcpy(ode->y, ode->x, (size_t)(rows * ode->columns) * sizeof(double));
+    for (int i = 0; i < TW_COUNT(integers); i++) memset(integers[i], 0, counts);
+    for (int i = 0; i < TW_COUNT(bytes); i++) memset(bytes[i], 0, flags);
+    memset(ode->anew, 1, flags);
+    memset(ode->fired, 0, counts * (size_t)ode->desc.events_count);
     for (int64_t a = 0; a < rows; a++) {
         ode->index[a] = a;
         ode->t[a] = ode->desc.t0;
         ode->wish[a] = 0;
-        ode->tries[a] = ode->nfe[a] = 0;
-        ode->leaving[a] = ode->fresh[a] = ode->bad[a] = 0;
+        ode->cause[a] = -1;
     }
-    tw_status status = ode->adaptive ? tw_ode_run_adaptive(ode) : tw_ode_run_fixed(ode);
+    if (ode->desc.times_count > 0) blank_states(ode, first, rows);
+    tw_status status = tw_ode_drive(ode);
     /* When the field failed, rows under way are handed back where they stand. */
     memset(ode->leaving, 1, (size_t)ode->active);
     tw_ode_compact(ode);
     return status;
 }
 
-tw_status tw_ode_run(tw_ode *ode, tw_field_fn field, void *user, int64_t rows, double *x, tw_ode_stats *out_stats,
-                     char *error, size_t size)
+/* A journey without length, or rows without columns: every time asked for is the start. */
+static void stand_still(const tw_ode *ode, int64_t rows, const double *x)
+{
+    const tw_ode_output *out = ode->output;
+    size_t count = (size_t)rows;
+    if (!out) return;
+    for (int64_t i = 0; i < ode->desc.times_count; i++)
+        memcpy(out->states + i * rows * ode->columns, x, count * (size_t)ode->columns * sizeof(double));
+    for (int64_t r = 0; r < rows && out->ends; r++) out->ends[r] = ode->desc.t1;
+    int64_t *const counts[] = {out->nfe, out->accepted, out->rejected};
+    for (int i = 0; i < TW_COUNT(counts); i++)
+        if (counts[i]) memset(counts[i], 0, count * sizeof(int64_t));
+}
+
+tw_status tw_ode_run_output(tw_ode *ode, tw_field_fn field, void *user, int64_t rows, double *x, tw_ode_output *output,
+                            tw_ode_stats *out_stats, char *error, size_t size)
 {
     tw_status status = TW_OK;
     const char *name = ode->desc.method;
+    if (ode->desc.times_count > 0 && (!output || !output->states)) {
+        if (error) snprintf(error, size, "%s: states at times are asked for, and no array to write them to", name);
+        return TW_ERR_INVALID;
+    }
     ode->field = field;
     ode->user = user;
+    ode->output = output;
+    ode->rows = rows;
     ode->stats = (tw_ode_stats){0};
     ode->failure = (tw_ode_failure){0};
-    bool idle = rows <= 0 || ode->columns == 0 || ode->span == 0;
-    for (int64_t first = 0; first < rows && !idle && status == TW_OK; first += ode->block)
-        status = run_block(ode, first, tw_min_i64(ode->block, rows - first), x);
+    if (output) output->events_count = 0;
+    if (rows > 0 && (ode->columns == 0 || ode->span == 0)) {
+        stand_still(ode, rows, x);
+    } else {
+        for (int64_t first = 0; first < rows && status == TW_OK; first += ode->block)
+            status = run_block(ode, first, tw_min_i64(ode->block, rows - first), x);
+    }
     if (rows > 0) ode->stats.nfe_mean = (double)ode->stats.evaluations / (double)rows;
     if (out_stats) *out_stats = ode->stats;
     if (status != TW_OK) {
@@ -210,8 +415,23 @@ tw_status tw_ode_run(tw_ode *ode, tw_field_fn field, void *user, int64_t rows, d
     return status;
 }
 
-tw_status tw_ode_solve(tw_context *ctx, const tw_ode_desc *desc, tw_field_fn field, void *user, int64_t rows,
-                       int columns, double *x, tw_ode_stats *out_stats)
+tw_status tw_ode_run(tw_ode *ode, tw_field_fn field, void *user, int64_t rows, double *x, tw_ode_stats *out_stats,
+                     char *error, size_t size)
+{
+    return tw_ode_run_output(ode, field, user, rows, x, NULL, out_stats, error, size);
+}
+
+/* Rows that tw_ode_solve holds at once: matrices of implicit methods count. */
+static int64_t rows_at_once(const tw_ode_desc *desc, int columns)
+{
+    const tw_tableau *table = desc && desc->method ? tw_tableau_find(desc->method) : NULL;
+    int64_t weight = tw_max_i64(1, columns);
+    if (table && table->info.implicit) weight *= tw_min_i64(64, weight * table->info.stages);
+    return tw_max_i64(1, BLOCK_ELEMENTS / weight);
+}
+
+tw_status tw_ode_solve_output(tw_context *ctx, const tw_ode_desc *desc, tw_field_fn field, void *user, int64_t rows,
+                              int columns, double *x, tw_ode_output *output, tw_ode_stats *out_stats)
 {
     tw_status status = TW_OK;
     tw_ode *ode = NULL;
@@ -219,13 +439,18 @@ tw_status tw_ode_solve(tw_context *ctx, const tw_ode_desc *desc, tw_field_fn fie
     if (rows < 0 || columns < 0 || !field || (!x && rows > 0 && columns > 0))
         return tw_fail(ctx, TW_ERR_INVALID, "an ODE needs a field and %lld rows of %d columns to start from",
                        (long long)rows, columns);
-    int64_t block = tw_max_i64(1, BLOCK_ELEMENTS / tw_max_i64(1, columns));
-    TW_TRY(tw_ode_create(ctx, desc, tw_min_i64(rows, block), columns, &ode));
+    TW_TRY(tw_ode_create(ctx, desc, tw_min_i64(rows, rows_at_once(desc, columns)), columns, &ode));
     ctx->error[0] = 0;
-    status = tw_ode_run(ode, field, user, rows, x, out_stats, error, sizeof error);
+    status = tw_ode_run_output(ode, field, user, rows, x, output, out_stats, error, sizeof error);
     /* A field that shares this context has already said what went wrong. */
     if (status != TW_OK && ctx->error[0] == 0) tw_fail(ctx, status, "%s", error);
 done:
     tw_ode_destroy(ode);
     return status;
+}
+
+tw_status tw_ode_solve(tw_context *ctx, const tw_ode_desc *desc, tw_field_fn field, void *user, int64_t rows,
+                       int columns, double *x, tw_ode_stats *out_stats)
+{
+    return tw_ode_solve_output(ctx, desc, field, user, rows, columns, x, NULL, out_stats);
 }

@@ -6,9 +6,43 @@
 
 #include <string.h>
 
+/* The fourth-order interpolants that need no evaluation: of dopri5 by Shampine (Hairer, Norsett, Wanner: Solving ODEs
+ * I, II.6), of tsit5 by Tsitouras, given by their coefficients of theta^4. */
+static const tw_interpolant dopri5_between = {
+    .terms = 1,
+    .d = {{-12715105075.0 / 11282082432, 0, 87487479700.0 / 32700410799, -10690763975.0 / 1880347072,
+           701980252875.0 / 199316789632, -1453857185.0 / 822651844, 69997945.0 / 29380423}}};
+static const tw_interpolant tsit5_between = {
+    .terms = 1,
+    .d = {{-1.0530884977290216, 0.1017, 2.490627285651252793, -16.54810288924490272, 47.37952196281928122,
+           -34.87065786149660974, 2.5}}};
+/* Order 6 with two evaluations. The stages of dopri8 and the derivative at the end satisfy the conditions of order 5 at
+ * any theta; two nodes placed by that fulfil those of order 6 (the bootstrap of Enright, Jackson, Norsett, Thomsen
+ * 1986). Weights are the shortest solutions; the nodes were searched for a small error of order 7. */
+static const tw_interpolant dopri8_between = {
+    .nodes = 2,
+    .terms = 3,
+    .c = {0.65, 0.85},
+    .a = {{0.0464130672732736012, 0, 0, 0, 0, 0.1664016704643672264, 0.217503473101494952, 0.1148558988481359342,
+           0.0648114986184960881, 0.0354767010906104625, 0.0112511617273528433, -0.0022378237079106117,
+           -0.0022378237079105472, -0.0022378237079099489},
+          {0.0408752588203316717, 0, 0, 0, 0, 0.1358685494873028443, 0.2366074410400123854, 0.092775345972540171,
+           0.0798561989308459006, 0.0979788241704545967, 0.1099079779102610516, -0.0139494735007353698,
+           -0.0139494735007340053, -0.0139494735007338531, 0.0979788241704546069}},
+    .d = {{-4.488245780891860803, 0, 0, 0, 0, -2.0904584081193428285, 8.6174467449600774703, -4.0041600374988694697,
+           -3.8710937078336202001, -3.0030245015443122131, 0.372865806128119985, 1.4500478404625827067,
+           0.7020307423285444707, -0.5838852983460687416, 11.3163757843903410123, -4.4178991840355911606},
+          {7.9665427040382927192, 0, 0, 0, 0, 10.8959341863383339785, -20.0191515936743397383, 15.3785498627417396645,
+           14.1555929656185031616, 11.232417071624068332, -1.3424036304777518943, -4.9603103371771700538,
+           -2.5428639926233028929, 4.2775306377572326158, -53.3560758824228401516, 18.3142380082572345662},
+          {-4.7288262537259588029, 0, 0, 0, 0, -10.2288971509240157656, 13.3841037298556830301, -12.2014063712258771519,
+           -10.9626805895033329888, -10.3261094277121112184, 0.4678412561074397852, 4.8703112461197618746,
+           1.0159702756078952285, 0.7751087490380607982, 51.9931686972386868165, -24.0585841608762312244}}};
+
 static const tw_tableau tables[] = {
     {.info = {"dopri5", "adaptive, order 5(4), 6 evaluations a step; the default",
-              "Dormand, Prince 1980; Shampine 1986", 5, 7, true},
+              "Dormand, Prince 1980; Shampine 1986", 5, 7, true, 4},
+     .interpolant = &dopri5_between,
      .fsal = true,
      .c = {0, 1.0 / 5, 3.0 / 10, 4.0 / 5, 8.0 / 9, 1, 1},
      .a = {{0},
@@ -22,7 +56,8 @@ static const tw_tableau tables[] = {
      .e = {71.0 / 86400, 0, -142.0 / 50085, 71.0 / 2880, -17253.0 / 508800, 44.0 / 1575, -1.0 / 60}},
 
     {.info = {"tsit5", "adaptive, order 5(4), 6 evaluations a step, smaller error terms than dopri5", "Tsitouras 2011",
-              5, 7, true},
+              5, 7, true, 4},
+     .interpolant = &tsit5_between,
      .fsal = true,
      .c = {0, 0.161, 0.327, 0.9, 0.9800255409045097, 1, 1},
      .a = {{0},
@@ -39,7 +74,7 @@ static const tw_tableau tables[] = {
            0.5823571654525552, -0.45808210592918697, 1.0 / 66}},
 
     {.info = {"bosh3", "adaptive, order 3(2), 3 evaluations a step; for loose tolerances", "Bogacki, Shampine 1989", 3,
-              4, true},
+              4, true, 3},
      .fsal = true,
      .c = {0, 1.0 / 2, 3.0 / 4, 1},
      .a = {{0}, {1.0 / 2}, {0, 3.0 / 4}, {2.0 / 9, 1.0 / 3, 4.0 / 9}},
@@ -47,7 +82,8 @@ static const tw_tableau tables[] = {
      .e = {-5.0 / 72, 1.0 / 12, 1.0 / 9, -1.0 / 8}},
 
     {.info = {"dopri8", "adaptive, order 8(7), 13 evaluations a step; for tight tolerances", "Prince, Dormand 1981", 8,
-              13, true},
+              13, true, 6},
+     .interpolant = &dopri8_between,
      .c = {0, 1.0 / 18, 1.0 / 12, 1.0 / 8, 5.0 / 16, 3.0 / 8, 59.0 / 400, 93.0 / 200, 5490023248.0 / 9719169821,
            13.0 / 20, 1201146811.0 / 1299019798, 1, 1},
      .a = {{0},
@@ -81,44 +117,59 @@ static const tw_tableau tables[] = {
            760417239.0 / 1151165299 - 465885868.0 / 322736535, 118820643.0 / 751138087 - 53011238.0 / 667516719,
            -528747749.0 / 2220607170 - 2.0 / 45, 1.0 / 4}},
 
-    {.info = {"heun21", "adaptive, order 2(1), 2 evaluations a step", "Heun 1900 with Euler's row embedded", 2, 2,
-              true},
+    {.info = {"fehlberg2", "adaptive, order 2(1), 3 evaluations a step", "Fehlberg 1969", 2, 3, true, 3},
+     .c = {0, 1.0 / 2, 1},
+     .a = {{0}, {1.0 / 2}, {1.0 / 256, 255.0 / 256}},
+     .b = {1.0 / 512, 255.0 / 256, 1.0 / 512},
+     .e = {-1.0 / 512, 0, 1.0 / 512}},
+
+    {.info = {"adaptive_heun", "adaptive, order 2(1), 2 evaluations a step", "Heun 1900 with Euler's row embedded", 2,
+              2, true, 3},
      .c = {0, 1},
      .a = {{0}, {1}},
      .b = {1.0 / 2, 1.0 / 2},
      .e = {-1.0 / 2, 1.0 / 2}},
 
-    {.info = {"euler", "fixed steps, order 1", "Euler 1768", 1, 1, false}, .c = {0}, .a = {{0}}, .b = {1}},
+    {.info = {"euler", "fixed steps, order 1", "Euler 1768", 1, 1, false, 3}, .c = {0}, .a = {{0}}, .b = {1}},
 
-    {.info = {"midpoint", "fixed steps, order 2, 2 evaluations a step", "Runge 1895", 2, 2, false},
+    {.info = {"midpoint", "fixed steps, order 2, 2 evaluations a step", "Runge 1895", 2, 2, false, 3},
      .c = {0, 1.0 / 2},
      .a = {{0}, {1.0 / 2}},
      .b = {0, 1}},
 
-    {.info = {"heun2", "fixed steps, order 2, 2 evaluations a step (trapezium)", "Heun 1900", 2, 2, false},
+    {.info = {"heun2", "fixed steps, order 2, 2 evaluations a step (trapezium)", "Heun 1900", 2, 2, false, 3},
      .c = {0, 1},
      .a = {{0}, {1}},
      .b = {1.0 / 2, 1.0 / 2}},
 
-    {.info = {"heun3", "fixed steps, order 3, 3 evaluations a step", "Heun 1900", 3, 3, false},
+    {.info = {"heun3", "fixed steps, order 3, 3 evaluations a step", "Heun 1900", 3, 3, false, 3},
      .c = {0, 1.0 / 3, 2.0 / 3},
      .a = {{0}, {1.0 / 3}, {0, 2.0 / 3}},
      .b = {1.0 / 4, 0, 3.0 / 4}},
 
-    {.info = {"rk4", "fixed steps, order 4, 4 evaluations a step (the classic table)", "Kutta 1901", 4, 4, false},
+    {.info = {"rk4", "fixed steps, order 4, 4 evaluations a step (the classic table)", "Kutta 1901", 4, 4, false, 3},
      .c = {0, 1.0 / 2, 1.0 / 2, 1},
      .a = {{0}, {1.0 / 2}, {0, 1.0 / 2}, {0, 0, 1}},
      .b = {1.0 / 6, 1.0 / 3, 1.0 / 3, 1.0 / 6}},
 
-    {.info = {"rk4_38", "fixed steps, order 4, 4 evaluations a step (the 3/8 rule)", "Kutta 1901", 4, 4, false},
+    {.info = {"rk4_38", "fixed steps, order 4, 4 evaluations a step (the 3/8 rule)", "Kutta 1901", 4, 4, false, 3},
      .c = {0, 1.0 / 3, 2.0 / 3, 1},
      .a = {{0}, {1.0 / 3}, {-1.0 / 3, 1}, {1, -1, 1}},
      .b = {1.0 / 8, 3.0 / 8, 3.0 / 8, 1.0 / 8}},
+
+    {.info = {"explicit_adams", "fixed steps on any grid, order 4, 1 evaluation a step once three are made",
+              "Adams, Bashforth 1883", 4, 1, false, 3},
+     .kind = TW_TABLEAU_ADAMS},
+
+    {.info = {"implicit_adams", "fixed steps on any grid, order 5, 2 evaluations a step: predicted, corrected once",
+              "Moulton 1926", 5, 2, false, 3},
+     .kind = TW_TABLEAU_ADAMS},
 };
 
 const tw_tableau *tw_tableau_at(int index)
 {
-    return index >= 0 && index < (int)(sizeof(tables) / sizeof(tables[0])) ? &tables[index] : NULL;
+    const int count = (int)(sizeof(tables) / sizeof(tables[0]));
+    return index < 0 ? NULL : index < count ? &tables[index] : tw_implicit_tableau_at(index - count);
 }
 
 const tw_tableau *tw_tableau_find(const char *name)

