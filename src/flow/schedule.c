@@ -57,6 +57,12 @@ tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw
 
 tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
 {
+    const tw_piece *piece = flow->piece;
+    bool independent = piece[TW_PIECE_coupling].row == 0 && piece[TW_PIECE_source].row == 0;
+    if (!independent && !flow->method->rules->score)
+        return tw_graph_fail(x.graph, TW_ERR_UNSUPPORTED,
+                             "the score of a flow needs source 'normal' and coupling 'independent', or a method that "
+                             "learns it");
     if (!flow->other_schedule.info) return tw_method_score(flow->method, model, x, t);
     tw_schedule_change c = change(flow, &x, &t);
     return tw_div(tw_method_score(flow->method, model, x, t), c.scale);
