@@ -10,6 +10,7 @@ tw_status tw_flow_use_schedule(tw_flow *flow, const char *schedule)
     tw_piece other = {0};
     tw_status status = TW_OK;
     if (schedule) TW_TRY(tw_piece_read(flow->ctx, "schedule", schedule, tw_schedule_list, &other));
+    if (schedule) TW_TRY(tw_schedule_check(flow->ctx, &other));
     if (other.text && strcmp(other.text, flow->desc.schedule) == 0) tw_piece_free(flow->ctx, &other);
     const char *before = flow->other_schedule.text, *now = other.text;
     bool same = before && now ? strcmp(before, now) == 0 : before == now;

@@ -10,10 +10,10 @@ typedef struct tw_dual {
     double v, d;
 } tw_dual;
 
-/* f(x) with slope f'(x); a slope that is not there times no change is no change. */
+/* f(x) with slope f'(x): where that is unbounded the result is not finite, even if x does not move, as on a graph. */
 static inline tw_dual tw_dual_chain(double v, double slope, double d)
 {
-    return (tw_dual){v, d == 0 ? 0 : slope * d};
+    return (tw_dual){v, slope * d};
 }
 
 static inline tw_dual tw_dual_neg(tw_dual x)

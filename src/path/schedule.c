@@ -2,6 +2,14 @@
 #include "path/schedule.h"
 
 #include "path/dual.h"
+#include "path/knots.h"
+
+static void tw_dual_knots(const tw_schedule *s, bool by_place, tw_dual at, tw_dual out[TW_BIN_NUMBERS])
+{
+    double bin[TW_BIN_NUMBERS];
+    tw_knots_bin(s, tw_knots_find(s, by_place, at.v), bin);
+    for (int i = 0; i < TW_BIN_NUMBERS; i++) out[i] = (tw_dual){bin[i], 0};
+}
 
 #define HALF_PI 1.57079632679489661923
 #define NUM     tw_dual

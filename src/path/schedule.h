@@ -11,6 +11,8 @@
 
 const tw_piece_info *tw_schedule_list(int index); /* NULL past the end */
 typedef tw_piece tw_schedule;                     /* read with tw_schedule_list */
+/* Whether the numbers of a table are a schedule; others always are. */
+TW_NODISCARD tw_status tw_schedule_check(tw_context *ctx, const tw_schedule *schedule);
 
 /* --- on the host, in double ----------------------------------------------------------------------------------------
  */

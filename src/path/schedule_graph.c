@@ -2,12 +2,40 @@
 #include "path/schedule.h"
 
 #include "graph/node.h"
+#include "path/knots.h"
 
 #include <math.h>
 
 static tw_val tw_lts(tw_val x, double bound)
 {
     return tw_lt(x, tw_full_like(x, bound));
+}
+
+/* The numbers of the bin in which each element of `at` lies, in the shape of `at`: rows of a table, gathered. */
+static void tw_knots(const tw_schedule *s, bool by_place, tw_val at, tw_val out[TW_BIN_NUMBERS])
+{
+    tw_graph *graph = at.graph;
+    int64_t bins = tw_knots_bins(s);
+    for (int i = 0; i < TW_BIN_NUMBERS; i++) out[i] = TW_NONE;
+    if (tw_is_none(at)) return;
+    tw_context *ctx = graph->ctx;
+    double *numbers = tw_alloc(ctx, (size_t)bins * TW_BIN_NUMBERS, sizeof(double));
+    if (!numbers) {
+        tw_graph_fail(graph, TW_ERR_MEMORY, "out of memory: a schedule of %lld rows", (long long)bins + 1);
+        return;
+    }
+    for (int64_t i = 0; i < bins; i++) tw_knots_bin(s, i, numbers + i * TW_BIN_NUMBERS);
+    tw_dtype dtype = tw_dtype_at(at);
+    tw_val table = tw_const_data(graph, TW_DTYPE_F64, tw_shape_of(bins, TW_BIN_NUMBERS), numbers);
+    tw_free(ctx, numbers);
+    table = tw_cast(table, dtype);
+    tw_val flat = tw_reshape(at, tw_shape_of(-1));
+    int column = by_place ? TW_BIN_Y : TW_BIN_T;
+    tw_val first = tw_reshape(tw_slice(table, 1, column, column + 1), tw_shape_of(1, bins));
+    tw_val passed = tw_cast(tw_ge(tw_expand_dim(flat, 1), first), TW_DTYPE_I32);
+    tw_val index = tw_add(tw_sum_axis(passed, 1), tw_const(graph, TW_DTYPE_I32, -1));
+    tw_val rows = tw_take_rows(table, index);
+    for (int i = 0; i < TW_BIN_NUMBERS; i++) out[i] = tw_reshape(tw_slice(rows, 1, i, i + 1), tw_shape_at(at));
 }
 
 #define HALF_PI 1.57079632679489661923
@@ -47,9 +75,11 @@ tw_val tw_schedule_sigma(const tw_schedule *schedule, tw_val t)
 
 tw_val tw_schedule_time_of(const tw_schedule *schedule, tw_val a, tw_val s)
 {
-    /* not tw_clamp, which has no slope at the ends; what is no number lies before 0 */
+    /* held without losing the slope, which rounding beyond an end must not cost; what is no number lies before 0 */
     tw_val t = rows[schedule->row].time(schedule, a, s), zero = tw_full_like(t, 0), one = tw_full_like(t, 1);
-    return tw_select(tw_ge(t, zero), tw_select(tw_lt(one, t), one, t), zero);
+    tw_val held = tw_select(tw_ge(t, zero), tw_select(tw_lt(one, t), one, t), zero);
+    tw_val number = tw_select(tw_is_finite(t), t, held);
+    return tw_add(number, tw_stop_gradient(tw_sub(held, number)));
 }
 
 tw_schedule_values tw_schedule_values_at(const tw_schedule *schedule, tw_val t)

@@ -63,6 +63,32 @@ static void test_samples_are_exact(void **state)
     assert_int_equal(stats.nfe, 160);
 }
 
+/* Along another schedule the journey is another and its end the same, whatever the velocity; and so is the density.
+ * Steps that evaluate at t = 1 stay finite (flow_matching's ScheduleTransformedModel: rk4 -1e5, heun2 -4e5). */
+static void test_another_schedule_ends_the_same(void **state)
+{
+    (void)state;
+    enum { N = 50 };
+    static double got[2 * N], want[2 * N], density[N];
+    exact_samples(5, N, want);
+    static const char *const schedules[] = {"cosine", "polynomial:1.5", "table:0,0,1,0.4,0.3,0.8,1,1,0"};
+    for (int i = 0; i < TW_COUNT(schedules); i++) {
+        tw_sample_desc desc = {
+            .seed = 5, .double_precision = true, .schedule = schedules[i], .solver = {.rtol = 1e-10, .atol = 1e-10}};
+        assert_int_equal(tw_sample(flow, N, &desc, got, NULL, NULL), TW_OK);
+        /* t^1.5 and the table have no second derivative somewhere, which an error estimate does not see */
+        assert_true(largest_error(N, got, want, 2) < (i == 0 ? 2e-8 : 5e-7));
+        assert_int_equal(tw_log_density(flow, N, got, &desc, density, NULL), TW_OK);
+        for (int j = 0; j < N; j++) assert_true(fabs(density[j] - linear_log_density(got + 2 * j)) < 1e-6);
+        desc = (tw_sample_desc){.seed = 5, .schedule = schedules[i], .solver = {.method = "rk4", .steps = 100}};
+        assert_int_equal(tw_sample(flow, N, &desc, got, NULL, NULL), TW_OK);
+        assert_true(largest_error(N, got, want, 2) < 1e-2); /* polynomial:1.5 and the table have kinks in slope */
+    }
+    tw_sample_desc bad = {.schedule = "cosien"};
+    assert_int_equal(tw_sample(flow, N, &bad, got, NULL, NULL), TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(ctx), "'cosine'"));
+}
+
 static void test_log_density_is_exact(void **state)
 {
     (void)state;
@@ -259,6 +285,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_samples_are_exact, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_another_schedule_ends_the_same, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_density_is_exact, setup, teardown),
         cmocka_unit_test_setup_teardown(test_velocity_is_linear, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rows_do_not_depend_on_how_many, setup, teardown),
