@@ -103,24 +103,22 @@ static bool library_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const
 }
 #endif
 
-/* Shapes our kernel does at least as well, by bench/gemm.c: few columns, and an inner dimension too short to pay for a
- * library's packing. With AVX2 everything but one to four rows of A: the two differ by a few per cent up to 256 x 256
+/* Shapes our kernel does at least as well, by bench/gemm.c: few columns, weight gradients of few rows, and an inner
+ * dimension too short to pay for a library's packing. With AVX2 everything but one to four rows of A: the two differ by a few per cent up to 256 x 256
  * weights; beyond, and for weight gradients, dnnl_sgemm falls to two thirds of ours. With AVX-512 it is the library
  * that is ahead. */
-static bool narrow(int64_t n, int64_t k)
+static bool narrow(bool ta, int64_t m, int64_t n, int64_t k)
 {
-    return n <= 4 || k <= 8;
+    return n <= 4 || k <= 8 || (ta && m <= 8);
 }
 static bool better_own_v3(bool ta, int64_t m, int64_t n, int64_t k)
 {
-    return narrow(n, k) || ta || m > 4;
+    return narrow(ta, m, n, k) || ta || m > 4;
 }
 
 static bool better_own_other(bool ta, int64_t m, int64_t n, int64_t k)
 {
-    (void)ta;
-    (void)m;
-    return narrow(n, k);
+    return narrow(ta, m, n, k);
 }
 
 static void nothing(void) {}

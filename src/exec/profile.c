@@ -146,7 +146,7 @@ static double gather(const tw_program *p, group *groups, int32_t *count)
                          share * bytes_of(p, &p->insts[i]));
         }
     }
-    static const char *const extra[TW_PROFILE_EXTRA] = {"adding up sums over rows", "copies at the end"};
+    static const char *const extra[TW_PROFILE_EXTRA] = {"packing operands", "adding up sums over rows", "copies at the end"};
     for (int i = 0; i < TW_PROFILE_EXTRA; i++) {
         const tw_counter *c = &profile->counter[profile->count + i];
         char *what = atomic_load(&c->calls) > 0 ? tw_strdup(p->ctx, extra[i]) : NULL;

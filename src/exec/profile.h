@@ -15,12 +15,12 @@ typedef struct tw_counter {
 struct tw_profile {
     _Atomic int64_t runs, wall_ns;
     _Atomic int32_t threads; /* most that worked in one state */
-    int32_t count;           /* instructions, then the two below */
+    int32_t count;           /* instructions, then the three below */
     tw_counter counter[];
 };
 
-/* After the instructions: adding up sums over rows, and copies at the end. */
-enum { TW_PROFILE_COMBINE, TW_PROFILE_FINISH, TW_PROFILE_EXTRA };
+/* After the instructions: packing operands, adding up sums over rows, and copies at the end. */
+enum { TW_PROFILE_PACK, TW_PROFILE_COMBINE, TW_PROFILE_FINISH, TW_PROFILE_EXTRA };
 
 TW_NODISCARD tw_status tw_profile_create(tw_program *program);
 /* Nanoseconds of the clock that never goes back. */

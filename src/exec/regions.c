@@ -335,6 +335,32 @@ static void assign_depths(tw_build *b)
     }
 }
 
+/* Elementwise nodes that need nothing of their own region (an optimiser's moments before the gradient is there) wait
+ * for their readers: what is made from leaves alone keeps nothing alive, and is part of the readers' tile program. */
+static tw_status let_readers_wait(tw_build *b)
+{
+    int32_t *latest = tw_alloc(b->ctx, (size_t)b->n, sizeof *latest);
+    if (!latest) return tw_fail_memory(b->ctx, (size_t)b->n * sizeof *latest);
+    for (int32_t i = 0; i < b->n; i++) latest[i] = INT32_MAX;
+    for (int32_t i = b->n - 1; i >= 0; i--) {
+        tw_value *v = &b->value[i];
+        if (!v->computed) continue;
+        bool elementwise = tw_is_elementwise(b, i);
+        if (elementwise && v->depth == 0 && !v->output && latest[i] != INT32_MAX) v->depth = latest[i];
+        for (int k = 0; k < tw_at_id(b, i)->args_count; k++) {
+            tw_view view = tw_view_of(b, i, k), token;
+            for (int32_t at = first_barrier(b, i, k); at >= 0; at = next_barrier(b, at))
+                if (token_of(b, at, &token)) lower_to(&latest[token.source], 0);
+            if (tw_is_leaf(b, view.source) || b->value[view.source].region != v->region) continue;
+            bool fuses = elementwise && view.stretch < 0 && tw_is_elementwise(b, view.source) &&
+                         tw_node_size(b, view.source) == tw_node_size(b, i);
+            lower_to(&latest[view.source], v->depth - (fuses ? 0 : 1));
+        }
+    }
+    tw_free(b->ctx, latest);
+    return TW_OK;
+}
+
 typedef struct region_key {
     int32_t stage;
     bool pieced, alone;
@@ -397,6 +423,7 @@ tw_status tw_build_regions(tw_build *b)
     assign_stages(b);
     TW_TRY(make_regions(b));
     assign_depths(b);
+    TW_TRY(let_readers_wait(b));
 done:
     return status;
 }

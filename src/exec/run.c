@@ -231,10 +231,8 @@ static bool packs_now(const run *r, const tw_prepack *q)
 
 enum { PACKED_ALONE = 1 << 18 }; /* bytes the calling thread packs sooner than others wake */
 
-static void pack_item(void *user, int64_t item, int thread)
+static void pack_piece(const run *r, int64_t item)
 {
-    const run *r = user;
-    (void)thread;
     const tw_prepack *q = r->p->prepacks;
     for (;; q++) {
         if (!packs_now(r, q)) continue;
@@ -248,6 +246,15 @@ static void pack_item(void *user, int64_t item, int thread)
     }
     q->product->pack(q->tb, q->n, q->k, tw_block_at(&b, &q->src), q->tb ? q->k : q->n, b.global + q->offset,
                      item * PACK_COLUMNS, (item + 1) * PACK_COLUMNS);
+}
+
+static void pack_item(void *user, int64_t item, int thread)
+{
+    const run *r = user;
+    (void)thread;
+    int64_t start = r->p->profile ? tw_profile_now() : 0;
+    pack_piece(r, item);
+    if (r->p->profile) tw_profile_add(&r->p->profile->counter[r->p->insts_count + TW_PROFILE_PACK], start, 0);
 }
 
 /* Operands of this stage's products and convolutions. */
