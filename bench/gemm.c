@@ -55,7 +55,7 @@ static void product_once(column what, const tw_cpu *cpu, const tw_gemm *best, co
     switch (what) {
     case F64:
         cpu->product[TW_PRODUCT_F64]->run(ta, tb, s->m, s->n, s->k, a64, lda, b64, ldb, NULL, false, c64, s->n,
-                                          workspace);
+                                          workspace, NULL);
         break;
     case CHOICE:
         best->f32(ta, tb, s->m, s->n, s->k, a32, lda, b32, ldb, false, c32, s->n, workspace);
@@ -67,7 +67,7 @@ static void product_once(column what, const tw_cpu *cpu, const tw_gemm *best, co
 #endif
     default:
         (what == BF16 ? tw_cpu_product(TW_PRODUCT_BF16) : cpu->product[TW_PRODUCT_F32])
-            ->run(ta, tb, s->m, s->n, s->k, a32, lda, b32, ldb, ta ? NULL : ready, false, c32, s->n, workspace);
+            ->run(ta, tb, s->m, s->n, s->k, a32, lda, b32, ldb, ta ? NULL : ready, false, c32, s->n, workspace, NULL);
     }
 }
 

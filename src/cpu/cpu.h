@@ -59,15 +59,28 @@ typedef enum tw_product_kind {
     TW_PRODUCTS
 } tw_product_kind;
 
+/* Memory that the caller will want next: a product of packed operands has lines of it fetched into the second cache,
+ * one a step, while it multiplies. */
+enum { TW_LINE = 64, TW_AHEAD_RANGES = 8 };
+typedef struct tw_ahead {
+    int32_t count;
+    struct {
+        const char *at;
+        int64_t bytes;
+    } range[TW_AHEAD_RANGES];
+} tw_ahead;
+
 typedef struct tw_product {
     const char *name; /* "f32", "f64", "bf16 rounded", "bf16" */
     /* Bytes of op(B) packed once for many products; 0: of no use for these shapes. */
     size_t (*packed_bytes)(int64_t n, int64_t k);
     /* Packs columns [first, last) of op(B); first is a multiple of 64, and last too or at least n. */
     void (*pack)(bool tb, int64_t n, int64_t k, const void *b, int64_t ldb, void *packed, int64_t first, int64_t last);
-    /* packed: what `pack` made of the same B, or NULL. workspace: TW_GEMM_WORKSPACE bytes. Both 64-byte aligned. */
+    /* packed: what `pack` made of the same B, or NULL. workspace: TW_GEMM_WORKSPACE bytes. Both 64-byte aligned. ahead:
+     * what to fetch meanwhile, changed on the way, or NULL. */
     void (*run)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const void *a, int64_t lda, const void *b,
-                int64_t ldb, const void *packed, bool accumulate, void *c, int64_t ldc, void *workspace);
+                int64_t ldb, const void *packed, bool accumulate, void *c, int64_t ldc, void *workspace,
+                tw_ahead *ahead);
 } tw_product;
 
 typedef struct tw_cpu {

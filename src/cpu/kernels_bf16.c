@@ -111,11 +111,12 @@ static const uint32_t *rows_a_bf16(int64_t m, int64_t depth, const float *a, int
 
 /* Narrow products are few: they take the way of processors without the instruction. */
 static void gemm_bf16(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const void *a, int64_t lda, const void *b,
-                      int64_t ldb, const void *packed, bool accumulate, void *c, int64_t ldc, void *workspace)
+                      int64_t ldb, const void *packed, bool accumulate, void *c, int64_t ldc, void *workspace,
+                      tw_ahead *ahead)
 {
-    target_bf16 out = {.c = c, .row = ldc, .column = 1, .accumulate = accumulate};
+    target_bf16 out = {.c = c, .row = ldc, .column = 1, .accumulate = accumulate, .ahead = ahead};
     if (k <= 0 || n <= NARROW)
-        tw_cpu_v4.product[TW_PRODUCT_BF16]->run(ta, tb, m, n, k, a, lda, b, ldb, NULL, accumulate, c, ldc, workspace);
+        tw_cpu_v4.product[TW_PRODUCT_BF16]->run(ta, tb, m, n, k, a, lda, b, ldb, NULL, accumulate, c, ldc, workspace, NULL);
     else
         product_blocked_bf16(ta, tb, m, n, k, a, lda, b, ldb, packed, out, workspace);
 }

@@ -73,9 +73,13 @@ static tw_status emit_node(tw_build *b, tw_region *region, int32_t id)
     return tw_exec_table[op].emit(b, region, id);
 }
 
+/* --- order: elementwise nodes of one depth that share a value are a tile program ------------------------------------
+ */
+
 typedef struct order_key {
     int32_t depth, node;
-    int64_t size; /* elementwise: elements, so that equal sizes meet; others -1 */
+    int64_t size;  /* elementwise: elements; others -1 */
+    int32_t first; /* first node of its tile program; others: itself */
 } order_key;
 
 static int by_depth(const void *x, const void *y)
@@ -83,7 +87,144 @@ static int by_depth(const void *x, const void *y)
     const order_key *a = x, *b = y;
     if (a->depth != b->depth) return a->depth < b->depth ? -1 : 1;
     if (a->size != b->size) return a->size < b->size ? -1 : 1;
+    if (a->first != b->first) return a->first < b->first ? -1 : 1;
     return a->node < b->node ? -1 : a->node > b->node;
+}
+
+typedef struct order {
+    tw_build *b;
+    int32_t count;
+    order_key *keys;
+    int32_t *first;  /* node -> a node of its tile program with a smaller number, or itself */
+    int32_t *reader; /* value -> the last elementwise node of the region that touched it, or -1 */
+    int32_t *reads;  /* value -> reads by nodes of the region that wait to be emitted */
+    bool *waits;     /* node of the region, not emitted yet */
+} order;
+
+static int32_t first_of(const order *o, int32_t node)
+{
+    while (o->first[node] != node) node = o->first[node];
+    return node;
+}
+
+/* Node i reads or replaces `value`: it belongs to the program of others that do. */
+static void touch(order *o, int32_t i, int32_t value)
+{
+    const tw_build *b = o->b;
+    int32_t other = o->reader[value];
+    if (other >= 0 && b->value[other].depth == b->value[i].depth && tw_node_size(b, other) == tw_node_size(b, i)) {
+        int32_t p = first_of(o, other), q = first_of(o, i);
+        o->first[tw_max_i64(p, q)] = (int32_t)tw_min_i64(p, q);
+    }
+    o->reader[value] = i;
+}
+
+/* The input that node i is written over, -1 when there is none after `output`; outputs are looked through in turn. */
+static int32_t replaced_by(const tw_build *b, int32_t i, int *output)
+{
+    while (b->overwrites && *output < b->p->outputs_count) {
+        int o = (*output)++;
+        if (b->overwrites[o] >= 0 && b->base[b->outputs[o].id] == i) return b->inputs[b->overwrites[o]].id;
+    }
+    return -1;
+}
+
+static void join_touching(order *o)
+{
+    const tw_build *b = o->b;
+    for (int32_t at = 0; at < o->count; at++) {
+        int32_t i = o->keys[at].node;
+        for (int k = 0; k < tw_at_id(b, i)->args_count; k++) {
+            tw_view view = tw_view_of(b, i, k);
+            o->reads[view.source]++;
+            if (o->keys[at].size >= 0 && view.stretch < 0) touch(o, i, view.source);
+        }
+        if (o->keys[at].size < 0) continue;
+        touch(o, i, i);
+        if (!b->value[i].output) continue;
+        for (int output = 0, input; (input = replaced_by(b, i, &output)) >= 0;) touch(o, i, input);
+    }
+    for (int32_t at = 0; at < o->count; at++) o->keys[at].first = first_of(o, o->keys[at].node);
+}
+
+/* One past the last key of the tile program that begins at key `at`. */
+static int32_t end_of(const order *o, int32_t at)
+{
+    int32_t end = at;
+    while (end < o->count && o->keys[end].first == o->keys[at].first) end++;
+    return end;
+}
+
+static void count_reads(order *o, int32_t begin, int32_t end, int32_t step)
+{
+    for (int32_t at = begin; at < end; at++)
+        for (int k = 0; k < tw_at_id(o->b, o->keys[at].node)->args_count; k++)
+            o->reads[tw_view_of(o->b, o->keys[at].node, k).source] += step;
+}
+
+/* All arguments of a tile program are there, and nobody else still wants what it replaces. */
+static bool is_ready(order *o, int32_t begin, int32_t end)
+{
+    const tw_build *b = o->b;
+    bool ready = true;
+    count_reads(o, begin, end, -1);
+    for (int32_t at = begin; at < end && ready; at++) {
+        int32_t i = o->keys[at].node;
+        for (int k = 0; k < tw_at_id(b, i)->args_count; k++) {
+            int32_t source = tw_view_of(b, i, k).source;
+            if (o->waits[source] && first_of(o, source) != o->keys[begin].first) ready = false;
+        }
+        if (!b->value[i].output) continue;
+        for (int output = 0, input; (input = replaced_by(b, i, &output)) >= 0;)
+            if (o->reads[input] > 0) ready = false;
+    }
+    count_reads(o, begin, end, 1);
+    return ready;
+}
+
+static tw_status emit_program(order *o, tw_region *region, int32_t begin, int32_t end, int32_t *group)
+{
+    tw_build *b = o->b;
+    count_reads(o, begin, end, -1);
+    for (int32_t at = begin; at < end; at++) {
+        group[at - begin] = o->keys[at].node;
+        o->waits[o->keys[at].node] = false;
+    }
+    if (o->keys[begin].size == 0) return TW_OK;
+    tw_inst *inst = tw_new_inst(b, region, group[0], &tw_tile_kind);
+    if (!inst) return TW_ERR_MEMORY;
+    inst->work = (double)o->keys[begin].size * (end - begin) * 2;
+    return tw_emit_tile(b, region, end - begin, group);
+}
+
+/* In order of depth, but for tile programs that one instruction made ready: they follow it while its result is in the
+ * cache (an optimiser behind the gradient of its weight, not behind those of all weights). */
+static tw_status emit_in_order(order *o, tw_region *region, int32_t *group)
+{
+    tw_build *b = o->b;
+    tw_status status = TW_OK;
+    for (int32_t at = 0; at < o->count;) {
+        const order_key *key = &o->keys[at];
+        int32_t end = end_of(o, at);
+        if (key->size >= 0) {
+            if (o->waits[key->node]) TW_TRY(emit_program(o, region, at, end, group));
+            at = end;
+            continue;
+        }
+        bool several = (tw_op_table[tw_at_id(b, key->node)->op].flags & TW_OPF_PRODUCER) != 0;
+        if (several || tw_node_size(b, key->node) > 0) TW_TRY(emit_node(b, region, key->node));
+        count_reads(o, at, end, -1);
+        o->waits[key->node] = false;
+        at = end;
+        for (int32_t next = at; next < o->count && !b->thrifty && o->keys[next].depth <= key->depth + 1; next = end) {
+            end = end_of(o, next);
+            if (o->keys[next].depth == key->depth + 1 && o->keys[next].size > 0 && o->waits[o->keys[next].node] &&
+                is_ready(o, next, end))
+                TW_TRY(emit_program(o, region, next, end, group));
+        }
+    }
+done:
+    return status;
 }
 
 /* Nothing in a region reads a sum over its rows, so the late instructions can follow all others. */
@@ -110,32 +251,28 @@ tw_status tw_emit_region(tw_build *b, int32_t number)
 {
     tw_status status = TW_OK;
     tw_region *region = &b->p->regions[number];
-    order_key *keys = tw_alloc(b->ctx, (size_t)b->n, sizeof *keys);
-    int32_t *group = tw_alloc(b->ctx, (size_t)b->n, sizeof *group), count = 0;
-    if (!keys || !group) TW_TRY(tw_fail_memory(b->ctx, (size_t)b->n * sizeof *keys));
-    for (int32_t i = 0; i < b->n; i++)
-        if (b->value[i].computed && b->value[i].region == number)
-            keys[count++] = (order_key){b->value[i].depth, i, tw_is_elementwise(b, i) ? tw_node_size(b, i) : -1};
-    qsort(keys, (size_t)count, sizeof *keys, by_depth);
-    region->inst_begin = b->p->insts_count;
-    for (int32_t i = 0; i < count;) {
-        if (keys[i].size < 0) {
-            bool several = (tw_op_table[tw_at_id(b, keys[i].node)->op].flags & TW_OPF_PRODUCER) != 0;
-            if (several || tw_node_size(b, keys[i].node) > 0) TW_TRY(emit_node(b, region, keys[i].node));
-            i++;
-            continue;
-        }
-        int32_t members = 0, j = i;
-        while (j < count && keys[j].depth == keys[i].depth && keys[j].size == keys[i].size)
-            group[members++] = keys[j++].node;
-        if (keys[i].size > 0) {
-            tw_inst *inst = tw_new_inst(b, region, group[0], &tw_tile_kind);
-            if (!inst) TW_TRY(TW_ERR_MEMORY);
-            inst->work = (double)keys[i].size * members * 2;
-            TW_TRY(tw_emit_tile(b, region, members, group));
-        }
-        i = j;
+    size_t n = (size_t)b->n;
+    order o = {.b = b,
+               .keys = tw_alloc(b->ctx, n, sizeof *o.keys),
+               .first = tw_alloc(b->ctx, n, sizeof *o.first),
+               .reader = tw_alloc(b->ctx, n, sizeof *o.reader),
+               .reads = tw_alloc(b->ctx, n, sizeof *o.reads),
+               .waits = tw_alloc(b->ctx, n, sizeof *o.waits)};
+    int32_t *group = tw_alloc(b->ctx, n, sizeof *group);
+    if (!o.keys || !o.first || !o.reader || !o.reads || !o.waits || !group) TW_TRY(tw_fail_memory(b->ctx, n));
+    for (int32_t i = 0; i < b->n; i++) {
+        o.first[i] = i;
+        o.reader[i] = -1;
+        o.waits[i] = b->value[i].computed && b->value[i].region == number;
+        if (o.waits[i])
+            o.keys[o.count++] =
+                (order_key){b->value[i].depth, i, tw_is_elementwise(b, i) ? tw_node_size(b, i) : -1, i};
     }
+    qsort(o.keys, (size_t)o.count, sizeof *o.keys, by_depth);
+    join_touching(&o);
+    qsort(o.keys, (size_t)o.count, sizeof *o.keys, by_depth);
+    region->inst_begin = b->p->insts_count;
+    TW_TRY(emit_in_order(&o, region, group));
     TW_TRY(late_last(b, region));
     for (int32_t i = 0; i < region->inst_count; i++) {
         const tw_inst *inst = &b->p->insts[region->inst_begin + i];
@@ -143,7 +280,11 @@ tw_status tw_emit_region(tw_build *b, int32_t number)
         if (inst->scratch_bytes > b->p->scratch_bytes) b->p->scratch_bytes = inst->scratch_bytes;
     }
 done:
-    tw_free(b->ctx, keys);
+    tw_free(b->ctx, o.keys);
+    tw_free(b->ctx, o.first);
+    tw_free(b->ctx, o.reader);
+    tw_free(b->ctx, o.reads);
+    tw_free(b->ctx, o.waits);
     tw_free(b->ctx, group);
     return status;
 }

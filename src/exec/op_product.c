@@ -35,7 +35,7 @@ bool tw_sliced_dot(const tw_graph *g, const tw_node *node, int k)
 /* --- running --- */
 
 static void gemm(const tw_block *b, const tw_inst *inst, int64_t m, int64_t k, const void *x, int64_t lda,
-                 const void *y, bool accumulate, void *c)
+                 const void *y, bool accumulate, void *c, tw_ahead *ahead)
 {
     const tw_program *p = b->p;
     const void *packed = inst->arg[2].home == TW_HOME_PACKED ? tw_block_at(b, &inst->arg[2]) : NULL;
@@ -43,7 +43,7 @@ static void gemm(const tw_block *b, const tw_inst *inst, int64_t m, int64_t k, c
     if (m == 0 || inst->n == 0) return;
     if (packed || p->bf16 || inst->dtype == TW_DTYPE_F64)
         p->product[inst->dtype]->run(inst->ta, inst->tb, m, inst->n, k, x, lda, y, ldb, packed, accumulate, c, inst->n,
-                                     b->workspace);
+                                     b->workspace, ahead);
     else
         p->gemm->f32(inst->ta, inst->tb, m, inst->n, k, x, lda, y, ldb, accumulate, c, inst->n, b->workspace);
 }
@@ -59,7 +59,7 @@ static void run_product(const tw_block *b, const tw_inst *inst)
 {
     int64_t m = inst->m * b->rows;
     gemm(b, inst, m, inst->k, tw_block_at(b, &inst->arg[0]), lda_of(inst, inst->ta ? m : inst->k),
-         tw_block_at(b, &inst->arg[1]), false, tw_block_at(b, &inst->dst));
+         tw_block_at(b, &inst->arg[1]), false, tw_block_at(b, &inst->dst), NULL);
 }
 
 /* Sum over rows of outer products: C (m, n) += A^T B. A is stored (rows*k, m): its leading dimension does not depend on
@@ -67,16 +67,37 @@ static void run_product(const tw_block *b, const tw_inst *inst)
 static void run_product_sum(const tw_block *b, const tw_inst *inst)
 {
     gemm(b, inst, inst->m, inst->k * b->rows, tw_block_at(b, &inst->arg[0]), lda_of(inst, inst->m),
-         tw_block_at(b, &inst->arg[1]), !b->first, tw_block_at(b, &inst->dst));
+         tw_block_at(b, &inst->arg[1]), !b->first, tw_block_at(b, &inst->dst), NULL);
+}
+
+/* The rows that the tile program behind the instruction reads from arrays outside the region: an optimiser's weights
+ * and moments, which a training step meets once and has to fetch from far away. */
+static tw_ahead wanted_next(const tw_block *b, const tw_inst *inst)
+{
+    tw_ahead ahead = {.count = 0};
+    const tw_inst *next = inst + 1;
+    if (next >= &b->p->insts[b->region->inst_begin + b->region->inst_count] || next->kind != &tw_tile_kind) return ahead;
+    for (int32_t t = 0; t < next->tile_count; t++)
+        for (int k = 0; k < 3; k++) {
+            const tw_tile_operand *arg = &b->p->tiles[next->tile_begin + t].arg[k];
+            const tw_place *place = arg->place >= 0 ? &b->p->places[arg->place] : NULL;
+            if (!place || place->home != TW_HOME_INPUT || ahead.count == TW_AHEAD_RANGES) continue;
+            const char *at = tw_block_at(b, place);
+            if (ahead.count > 0 && ahead.range[ahead.count - 1].at == at) continue;
+            ahead.range[ahead.count].at = at;
+            ahead.range[ahead.count++].bytes = b->rows * place->row_bytes;
+        }
+    return ahead;
 }
 
 /* Some rows of such a sum over everything: columns of A, m a row of the region. */
 static void run_product_part(const tw_block *b, const tw_inst *inst)
 {
+    tw_ahead ahead = wanted_next(b, inst);
     const char *a = tw_block_at(b, &inst->arg[0]);
     a += b->row * inst->m * (int64_t)tw_dtype_size((tw_dtype)inst->dtype);
     gemm(b, inst, inst->m * b->rows, inst->k, a, inst->m * b->region->rows, tw_block_at(b, &inst->arg[1]), false,
-         tw_block_at(b, &inst->dst));
+         tw_block_at(b, &inst->dst), &ahead);
 }
 
 /* One product per row and batch index. */
@@ -87,7 +108,7 @@ static void run_product_batch(const tw_block *b, const tw_inst *inst)
     int64_t size = (int64_t)tw_dtype_size((tw_dtype)inst->dtype), lda = inst->ta ? inst->m : inst->k;
     for (int64_t i = 0; i < inst->batch * b->rows; i++)
         gemm(b, inst, inst->m, inst->k, x + i * inst->m * inst->k * size, lda, y + i * inst->k * inst->n * size, false,
-             c + i * inst->m * inst->n * size);
+             c + i * inst->m * inst->n * size, NULL);
 }
 
 static void print_product(const tw_inst *inst, tw_text *text)

@@ -91,7 +91,7 @@ static void data_free(data *d)
 static void run_product(const tw_product *product, const problem *p, const void *a, const void *b, const void *packed,
                         void *c, void *scratch)
 {
-    product->run(p->ta, p->tb, p->m, p->n, p->k, a, p->lda, b, p->ldb, packed, p->accumulate, c, p->ldc, scratch);
+    product->run(p->ta, p->tb, p->m, p->n, p->k, a, p->lda, b, p->ldb, packed, p->accumulate, c, p->ldc, scratch, NULL);
 }
 
 /* A chain of k roundings: |error| <= (k+2) eps sum |a b| is certain; the lanes of every kernel only shorten the chain.
