@@ -61,7 +61,7 @@ typedef enum tw_product_kind {
 
 /* Memory that the caller will want next: a product of packed operands has lines of it fetched into the second cache,
  * one a step, while it multiplies. */
-enum { TW_LINE = 64, TW_AHEAD_RANGES = 8 };
+enum { TW_LINE = 64, TW_AHEAD_RANGES = 8, TW_PACK_ROWS = 32 };
 typedef struct tw_ahead {
     int32_t count;
     struct {
@@ -74,7 +74,8 @@ typedef struct tw_product {
     const char *name; /* "f32", "f64", "bf16 rounded", "bf16" */
     /* Bytes of op(B) packed once for many products; 0: of no use for these shapes. */
     size_t (*packed_bytes)(int64_t n, int64_t k);
-    /* Packs columns [first, last) of op(B); first is a multiple of 64, and last too or at least n. */
+    /* Packs rows [first, last) of B as it is stored (of n or k); first is a multiple of TW_PACK_ROWS, and last too or at
+     * least their number. */
     void (*pack)(bool tb, int64_t n, int64_t k, const void *b, int64_t ldb, void *packed, int64_t first, int64_t last);
     /* packed: what `pack` made of the same B, or NULL. workspace: TW_GEMM_WORKSPACE bytes. Both 64-byte aligned. ahead:
      * what to fetch meanwhile, changed on the way, or NULL. */

@@ -34,9 +34,10 @@ static inline __mmask16 first_lanes(int64_t n)
 /* 16 pairs of which the lower halves come from `even`, the upper from `odd`. */
 static inline __m512i pair_up(__m512 even, __m512 odd)
 {
-    __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(even));
-    __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(odd));
-    return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+    const __m512i order =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3,
+                         18, 2, 17, 1, 16, 0);
+    return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
 }
 
 /* Columns [0, n) of rows 0..depth-1 in pairs of rows: out[p/2 * width + q], n <= width. */
@@ -65,30 +66,88 @@ static void pair_row(int64_t depth, const float *in, uint32_t *out)
     }
 }
 
-/* Rows 0..15 of 16 words each become columns of `out`, whose rows are NR words apart. */
+/* Rows of words become columns of `out`, whose rows are `width` words apart. */
 static void turn(int64_t rows, int64_t words, const uint32_t *in, int64_t ld, uint32_t *out, int64_t width)
 {
     for (int64_t p = 0; p < words; p++)
         for (int64_t r = 0; r < rows; r++) out[p * width + r] = in[r * ld + p];
 }
 
-static void pack_b_bf16(bool transposed, int64_t depth, int64_t n, const float *b, int64_t ldb, uint32_t *out)
+/* 16 rows of 32 numbers as 16 rows of 16 pairs, turned: pair p of row r at out[p * width + r]. Squares of 2, 4, 8 and 16
+ * are turned one after another. */
+static inline void turn_pairs(const float *in, int64_t ld, uint32_t *out, int64_t width)
 {
-    enum { WIDTH = 2 * W, RUN = 128 };
+    __m512i x[16], y[16];
+    for (int r = 0; r < 16; r++, in += ld)
+        x[r] = (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(in + 16), _mm512_loadu_ps(in));
+    for (int r = 0; r < 16; r += 2) {
+        y[r] = _mm512_unpacklo_epi32(x[r], x[r + 1]);
+        y[r + 1] = _mm512_unpackhi_epi32(x[r], x[r + 1]);
+    }
+    for (int r = 0; r < 16; r += 4) /* x[r+i]: word 4b+i of rows r..r+3, b the part of 128 bits */
+        for (int h = 0; h < 2; h++) {
+            x[r + 2 * h] = _mm512_unpacklo_epi64(y[r + h], y[r + 2 + h]);
+            x[r + 2 * h + 1] = _mm512_unpackhi_epi64(y[r + h], y[r + 2 + h]);
+        }
+    for (int i = 0; i < 4; i++) {
+        __m512i low = _mm512_shuffle_i32x4(x[i], x[4 + i], 0x88), high = _mm512_shuffle_i32x4(x[8 + i], x[12 + i], 0x88);
+        __m512i low2 = _mm512_shuffle_i32x4(x[i], x[4 + i], 0xdd), high2 = _mm512_shuffle_i32x4(x[8 + i], x[12 + i], 0xdd);
+        y[i] = _mm512_shuffle_i32x4(low, high, 0x88);
+        y[8 + i] = _mm512_shuffle_i32x4(low, high, 0xdd);
+        y[4 + i] = _mm512_shuffle_i32x4(low2, high2, 0x88);
+        y[12 + i] = _mm512_shuffle_i32x4(low2, high2, 0xdd);
+    }
+    for (int p = 0; p < 16; p++) _mm512_storeu_si512(out + p * width, y[p]);
+}
+
+/* 16 columns of op(B) stored as rows, `depth` of each. */
+static void turn_rows(int64_t depth, const float *in, int64_t ld, uint32_t *out, int64_t width)
+{
+    int64_t p = 0;
+    for (; p + 32 <= depth; p += 32) {
+        for (int r = 0; r < 16; r++) {
+            __builtin_prefetch(in + r * ld + p + 64);
+            __builtin_prefetch(in + r * ld + p + 80);
+        }
+        turn_pairs(in + p, ld, out + p / 2 * width, width);
+    }
+    if (p == depth) return;
+    uint32_t pairs[16][16];
+    for (int r = 0; r < 16; r++) pair_row(depth - p, in + r * ld + p, pairs[r]);
+    turn(16, (depth - p + 1) / 2, pairs[0], 16, out + p / 2 * width, width);
+}
+
+static void pack_b_bf16(bool transposed, int64_t depth, int64_t n, const float *b, int64_t ldb, uint32_t *out,
+                        int64_t panel)
+{
+    enum { WIDTH = 2 * W, RUN = 16 };
     int64_t steps = (depth + 1) / 2;
-    for (int64_t j = 0; j < n; j += WIDTH, out += WIDTH * steps) {
-        int64_t columns = tw_min_i64(n - j, WIDTH);
-        if (columns < WIDTH) memset(out, 0, (size_t)(WIDTH * steps) * sizeof *out);
-        if (!transposed) {
-            pair_rows(depth, columns, WIDTH, b + j, ldb, out);
+    if (n % WIDTH) memset(out + n / WIDTH * panel, 0, (size_t)(WIDTH * steps) * sizeof *out);
+    if (!transposed) {
+        for (int64_t p = 0; p < depth; p += RUN)
+            for (int64_t j = 0; j < n; j += WIDTH) {
+                uint32_t *to = out + j / WIDTH * panel + p / 2 * WIDTH;
+                for (int64_t q = p + RUN; q < p + 2 * RUN; q++) {
+                    __builtin_prefetch(b + q * ldb + j);
+                    __builtin_prefetch(b + q * ldb + j + WIDTH - 1);
+                }
+                pair_rows(tw_min_i64(depth - p, RUN), tw_min_i64(n - j, WIDTH), WIDTH, b + p * ldb + j, ldb, to);
+            }
+        return;
+    }
+    for (int64_t j = 0; j < n; j += 16) {
+        uint32_t *to = out + j / WIDTH * panel + j % WIDTH;
+        if (j + 16 <= n) {
+            turn_rows(depth, b + j * ldb, ldb, to, WIDTH);
             continue;
         }
-        for (int64_t p = 0; p < depth; p += RUN) {
-            uint32_t pairs[WIDTH][RUN / 2];
-            int64_t run = tw_min_i64(depth - p, RUN);
-            for (int64_t q = 0; q < columns; q++) pair_row(run, b + (j + q) * ldb + p, pairs[q]);
-            turn(columns, (run + 1) / 2, pairs[0], RUN / 2, out + p / 2 * WIDTH, WIDTH);
-        }
+        for (int64_t p = 0; p < depth; p += 32)
+            for (int64_t q = j; q < n; q++) {
+                uint32_t pairs[16];
+                int64_t run = tw_min_i64(depth - p, 32);
+                pair_row(run, b + q * ldb + p, pairs);
+                turn(1, (run + 1) / 2, pairs, 16, to + p / 2 * WIDTH + q - j, WIDTH);
+            }
     }
 }
 

@@ -216,11 +216,11 @@ static void run_chunk(const run *r, const tw_region *region, int64_t item, int t
     for (int64_t row = begin; row < end; row += step) run_block(&b, row, tw_min_i64(row + step, end), row == begin);
 }
 
-enum { PACK_COLUMNS = 64 }; /* of one piece of packing */
+enum { PACK_ROWS = 2 * TW_PACK_ROWS }; /* of one piece of packing */
 
 static int64_t pack_pieces(const tw_prepack *q)
 {
-    return q->conv ? 1 : (q->n + PACK_COLUMNS - 1) / PACK_COLUMNS;
+    return q->conv ? 1 : ((q->tb ? q->n : q->k) + PACK_ROWS - 1) / PACK_ROWS;
 }
 
 /* Is operand q packed now? A constant one is, once. */
@@ -245,7 +245,7 @@ static void pack_piece(const run *r, int64_t item)
         return;
     }
     q->product->pack(q->tb, q->n, q->k, tw_block_at(&b, &q->src), q->tb ? q->k : q->n, b.global + q->offset,
-                     item * PACK_COLUMNS, (item + 1) * PACK_COLUMNS);
+                     item * PACK_ROWS, (item + 1) * PACK_ROWS);
 }
 
 static void pack_item(void *user, int64_t item, int thread)
