@@ -73,7 +73,13 @@ void bench_compile(bench_program *p)
                             .outputs = p->out,
                             .overwrites = p->over,
                             .products = p->low ? TW_PRODUCTS_BF16 : TW_PRODUCTS_F32};
+    bool *constants = tw_alloc(p->ctx, (size_t)p->ins, sizeof *constants); /* what outputs overwrite, as in training */
+    if (!constants) bench_check(p->ctx, tw_fail_memory(p->ctx, (size_t)p->ins));
+    for (int64_t o = 0; o < p->outs; o++)
+        if (p->over[o] >= 0) constants[p->over[o]] = true;
+    desc.constants = constants;
     bench_check(p->ctx, tw_program_compile(p->ctx, &desc, &p->program));
+    tw_free(p->ctx, constants);
     bench_check(p->ctx, tw_state_create(p->program, 0, &p->state));
 }
 

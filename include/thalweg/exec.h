@@ -36,10 +36,11 @@ typedef struct tw_program_desc {
     const bool *row_inputs;
     int64_t block_rows; /* rows a block of work holds; 0: chosen from the memory the block needs */
     tw_products products;
-    /* Which inputs hold the same bytes in every run of a state, as weights of a trained network do: what can be prepared
-     * of them is, once. NULL: none. */
+    /* Which inputs hold the same bytes in every run of a state, as weights of a trained network do: what can be
+     * prepared of them is, once. With an output that overwrites it: those the last run wrote, as weights under training
+     * do. NULL: none. */
     const bool *constants;
-    bool unplanned;     /* every value gets memory of its own (tests: planned and unplanned must agree) */
+    bool unplanned; /* every value gets memory of its own (tests: planned and unplanned must agree) */
 } tw_program_desc;
 
 TW_NODISCARD TW_API tw_status tw_program_compile(tw_context *ctx, const tw_program_desc *desc,

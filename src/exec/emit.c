@@ -194,7 +194,10 @@ static tw_status emit_program(order *o, tw_region *region, int32_t begin, int32_
     tw_inst *inst = tw_new_inst(b, region, group[0], &tw_tile_kind);
     if (!inst) return TW_ERR_MEMORY;
     inst->work = (double)o->keys[begin].size * (end - begin) * 2;
-    return tw_emit_tile(b, region, end - begin, group);
+    tw_status status = tw_emit_tile(b, region, end - begin, group);
+    for (int32_t at = begin; at < end && status == TW_OK; at++)
+        if (b->value[o->keys[at].node].output) status = tw_emit_packing(b, region, o->keys[at].node);
+    return status;
 }
 
 /* In order of depth, but for tile programs that one instruction made ready: they follow it while its result is in the
@@ -265,8 +268,7 @@ tw_status tw_emit_region(tw_build *b, int32_t number)
         o.reader[i] = -1;
         o.waits[i] = b->value[i].computed && b->value[i].region == number;
         if (o.waits[i])
-            o.keys[o.count++] =
-                (order_key){b->value[i].depth, i, tw_is_elementwise(b, i) ? tw_node_size(b, i) : -1, i};
+            o.keys[o.count++] = (order_key){b->value[i].depth, i, tw_is_elementwise(b, i) ? tw_node_size(b, i) : -1, i};
     }
     qsort(o.keys, (size_t)o.count, sizeof *o.keys, by_depth);
     join_touching(&o);

@@ -18,7 +18,7 @@ struct tw_block {
     const tw_region *region;
     int64_t row, rows, chunk; /* of a strip, or of the block for late instructions */
     int64_t block_row;        /* first row of the block */
-    bool first; /* of its chunk: sums start here */
+    bool first;               /* of its chunk: sums start here */
     const void *const *in;
     void *const *out;
     unsigned char *global, *local, *registers;
@@ -53,8 +53,8 @@ typedef struct tw_exec_op {
     /* can read argument k in place when it is (a reshape of) this slice of a wider last axis; NULL: never */
     bool (*strided)(const tw_graph *g, const tw_node *node, int k, const tw_node *slice);
     tw_status (*emit)(tw_build *b, tw_region *region, int32_t node); /* NULL: no instruction of its own */
-    bool late; /* its sums over rows want many rows at a time: they run once a block, after all else */
-    bool alone;                           /* not by a thread of the pool: it needs the pool, or an order */
+    bool late;  /* its sums over rows want many rows at a time: they run once a block, after all else */
+    bool alone; /* not by a thread of the pool: it needs the pool, or an order */
     bool (*keeps)(const tw_draft *draft); /* composites with an instruction: for such arguments; NULL: for all */
 } tw_exec_op;
 
@@ -82,6 +82,11 @@ void tw_contiguous(tw_shape shape, int64_t *stride);
 /* An instruction of a producer: places of its arguments, then of its results (control.h). */
 tw_status tw_emit_producer(tw_build *b, tw_region *region, int32_t id, const tw_inst_kind *kind,
                            struct tw_control **out_control);
+/* The node that is written over input `number`, or -1. */
+int32_t tw_writer_over(const tw_build *b, int number);
+/* Instructions that pack the rows of a constant input anew (op_product.c) as `writer`, which is written over it, makes
+ * them. */
+tw_status tw_emit_packing(tw_build *b, tw_region *region, int32_t writer);
 /* Elements of the axes before, in and after the run of axes in `mask`. */
 void tw_split_axes(tw_shape shape, uint32_t mask, int64_t *outer, int64_t *middle, int64_t *inner);
 

@@ -33,8 +33,10 @@ static void print_conv(const tw_inst *inst, tw_text *text)
     tw_text_add(text, " %s, %lld images a row", ((const tw_conv_plan *)inst->plan)->name, (long long)inst->m);
 }
 
-#define KIND(text) \
-    {.name = text, .run = run_conv, .print = print_conv, .destroy = destroy_conv}
+#define KIND(text)                                                                                                     \
+    {                                                                                                                  \
+        .name = text, .run = run_conv, .print = print_conv, .destroy = destroy_conv                                    \
+    }
 static const tw_inst_kind kinds[] = {
     [TW_CONV_FORWARD] = KIND("conv"),
     [TW_CONV_BACK] = KIND("conv_input"),
@@ -49,17 +51,17 @@ static tw_status pack_before(tw_build *b, const tw_region *region, int32_t id, t
     const tw_conv_plan *plan = inst->plan;
     int32_t source = b->base[tw_node_args(b->g, tw_at_id(b, id))[1]], number = b->input_number[source];
     if (plan->packed_bytes == 0 || region->rows == 1 || b->value[source].batch) return TW_OK;
-    tw_status status =
-        tw_grow(b->ctx, &p->prepacks, &b->prepacks_capacity, p->prepacks_count + 1, sizeof *p->prepacks);
+    tw_status status = tw_grow(b->ctx, &p->prepacks, &b->prepacks_capacity, p->prepacks_count + 1, sizeof *p->prepacks);
     if (status != TW_OK) return status;
     inst->arg[2] = (tw_place){.home = TW_HOME_PACKED, .index = p->prepacks_count};
-    p->prepacks[p->prepacks_count++] = (tw_prepack){.conv = plan,
-                                                    .src = inst->arg[1],
-                                                    .node = source,
-                                                    .stage = region->stage,
-                                                    .last_stage = region->stage,
-                                                    .constant = b->constants && number >= 0 && b->constants[number],
-                                                    .bytes = (int64_t)plan->packed_bytes};
+    p->prepacks[p->prepacks_count++] =
+        (tw_prepack){.conv = plan,
+                     .src = inst->arg[1],
+                     .node = source,
+                     .stage = region->stage,
+                     .last_stage = region->stage,
+                     .constant = b->constants && number >= 0 && b->constants[number] && tw_writer_over(b, number) < 0,
+                     .bytes = (int64_t)plan->packed_bytes};
     return TW_OK;
 }
 

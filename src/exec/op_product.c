@@ -76,7 +76,8 @@ static tw_ahead wanted_next(const tw_block *b, const tw_inst *inst)
 {
     tw_ahead ahead = {.count = 0};
     const tw_inst *next = inst + 1;
-    if (next >= &b->p->insts[b->region->inst_begin + b->region->inst_count] || next->kind != &tw_tile_kind) return ahead;
+    if (next >= &b->p->insts[b->region->inst_begin + b->region->inst_count] || next->kind != &tw_tile_kind)
+        return ahead;
     for (int32_t t = 0; t < next->tile_count; t++)
         for (int k = 0; k < 3; k++) {
             const tw_tile_operand *arg = &b->p->tiles[next->tile_begin + t].arg[k];
@@ -134,12 +135,64 @@ static bool worth_packing(const tw_build *b, const tw_inst *inst, int32_t source
     return rows > 32 && product->packed_bytes(inst->n, inst->k) > 0;
 }
 
+/* --- weights that the program itself replaces are packed again where they are replaced --- */
+
+int32_t tw_writer_over(const tw_build *b, int number)
+{
+    for (int o = 0; b->overwrites && o < b->p->outputs_count; o++)
+        if (b->overwrites[o] == number) return b->base[b->outputs[o].id];
+    return -1;
+}
+
+/* Can the rows of the stored matrix (rows x columns) be packed as `writer` makes them? */
+static bool packs_as_written(const tw_build *b, int32_t writer, int64_t rows, int64_t columns)
+{
+    const tw_value *v = &b->value[writer];
+    return v->computed && v->place.home == TW_HOME_OUTPUT && tw_is_elementwise(b, writer) && v->rows == rows &&
+           !v->batch && !v->sums && !v->pieced && !v->alone && tw_node_size(b, writer) == rows * columns;
+}
+
+/* An operand that is there packed when the next run begins: what nobody changes, or changes only here. */
+static bool stays_packed(const tw_build *b, int32_t source, const tw_inst *inst)
+{
+    int number = b->input_number[source];
+    if (!b->constants || number < 0 || !b->constants[number]) return false;
+    int32_t writer = tw_writer_over(b, number);
+    return writer < 0 || packs_as_written(b, writer, inst->tb ? inst->n : inst->k, inst->tb ? inst->k : inst->n);
+}
+
+static void run_pack(const tw_block *b, const tw_inst *inst)
+{
+    const tw_prepack *q = &b->p->prepacks[inst->arg[0].index];
+    int64_t width = q->tb ? q->k : q->n;
+    const char *written = tw_block_at(b, &inst->dst);
+    q->product->pack(q->tb, q->n, q->k, written - b->row * inst->dst.row_bytes, width, tw_block_at(b, &inst->arg[0]),
+                     b->row, b->row + b->rows);
+}
+
+static const tw_inst_kind pack_kind = {.name = "pack", .run = run_pack, .light = true};
+
+tw_status tw_emit_packing(tw_build *b, tw_region *region, int32_t writer)
+{
+    tw_program *p = b->p;
+    for (int32_t i = 0; i < p->prepacks_count; i++) {
+        const tw_prepack *q = &p->prepacks[i];
+        if (!q->constant || q->conv || b->input_number[q->node] < 0) continue;
+        if (tw_writer_over(b, b->input_number[q->node]) != writer) continue;
+        tw_inst *inst = tw_new_inst(b, region, writer, &pack_kind);
+        if (!inst) return TW_ERR_MEMORY;
+        inst->arg[0] = (tw_place){.home = TW_HOME_PACKED, .index = i};
+        region->grain = TW_PACK_ROWS;
+    }
+    return TW_OK;
+}
+
 /* The packed form of the instruction's second operand: one for all its readers. */
 static tw_status pack_before(tw_build *b, const tw_region *region, int32_t source, tw_inst *inst)
 {
     tw_program *p = b->p;
     const tw_product *product = p->product[inst->dtype];
-    int32_t i = 0, number = b->input_number[source];
+    int32_t i = 0;
     while (i < p->prepacks_count && (p->prepacks[i].node != source || p->prepacks[i].tb != inst->tb ||
                                      p->prepacks[i].n != inst->n || p->prepacks[i].k != inst->k))
         i++;
@@ -153,7 +206,7 @@ static tw_status pack_before(tw_build *b, const tw_region *region, int32_t sourc
                                                         .stage = region->stage,
                                                         .last_stage = region->stage,
                                                         .tb = inst->tb,
-                                                        .constant = b->constants && number >= 0 && b->constants[number],
+                                                        .constant = stays_packed(b, source, inst),
                                                         .n = inst->n,
                                                         .k = inst->k,
                                                         .bytes = (int64_t)product->packed_bytes(inst->n, inst->k)};

@@ -261,6 +261,10 @@ static void choose_rows(tw_region *region, int64_t asked, int64_t height, int64_
             region->late ? at_most(tw_min_i64(block, BLOCK_ROWS), BLOCK_BYTES, kept_bytes) : tw_min_i64(block, strip);
         if (asked > 0) block = asked;
     }
+    if (region->grain > 0) {
+        block = (block + region->grain - 1) / region->grain * region->grain;
+        strip = tw_max_i64(strip / region->grain, 1) * region->grain;
+    }
     region->block_rows = tw_max_i64(tw_min_i64(block, region->rows), 1);
     region->strip_rows = tw_max_i64(tw_min_i64(strip, region->block_rows), 1);
 }

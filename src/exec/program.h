@@ -4,8 +4,9 @@
  * block of rows [r0, r1) alone. Values that live only inside a region exist for one block at a time, in the running
  * thread's cache-resident scratch memory; sums over rows are accumulated per chunk of blocks and added in a fixed order
  * afterwards. Within a block most instructions go strip by strip of fewer rows, so that what one writes the next finds
- * in its cache; sums of outer products come last and take the whole block, since each pass over their result costs. Blocks and chunks depend on shapes only, so results are the same bits for any number of threads. Regions
- * that do not depend on each other form a stage; the pool joins once per stage, not once per node.
+ * in its cache; sums of outer products come last and take the whole block, since each pass over their result costs.
+ * Blocks and chunks depend on shapes only, so results are the same bits for any number of threads. Regions that do not
+ * depend on each other form a stage; the pool joins once per stage, not once per node.
  */
 #ifndef TW_EXEC_PROGRAM_H
 #define TW_EXEC_PROGRAM_H
@@ -20,14 +21,14 @@
 /* Where bytes are. Rows of a row-sliced value follow each other at row_bytes; 0: the whole array is meant. */
 typedef enum tw_home {
     TW_HOME_NONE,
-    TW_HOME_INPUT,  /* caller's array number `index` */
-    TW_HOME_OUTPUT, /* caller's array number `index` */
-    TW_HOME_CONST,  /* the program's copy of constants; index -1: made for an instruction, at its offset */
-    TW_HOME_GLOBAL, /* the state's shared arena: outlives its region */
-    TW_HOME_LOCAL,  /* the running thread's arena: one strip of rows */
-    TW_HOME_BLOCK,  /* the running thread's arena: one block of rows, for the late instructions */
+    TW_HOME_INPUT,   /* caller's array number `index` */
+    TW_HOME_OUTPUT,  /* caller's array number `index` */
+    TW_HOME_CONST,   /* the program's copy of constants; index -1: made for an instruction, at its offset */
+    TW_HOME_GLOBAL,  /* the state's shared arena: outlives its region */
+    TW_HOME_LOCAL,   /* the running thread's arena: one strip of rows */
+    TW_HOME_BLOCK,   /* the running thread's arena: one block of rows, for the late instructions */
     TW_HOME_PARTIAL, /* accumulator of a sum over rows: in the shared arena, one copy a chunk */
-    TW_HOME_PACKED  /* operand number `index` of products or convolutions, packed beforehand: in the shared arena */
+    TW_HOME_PACKED   /* operand number `index` of products or convolutions, packed beforehand: in the shared arena */
 } tw_home;
 
 typedef struct tw_place {
@@ -108,6 +109,7 @@ typedef struct tw_region {
     bool sums;          /* holds sums over rows */
     bool pieces;        /* its rows are pieces of whole nodes */
     bool alone;         /* instructions that run programs of their own: on the calling thread, with the pool free */
+    int64_t grain;      /* rows of blocks and strips are multiples of it, when not 0 */
     int64_t block_rows; /* rows of a block, the last one of a chunk may be shorter */
     int64_t strip_rows; /* rows the instructions see at a time, but for the last `late` of them: those see the block */
     int32_t late;
@@ -183,7 +185,7 @@ struct tw_program {
     int64_t control_bytes; /* the most a running loop keeps between its steps */
 };
 
-/* Constant inputs have other values from the next run on. */
+/* Constant inputs have other values in the next run than the last one left. */
 void tw_state_forget(tw_state *state);
 /* Fills a state's scratch memory with NaNs: a program must not read what it has not written (tests). */
 void tw_state_poison(tw_state *state);

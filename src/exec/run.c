@@ -117,6 +117,7 @@ void tw_state_forget(tw_state *state)
 void tw_state_poison(tw_state *state)
 {
     memset(state->memory, 0xff, state->bytes);
+    tw_state_forget(state);
 }
 
 void *tw_block_at(const tw_block *b, const tw_place *place)

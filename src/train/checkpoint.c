@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "exec/program.h"
 #include "flow/checksum.h"
 #include "flow/metadata.h"
 
@@ -219,6 +220,7 @@ static tw_status read_arrays(tw_trainer *r, const char *path, const tw_tensor_fi
     TW_TRY(tw_safetensors_get(r->ctx, file, path, "curve", "U8", (int64_t)sizeof(tw_curve), &curve));
     if (r->best) TW_TRY(tw_safetensors_get(r->ctx, file, path, "best", "F32", size, &best));
     for (int kind = 0; kind < flats; kind++) memcpy(r->step.flat[kind], data[kind], r->step.flat_bytes[kind]);
+    tw_state_forget(r->step.state);
     if (r->best) memcpy(r->best, best, (size_t)size * sizeof(float));
     memcpy(r->curve, curve, sizeof(tw_curve));
 done:

@@ -160,7 +160,9 @@ static tw_status compile(tw_context *ctx, tw_products products, tw_step *step)
     tw_val *inputs = tw_alloc(ctx, (size_t)inputs_count, sizeof(tw_val));
     tw_val *outputs = tw_alloc(ctx, (size_t)outputs_count, sizeof(tw_val));
     int *overwrites = tw_alloc(ctx, (size_t)outputs_count, sizeof(int));
-    if (!inputs || !outputs || !overwrites) TW_TRY(tw_fail_memory(ctx, (size_t)outputs_count * sizeof(tw_val)));
+    bool *constants = tw_alloc(ctx, (size_t)inputs_count, sizeof(bool)); /* but for this program itself */
+    if (!inputs || !outputs || !overwrites || !constants)
+        TW_TRY(tw_fail_memory(ctx, (size_t)outputs_count * sizeof(tw_val)));
     const tw_val head_in[HEAD_INPUTS] = {s->data,    s->key,         s->counter,    s->rate,
                                          s->average, s->correction1, s->correction2};
     const tw_val head_out[HEAD_OUTPUTS] = {s->loss, s->norm, s->finite};
@@ -170,6 +172,7 @@ static tw_status compile(tw_context *ctx, tw_products products, tw_step *step)
     for (int kind = 0; kind < flats; kind++)
         for (int i = 0; i < n; i++) {
             inputs[HEAD_INPUTS + kind * n + i] = moment(&s->old[i], kind);
+            constants[HEAD_INPUTS + kind * n + i] = true;
             outputs[HEAD_OUTPUTS + kind * n + i] = moment(&s->new[i], kind);
             overwrites[HEAD_OUTPUTS + kind * n + i] = HEAD_INPUTS + kind * n + i;
         }
@@ -179,6 +182,7 @@ static tw_status compile(tw_context *ctx, tw_products products, tw_step *step)
                             .outputs_count = outputs_count,
                             .outputs = outputs,
                             .overwrites = overwrites,
+                            .constants = constants,
                             .products = products};
     TW_TRY(tw_program_compile(ctx, &desc, &step->program));
     TW_TRY(tw_state_create(step->program, 0, &step->state));
@@ -186,6 +190,7 @@ done:
     tw_free(ctx, inputs);
     tw_free(ctx, outputs);
     tw_free(ctx, overwrites);
+    tw_free(ctx, constants);
     return status;
 }
 

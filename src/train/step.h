@@ -47,7 +47,8 @@ typedef struct tw_step {
     tw_step_graph graph;
     tw_program *program;
     tw_state *state;
-    float *flat[TW_FLATS]; /* NULL where the optimiser has none */
+    float *flat[TW_FLATS]; /* NULL where the optimiser has none. Whoever writes to them between two steps tells the
+                            * state: tw_state_forget. */
     size_t flat_bytes[TW_FLATS];
     const void **inputs;
     void **outputs;

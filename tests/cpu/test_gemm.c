@@ -259,15 +259,18 @@ static void test_packed_before(void **state)
                 memset(packed, 0xFF, bytes);
                 memcpy(alone, wide ? (void *)d.c : d.fc, size);
                 memcpy(before, alone, size);
-                product->pack(p.tb, p.n, p.k, b, p.ldb, packed, 0, p.n);
+                product->pack(p.tb, p.n, p.k, b, p.ldb, packed, 0, p.tb ? p.n : p.k);
                 run_product(product, &p, a, b, NULL, alone, scratch);
                 run_product(product, &p, a, b, packed, before, scratch);
                 assert_memory_equal(alone, before, size);
-                /* in pieces of columns */
+                /* in pieces of rows as they are stored; fetching other memory meanwhile */
                 memset(packed, 0xFF, bytes);
-                for (int64_t j = 0; j < p.n; j += 64) product->pack(p.tb, p.n, p.k, b, p.ldb, packed, j, j + 64);
+                for (int64_t j = 0; j < (p.tb ? p.n : p.k); j += TW_PACK_ROWS)
+                    product->pack(p.tb, p.n, p.k, b, p.ldb, packed, j, j + TW_PACK_ROWS);
                 memcpy(before, wide ? (void *)d.c : d.fc, size);
-                run_product(product, &p, a, b, packed, before, scratch);
+                tw_ahead ahead = {.count = 2, .range = {{(char *)d.a, p.size_a * 8}, {(char *)d.b, p.size_b * 8}}};
+                product->run(p.ta, p.tb, p.m, p.n, p.k, a, p.lda, b, p.ldb, packed, p.accumulate, before, p.ldc,
+                             scratch, &ahead);
                 assert_memory_equal(alone, before, size);
                 free(alone), free(before), free(packed), data_free(&d);
             }
@@ -350,9 +353,9 @@ static void test_rows_alone(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes), cmocka_unit_test(test_blocks),
-                                       cmocka_unit_test(test_chosen_product), cmocka_unit_test(test_bits),
-                                       cmocka_unit_test(test_rows_alone), cmocka_unit_test(test_packed_before),
-                                       cmocka_unit_test(test_bf16)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shapes), cmocka_unit_test(test_blocks),     cmocka_unit_test(test_chosen_product),
+        cmocka_unit_test(test_bits),   cmocka_unit_test(test_rows_alone), cmocka_unit_test(test_packed_before),
+        cmocka_unit_test(test_bf16)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,12 +216,107 @@ static void constants_are_prepared_once(void **state)
     finish(&c, g);
 }
 
+/* Gradient descent written over the weights, `runs` steps of it; way 1: the program knows that nobody else changes
+ * them. After two steps somebody does, and says so. */
+static void descend(const check *c, int batch, tw_products products, int way, float **arrays, float **results)
+{
+    bool constants[10] = {false};
+    int overwrites[10] = {-1, -1, 2, 3, 4, 5, 6, 7, 8, 9};
+    for (int i = 2; i < 10; i++) constants[i] = way == 1;
+    tw_program_desc desc = {.inputs_count = 10,
+                            .inputs = c->inputs,
+                            .outputs_count = 10,
+                            .outputs = c->outputs,
+                            .overwrites = overwrites,
+                            .products = products,
+                            .constants = constants};
+    tw_program *program = NULL;
+    tw_state *s = NULL;
+    for (int i = 0; i < 10; i++) {
+        size_t bytes = (size_t)tw_shape_size(tw_shape_at(c->inputs[i])) * sizeof(float);
+        arrays[i] = malloc(bytes);
+        memcpy(arrays[i], c->in[i], bytes);
+    }
+    for (int i = 0; i < 10; i++) results[i] = i < 2 ? calloc((size_t)batch, 2 * sizeof(float)) : arrays[i];
+    assert_int_equal(tw_program_compile(c->ctx, &desc, &program), TW_OK);
+    assert_int_equal(tw_state_create(program, 0, &s), TW_OK);
+    for (int run = 0; run < 4; run++) {
+        assert_int_equal(tw_program_run(s, (const void *const *)arrays, (void *const *)results, 0), TW_OK);
+        if (run != 1) continue;
+        for (int i = 2; i < 10; i++) arrays[i][1] += 0.5f;
+        tw_state_forget(s);
+    }
+    tw_state_destroy(s);
+    tw_program_destroy(program);
+}
+
+static void weights_stay_packed(void **state)
+{
+    (void)state;
+    const int batches[] = {140, 2300};
+    for (int i = 0; i < 2 * TW_COUNT(batches); i++) {
+        check c;
+        tw_graph *g = begin(&c, 3, 0);
+        float *arrays[2][10], *results[2][10];
+        network(&c, g, batches[i / 2]);
+        check_fill(&c);
+        for (int way = 0; way < 2; way++)
+            descend(&c, batches[i / 2], i % 2 ? TW_PRODUCTS_BF16 : TW_PRODUCTS_F32, way, arrays[way], results[way]);
+        for (int k = 0; k < 10; k++) {
+            size_t bytes = (size_t)tw_shape_size(tw_shape_at(c.outputs[k])) * sizeof(float);
+            assert_memory_equal(results[0][k], results[1][k], bytes);
+            if (k >= 2) assert_true(memcmp(results[0][k], c.in[k], bytes) != 0);
+        }
+        for (int way = 0; way < 2; way++)
+            for (int k = 0; k < 10; k++) {
+                free(arrays[way][k]);
+                if (k < 2) free(results[way][k]);
+            }
+        check_free(&c);
+        finish(&c, g);
+    }
+}
+
+/* A tile program that one product makes ready must wait for the other product when it replaces what that one reads. */
+static void replaced_after_the_last_reader(void **state)
+{
+    (void)state;
+    check c;
+    tw_graph *g = begin(&c, 2, 0);
+    tw_val x = in_f32(&c, g, tw_shape_of(100, 40)), a = in_f32(&c, g, tw_shape_of(100, 40)),
+           w = in_f32(&c, g, tw_shape_of(40, 40)), v = in_f32(&c, g, tw_shape_of(40, 24));
+    out(&c, tw_add(tw_muls(a, 0.5), tw_matmul(x, w)));
+    out(&c, tw_matmul(a, v));
+    check_fill(&c);
+    static float result[2][2][100 * 40], held[100 * 40];
+    for (int way = 0; way < 2; way++) {
+        const int over[] = {way ? 1 : -1, -1};
+        tw_program_desc desc = {
+            .inputs_count = 4, .inputs = c.inputs, .outputs_count = 2, .outputs = c.outputs, .overwrites = over};
+        tw_program *program = NULL;
+        tw_state *s = NULL;
+        assert_int_equal(tw_program_compile(c.ctx, &desc, &program), TW_OK);
+        assert_int_equal(tw_state_create(program, 0, &s), TW_OK);
+        memcpy(held, c.in[1], sizeof held);
+        const void *in[] = {c.in[0], way ? held : c.in[1], c.in[2], c.in[3]};
+        void *to[] = {way ? held : result[0][0], result[way][1]};
+        assert_int_equal(tw_program_run(s, in, to, 0), TW_OK);
+        if (way) memcpy(result[1][0], held, sizeof held);
+        tw_state_destroy(s);
+        tw_program_destroy(program);
+    }
+    assert_memory_equal(result[0], result[1], sizeof result[0]);
+    check_free(&c);
+    finish(&c, g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(steps_follow_the_reference),  cmocka_unit_test(same_bits_for_any_number_of_threads),
-        cmocka_unit_test(bf16_rounds_operands),        cmocka_unit_test(bf16_is_of_f32_only),
-        cmocka_unit_test(constants_are_prepared_once),
+        cmocka_unit_test(steps_follow_the_reference),     cmocka_unit_test(same_bits_for_any_number_of_threads),
+        cmocka_unit_test(bf16_rounds_operands),           cmocka_unit_test(bf16_is_of_f32_only),
+        cmocka_unit_test(constants_are_prepared_once),    cmocka_unit_test(weights_stay_packed),
+        cmocka_unit_test(replaced_after_the_last_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
