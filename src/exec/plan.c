@@ -245,6 +245,11 @@ static int64_t height_of(const tw_program *p, const tw_region *region)
     return region->inst_count > 0 ? tw_max_i64(heaviest->height, 1) : 1;
 }
 
+static int64_t whole_grains(const tw_region *region, int64_t rows)
+{
+    return region->grain > 0 ? (rows + region->grain - 1) / region->grain * region->grain : rows;
+}
+
 static void choose_rows(tw_region *region, int64_t asked, int64_t height, int64_t strip_bytes, int64_t kept_bytes,
                         int64_t widest, bool heavy)
 {
@@ -261,10 +266,8 @@ static void choose_rows(tw_region *region, int64_t asked, int64_t height, int64_
             region->late ? at_most(tw_min_i64(block, BLOCK_ROWS), BLOCK_BYTES, kept_bytes) : tw_min_i64(block, strip);
         if (asked > 0) block = asked;
     }
-    if (region->grain > 0) {
-        block = (block + region->grain - 1) / region->grain * region->grain;
-        strip = tw_max_i64(strip / region->grain, 1) * region->grain;
-    }
+    block = whole_grains(region, block);
+    if (region->grain > 0) strip = tw_max_i64(strip / region->grain, 1) * region->grain;
     region->block_rows = tw_max_i64(tw_min_i64(block, region->rows), 1);
     region->strip_rows = tw_max_i64(tw_min_i64(strip, region->block_rows), 1);
 }
@@ -279,7 +282,8 @@ static void choose_chunks(tw_build *b, int32_t number)
     while (most > 2 && bytes * most > (int64_t)128 << 20) most /= 2;
     int64_t blocks = (region->rows + region->block_rows - 1) / region->block_rows;
     /* chunks of as many rows, whole blocks or not: threads end together */
-    region->chunk_rows = region->sums && blocks > most ? (region->rows + most - 1) / most : region->block_rows;
+    int64_t even = whole_grains(region, (region->rows + most - 1) / most);
+    region->chunk_rows = region->sums && blocks > most ? even : region->block_rows;
     region->chunks = (region->rows + region->chunk_rows - 1) / region->chunk_rows;
 }
 
