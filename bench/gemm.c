@@ -76,7 +76,7 @@ static double time_of(column what, const tw_cpu *cpu, const tw_gemm *best, const
     const tw_product *product = what == BF16 ? tw_cpu_product(TW_PRODUCT_BF16) : cpu->product[TW_PRODUCT_F32];
     double begin = 0;
     bool pack = (what == PACKED || what == BF16) && product->packed_bytes(s->n, s->k) > 0;
-    if (pack) product->pack(s->form == 't', s->n, s->k, b32, s->form == 't' ? s->k : s->n, packed, 0, s->n);
+    if (pack) product->pack(s->form == 't', s->n, s->k, b32, s->form == 't' ? s->k : s->n, packed, 0, s->form == 't' ? s->n : s->k);
     for (int i = -1; i < rounds; i++) { /* the first brings the operands into the caches */
         if (i == 0) begin = tw_clock();
         product_once(what, cpu, best, s, pack ? packed : NULL);

@@ -108,7 +108,7 @@ static void by_product(points *p, double weight, bool add, double *cost)
     for (int64_t first = 0; first < n; first += STRIP) {
         int64_t rows = tw_min_i64(STRIP, n - first);
         product->run(false, true, rows, n, columns, p->data + first * columns, columns, p->sources, columns, NULL,
-                     false, p->strip, n, p->product);
+                     false, p->strip, n, p->product, NULL);
         for (int64_t i = 0; i < rows; i++) {
             finish_row(p, first + i, p->strip + i * n);
             write_row(n, p->strip + i * n, weight, add, cost + (first + i) * n);
