@@ -26,6 +26,7 @@ CASES = [
     ("ode-100", 5, False, "the same, 100 points"),
     ("ode-1000", 3, False, "the same, 1,000 points"),
     ("likelihood", 2.2, False, "exact log-likelihood, MLP 4x512, 10,000 points, midpoint 20 steps"),
+    ("sde", 3, False, "Euler-Maruyama, 100 steps, 1,024 points; the peer is torchsde"),
     ("unet-train", 1.4, True, "UNet of torchcfm's MNIST example, 28x28, batch 128: training step"),
     ("unet-forward", 1.4, False, "the same, forward"),
     ("cifar-train", 1.2, True, "torchcfm's CIFAR-10 UNet, batch 8: training step"),

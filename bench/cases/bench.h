@@ -36,6 +36,7 @@ typedef struct bench_case {
 void bench_mlp_step(bench *b, const bench_case *c);
 void bench_sample(bench *b, const bench_case *c);     /* fixed steps; adaptive when steps is 0 */
 void bench_likelihood(bench *b, const bench_case *c); /* midpoint */
+void bench_sde(bench *b, const bench_case *c);        /* steps of Euler-Maruyama */
 void bench_unet_step(bench *b, const bench_case *c);
 void bench_unet_forward(bench *b, const bench_case *c);
 void bench_unet_jvp(bench *b, const bench_case *c);

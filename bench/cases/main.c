@@ -51,6 +51,7 @@ static const bench_case cases[] = {
      .width = 512,
      .depth = 4,
      .steps = 20},
+    {.name = "sde", .prepare = bench_sde, .batch = 1024, .width = 2, .steps = 100},
     {.name = "unet-train", .prepare = bench_unet_step, .network = "mnist", .batch = 128},
     {.name = "unet-forward", .prepare = bench_unet_forward, .network = "mnist", .batch = 128},
     {.name = "unet-jvp", .prepare = bench_unet_jvp, .network = "mnist", .batch = 128},

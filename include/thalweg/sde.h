@@ -71,8 +71,8 @@ typedef struct tw_sde_equation {
     int noises; /* of additive and general noise; otherwise 0 */
     tw_field_fn drift;
     tw_field_fn diffusion;
-    tw_field_fn derivative; /* for Milstein, diagonal or scalar noise: sum_j g_j dg_i/dx_j, (rows, columns); NULL: from
-                               a difference of g */
+    tw_field_fn derivative;  /* for Milstein, diagonal or scalar noise: sum_j g_j dg_i/dx_j, (rows, columns); NULL: from
+                                a difference of g */
     tw_field_fn other_drift; /* for out->kl: that of an equation with the same diffusion */
     tw_sde_vjp_fn vjp;       /* for gradients */
     int64_t params;          /* for gradients */
@@ -106,9 +106,9 @@ typedef struct tw_sde_out {
 } tw_sde_out;
 
 typedef struct tw_sde_stats {
-    int64_t steps;                                   /* of every row */
+    int64_t steps;                                    /* of every row */
     int64_t drift_evaluations, diffusion_evaluations; /* calls */
-    int64_t failed;                                  /* rows that are not finite */
+    int64_t failed;                                   /* rows that are not finite */
 } tw_sde_stats;
 
 /* Integrates x (rows, columns) in place. Rows that became infinite or NaN make it TW_ERR_NUMERIC (the others are
@@ -135,12 +135,25 @@ TW_NODISCARD TW_API tw_status tw_sde_transition_log_prob(tw_context *ctx, const 
                                                          double h, int64_t rows, const double *x, const double *y,
                                                          double *out_log_prob);
 
+/* The gradient of a loss of the solution's end: a (rows, columns) holds its derivative with respect to the end, and
+ * that with respect to where the solution began afterwards; that with respect to the parameters is added to dparams
+ * (params), which is not read if a call fails. Needs the equation's vjp. */
+typedef enum tw_sde_gradient_kind {
+    TW_SDE_DISCRETE, /* exact for the method of desc; x (rows, columns) is where the solution began. Keeps the states of
+                        all steps, but those of reversible_heun, which come back by themselves */
+    TW_SDE_ADJOINT,  /* the stochastic adjoint, in Stratonovich's sense or with additive noise, by the midpoint rule on
+                        the way back whatever the method was; x is where the solution ended, and no state is kept */
+} tw_sde_gradient_kind;
+TW_NODISCARD TW_API tw_status tw_sde_gradient(tw_context *ctx, const tw_sde_equation *equation, const tw_sde_desc *desc,
+                                              tw_sde_gradient_kind kind, int64_t rows, const double *x, double *a,
+                                              double *dparams);
+
 typedef struct tw_sde_method_info {
     const char *name, *about, *source;
     bool ito, stratonovich;
-    bool noise[4];       /* by tw_sde_noise: whether it can */
-    double strong[4];    /* by tw_sde_noise: order of the error of paths; 0 where it cannot */
-    double weak;         /* order of the error of moments */
+    bool noise[4];        /* by tw_sde_noise: whether it can */
+    double strong[4];     /* by tw_sde_noise: order of the error of paths; 0 where it cannot */
+    double weak;          /* order of the error of moments */
     bool needs_integrals; /* of its motion (a caller's must know them) */
 } tw_sde_method_info;
 /* Methods by index, NULL past the end. */

@@ -59,6 +59,7 @@ struct tw_sde {
     /* Per row and column (block, columns). */
     double *z;                            /* state of a stage, in the end the state after the step */
     double *f[TW_SDE_STAGES], *other, *v; /* drifts; that of the other equation; whatever a file needs */
+    double *at[TW_SDE_STAGES];            /* states of the stages of a step, for gradients; NULL: in z */
     double *mate;                         /* reversible Heun's second state */
     double *g[TW_SDE_STAGES];             /* diffusions (block, width) */
     double *control[TW_CONTROLS], *sum;   /* (block, noises); weighted sum of controls */
@@ -100,6 +101,14 @@ static inline void tw_sde_add(double scale, const double *v, int64_t n, double *
 
 /* One step of the rows of the block from x (rows, columns) to sde->z. Leaves f and g of x in f[0], g[0]. */
 tw_status tw_sde_step(tw_sde *sde, double t, double next, const double *x);
+static inline double tw_sde_stage_time(const tw_sde_tableau *tableau, int stage, double t, double next)
+{
+    double c = tableau->stage[stage].c;
+    return c == 1 ? next : t + c * (next - t);
+}
+/* Rows that tw_sde_solve and gradients take at once: a block stays in the second cache. */
+int64_t tw_sde_block(const tw_sde_equation *equation);
+
 /* Reversible Heun: the second state and the fields there where the solution begins, and a step. Before and after a
  * step, sde->mate is the second state and f[0], g[0] the fields at it. */
 tw_status tw_sde_start_reversible(tw_sde *sde, double t, const double *x);

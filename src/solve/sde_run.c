@@ -6,8 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* tw_sde_solve holds at most this many elements of every array at once: a block stays in the second cache. */
-enum { BLOCK_ELEMENTS = 1 << 13 };
+enum { BLOCK_ELEMENTS = 1 << 13 }; /* of the state */
+
+int64_t tw_sde_block(const tw_sde_equation *equation)
+{
+    return tw_max_i64(1, BLOCK_ELEMENTS / tw_max_i64(1, equation->columns));
+}
 
 /* Where the results of a block go. */
 typedef struct course {
@@ -57,8 +61,7 @@ static tw_status add_kl(tw_sde *sde, course *c, double t, double h, const double
 {
     double *kl = c->out->kl + c->first;
     double weight = sde->tableau == tw_sde_euler_tableau() ? h : 0.5 * (c->before + h);
-    tw_status status = 
-        sde->equation.other_drift(sde->equation.user, sde->rows, tw_sde_times(sde, t), x, sde->other);
+    tw_status status = sde->equation.other_drift(sde->equation.user, sde->rows, tw_sde_times(sde, t), x, sde->other);
     if (status != TW_OK) return status;
     tw_sde_kl_rate(sde, t, sde->f[0], sde->other, sde->g[0], sde->rate);
     tw_sde_add(weight, sde->rate, sde->rows, kl);
@@ -192,10 +195,8 @@ tw_status tw_sde_solve(tw_context *ctx, const tw_sde_equation *equation, const t
     char error[sizeof ctx->error];
     if (rows < 0 || (rows > 0 && !x))
         return tw_fail(ctx, TW_ERR_INVALID, "an SDE needs rows to start from, not %lld", (long long)rows);
-    int64_t block = tw_max_i64(1, BLOCK_ELEMENTS / tw_max_i64(1, equation->columns));
-    if (out && (out->kl || out->log_prob))
-        TW_TRY(tw_sde_check_invertible(ctx, equation, out->kl ? "kl" : "log_prob"));
-    TW_TRY(tw_sde_create(ctx, equation, desc, tw_min_i64(rows, block), &sde));
+    if (out && (out->kl || out->log_prob)) TW_TRY(tw_sde_check_invertible(ctx, equation, out->kl ? "kl" : "log_prob"));
+    TW_TRY(tw_sde_create(ctx, equation, desc, tw_min_i64(rows, tw_sde_block(equation)), &sde));
     ctx->error[0] = 0;
     status = tw_sde_run(sde, desc ? desc->first_row : 0, rows, x, out, out_stats, error, sizeof error);
     /* A field that shares this context has already said what went wrong. */

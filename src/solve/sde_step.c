@@ -30,7 +30,8 @@ tw_status tw_sde_diffusion(tw_sde *sde, double t, const double *x, double *out_g
     return sde->equation.diffusion(sde->equation.user, sde->rows, tw_sde_times(sde, t), x, out_g);
 }
 
-/* --- what diffusions are multiplied by ----------------------------------------------------------------------------- */
+/* --- what diffusions are multiplied by -----------------------------------------------------------------------------
+ */
 
 static bool uses(const tw_sde_weights *weights, tw_sde_control control)
 {
@@ -145,12 +146,10 @@ tw_status tw_sde_step(tw_sde *sde, double t, double next, const double *x)
     tw_status status = TW_OK;
     tw_sde_controls(sde, tableau, t, next);
     for (int s = 0; s < tableau->stages; s++) {
-        double c = tableau->stage[s].c, at = c == 1 ? next : t + c * h;
-        const double *state = x;
-        if (s > 0) combine(sde, &tableau->stage[s].from, h, x, sde->z);
-        if (s > 0) state = sde->z;
-        if (tableau->stage[s].f) TW_TRY(tw_sde_drift(sde, at, state, sde->f[s]));
-        if (tableau->stage[s].g) TW_TRY(tw_sde_diffusion(sde, at, state, sde->g[s]));
+        double at = tw_sde_stage_time(tableau, s, t, next), *state = sde->at[s] ? sde->at[s] : sde->z;
+        if (s > 0) combine(sde, &tableau->stage[s].from, h, x, state);
+        if (tableau->stage[s].f) TW_TRY(tw_sde_drift(sde, at, s > 0 ? state : x, sde->f[s]));
+        if (tableau->stage[s].g) TW_TRY(tw_sde_diffusion(sde, at, s > 0 ? state : x, sde->g[s]));
     }
     combine(sde, &tableau->end, h, x, sde->z);
     if (sde->equation.derivative) TW_TRY(add_derivative(sde, t, h, x));

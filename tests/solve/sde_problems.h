@@ -11,26 +11,26 @@
 
 static double gbm_p[2] = {0.7, 0.8};
 
-static tw_status gbm_drift(void *user, int64_t rows, const double *t, const double *x, double *out)
+static inline tw_status gbm_drift(void *user, int64_t rows, const double *t, const double *x, double *out)
 {
     (void)user, (void)t;
     for (int64_t i = 0; i < 2 * rows; i++) out[i] = gbm_p[0] * x[i];
     return TW_OK;
 }
-static tw_status gbm_diffusion(void *user, int64_t rows, const double *t, const double *x, double *out)
+static inline tw_status gbm_diffusion(void *user, int64_t rows, const double *t, const double *x, double *out)
 {
     (void)user, (void)t;
     for (int64_t i = 0; i < 2 * rows; i++) out[i] = gbm_p[1] * x[i];
     return TW_OK;
 }
-static tw_status gbm_derivative(void *user, int64_t rows, const double *t, const double *x, double *out)
+static inline tw_status gbm_derivative(void *user, int64_t rows, const double *t, const double *x, double *out)
 {
     (void)user, (void)t;
     for (int64_t i = 0; i < 2 * rows; i++) out[i] = gbm_p[1] * gbm_p[1] * x[i];
     return TW_OK;
 }
-static tw_status gbm_vjp(void *user, int64_t rows, const double *t, const double *x, const double *df, const double *dg,
-                         double *out_dx, double *dparams)
+static inline tw_status gbm_vjp(void *user, int64_t rows, const double *t, const double *x, const double *df,
+                                const double *dg, double *out_dx, double *dparams)
 {
     (void)user, (void)t;
     for (int64_t i = 0; i < 2 * rows; i++) {
@@ -40,7 +40,7 @@ static tw_status gbm_vjp(void *user, int64_t rows, const double *t, const double
     }
     return TW_OK;
 }
-static void gbm_exact(tw_sde_sense sense, double t, const double *x0, const double *w, double *out)
+static inline void gbm_exact(tw_sde_sense sense, double t, const double *x0, const double *w, double *out)
 {
     double drift = sense == TW_SDE_ITO ? gbm_p[0] - gbm_p[1] * gbm_p[1] / 2 : gbm_p[0];
     for (int i = 0; i < 2; i++) out[i] = x0[i] * exp(drift * t + gbm_p[1] * w[i]);
@@ -52,7 +52,7 @@ static void gbm_exact(tw_sde_sense sense, double t, const double *x0, const doub
 static const double arc_p[2] = {0.4, 0.7};
 static tw_sde_sense arc_sense;
 
-static tw_status arc_drift(void *user, int64_t rows, const double *t, const double *x, double *out)
+static inline tw_status arc_drift(void *user, int64_t rows, const double *t, const double *x, double *out)
 {
     (void)user, (void)t;
     for (int64_t i = 0; i < 2 * rows; i++) {
@@ -61,13 +61,13 @@ static tw_status arc_drift(void *user, int64_t rows, const double *t, const doub
     }
     return TW_OK;
 }
-static tw_status arc_diffusion(void *user, int64_t rows, const double *t, const double *x, double *out)
+static inline tw_status arc_diffusion(void *user, int64_t rows, const double *t, const double *x, double *out)
 {
     (void)user, (void)t;
     for (int64_t i = 0; i < 2 * rows; i++) out[i] = arc_p[i % 2] * cos(x[i]) * cos(x[i]);
     return TW_OK;
 }
-static tw_status arc_derivative(void *user, int64_t rows, const double *t, const double *x, double *out)
+static inline tw_status arc_derivative(void *user, int64_t rows, const double *t, const double *x, double *out)
 {
     (void)user, (void)t;
     for (int64_t i = 0; i < 2 * rows; i++) {
@@ -76,7 +76,7 @@ static tw_status arc_derivative(void *user, int64_t rows, const double *t, const
     }
     return TW_OK;
 }
-static void arc_exact(tw_sde_sense sense, double t, const double *x0, const double *w, double *out)
+static inline void arc_exact(tw_sde_sense sense, double t, const double *x0, const double *w, double *out)
 {
     (void)sense, (void)t;
     for (int i = 0; i < 2; i++) out[i] = atan(arc_p[i] * w[0] + tan(x0[i]));
@@ -87,20 +87,20 @@ static void arc_exact(tw_sde_sense sense, double t, const double *x0, const doub
 static const double additive_a[2][3] = {{0.4, -0.2, 0.3}, {0.1, 0.5, -0.3}};
 static const double additive_b = 0.9;
 
-static tw_status additive_drift(void *user, int64_t rows, const double *t, const double *x, double *out)
+static inline tw_status additive_drift(void *user, int64_t rows, const double *t, const double *x, double *out)
 {
     (void)user;
     for (int64_t i = 0; i < 2 * rows; i++) out[i] = additive_b / sqrt(1 + t[i / 2]) - x[i] / (2 + 2 * t[i / 2]);
     return TW_OK;
 }
-static tw_status additive_diffusion(void *user, int64_t rows, const double *t, const double *x, double *out)
+static inline tw_status additive_diffusion(void *user, int64_t rows, const double *t, const double *x, double *out)
 {
     (void)user, (void)x;
     for (int64_t i = 0; i < 2 * rows; i++)
         for (int k = 0; k < 3; k++) out[3 * i + k] = additive_b * additive_a[i % 2][k] / sqrt(1 + t[i / 2]);
     return TW_OK;
 }
-static void additive_exact(tw_sde_sense sense, double t, const double *x0, const double *w, double *out)
+static inline void additive_exact(tw_sde_sense sense, double t, const double *x0, const double *w, double *out)
 {
     (void)sense;
     for (int i = 0; i < 2; i++) {
@@ -114,13 +114,13 @@ static void additive_exact(tw_sde_sense sense, double t, const double *x0, const
 
 static double spiral_p[3] = {-0.3, 0.5, 0.7};
 
-static tw_status spiral_drift(void *user, int64_t rows, const double *t, const double *x, double *out)
+static inline tw_status spiral_drift(void *user, int64_t rows, const double *t, const double *x, double *out)
 {
     (void)user, (void)t;
     for (int64_t i = 0; i < 2 * rows; i++) out[i] = spiral_p[0] * x[i];
     return TW_OK;
 }
-static tw_status spiral_diffusion(void *user, int64_t rows, const double *t, const double *x, double *out)
+static inline tw_status spiral_diffusion(void *user, int64_t rows, const double *t, const double *x, double *out)
 {
     (void)user, (void)t;
     for (int64_t r = 0; r < rows; r++, x += 2, out += 4) {
@@ -131,8 +131,8 @@ static tw_status spiral_diffusion(void *user, int64_t rows, const double *t, con
     }
     return TW_OK;
 }
-static tw_status spiral_vjp(void *user, int64_t rows, const double *t, const double *x, const double *df,
-                            const double *dg, double *out_dx, double *dparams)
+static inline tw_status spiral_vjp(void *user, int64_t rows, const double *t, const double *x, const double *df,
+                                   const double *dg, double *out_dx, double *dparams)
 {
     (void)user, (void)t;
     for (int64_t r = 0; r < rows; r++, x += 2, out_dx += 2, df += 2, dg += 4) {
@@ -144,7 +144,7 @@ static tw_status spiral_vjp(void *user, int64_t rows, const double *t, const dou
     }
     return TW_OK;
 }
-static void spiral_exact(tw_sde_sense sense, double t, const double *x0, const double *w, double *out)
+static inline void spiral_exact(tw_sde_sense sense, double t, const double *x0, const double *w, double *out)
 {
     const double *p = spiral_p;
     double drift = sense == TW_SDE_ITO ? p[0] - (p[1] * p[1] - p[2] * p[2]) / 2 : p[0];
