@@ -18,7 +18,7 @@ torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 
 def find(case):
-    for name in ("mlp", "sde", "unet", "transformer"):
+    for name in ("mlp", "unet", "transformer", "sde"):
         cases = importlib.import_module(name).CASES
         if case in cases:
             return cases[case]
