@@ -15,6 +15,9 @@
 /* Sums of costs and bids must not overflow. */
 #define MOST 1e280
 
+/* How many auctions may follow when those down to the spread over n left long paths. */
+enum { MOST_FINER = 4 };
+
 typedef struct solver {
     int64_t n;
     const double *cost;
@@ -90,16 +93,19 @@ static int64_t auction(solver *s, double epsilon, int64_t budget)
     return budget;
 }
 
-/* Auctions from half the spread down to the spread over n, five times finer each time. */
-static void price_columns(solver *s)
+/* Auctions from half the spread down to the spread over n, five times finer each time. Leaves the last epsilon and how
+ * many bids may still be made. */
+static void price_columns(solver *s, double *epsilon, int64_t *budget)
 {
     reduce_columns(s);
     double spread = spread_of(s), last = spread / (double)s->n;
+    *epsilon = 0;
+    *budget = 256 * s->n;
     if (!(spread > 0)) return; /* every row is indifferent: bids would never end */
-    int64_t budget = 256 * s->n;
-    for (double epsilon = 0.5 * spread; budget > 0; epsilon = fmax(0.2 * epsilon, last)) {
-        budget = auction(s, epsilon, budget);
-        if (epsilon <= last) break;
+    for (double next = 0.5 * spread; *budget > 0; next = fmax(0.2 * next, last)) {
+        *budget = auction(s, next, *budget);
+        *epsilon = next;
+        if (next <= last) break;
     }
 }
 
@@ -120,7 +126,7 @@ static int64_t keep_tight_pairs(solver *s)
 
 /* Shortest path in reduced costs from a free row to a free column; returns that column. Prices of finished columns come
  * back changed so that every reduced cost on the path is zero. */
-static int64_t shortest_path(solver *s, int64_t from)
+static int64_t shortest_path(solver *s, int64_t from, int64_t *columns)
 {
     int64_t n = s->n, done = 0, end;
     for (int64_t j = 0; j < n; j++) {
@@ -138,6 +144,7 @@ static int64_t shortest_path(solver *s, int64_t from)
         s->price[j] = -HUGE_VAL;
         end = s->scan->relax(n, s->cost + i * n, s->price, offset, i, s->key, s->parent, s->row_of);
     }
+    *columns += done;
     for (int64_t k = 0; k < done; k++) s->price[s->done[k]] = s->saved[k] + (s->final[k] - s->key[end]);
     return end;
 }
@@ -166,15 +173,28 @@ static tw_status check_costs(tw_context *ctx, int64_t n, const double *cost)
     return TW_OK;
 }
 
+/* A column for every row without one. Gives up when `hasty` and paths are long: prices are then known too roughly for
+ * differences that count, as within clusters far smaller than the distances between them. */
+static bool finish(solver *s, bool hasty)
+{
+    enum { PILOT = 32, LONG = 24 };
+    int64_t free = keep_tight_pairs(s), columns = 0;
+    for (int64_t k = 0; k < free; k++) {
+        int64_t end = shortest_path(s, s->free[k], &columns);
+        augment(s, s->free[k], end);
+        if (hasty && k + 1 >= PILOT && columns > LONG * (k + 1)) return false;
+    }
+    return true;
+}
+
 static void solve(solver *s)
 {
+    double epsilon = 0;
+    int64_t budget = 0;
     for (int64_t i = 0; i < s->n; i++) s->column_of[i] = s->row_of[i] = -1;
-    if (s->n > 1) price_columns(s);
-    int64_t free = keep_tight_pairs(s);
-    for (int64_t k = 0; k < free; k++) {
-        int64_t end = shortest_path(s, s->free[k]);
-        augment(s, s->free[k], end);
-    }
+    if (s->n > 1) price_columns(s, &epsilon, &budget);
+    for (int finer = 0; !finish(s, finer < MOST_FINER && epsilon > 0 && budget > 0); finer++)
+        budget = auction(s, epsilon *= 0.2, budget);
 }
 
 size_t tw_assignment_bytes(int64_t n)

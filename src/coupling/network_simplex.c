@@ -147,20 +147,20 @@ typedef struct arc {
     double cost, reduced;
 } arc;
 
-/* The cheapest arc of the next row that has one below its price; false when no row has. */
+/* The cheapest arc of row *at, or of the next one that has any below its price; false when no row has. */
 static bool price_rows(simplex *s, int32_t *at, arc *out)
 {
     const double *price = s->price + s->n;
     for (int32_t seen = 0; seen < s->n; seen++) {
-        int32_t i = *at;
-        *at = i + 1 < s->n ? i + 1 : 0;
+        int32_t i = *at, j = 0;
         const double *row = row_of(s, i);
         double least = s->scan->least(s->t->m, row, price);
-        if (!(least - s->price[i] < -TIGHT * s->scale)) continue;
-        int32_t j = 0;
-        while (row[j] - price[j] != least) j++;
-        *out = (arc){i, s->n + j, row[j], least - s->price[i]};
-        return true;
+        if (least - s->price[i] < -TIGHT * s->scale) {
+            while (row[j] - price[j] != least) j++;
+            *out = (arc){i, s->n + j, row[j], least - s->price[i]};
+            return true;
+        }
+        *at = i + 1 < s->n ? i + 1 : 0;
     }
     return false;
 }
