@@ -34,43 +34,15 @@ static double at_least(double value)
     return value > 1e-300 ? value : 1e-300;
 }
 
-/* f, then g, by soft minima of the costs in the log domain: afterwards every row and column of K holds a 1/n or more.
- */
-static void soft_minima(plan *p)
-{
-    int64_t n = p->n;
-    double *row = p->u, *top = p->mass;
-    for (int64_t i = 0; i < n; i++) {
-        const double *cost = p->cost + i * n;
-        double most = -HUGE_VAL, sum = 0;
-        for (int64_t j = 0; j < n; j++) most = fmax(most, row[j] = (p->g[j] - cost[j]) / p->epsilon);
-        for (int64_t j = 0; j < n; j++) row[j] -= most;
-        p->exp_of(row, row, NULL, NULL, n);
-        for (int64_t j = 0; j < n; j++) sum += row[j];
-        p->f[i] = -p->keep * p->epsilon * (most + log(sum / (double)n));
-    }
-    for (int64_t j = 0; j < n; j++) top[j] = -HUGE_VAL, p->sums[j] = 0;
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < n; j++) {
-            double value = p->f[i] - p->cost[i * n + j];
-            top[j] = value > top[j] ? value : top[j];
-        }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < n; j++) row[j] = (p->f[i] - p->cost[i * n + j] - top[j]) / p->epsilon;
-        p->exp_of(row, row, NULL, NULL, n);
-        for (int64_t j = 0; j < n; j++) p->sums[j] += row[j];
-    }
-    for (int64_t j = 0; j < n; j++) p->g[j] = -p->keep * (top[j] + p->epsilon * log(p->sums[j] / (double)n));
-}
-
 /* K from the potentials; factors start at one. */
 static void make_kernel(plan *p)
 {
     int64_t n = p->n;
+    double scale = 1 / p->epsilon;
     for (int64_t i = 0; i < n; i++) {
-        double *row = p->kernel + i * n;
-        const double *cost = p->cost + i * n;
-        for (int64_t j = 0; j < n; j++) row[j] = (p->f[i] + p->g[j] - cost[j]) / p->epsilon;
+        double *row = p->kernel + i * n, f = p->f[i];
+        const double *cost = p->cost + i * n, *g = p->g;
+        for (int64_t j = 0; j < n; j++) row[j] = (f + g[j] - cost[j]) * scale;
         p->exp_of(row, row, NULL, NULL, n);
         p->u[i] = p->v[i] = 1;
     }
@@ -121,41 +93,36 @@ static void solve(plan *p, double epsilon, double tolerance, double most_iterati
 {
     p->epsilon = epsilon;
     p->keep = isinf(p->tau) ? 1 : p->tau / (p->tau + epsilon);
-    soft_minima(p);
     make_kernel(p);
     for (double k = 0; k < most_iterations; k++) {
         p->iterations++;
-        if (iterate(p) <= tolerance) break;
+        if (!(iterate(p) > tolerance)) break; /* not a number: there is no mass left to count */
         if (!grown(p)) continue;
         absorb(p);
         make_kernel(p);
     }
 }
 
-static double mean_of(int64_t n, const double *cost)
+/* The mean cost, how far costs reach above the least of their row at most, and those least ones as first potentials. */
+static double measure(plan *p, double *out_spread)
 {
-    double sum = 0;
+    int64_t n = p->n;
+    double sum = 0, spread = 0;
     for (int64_t i = 0; i < n; i++) {
-        double row = 0;
-        for (int64_t j = 0; j < n; j++) row += cost[i * n + j];
-        sum += row / (double)n;
-    }
-    return sum / (double)n;
-}
-
-/* How far costs reach above the least of their row, at most. */
-static double spread_of(int64_t n, const double *cost)
-{
-    double spread = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double least = cost[i * n], most = least;
-        for (int64_t j = 1; j < n; j++) {
-            least = fmin(least, cost[i * n + j]);
-            most = fmax(most, cost[i * n + j]);
+        const double *cost = p->cost + i * n;
+        double least = cost[0], most = least, row = 0;
+        for (int64_t j = 0; j < n; j++) {
+            least = cost[j] < least ? cost[j] : least;
+            most = cost[j] > most ? cost[j] : most;
+            row += cost[j];
         }
-        spread = fmax(spread, most - least);
+        sum += row / (double)n;
+        spread = most - least > spread ? most - least : spread;
+        p->f[i] = least;
+        p->g[i] = 0;
     }
-    return spread;
+    *out_spread = spread;
+    return sum / (double)n;
 }
 
 size_t tw_couple_sinkhorn_bytes(int64_t n)
@@ -163,12 +130,12 @@ size_t tw_couple_sinkhorn_bytes(int64_t n)
     return ((size_t)n * (size_t)n + 6 * (size_t)n) * sizeof(double) + 7 * 64;
 }
 
-static plan place(const tw_block *block, double tau)
+static plan place(const tw_block *block)
 {
     int64_t n = block->n;
     size_t row = (size_t)n * sizeof(double);
     char *at = block->work;
-    plan p = {.n = n, .cost = block->cost, .scan = tw_scan_best(), .tau = tau};
+    plan p = {.n = n, .cost = block->cost, .scan = tw_scan_best()};
     p.exp_of = tw_cpu_best()->tile[TW_TILE_EXP][TW_DTYPE_F64];
     p.kernel = tw_work_take(&at, row * (size_t)n);
     p.f = tw_work_take(&at, row);
@@ -180,16 +147,17 @@ static plan place(const tw_block *block, double tau)
     return p;
 }
 
-/* The plan of a block in its work memory. Costs that do not differ give the uniform plan whatever the unit. */
+/* The plan of a block in its work memory. Costs that do not differ give the uniform plan whatever the unit. The first
+ * regularisation is a quarter of the spread or more: exponents from -4 on. The potentials of each leave exponents of at
+ * most four times log n^2 for the next, and a row's greatest near nought, so no kernel under- or overflows. */
 static plan make_plan(const tw_block *block, bool balanced)
 {
     const tw_coupling_desc *desc = block->desc;
-    double unit = desc->epsilon > 0 ? 1 : fabs(mean_of(block->n, block->cost));
-    double spread = spread_of(block->n, block->cost);
+    plan p = place(block);
+    double spread, mean = fabs(measure(&p, &spread)), unit = desc->epsilon > 0 ? 1 : mean;
     if (!(unit > 0)) unit = spread > 0 ? spread : 1;
+    p.tau = balanced ? HUGE_VAL : desc->tau * unit;
     double last = desc->epsilon > 0 ? desc->epsilon : desc->reg * unit, rough = fmax(desc->tolerance, 0.01);
-    plan p = place(block, balanced ? HUGE_VAL : desc->tau * unit);
-    memset(p.g, 0, (size_t)p.n * sizeof *p.g);
     double epsilon = last;
     while (epsilon < 0.25 * spread) epsilon *= 4;
     for (; epsilon > last * 1.5; epsilon /= 4) {
@@ -243,6 +211,9 @@ tw_status tw_couple_unbalanced(const tw_block *block)
     int64_t n = p.n, k = 0;
     double total = 0, reached = 0;
     for (int64_t i = 0; i < n; i++) total += p.mass[i] = p.u[i] * p.scan->dot(n, p.kernel + i * n, p.v);
+    if (!(total > 0))
+        return tw_fail(block->ctx, TW_ERR_NUMERIC,
+                       "the unbalanced plan holds no mass: tau %g is too little for these costs", block->desc->tau);
     double step = total / (double)n, next = step * tw_random_uniform(block->random);
     for (int64_t i = 0; i < n && k < n; i++) {
         reached += p.mass[i];

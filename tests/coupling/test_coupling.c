@@ -315,6 +315,11 @@ static void unbalanced_leaves_outliers_out(void **state)
     for (int i = 0; i < N; i++) assert_in_range(used[i], 0, 2);
     assert_int_equal(pair(desc, batch, pairs, NULL), TW_ERR_INVALID);
     assert_non_null(strstr(tw_context_error(ctx), "data rows"));
+    /* costs that nothing can be moved for */
+    for (int i = 0; i < 2 * N; i++) data[i] += 1e5f;
+    desc = (tw_coupling_desc){.kind = "unbalanced", .columns = 2, .epsilon = 1, .tau = 1};
+    assert_int_equal(pair(desc, batch, pairs, rows), TW_ERR_NUMERIC);
+    assert_non_null(strstr(tw_context_error(ctx), "no mass"));
 }
 
 /* ---- partial ---- */
