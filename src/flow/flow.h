@@ -67,8 +67,8 @@ TW_NODISCARD tw_status tw_flow_alloc_weights(tw_flow *flow);
  * anew. */
 TW_NODISCARD tw_status tw_flow_use_schedule(tw_flow *flow, const char *schedule);
 const tw_schedule *tw_flow_schedule(const tw_flow *flow);
-/* Where the flow can be solved along it: [0,1] but for ends that tw_schedule_interval leaves out. A source point begins
- * there as sigma(low) times itself. */
+/* Where the flow can be solved along it: [0,1] but for ends that tw_prediction_interval leaves out. A source point
+ * begins there as sigma(low) times itself. */
 void tw_flow_interval(const tw_flow *flow, double *out_low, double *out_high);
 /* Velocity and score along it, as graphs: what programs are made from. */
 tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);

@@ -32,10 +32,10 @@ const tw_schedule *tw_flow_schedule(const tw_flow *flow)
 
 void tw_flow_interval(const tw_flow *flow, double *out_low, double *out_high)
 {
+    const tw_model *m = &flow->model;
+    tw_prediction_interval(m->predict, m->schedule, out_low, out_high);
     if (flow->other_schedule.info)
-        tw_schedule_change_interval(flow->model.schedule, &flow->other_schedule, out_low, out_high);
-    else
-        tw_schedule_interval(flow->model.schedule, out_low, out_high);
+        tw_schedule_change_interval(m->schedule, *out_low, *out_high, &flow->other_schedule, out_low, out_high);
 }
 
 /* The change at times (B), and the times and points at which the trained model is asked. */

@@ -3,6 +3,8 @@
 
 #include "graph/node.h"
 
+#include <math.h>
+
 /* y = a x_1 + b x_0. */
 typedef struct parts {
     tw_val a, b;
@@ -112,4 +114,15 @@ tw_val tw_prediction_gain(tw_prediction from, tw_prediction to, const tw_schedul
     if (from == to) return tw_full_like(at->alpha, 1);
     tw_val down = determinant(at, predictions[from].parts(at)), up = determinant(at, predictions[to].parts(at));
     return tw_abs(divide(up, down, tw_full_like(up, 0)));
+}
+
+void tw_prediction_interval(tw_prediction kind, const tw_schedule *schedule, double *out_low, double *out_high)
+{
+    double low, high;
+    tw_schedule_interval(schedule, &low, &high);
+    bool noise = kind == TW_PREDICT_x0 || kind == TW_PREDICT_score;
+    if (kind == TW_PREDICT_x1 && tw_schedule_at(schedule, 1).sigma == 0) high = fmin(high, 1 - TW_POLE_MARGIN);
+    if (noise && tw_schedule_at(schedule, 0).alpha == 0) low = fmax(low, TW_POLE_MARGIN);
+    *out_low = low;
+    *out_high = high;
 }

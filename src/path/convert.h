@@ -30,4 +30,10 @@ tw_val tw_prediction_convert(tw_prediction from, tw_prediction to, const tw_sche
 /* |d to / d from|: how much larger an error of `from` is when seen as one of `to`; elementwise in t. */
 tw_val tw_prediction_gain(tw_prediction from, tw_prediction to, const tw_schedule_values *at);
 
+/* Where the velocity can be told from a prediction: the schedule's interval, except that an end at which the prediction
+ * tells nothing of the point that moves x - data where sigma = 0, noise or score where alpha = 0 - is a pole of the
+ * velocity, and left by TW_POLE_MARGIN (SiT's sample_eps). */
+#define TW_POLE_MARGIN 1e-3
+void tw_prediction_interval(tw_prediction kind, const tw_schedule *schedule, double *out_low, double *out_high);
+
 #endif

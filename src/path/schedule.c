@@ -83,11 +83,11 @@ static double same_ratio(const tw_schedule *from, const tw_schedule *to, double 
     return tw_schedule_time(to, tw_schedule_log_snr(from, t));
 }
 
-void tw_schedule_change_interval(const tw_schedule *from, const tw_schedule *to, double *out_low, double *out_high)
+void tw_schedule_change_interval(const tw_schedule *from, double from_low, double from_high, const tw_schedule *to,
+                                 double *out_low, double *out_high)
 {
-    double low, high, from_low, from_high;
+    double low, high;
     tw_schedule_interval(to, &low, &high);
-    tw_schedule_interval(from, &from_low, &from_high);
     low = fmax(low, same_ratio(from, to, from_low));
     high = fmin(high, same_ratio(from, to, from_high));
     *out_low = change_bounded(from, to, low) ? low : low + TW_SCHEDULE_MARGIN;

@@ -26,8 +26,8 @@ tw_schedule_point tw_schedule_at(const tw_schedule *schedule, double t);
 double tw_schedule_log_snr(const tw_schedule *schedule, double t);
 /* The t in [0,1] with that log-SNR, in closed form; infinities are the ends, and so is what lies beyond them. */
 double tw_schedule_time(const tw_schedule *schedule, double log_snr);
-/* Where to train and to solve: [0,1], except that an end where a slope is unbounded is left by TW_SCHEDULE_MARGIN,
- * which costs sigma(1 - margin) of noise in x_1, 1e-3 (vp) to 5e-3 (linear_vp). */
+/* Where to train, and to solve (but see tw_prediction_interval): [0,1], except that an end where a slope is unbounded
+ * is left by TW_SCHEDULE_MARGIN, which costs sigma(1 - margin) of noise in x_1, 1e-3 (vp) to 5e-3 (linear_vp). */
 #define TW_SCHEDULE_MARGIN 1e-5
 void tw_schedule_interval(const tw_schedule *schedule, double *out_low, double *out_high);
 
@@ -58,7 +58,9 @@ typedef struct tw_schedule_change {
     tw_val t, scale, d_t, d_scale;
 } tw_schedule_change;
 tw_schedule_change tw_schedule_change_at(const tw_schedule *from, const tw_schedule *to, tw_val r);
-/* The r that can be solved: where `to` has ratios that `from` has, both may be solved, and all slopes are bounded. */
-void tw_schedule_change_interval(const tw_schedule *from, const tw_schedule *to, double *out_low, double *out_high);
+/* The r that can be solved: where `to` has ratios that `from` has between from_low and from_high, may itself be solved,
+ * and all slopes are bounded. */
+void tw_schedule_change_interval(const tw_schedule *from, double from_low, double from_high, const tw_schedule *to,
+                                 double *out_low, double *out_high);
 
 #endif

@@ -332,7 +332,8 @@ static void test_change_gives_the_other_velocity(void **state)
             tw_schedule from = schedule_of(names[i]), to = schedule_of(names[j]);
             double low, high;
             tw_graph *graph = NULL;
-            tw_schedule_change_interval(&from, &to, &low, &high);
+            tw_schedule_interval(&from, &low, &high);
+            tw_schedule_change_interval(&from, low, high, &to, &low, &high);
             assert_true(low >= 0 && high <= 1 && low < 0.2 && high > 0.8);
             for (int k = 0; k < N; k++) {
                 r[k] = low + (high - low) * k / (N - 1);
