@@ -54,6 +54,7 @@ static const struct {
     {"losses", "how far a prediction is off", "train --loss"},
     {"weights", "how much the loss counts at a time", "train --weight"},
     {"time-densities", "where training times are drawn from", "train --time-density"},
+    {"grids", "times at which a solver's steps end", "sample --grid"},
 };
 
 static int list_kinds(const cli *c)

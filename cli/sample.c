@@ -37,6 +37,7 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
     tw_sample_desc desc = {.solver = *solver,
                            .seed = opt_seed(&c->set, OPT_SEED),
                            .frames = j->frames,
+                           .grid = opt_text(&c->set, OPT_GRID),
                            .schedule = opt_text(&c->set, OPT_OTHER_SCHEDULE),
                            .on_progress = on_rows,
                            .user = &bar};

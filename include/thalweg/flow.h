@@ -56,6 +56,7 @@ typedef struct tw_sample_desc {
     int frames; /* > 1: also keep `frames` states at equal times from source to data; the solver stops at each of them
                  */
     bool double_precision; /* evaluate the network in f64 */
+    const char *grid; /* times at which the steps end, solver.steps of them (thalweg list grids); NULL: equal steps */
     const char *schedule; /* go along another schedule than the trained one, to the same distribution; NULL: that one */
     /* called between blocks with rows done; non-zero stops with TW_ERR_CANCELLED */
     int (*on_progress)(void *user, int64_t done, int64_t total);
@@ -76,7 +77,7 @@ TW_NODISCARD TW_API tw_status tw_log_density(tw_flow *flow, int64_t n, const dou
 TW_NODISCARD TW_API tw_status tw_velocity(tw_flow *flow, int64_t n, const double *t, const double *x, double *out);
 
 /* Pieces a flow can be made of: kind "methods", "spaces", "sources", "paths", "schedules", "couplings", "predictions",
- * "losses", "weights", "time-densities", "networks". NULL past the end, and for another kind. */
+ * "losses", "weights", "time-densities", "grids", "networks". NULL past the end, and for another kind. */
 TW_API const tw_piece_info *tw_piece_list(const char *kind, int index);
 
 #ifdef __cplusplus

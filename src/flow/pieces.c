@@ -3,6 +3,7 @@
 
 #include "method/method.h"
 #include "path/density.h"
+#include "path/grid.h"
 
 #include <thalweg/coupling.h>
 
@@ -22,6 +23,7 @@ const tw_piece_info *tw_piece_list(const char *kind, int index)
 {
     for (int i = 0; i < TW_COUNT(rows); i++)
         if (strcmp(rows[i].kinds, kind) == 0) return rows[i].at(index);
+    if (strcmp(kind, "grids") == 0) return tw_grid_list(index);
     return strcmp(kind, "networks") == 0 ? tw_network_list(index) : NULL;
 }
 

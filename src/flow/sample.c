@@ -5,6 +5,7 @@
  *
  * then from normalised to data units, whose log-determinant is the normaliser's. */
 #include "flow/crew.h"
+#include "flow/grid.h"
 
 #include "base/streams.h"
 
@@ -95,6 +96,7 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
     tw_crew *crew = NULL;
     tw_ode_stats stats = {0};
     tw_ode_desc solver = solver_of(desc);
+    tw_flow_grid grid = {0};
     int frames = desc ? desc->frames : 0, legs = frames > 1 ? frames - 1 : 1;
     int columns = flow->desc.columns;
     tw_status status = TW_OK;
@@ -102,6 +104,7 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
     TW_TRY(check_interval(flow, &solver));
     TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
     hold(flow, &solver);
+    TW_TRY(tw_flow_grid_make(flow, desc ? desc->grid : NULL, &solver, &grid));
     share_default_steps(&solver, legs);
     TW_TRY(tw_crew_get(flow, false, desc && desc->double_precision, &crew));
     for (int64_t i = 0; i < n; i++)
@@ -111,12 +114,14 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
     if (frames > 1) keep_frame(flow, n, 0, out, out_frames);
     for (int i = 0; i < legs; i++) {
         tw_ode_desc part = leg(solver, i, legs);
+        tw_flow_grid_use(&grid, &part);
         TW_TRY(tw_crew_solve(crew, &part, n, out, desc ? desc->on_progress : NULL, desc ? desc->user : NULL, &stats));
         if (frames > 1) keep_frame(flow, n, i + 1, out, out_frames);
     }
     to_data_units(flow, n, out, out);
     if (out_stats) *out_stats = stats;
 done:
+    tw_flow_grid_free(flow->ctx, &grid);
     return status;
 }
 

@@ -80,7 +80,7 @@ printf 'data: moons\nminutes: 5\n' >minutes.yaml
 works '"steps":2,' train --config minutes.yaml --steps 2 --rows 500 --width 8 --depth 1 --out by-data --json
 
 # lists and info
-for kind in methods solvers networks optimisers datasets spaces paths schedules couplings sources predictions losses weights time-densities; do
+for kind in methods solvers networks optimisers datasets spaces paths schedules couplings sources predictions losses weights time-densities grids; do
     works '.' list "$kind"
     works '^\[{"name":".*","about":".*","source":".*"}\]$' list "$kind" --json
     works "$kind" list

@@ -291,7 +291,7 @@ static void test_creation(void **state)
     tw_flow_destroy(NULL);
     for (const char *const *kind =
              (const char *const[]){"methods", "spaces", "sources", "paths", "schedules", "couplings", "networks",
-                                   "predictions", "losses", "weights", "time-densities", NULL};
+                                   "predictions", "losses", "weights", "time-densities", "grids", NULL};
          *kind; kind++) {
         assert_non_null(tw_piece_list(*kind, 0));
         assert_true(strlen(tw_piece_list(*kind, 0)->source) > 0);

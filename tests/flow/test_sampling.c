@@ -89,6 +89,39 @@ static void test_another_schedule_ends_the_same(void **state)
     assert_non_null(strstr(tw_context_error(ctx), "'cosine'"));
 }
 
+/* A grid is its times: a uniform one the equal steps, `at` those given, and frames on the way only add stops. */
+static void test_grids(void **state)
+{
+    (void)state;
+    enum { N = 20, FRAMES = 3 };
+    static double a[2 * N], b[2 * N], frames[FRAMES * 2 * N];
+    tw_ode_stats stats;
+    tw_sample_desc desc = {.seed = 5, .double_precision = true, .solver = {.method = "midpoint", .steps = 8}};
+    assert_int_equal(tw_sample(flow, N, &desc, a, NULL, NULL), TW_OK);
+    desc.grid = "uniform";
+    assert_int_equal(tw_sample(flow, N, &desc, b, NULL, &stats), TW_OK);
+    assert_memory_equal(a, b, sizeof a);
+    assert_int_equal(stats.nfe, 16);
+    desc.grid = "at:0,0.125,0.25,0.375,0.5,0.625,0.75,0.875,1";
+    assert_int_equal(tw_sample(flow, N, &desc, b, NULL, NULL), TW_OK);
+    assert_memory_equal(a, b, sizeof a);
+    desc.frames = FRAMES;
+    assert_int_equal(tw_sample(flow, N, &desc, b, frames, NULL), TW_OK);
+    assert_memory_equal(a, b, sizeof a);
+    desc.frames = 0;
+    desc.grid = "shift:3";
+    assert_int_equal(tw_sample(flow, N, &desc, b, NULL, &stats), TW_OK);
+    assert_int_equal(stats.nfe, 16);
+    assert_true(largest_error(N, a, b, 2) > 1e-6); /* other steps, other errors */
+    exact_samples(5, N, a);
+    assert_true(largest_error(N, a, b, 2) < 0.1);
+    desc.grid = "at:0,2";
+    assert_int_equal(tw_sample(flow, N, &desc, b, NULL, NULL), TW_ERR_INVALID);
+    desc.grid = "edm";
+    desc.solver = (tw_ode_desc){.method = "euler", .step_size = 0.1};
+    assert_int_equal(tw_sample(flow, N, &desc, b, NULL, NULL), TW_ERR_INVALID);
+}
+
 static void test_log_density_is_exact(void **state)
 {
     (void)state;
@@ -286,6 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_samples_are_exact, setup, teardown),
         cmocka_unit_test_setup_teardown(test_another_schedule_ends_the_same, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_grids, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_density_is_exact, setup, teardown),
         cmocka_unit_test_setup_teardown(test_velocity_is_linear, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rows_do_not_depend_on_how_many, setup, teardown),
