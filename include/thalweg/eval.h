@@ -18,6 +18,12 @@ TW_NODISCARD TW_API tw_status tw_energy_distance(tw_context *ctx, int columns, i
 TW_NODISCARD TW_API tw_status tw_wasserstein2(tw_context *ctx, int columns, int64_t n, const double *a, const double *b,
                                               int64_t *out_assignment, double *out_distance);
 
+/* Exact Wasserstein distance of power 1 or 2, the infimum of (E |X - Y|^power)^(1/power), between equally weighted sets
+ * a (n, columns) and b (m, columns) of any sizes up to 32768, by the network simplex. Memory for the costs only while n
+ * m is at most 4096^2. */
+TW_NODISCARD TW_API tw_status tw_wasserstein(tw_context *ctx, int power, int columns, int64_t n, const double *a,
+                                             int64_t m, const double *b, double *out_distance);
+
 /* Sliced 2-Wasserstein distance: root mean over `projections` random directions of the squared 1-D distance (exact for
  * n != m as well). Directions are a pure function of seed. */
 TW_NODISCARD TW_API tw_status tw_sliced_wasserstein2(tw_context *ctx, int columns, int64_t n, const double *a,

@@ -1,49 +1,67 @@
-/* eval/wasserstein.c - optimal transport between two sets of points: exact by assignment, sliced by sorting.
+/* eval/wasserstein.c - exact optimal transport between two sets of points, each weighing the same within its set.
  *
- * In one dimension the optimal plan couples quantiles; for sets of different size the masses 1/n and 1/m are walked
- * through together in units of 1/(n m), in integers, so that no mass is lost to rounding. Sliced: Bonneel, Rabin,
- * Peyre, Pfister: Sliced and Radon Wasserstein barycenters of measures, JMIV 51, 2015. */
+ * Sets of equal size by assignment, others by the network simplex with masses m of n points and n of m, in whole
+ * numbers. The costs are a matrix while that is small; beyond, a row is computed from the points when it is looked at.
+ */
 #include <thalweg/eval.h>
 
-#include "base/philox.h"
 #include "base/pool.h"
-#include "base/streams.h"
 #include "coupling/assignment.h"
+#include "coupling/network_simplex.h"
+#include "coupling/scan.h"
 #include "eval/sets.h"
 
 #include <math.h>
-#include <stdlib.h>
 
-enum { MOST_POINTS = 4096, BLOCK = 16 };
+enum { MOST_POINTS = 4096, MOST_UNEQUAL = 1 << 15, BLOCK = 16 };
 
-typedef struct costs {
-    int columns;
-    int64_t n;
-    const double *a, *b;
-    double *cost;
-} costs;
+/* What is asked for, and the larger set's points as rows, the smaller one's by columns. */
+typedef struct sets {
+    int power, columns;
+    int64_t n, m;
+    const double *rows;
+    double *turned; /* (columns, m) */
+    double *cost;   /* (n, m), NULL when rows are made as they are wanted */
+} sets;
 
-static double square_distance(const double *a, const double *b, int columns)
+static void make_row(void *user, int64_t i, double *out_row)
 {
-    double sum = 0;
-    for (int c = 0; c < columns; c++) sum += (a[c] - b[c]) * (a[c] - b[c]);
-    return sum;
+    const sets *s = user;
+    tw_scan_best()->squares(s->m, s->columns, s->turned, s->rows + i * s->columns, out_row);
+    for (int64_t j = 0; s->power == 1 && j < s->m; j++) out_row[j] = sqrt(out_row[j]);
 }
 
-static void fill_rows(void *user, int64_t item, int thread)
+static void make_rows(void *user, int64_t item, int thread)
 {
-    const costs *k = user;
+    const sets *s = user;
     (void)thread;
-    for (int64_t i = item * BLOCK; i < tw_min_i64(k->n, (item + 1) * BLOCK); i++)
-        for (int64_t j = 0; j < k->n; j++)
-            k->cost[i * k->n + j] = square_distance(k->a + i * k->columns, k->b + j * k->columns, k->columns);
+    for (int64_t i = item * BLOCK; i < tw_min_i64(s->n, (item + 1) * BLOCK); i++) make_row(user, i, s->cost + i * s->m);
+}
+
+static tw_status open_sets(tw_context *ctx, sets *s, const double *smaller, bool matrix)
+{
+    s->turned = tw_alloc(ctx, (size_t)s->m * (size_t)s->columns, sizeof *s->turned);
+    if (!s->turned) return tw_fail_memory(ctx, (size_t)s->m * (size_t)s->columns * sizeof *s->turned);
+    for (int64_t j = 0; j < s->m; j++)
+        for (int c = 0; c < s->columns; c++) s->turned[c * s->m + j] = smaller[j * s->columns + c];
+    if (!matrix) return TW_OK;
+    s->cost = tw_alloc(ctx, (size_t)(s->n * s->m), sizeof *s->cost);
+    if (!s->cost) return tw_fail_memory(ctx, (size_t)(s->n * s->m) * sizeof *s->cost);
+    tw_pool_run(ctx->pool, (s->n + BLOCK - 1) / BLOCK, make_rows, s);
+    return TW_OK;
+}
+
+static void close_sets(tw_context *ctx, sets *s)
+{
+    tw_free(ctx, s->turned);
+    tw_free(ctx, s->cost);
 }
 
 tw_status tw_wasserstein2(tw_context *ctx, int columns, int64_t n, const double *a, const double *b,
                           int64_t *out_assignment, double *out_distance)
 {
     tw_status status = TW_OK;
-    costs k = {.columns = columns, .n = n, .a = a, .b = b};
+    sets s = {.power = 2, .columns = columns, .n = n, .m = n, .rows = a};
     int64_t *pairs = NULL;
     double sum = 0;
     if (n > MOST_POINTS)
@@ -51,108 +69,75 @@ tw_status tw_wasserstein2(tw_context *ctx, int columns, int64_t n, const double 
                        MOST_POINTS, (long long)n);
     TW_TRY(tw_check_set(ctx, "first", columns, n, a));
     TW_TRY(tw_check_set(ctx, "second", columns, n, b));
-    k.cost = tw_alloc(ctx, (size_t)(n * n), sizeof *k.cost);
+    TW_TRY(open_sets(ctx, &s, b, true));
     pairs = tw_alloc(ctx, (size_t)n, sizeof *pairs);
-    if (!k.cost || !pairs) {
-        status = tw_fail_memory(ctx, (size_t)(n * n) * sizeof *k.cost);
+    if (!pairs) {
+        status = tw_fail_memory(ctx, (size_t)n * sizeof *pairs);
         goto done;
     }
-    tw_pool_run(ctx->pool, (n + BLOCK - 1) / BLOCK, fill_rows, &k);
-    TW_TRY(tw_assignment_solve(ctx, n, k.cost, pairs, NULL, NULL));
-    for (int64_t i = 0; i < n; i++) sum += k.cost[i * n + pairs[i]];
+    TW_TRY(tw_assignment_solve(ctx, n, s.cost, pairs, NULL, NULL));
+    for (int64_t i = 0; i < n; i++) sum += s.cost[i * n + pairs[i]];
     for (int64_t i = 0; i < n && out_assignment; i++) out_assignment[i] = pairs[i];
     *out_distance = sqrt(sum / (double)n);
 done:
-    tw_free(ctx, k.cost);
+    close_sets(ctx, &s);
     tw_free(ctx, pairs);
     return status;
 }
 
-typedef struct slices {
-    int columns;
-    int64_t n, m;
-    const double *a, *b;
-    uint64_t seed;
-    double *scratch; /* per thread: columns + n + m */
-    double *squares; /* per projection */
-} slices;
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static void project(const double *values, int64_t rows, int columns, const double *direction, double *out)
-{
-    for (int64_t i = 0; i < rows; i++) {
-        double sum = 0;
-        for (int c = 0; c < columns; c++) sum += values[i * columns + c] * direction[c];
-        out[i] = sum;
-    }
-    qsort(out, (size_t)rows, sizeof *out, by_value);
-}
-
-/* Squared 1-D distance between sorted x (n) and y (m), each with total mass one. */
-static double couple_quantiles(const double *x, int64_t n, const double *y, int64_t m)
+static double cost_of(const sets *s, int64_t i, int64_t j)
 {
     double sum = 0;
-    int64_t at = 0; /* mass already coupled, of n * m */
-    for (int64_t i = 0, j = 0; i < n && j < m;) {
-        int64_t x_ends = (i + 1) * m, y_ends = (j + 1) * n, end = tw_min_i64(x_ends, y_ends);
-        sum += (x[i] - y[j]) * (x[i] - y[j]) * (double)(end - at);
-        at = end;
-        i += x_ends == end;
-        j += y_ends == end;
-    }
-    return sum / ((double)n * (double)m);
-}
-
-static void slice(void *user, int64_t item, int thread)
-{
-    const slices *s = user;
-    double *direction = s->scratch + thread * (s->columns + s->n + s->m);
-    double *x = direction + s->columns, *y = x + s->n, norm = 0;
-    /* A normal takes four words: every projection has a stretch of the stream to itself. */
-    tw_random random = {.seed = s->seed, .stream = TW_STREAM_EVAL, .index = (uint64_t)item * 4 * (uint64_t)s->columns};
     for (int c = 0; c < s->columns; c++) {
-        direction[c] = tw_random_normal(&random);
-        norm += direction[c] * direction[c];
+        double difference = s->turned[c * s->m + j] - s->rows[i * s->columns + c];
+        sum += difference * difference;
     }
-    norm = sqrt(norm);
-    for (int c = 0; c < s->columns; c++) direction[c] /= norm;
-    project(s->a, s->n, s->columns, direction, x);
-    project(s->b, s->m, s->columns, direction, y);
-    s->squares[item] = couple_quantiles(x, s->n, y, s->m);
+    return s->power == 1 ? sqrt(sum) : sum;
 }
 
-tw_status tw_sliced_wasserstein2(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m, const double *b,
-                                 int projections, uint64_t seed, double *out_distance)
+/* The cheapest plan's cost for masses m of every row and n of every column, over n m. */
+static tw_status transport(tw_context *ctx, sets *s, double *out_mean)
 {
     tw_status status = TW_OK;
-    slices s = {.columns = columns, .n = n, .m = m, .a = a, .b = b, .seed = seed};
-    size_t per_thread = 0, threads = (size_t)tw_context_threads(ctx);
+    int64_t *masses = tw_alloc(ctx, (size_t)(s->n + s->m), sizeof *masses), count = 0;
+    tw_move *moves = tw_alloc(ctx, (size_t)(s->n + s->m), sizeof *moves);
     double sum = 0;
-    int64_t mass;
-    if (projections < 1)
-        return tw_fail(ctx, TW_ERR_INVALID, "the sliced Wasserstein distance needs at least 1 projection, not %d",
-                       projections);
-    TW_TRY(tw_check_set(ctx, "first", columns, n, a));
-    TW_TRY(tw_check_set(ctx, "second", columns, m, b));
-    if (__builtin_mul_overflow(n, m, &mass))
-        return tw_fail(ctx, TW_ERR_INVALID, "sets of %lld and %lld points are too large", (long long)n, (long long)m);
-    per_thread = (size_t)columns + (size_t)n + (size_t)m;
-    s.scratch = tw_alloc(ctx, threads, per_thread * sizeof *s.scratch);
-    s.squares = tw_alloc(ctx, (size_t)projections, sizeof *s.squares);
-    if (!s.scratch || !s.squares) {
-        status = tw_fail_memory(ctx, threads * per_thread * sizeof *s.scratch);
+    if (!masses || !moves) {
+        status = tw_fail_memory(ctx, (size_t)(s->n + s->m) * sizeof *moves);
         goto done;
     }
-    tw_pool_run(ctx->pool, projections, slice, &s);
-    for (int i = 0; i < projections; i++) sum += s.squares[i];
-    *out_distance = sqrt(sum / projections);
+    for (int64_t i = 0; i < s->n; i++) masses[i] = s->m;
+    for (int64_t j = 0; j < s->m; j++) masses[s->n + j] = s->n;
+    tw_transport t = {
+        .n = s->n, .m = s->m, .supply = masses, .demand = masses + s->n, .cost = s->cost, .row = make_row, .user = s};
+    TW_TRY(tw_transport_solve(ctx, &t, moves, NULL, NULL, &count));
+    for (int64_t k = 0; k < count; k++) sum += (double)moves[k].amount * cost_of(s, moves[k].row, moves[k].column);
+    *out_mean = sum / ((double)s->n * (double)s->m);
 done:
-    tw_free(ctx, s.scratch);
-    tw_free(ctx, s.squares);
+    tw_free(ctx, masses);
+    tw_free(ctx, moves);
+    return status;
+}
+
+tw_status tw_wasserstein(tw_context *ctx, int power, int columns, int64_t n, const double *a, int64_t m,
+                         const double *b, double *out_distance)
+{
+    tw_status status = TW_OK;
+    bool first_is_larger = n >= m;
+    sets s = {.power = power, .columns = columns, .n = tw_max_i64(n, m), .m = tw_min_i64(n, m)};
+    double mean = 0;
+    s.rows = first_is_larger ? a : b;
+    if (power != 1 && power != 2)
+        return tw_fail(ctx, TW_ERR_INVALID, "the Wasserstein distance of power %d: expected 1 or 2", power);
+    if (s.n > MOST_UNEQUAL)
+        return tw_fail(ctx, TW_ERR_INVALID, "the exact Wasserstein distance takes at most %d points a set, not %lld",
+                       MOST_UNEQUAL, (long long)s.n);
+    TW_TRY(tw_check_set(ctx, "first", columns, n, a));
+    TW_TRY(tw_check_set(ctx, "second", columns, m, b));
+    TW_TRY(open_sets(ctx, &s, first_is_larger ? b : a, s.n * s.m <= (int64_t)MOST_POINTS * MOST_POINTS));
+    TW_TRY(transport(ctx, &s, &mean));
+    *out_distance = power == 1 ? mean : sqrt(mean);
+done:
+    close_sets(ctx, &s);
     return status;
 }

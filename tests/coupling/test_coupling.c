@@ -9,6 +9,7 @@
 #include "support/limited_memory.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -443,6 +444,90 @@ static void all_kinds_take_all_batches(void **state)
         }
 }
 
+/* torchcfm draws pairs from the exact plan with replacement: about a third of the points of a batch is left out and
+ * others come twice (atong01/conditional-flow-matching, issue 142). */
+static void torchcfm_142_no_point_is_left_out_or_comes_twice(void **state)
+{
+    (void)state;
+    enum { N = 128, STEPS = 20 };
+    float source[2 * N], data[2 * N];
+    int64_t pairs[N];
+    for (int kind = 0; tw_coupling_list(kind); kind++) {
+        tw_coupler *coupler;
+        tw_coupling_desc desc = {.kind = tw_coupling_list(kind)->name, .most_points = N, .columns = 2};
+        if (!is_permutation_kind(desc.kind)) continue;
+        assert_int_equal(tw_coupler_create(ctx, &desc, &coupler), TW_OK);
+        for (uint64_t step = 0; step < STEPS; step++) {
+            make_points(N, 2, 100 + 2 * step, source, data);
+            tw_coupling_batch batch = {.points = N, .step = step, .source = source, .data = data};
+            assert_int_equal(tw_coupler_pair(coupler, &batch, pairs, NULL), TW_OK);
+            assert_permutation(N, pairs);
+        }
+        tw_coupler_destroy(coupler);
+    }
+}
+
+/* Pairing within a batch without regard to conditions makes the source tell the condition, and sampling then starts
+ * from the wrong place (atong01/conditional-flow-matching, issues 117, 120, 132). */
+static void torchcfm_117_sources_do_not_tell_the_label(void **state)
+{
+    (void)state;
+    enum { N = 200 };
+    float source[2 * N], data[2 * N];
+    int64_t label[N], pairs[2][N];
+    double told[2] = {0, 0}, drawn = 0;
+    make_points(N, 2, 55, source, data);
+    for (int i = 0; i < N; i++) label[i] = data[2 * i] > 0;
+    tw_coupling_batch batch = {.points = N, .source = source, .data = data};
+    assert_int_equal(pair((tw_coupling_desc){.kind = "ot", .columns = 2}, batch, pairs[0], NULL), TW_OK);
+    batch.data_label = label;
+    assert_int_equal(pair((tw_coupling_desc){.kind = "ot", .columns = 2}, batch, pairs[1], NULL), TW_OK);
+    for (int i = 0; i < N; i++) {
+        double sign = label[i] ? 1.0 / N : -1.0 / N;
+        for (int k = 0; k < 2; k++) told[k] += sign * (double)source[2 * pairs[k][i]];
+        drawn += sign * (double)source[2 * i];
+    }
+    assert_true(told[0] > 0.3);                  /* sources on the side of their label */
+    assert_true(fabs(told[1] - drawn) <= 1e-12); /* exactly those that were drawn with it */
+}
+
+typedef struct thread_job {
+    int64_t pairs[64];
+    tw_status status;
+} thread_job;
+
+static void *pair_elsewhere(void *user)
+{
+    thread_job *job = user;
+    float source[128], data[128];
+    tw_context *own = tw_context_create(&(tw_context_desc){.threads = 1});
+    tw_coupler *coupler = NULL;
+    job->status = TW_ERR_INTERNAL;
+    if (!own) return NULL;
+    make_points(64, 2, 8, source, data);
+    tw_coupling_batch batch = {.points = 64, .step = 9, .source = source, .data = data};
+    job->status =
+        tw_coupler_create(own, &(tw_coupling_desc){.kind = "sinkhorn", .most_points = 64, .columns = 2}, &coupler);
+    if (job->status == TW_OK) job->status = tw_coupler_pair(coupler, &batch, job->pairs, NULL);
+    tw_coupler_destroy(coupler);
+    tw_context_destroy(own);
+    return NULL;
+}
+
+static void threads_pair_alike(void **state)
+{
+    (void)state;
+    thread_job jobs[3];
+    pthread_t threads[2];
+    for (int k = 0; k < 2; k++) assert_int_equal(pthread_create(&threads[k], NULL, pair_elsewhere, &jobs[k]), 0);
+    pair_elsewhere(&jobs[2]);
+    for (int k = 0; k < 2; k++) assert_int_equal(pthread_join(threads[k], NULL), 0);
+    for (int k = 0; k < 3; k++) {
+        assert_int_equal(jobs[k].status, TW_OK);
+        assert_memory_equal(jobs[k].pairs, jobs[2].pairs, sizeof jobs[k].pairs);
+    }
+}
+
 /* Multisample flow matching's order of the couplings by what their pairs cost. */
 static void couplings_are_ordered_by_their_cost(void **state)
 {
@@ -656,6 +741,9 @@ int main(void)
         cmocka_unit_test(partial_totals_are_those_of_pot),
         cmocka_unit_test(unequal_transports_are_those_of_pot),
         cmocka_unit_test(all_kinds_take_all_batches),
+        cmocka_unit_test(torchcfm_142_no_point_is_left_out_or_comes_twice),
+        cmocka_unit_test(torchcfm_117_sources_do_not_tell_the_label),
+        cmocka_unit_test(threads_pair_alike),
         cmocka_unit_test(couplings_are_ordered_by_their_cost),
         cmocka_unit_test(labels_keep_to_themselves),
         cmocka_unit_test(conditions_weigh_in),

@@ -217,6 +217,65 @@ static void threads_and_seeds(void **state)
     free(a), free(b);
 }
 
+static double of_any_size(int power, int columns, int64_t n, const double *a, int64_t m, const double *b)
+{
+    double d = -1;
+    assert_int_equal(tw_wasserstein(ctx, power, columns, n, a, m, b, &d), TW_OK);
+    return d;
+}
+
+/* |x - y|^power of sorted sets, quantile by quantile: what transport on a line costs. */
+static double by_quantiles(int power, int64_t n, const double *x, int64_t m, const double *y)
+{
+    double sum = 0;
+    for (int64_t k = 0; k < n * m; k++) sum += pow(fabs(x[k / m] - y[k / n]), power);
+    return pow(sum / (double)(n * m), 1.0 / power);
+}
+
+static int by_size(const void *x, const void *y)
+{
+    double a = *(const double *)x, b = *(const double *)y;
+    return (a > b) - (a < b);
+}
+
+static void sets_of_any_sizes_are_compared_exactly(void **state)
+{
+    (void)state;
+    enum { N = 70, M = 45, D = 3 };
+    double *a = normals(N * D, 3, 0, 1), *b = normals(M * D, 4, 1, 2), thrice[3 * M * D];
+    for (int i = 0; i < 3 * M; i++) memcpy(thrice + i * D, b + i % M * D, D * sizeof *b);
+    for (int power = 1; power <= 2; power++) {
+        double d = of_any_size(power, D, N, a, M, b);
+        assert_true(fabs(of_any_size(power, D, M, b, N, a) - d) <= 1e-12 * d);
+        /* repeating every point changes nothing */
+        assert_true(fabs(of_any_size(power, D, N, a, 3 * M, thrice) - d) <= 1e-12 * d);
+        assert_true(of_any_size(power, D, M, b, 3 * M, thrice) <= 1e-7);
+    }
+    assert_true(fabs(of_any_size(2, D, M, a, M, b) - exact(D, M, a, b)) <= 1e-12 * exact(D, M, a, b));
+    assert_true(of_any_size(1, D, N, a, M, b) <= of_any_size(2, D, N, a, M, b));
+    qsort(a, N, sizeof *a, by_size);
+    qsort(b, M, sizeof *b, by_size);
+    for (int power = 1; power <= 2; power++) {
+        double d = by_quantiles(power, N, a, M, b);
+        assert_true(fabs(of_any_size(power, 1, N, a, M, b) - d) <= 1e-12 * d);
+    }
+    free(a), free(b);
+    double d;
+    assert_int_equal(tw_wasserstein(ctx, 3, 1, 1, thrice, 1, thrice, &d), TW_ERR_INVALID);
+    assert_int_equal(tw_wasserstein(ctx, 2, 1, 1 << 20, thrice, 1, thrice, &d), TW_ERR_INVALID);
+}
+
+/* More points than a matrix of costs is made for: a shift measures its length whatever the points. */
+static void large_sets_need_no_matrix(void **state)
+{
+    (void)state;
+    enum { N = 4200 };
+    double *a = normals(N * 2, 3, 0, 1), *b = malloc(sizeof *b * N * 2);
+    for (int i = 0; i < 2 * N; i++) b[2 * N - 2 - i / 2 * 2 + i % 2] = a[i] + (i % 2 ? 1e-4 : -2e-4);
+    assert_true(fabs(of_any_size(2, 2, N, a, N, b) - sqrt(5) * 1e-4) <= 1e-12);
+    free(a), free(b);
+}
+
 static void wrong_sets_are_refused(void **state)
 {
     (void)state;
@@ -243,6 +302,7 @@ static tw_status all_distances(tw_context *own, void *user)
     double d;
     tw_status status = tw_energy_distance(own, 3, 20, sets->a, 20, sets->b, &d);
     if (status == TW_OK) status = tw_wasserstein2(own, 3, 20, sets->a, sets->b, NULL, &d);
+    if (status == TW_OK) status = tw_wasserstein(own, 1, 3, 20, sets->a, 15, sets->b, &d);
     if (status == TW_OK) status = tw_sliced_wasserstein2(own, 3, 20, sets->a, 20, sets->b, 10, 1, &d);
     return status;
 }
@@ -265,6 +325,8 @@ int main(void)
         cmocka_unit_test(repeated_points_change_no_distance),
         cmocka_unit_test(normal_samples_have_their_distances),
         cmocka_unit_test(threads_and_seeds),
+        cmocka_unit_test(sets_of_any_sizes_are_compared_exactly),
+        cmocka_unit_test(large_sets_need_no_matrix),
         cmocka_unit_test(wrong_sets_are_refused),
         cmocka_unit_test(every_allocation_may_fail),
     };
