@@ -1,6 +1,7 @@
 /* distances.c - see distances.h. */
 #include "distances.h"
 
+#include "begin.h"
 #include "score.h"
 #include "signals.h"
 
@@ -41,19 +42,26 @@ tw_status comparison_draw(comparison *d)
     if (d->repeats == 0) d->repeats = repeats_for(d->pairs);
     d->samples_count = tw_max_i64(d->pairs * d->repeats, FEWEST_SAMPLES);
     row_bar bar = {.c = c, .label = "sample"};
-    tw_sample_desc desc = {
-        .solver = d->solver, .seed = opt_seed(&c->set, OPT_SEED), .on_progress = on_rows, .user = &bar};
+    begin b = {0};
+    tw_sample_desc desc = {.solver = d->solver,
+                           .seed = opt_seed(&c->set, OPT_SEED),
+                           .guidance = opt_number(&c->set, OPT_GUIDANCE),
+                           .on_progress = on_rows,
+                           .user = &bar};
     size_t row = (size_t)d->held->columns * sizeof(double);
     tw_status status = TW_OK;
     TW_TRY(fit_scale(d));
+    TW_TRY(begin_open(c, d->m, d->held, d->samples_count, &b));
+    begin_set(&b, &desc);
     d->samples = tw_alloc(c->ctx, (size_t)d->samples_count, row);
-    if (!d->samples) return tw_fail_memory(c->ctx, (size_t)d->samples_count * row);
+    if (!d->samples) TW_TRY(tw_fail_memory(c->ctx, (size_t)d->samples_count * row));
     progress_begin(&c->progress);
     signals_watch();
     status = tw_sample(d->m->flow, d->samples_count, &desc, d->samples, NULL, &d->sampling);
     signals_release();
     progress_clear(&c->progress);
 done:
+    begin_close(c, &b);
     return status;
 }
 

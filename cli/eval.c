@@ -1,4 +1,5 @@
 /* eval.c - `thalweg eval`: a flow against held-out data: likelihood, distances, columns, pictures. */
+#include "begin.h"
 #include "files.h"
 #include "pictures.h"
 #include "report.h"
@@ -7,6 +8,7 @@
 #include "base/file.h"
 #include "plot/plot.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { DRAW_SCORE = 0, FLOW_ROWS = 2000, PICTURE_ROWS = 20000 };
@@ -31,12 +33,14 @@ static tw_status score_held_out(evaluation *e)
     int64_t n = tw_min_i64(opt_int(&c->set, OPT_N_EVAL), e->held.rows);
     tw_status status = TW_OK;
     double *rows = random_rows(c, DRAW_SCORE, e->held.columns, e->held.rows, e->held.values, n);
+    double *conditions = random_conditions(c, DRAW_SCORE, &e->held, e->m.about, n);
     double *log_density = tw_alloc(c->ctx, (size_t)n, sizeof *log_density);
-    if (!rows || !log_density) TW_TRY(tw_fail_memory(c->ctx, (size_t)n * sizeof *rows));
-    TW_TRY(score_rows(c, &e->m, &e->solver, n, rows, log_density, &e->report.score));
+    if (!rows || !log_density || (e->held.conditions && !conditions)) TW_TRY(tw_fail_memory(c->ctx, (size_t)n * sizeof *rows));
+    TW_TRY(score_rows(c, &e->m, &e->solver, n, rows, conditions, log_density, &e->report.score));
     e->report.exact = exact_nll(e->held.data, n, e->held.columns, rows);
 done:
     tw_free(c->ctx, rows);
+    tw_free(c->ctx, conditions);
     tw_free(c->ctx, log_density);
     return status;
 }
@@ -66,12 +70,16 @@ static tw_status draw_flow(evaluation *e)
     tw_sample_desc desc = {.solver = e->solver,
                            .seed = opt_seed(&c->set, OPT_SEED),
                            .frames = frames,
+                           .guidance = opt_number(&c->set, OPT_GUIDANCE),
                            .on_progress = on_rows,
                            .user = &bar};
     size_t row = (size_t)e->held.columns * sizeof(double);
+    begin b = {0};
     tw_status status = TW_OK;
     double *rows = tw_alloc(c->ctx, FLOW_ROWS, row), *states = tw_alloc(c->ctx, FLOW_ROWS * (size_t)frames, row);
     if (!rows || !states) TW_TRY(tw_fail_memory(c->ctx, FLOW_ROWS * (size_t)frames * row));
+    TW_TRY(begin_open(c, &e->m, &e->held, FLOW_ROWS, &b));
+    begin_set(&b, &desc);
     progress_begin(&c->progress);
     signals_watch();
     TW_TRY(tw_sample(e->m.flow, FLOW_ROWS, &desc, rows, states, NULL));
@@ -79,6 +87,7 @@ static tw_status draw_flow(evaluation *e)
     TW_TRY(plot_flow(c->ctx, e->flow_path, &e->m, frames, FLOW_ROWS, states));
 done:
     signals_release();
+    begin_close(c, &b);
     tw_free(c->ctx, rows);
     tw_free(c->ctx, states);
     return status;
@@ -150,7 +159,8 @@ static tw_status evaluate(evaluation *e)
 {
     tw_status status = TW_OK;
     TW_TRY(held_out_open(e->c, &e->m, true, &e->held));
-    TW_TRY(score_held_out(e));
+    e->report.exact = e->report.score.bits_per_dim = (double)NAN;
+    if (strcmp(e->m.about->source, "data") != 0) TW_TRY(score_held_out(e));
     e->compared = (comparison){.c = e->c, .m = &e->m, .held = &e->held, .solver = e->solver};
     TW_TRY(comparison_draw(&e->compared));
     TW_TRY(comparison_measure(&e->compared, ~0u));

@@ -4,6 +4,7 @@
  * as it is: paths are followed with the measure's solver through FRAMES times, whatever that solver costs. */
 #include "measures.h"
 
+#include "begin.h"
 #include "distances.h"
 #include "score.h"
 
@@ -61,16 +62,18 @@ tw_status measure_nll(const subject *s, measured *out)
     tw_ode_desc solver;
     score found;
     tw_status status = TW_OK;
-    double *rows = NULL, *log_density = NULL;
+    double *rows = NULL, *conditions = NULL, *log_density = NULL;
     TW_TRY(open_subject(s, false, &m, &h, &solver));
     int64_t n = tw_min_i64(opt_int(&c->set, OPT_N_EVAL), h.rows);
     rows = random_rows(c, 0, h.columns, h.rows, h.values, n);
+    conditions = random_conditions(c, 0, &h, m.about, n);
     log_density = tw_alloc(c->ctx, (size_t)n, sizeof *log_density);
-    if (!rows || !log_density) TW_TRY(tw_fail_memory(c->ctx, (size_t)n * sizeof *rows));
-    TW_TRY(score_rows(c, &m, &solver, n, rows, log_density, &found));
+    if (!rows || !log_density || (h.conditions && !conditions)) TW_TRY(tw_fail_memory(c->ctx, (size_t)n * sizeof *rows));
+    TW_TRY(score_rows(c, &m, &solver, n, rows, conditions, log_density, &found));
     *out = (measured){found.nll, exact_nll(h.data, n, h.columns, rows)};
 done:
     tw_free(c->ctx, rows);
+    tw_free(c->ctx, conditions);
     tw_free(c->ctx, log_density);
     held_out_close(&h);
     model_close(&m);
@@ -84,14 +87,17 @@ static tw_status follow(const subject *s, int *out_columns, double **out_states,
     model m = {0};
     held_out h = {0};
     tw_normaliser scale = {0};
+    begin b = {0};
     tw_status status = TW_OK;
     double *rows = NULL, *states = NULL;
-    tw_sample_desc desc = {.seed = opt_seed(&c->set, OPT_SEED), .frames = FRAMES};
+    tw_sample_desc desc = {.seed = opt_seed(&c->set, OPT_SEED), .frames = FRAMES, .guidance = opt_number(&c->set, OPT_GUIDANCE)};
     TW_TRY(open_subject(s, false, &m, &h, &desc.solver));
     size_t row = (size_t)h.columns * sizeof(double);
     rows = tw_alloc(c->ctx, PATHS, row);
     states = tw_alloc(c->ctx, (size_t)FRAMES * PATHS, row);
     if (!rows || !states) TW_TRY(tw_fail_memory(c->ctx, (size_t)FRAMES * PATHS * row));
+    TW_TRY(begin_open(c, &m, &h, PATHS, &b));
+    begin_set(&b, &desc);
     TW_TRY(tw_sample(m.flow, PATHS, &desc, rows, states, out_stats));
     TW_TRY(tw_normaliser_fit(c->ctx, h.rows, h.columns, h.values, &scale));
     tw_normaliser_apply(&scale, (int64_t)FRAMES * PATHS, states, states);
@@ -101,6 +107,7 @@ static tw_status follow(const subject *s, int *out_columns, double **out_states,
 done:
     tw_free(c->ctx, rows);
     tw_free(c->ctx, states);
+    begin_close(c, &b);
     tw_normaliser_free(c->ctx, &scale);
     held_out_close(&h);
     model_close(&m);
@@ -148,15 +155,19 @@ tw_status measure_nfe(const subject *s, measured *out)
     held_out h = {0};
     tw_ode_stats stats;
     double *rows = NULL;
-    tw_sample_desc desc = {.seed = opt_seed(&c->set, OPT_SEED)};
+    begin b = {0};
+    tw_sample_desc desc = {.seed = opt_seed(&c->set, OPT_SEED), .guidance = opt_number(&c->set, OPT_GUIDANCE)};
     tw_status status = TW_OK;
     TW_TRY(open_subject(s, false, &m, &h, &desc.solver));
     rows = tw_alloc(c->ctx, PATHS, (size_t)h.columns * sizeof *rows);
     if (!rows) TW_TRY(tw_fail_memory(c->ctx, PATHS * (size_t)h.columns * sizeof *rows));
+    TW_TRY(begin_open(c, &m, &h, PATHS, &b));
+    begin_set(&b, &desc);
     TW_TRY(tw_sample(m.flow, PATHS, &desc, rows, NULL, &stats));
     *out = (measured){(double)stats.nfe, (double)NAN};
 done:
     tw_free(c->ctx, rows);
+    begin_close(c, &b);
     held_out_close(&h);
     model_close(&m);
     return status;

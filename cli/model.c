@@ -86,6 +86,7 @@ tw_dataset_desc dataset_desc_of(const settings *s, double split[3])
                             .drop = opt_text(s, OPT_DROP),
                             .header = (tw_header)word_index(opt_text(s, OPT_HEADER), "auto|yes|no"),
                             .separator = separator_of(opt_text(s, OPT_SEPARATOR)),
+                            .conditions = opt_text(s, OPT_CONDITION),
                             .missing = (tw_missing)word_index(opt_text(s, OPT_MISSING), "auto|error|drop|median"),
                             .seed = opt_seed(s, OPT_SEED),
                             .rows = opt_int(s, OPT_ROWS),
@@ -151,15 +152,44 @@ done:
     return status;
 }
 
+tw_status open_source(tw_context *ctx, const settings *s, tw_dataset **out_source)
+{
+    double split[3];
+    tw_dataset_desc desc = dataset_desc_of(s, split);
+    desc.conditions = NULL;
+    return opt_given(s, OPT_SOURCE_DATA) ? tw_dataset_open(ctx, opt_text(s, OPT_SOURCE_DATA), &desc, out_source)
+                                         : TW_OK;
+}
+
+tw_status model_open_source(cli *c, const model *m, tw_dataset **out_source)
+{
+    const char *kept = tw_flow_fact(m->flow, FACT_SETTINGS);
+    settings s = {.verb = 'T'};
+    tw_status status = TW_OK;
+    if (!kept || config_parse(&s, m->path, kept, ORIGIN_RUN) != EXIT_DONE || !opt_given(&s, OPT_SOURCE_DATA))
+        TW_TRY(tw_fail(c->ctx, TW_ERR_IO, "the model does not say at which rows it begins; name them: --from FILE"));
+    status = open_source(c->ctx, &s, out_source);
+    if (status != TW_OK)
+        status = tw_fail(c->ctx, TW_ERR_IO, "the rows to begin at cannot be had (--from FILE names others): %s",
+                         tw_context_error(c->ctx));
+done:
+    settings_free(&s);
+    return status;
+}
+
 /* --- held-out rows --------------------------------------------------------------------------------------------- */
 
 /* Rows of a built-in set that the model cannot have seen: another seed, unless one is given. */
-static tw_status open_builtin(cli *c, const char *name, held_out *h)
+static tw_status open_builtin(cli *c, const model *m, const char *name, held_out *h)
 {
     enum { FRESH_ROWS = 100000, FRESH_SEED = 0x66726573 };
     uint64_t seed = opt_given(&c->set, OPT_SEED) ? opt_seed(&c->set, OPT_SEED) : FRESH_SEED;
-    tw_dataset_desc desc = {.seed = seed, .rows = FRESH_ROWS};
-    tw_status status = tw_dataset_open(c->ctx, name, &desc, &h->data);
+    tw_dataset_desc desc = {.seed = seed,
+                            .rows = FRESH_ROWS,
+                            .known_conditions = m->about->conditions,
+                            .known_conditions_count = m->about->conditions_count};
+    tw_status status =
+        tw_dataset_open_like(c->ctx, name, &desc, m->about->columns, m->about->names, &h->data);
     if (status == TW_OK) snprintf(h->label, sizeof h->label, "fresh rows of %s (seed %" PRIu64 ")", name, seed);
     return status;
 }
@@ -169,15 +199,18 @@ static tw_status open_given(cli *c, const model *m, const char *path, held_out *
     double split[3];
     tw_status status = TW_OK;
     if (is_builtin(path)) {
-        TW_TRY(open_builtin(c, path, h));
+        TW_TRY(open_builtin(c, m, path, h));
     } else {
         tw_dataset_desc desc = dataset_desc_of(&c->set, split);
-        desc.columns = desc.drop = NULL;
+        desc.columns = desc.drop = desc.conditions = NULL;
+        desc.known_conditions = m->about->conditions;
+        desc.known_conditions_count = m->about->conditions_count;
         TW_TRY(tw_dataset_open_like(c->ctx, path, &desc, m->about->columns, m->about->names, &h->data));
         snprintf(h->label, sizeof h->label, "%s", path);
     }
     show_notes(c, h->data);
     h->values = tw_dataset_values(h->data, TW_PART_ALL);
+    h->conditions = tw_dataset_condition_values(h->data, TW_PART_ALL);
     h->rows = tw_dataset_rows(h->data, TW_PART_ALL);
 done:
     return status;
@@ -191,6 +224,7 @@ static tw_status open_test_part(cli *c, const model *m, held_out *h)
                        tw_context_error(c->ctx), c->verb->name, m->shown));
     h->training = h->data;
     h->values = tw_dataset_values(h->data, TW_PART_TEST);
+    h->conditions = tw_dataset_condition_values(h->data, TW_PART_TEST);
     h->rows = tw_dataset_rows(h->data, TW_PART_TEST);
     snprintf(h->label, sizeof h->label, "test part of %s", tw_flow_fact(m->flow, FACT_DATA));
     if (h->rows == 0)

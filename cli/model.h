@@ -34,11 +34,17 @@ tw_dataset_desc dataset_desc_of(const settings *s, double split_memory[3]);
  * the context and TW_ERR_IO. */
 TW_NODISCARD tw_status model_open_data(cli *c, const model *m, tw_dataset **out_data);
 
+/* The data a flow begins at, by --source-data, read and split as the data itself; nothing without that. */
+TW_NODISCARD tw_status open_source(tw_context *ctx, const settings *s, tw_dataset **out_source);
+/* That of the model's training, when it is still there. */
+TW_NODISCARD tw_status model_open_source(cli *c, const model *m, tw_dataset **out_source);
+
 /* Rows to compare the model with: --data, or the test part of its training data. */
 typedef struct held_out {
     tw_dataset *data;     /* owns what follows */
     tw_dataset *training; /* the training data, NULL when it cannot be had; may be the same object as data */
-    const double *values; /* (rows, columns) */
+    const double *values;     /* (rows, columns) */
+    const double *conditions; /* (rows, conditions of the model), NULL: none */
     int64_t rows;
     int columns;
     char label[MODEL_PATH]; /* "test part of housing.csv" */

@@ -83,8 +83,11 @@ void report_text(const report *r, tw_text *out)
     char rows[32], count[32];
     tw_text_add(out, "%s against %s (%s rows, %d columns)\n\n", r->m->shown, r->held->label,
                 human_count((double)r->held->rows, rows, sizeof rows), r->held->columns);
-    tw_text_add(out, "Negative log-likelihood  %.5f +- %.5f nats a row (%s rows)\n", r->score.nll, r->score.error,
+    if (r->score.n > 0)
+        tw_text_add(out, "Negative log-likelihood  %.5f +- %.5f nats a row (%s rows)\n", r->score.nll, r->score.error,
                 human_count((double)r->score.n, count, sizeof count));
+    else
+        tw_text_add(out, "No likelihood: the density of the rows it begins at is not known\n");
     if (isfinite(r->exact)) tw_text_add(out, "  of the exact density   %.5f\n", r->exact);
     if (isfinite(r->score.bits_per_dim)) tw_text_add(out, "  bits per dimension     %.5f\n", r->score.bits_per_dim);
     tw_text_add(out, "\nDistances (%s columns, %s rows on each side, mean of %d)\n  %-22s %-22s %-22s %s\n",
@@ -128,7 +131,7 @@ static cJSON *summary_json(const column_summary *s)
 cJSON *report_json(const report *r)
 {
     cJSON *object = cJSON_CreateObject(), *columns = cJSON_CreateArray();
-    score_json(object, &r->score, r->exact);
+    if (r->score.n > 0) score_json(object, &r->score, r->exact);
     add_distance_json(object, "energy_distance", &r->compared->of[DISTANCE_ENERGY]);
     add_distance_json(object, "w2", &r->compared->of[DISTANCE_W2]);
     add_distance_json(object, "sliced_w2", &r->compared->of[DISTANCE_SLICED]);

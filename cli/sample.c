@@ -1,4 +1,5 @@
 /* sample.c - `thalweg sample`: new rows as CSV or NPY, with pictures when asked for. */
+#include "begin.h"
 #include "files.h"
 #include "model.h"
 #include "pictures.h"
@@ -33,24 +34,29 @@ done:
 static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
 {
     tw_status status = TW_OK;
+    begin b = {0};
     row_bar bar = {.c = c, .label = "sample", .rounds = j->frames - 1};
     tw_sample_desc desc = {.solver = *solver,
                            .seed = opt_seed(&c->set, OPT_SEED),
                            .frames = j->frames,
                            .grid = opt_text(&c->set, OPT_GRID),
                            .schedule = opt_text(&c->set, OPT_OTHER_SCHEDULE),
+                           .guidance = opt_number(&c->set, OPT_GUIDANCE),
                            .on_progress = on_rows,
                            .user = &bar};
     size_t row = (size_t)m->about->columns * sizeof(double);
     if (!(j->rows = tw_alloc(c->ctx, (size_t)j->n, row))) TW_TRY(tw_fail_memory(c->ctx, (size_t)j->n * row));
     if (j->frames && !(j->frame_rows = tw_alloc(c->ctx, (size_t)j->n * (size_t)j->frames, row)))
         TW_TRY(tw_fail_memory(c->ctx, (size_t)j->n * (size_t)j->frames * row));
+    TW_TRY(begin_open(c, m, NULL, j->n, &b));
+    begin_set(&b, &desc);
     progress_begin(&c->progress);
     double begun = tw_clock();
     TW_TRY(tw_sample(m->flow, j->n, &desc, j->rows, j->frame_rows, &j->stats));
     j->seconds = tw_clock() - begun;
     progress_clear(&c->progress);
 done:
+    begin_close(c, &b);
     return status;
 }
 

@@ -34,6 +34,11 @@ double *random_rows(cli *c, uint64_t draw, int columns, int64_t rows, const doub
     return out;
 }
 
+double *random_conditions(cli *c, uint64_t draw, const held_out *held, const tw_flow_desc *about, int64_t count)
+{
+    return held->conditions ? random_rows(c, draw, about->conditions_count, held->rows, held->conditions, count) : NULL;
+}
+
 /* Data of whole numbers: then a density in units of 1 is a probability and has bits. */
 static bool is_whole(int64_t rows, int columns, const double *values)
 {
@@ -43,12 +48,12 @@ static bool is_whole(int64_t rows, int columns, const double *values)
 }
 
 tw_status score_rows(cli *c, const model *m, const tw_ode_desc *solver, int64_t rows, const double *values,
-                     double *out_log_density, score *out_score)
+                     const double *conditions, double *out_log_density, score *out_score)
 {
     tw_status status = TW_OK;
     row_bar bar = {.c = c, .label = "score"};
     tw_sample_desc desc = {
-        .solver = *solver, .seed = opt_seed(&c->set, OPT_SEED), .on_progress = on_rows, .user = &bar};
+        .solver = *solver, .seed = opt_seed(&c->set, OPT_SEED), .conditions = conditions, .on_progress = on_rows, .user = &bar};
     score s = {.n = rows, .bits_per_dim = (double)NAN};
     progress_begin(&c->progress);
     signals_watch();
@@ -71,6 +76,7 @@ done:
 double exact_nll(const tw_dataset *data, int64_t rows, int columns, const double *values)
 {
     double sum = 0, log_density;
+    if (tw_dataset_conditions_count(data) > 0) return (double)NAN; /* known of the rows alone, not of what they are told */
     for (int64_t i = 0; i < rows; i++) {
         if (!tw_dataset_log_density(data, values + i * columns, &log_density)) return (double)NAN;
         sum -= log_density;
@@ -84,7 +90,7 @@ typedef struct scoring {
     cli *c;
     model m;
     held_out held;
-    double *rows, *log_density;
+    double *rows, *conditions, *log_density;
     score score;
     double exact;
 } scoring;
@@ -98,9 +104,10 @@ static tw_status take_rows(scoring *s)
     if (limit == 0 && !file) limit = HELD_OUT_ROWS;
     if (limit > 0 && limit < n) n = limit;
     s->rows = random_rows(c, 0, s->held.columns, s->held.rows, s->held.values, n);
+    s->conditions = random_conditions(c, 0, &s->held, s->m.about, n);
     s->log_density = tw_alloc(c->ctx, (size_t)n, sizeof(double));
     s->score.n = n;
-    if (!s->rows || !s->log_density) return tw_fail_memory(c->ctx, (size_t)n * sizeof(double));
+    if (!s->rows || !s->log_density || (s->held.conditions && !s->conditions)) return tw_fail_memory(c->ctx, (size_t)n * sizeof(double));
     return TW_OK;
 }
 
@@ -156,7 +163,7 @@ int run_score(cli *c)
     if (result != EXIT_DONE) goto done;
     TW_TRY(held_out_open(c, &s.m, false, &s.held));
     TW_TRY(take_rows(&s));
-    TW_TRY(score_rows(c, &s.m, &solver, s.score.n, s.rows, s.log_density, &s.score));
+    TW_TRY(score_rows(c, &s.m, &solver, s.score.n, s.rows, s.conditions, s.log_density, &s.score));
     s.exact = exact_nll(s.held.data, s.score.n, s.held.columns, s.rows);
     if (per_row) TW_TRY(write_csv(c->ctx, per_row, 1, per_row_names, NULL, s.score.n, s.log_density));
     tell(&s);
@@ -164,6 +171,7 @@ int run_score(cli *c)
 done:
     if (status != TW_OK) result = cli_exit(c, status);
     tw_free(c->ctx, s.rows);
+    tw_free(c->ctx, s.conditions);
     tw_free(c->ctx, s.log_density);
     held_out_close(&s.held);
     model_close(&s.m);

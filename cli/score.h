@@ -12,9 +12,9 @@ typedef struct score {
     tw_ode_stats stats;
 } score;
 
-/* log_density (rows). Shows a bar, stops for signals. */
+/* log_density (rows); conditions of the rows, or NULL. Shows a bar, stops for signals. */
 TW_NODISCARD tw_status score_rows(cli *c, const model *m, const tw_ode_desc *solver, int64_t rows, const double *values,
-                                  double *out_log_density, score *out_score);
+                                  const double *conditions, double *out_log_density, score *out_score);
 /* Mean negative log-density of the rows under the exact density of a built-in set; NaN where there is none. */
 double exact_nll(const tw_dataset *data, int64_t rows, int columns, const double *values);
 void score_json(cJSON *object, const score *s, double exact);
@@ -22,5 +22,7 @@ void score_json(cJSON *object, const score *s, double exact);
 /* A copy of `count` different rows, all in order when count == rows, else by chance: a pure function of --seed and
  * `draw`. NULL: no memory. To be freed with tw_free. */
 double *random_rows(cli *c, uint64_t draw, int columns, int64_t rows, const double *values, int64_t count);
+/* The conditions of the held-out rows that the same draw gives; NULL without any. */
+double *random_conditions(cli *c, uint64_t draw, const held_out *held, const tw_flow_desc *about, int64_t count);
 
 #endif

@@ -22,7 +22,7 @@
 typedef struct training {
     cli *c;
     run_files files;
-    tw_dataset *data;
+    tw_dataset *data, *source; /* source: NULL unless --source-data */
     tw_flow *flow;
     tw_train_result result;
     tw_train_progress seen; /* the last progress */
@@ -73,6 +73,8 @@ static tw_status open_data(training *t)
     tw_status status = tw_dataset_open(c->ctx, opt_text(&c->set, OPT_DATA), &desc, &t->data);
     if (status != TW_OK) return status;
     show_notes(c, t->data);
+    status = open_source(c->ctx, &c->set, &t->source);
+    if (status != TW_OK) return status;
     for (int i = 0; i < 3; i++) human_count((double)tw_dataset_rows(t->data, (tw_part)i), part[i], sizeof part[i]);
     int64_t all = tw_dataset_rows(t->data, TW_PART_ALL), few = 10;
     cli_say(c, "%s: %s %s of %d %s (%s to train, %s to validate, %s held out)", opt_text(&c->set, OPT_DATA),
@@ -98,7 +100,7 @@ static tw_status create_flow(training *t)
     }
     tw_flow_desc desc = {.method = opt_text(s, OPT_METHOD),
                          .space = opt_text(s, OPT_SPACE),
-                         .source = opt_text(s, OPT_SOURCE),
+                         .source = t->source ? "data" : opt_text(s, OPT_SOURCE),
                          .path = opt_text(s, OPT_PATH),
                          .schedule = opt_text(s, OPT_SCHEDULE),
                          .coupling = opt_text(s, OPT_COUPLING),
@@ -110,6 +112,8 @@ static tw_status create_flow(training *t)
                                      .width = (int)opt_int(s, OPT_WIDTH),
                                      .depth = (int)opt_int(s, OPT_DEPTH),
                                      .time_features = (int)opt_int(s, OPT_TIME_FEATURES)},
+                         .conditions = tw_dataset_condition(t->data, 0),
+                         .conditions_count = tw_dataset_conditions_count(t->data),
                          .columns = columns,
                          .names = names,
                          .decimals = decimals,
@@ -172,6 +176,8 @@ static tw_status fit(training *t)
         .ema = or_none(opt_number(s, OPT_EMA), DBL_MIN),
         .products = strcmp(opt_text(s, OPT_PRECISION), "bf16") == 0 ? TW_PRODUCTS_BF16 : TW_PRODUCTS_F32,
         .independent_times = !opt_flag(s, OPT_STRATIFIED),
+        .source = t->source,
+        .condition_dropout = or_none(opt_number(s, OPT_CONDITION_DROPOUT), -1),
         .seed = opt_seed(s, OPT_SEED),
         .checkpoint = t->files.checkpoint,
         .checkpoint_seconds = opt_number(s, OPT_CHECKPOINT_SECONDS),
@@ -332,5 +338,6 @@ done:
     if (status != TW_OK) result = cli_exit(c, status);
     tw_flow_destroy(t.flow);
     tw_dataset_destroy(t.data);
+    tw_dataset_destroy(t.source);
     return result;
 }

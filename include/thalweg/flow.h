@@ -5,6 +5,7 @@
 #ifndef THALWEG_FLOW_H
 #define THALWEG_FLOW_H
 
+#include <thalweg/data.h>
 #include <thalweg/nn.h>
 #include <thalweg/solve.h>
 
@@ -29,7 +30,9 @@ typedef struct tw_flow_desc {
     int columns;              /* dimension D of the data, at least 1 */
     const char *const *names; /* column names, NULL: x1.. */
     const int *decimals;      /* digits written per column, -1 or NULL: all */
-    uint64_t seed;            /* of the initial weights */
+    const tw_condition *conditions; /* what the flow is told, copied; tw_dataset_condition */
+    int conditions_count;
+    uint64_t seed; /* of the initial weights */
 } tw_flow_desc;
 
 typedef struct tw_flow tw_flow;
@@ -57,6 +60,12 @@ typedef struct tw_sample_desc {
                  */
     bool double_precision; /* evaluate the network in f64 */
     const char *grid; /* times at which the steps end, solver.steps of them (thalweg list grids); NULL: equal steps */
+    /* What each row is told: (n, conditions_count), or one row for all; the number of a class, or a number in data units,
+     * NaN: nothing. NULL: nothing at all. */
+    const double *conditions;
+    bool same_conditions; /* one row for all */
+    double guidance;      /* w of classifier-free guidance: u + w (u - u told nothing); 0: off. Often written s = 1 + w */
+    const double *from;   /* (n, columns): begin at these rows, in data units, instead of at draws of the source */
     const char *schedule; /* go along another schedule than the trained one, to the same distribution; NULL: that one */
     /* called between blocks with rows done; non-zero stops with TW_ERR_CANCELLED */
     int (*on_progress)(void *user, int64_t done, int64_t total);
@@ -73,8 +82,10 @@ TW_NODISCARD TW_API tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sampl
 TW_NODISCARD TW_API tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc,
                                              double *out, tw_ode_stats *out_stats);
 
-/* u_t(x) in normalised coordinates, (n, columns) each; t (n). For tests and studies. */
-TW_NODISCARD TW_API tw_status tw_velocity(tw_flow *flow, int64_t n, const double *t, const double *x, double *out);
+/* u_t(x) in normalised coordinates, (n, columns) each; t (n); schedule, conditions, guidance and precision of desc, which
+ * may be NULL. For tests and studies. */
+TW_NODISCARD TW_API tw_status tw_velocity(tw_flow *flow, int64_t n, const double *t, const double *x,
+                                          const tw_sample_desc *desc, double *out);
 
 /* Pieces a flow can be made of: kind "methods", "spaces", "sources", "paths", "schedules", "couplings", "predictions",
  * "losses", "weights", "time-densities", "grids", "networks". NULL past the end, and for another kind. */

@@ -42,6 +42,8 @@ typedef struct tw_train_desc {
     double ema;                   /* decay of the averaged weights [0.999] */
     tw_products products;         /* what products multiply, forward and backward; weights and sums stay f32 [f32] */
     bool independent_times; /* of the rows of a batch; [stratified: one in each of `batch` shares of their density] */
+    const tw_dataset *source; /* rows the flow begins at (source "data"); same columns */
+    double condition_dropout; /* share of rows that are told nothing, so that guidance works [0.1; negative: none] */
     uint64_t seed;
     const char *checkpoint;    /* file; NULL: none. The one before is kept as FILE.prev */
     double checkpoint_seconds; /* between checkpoints [30] */

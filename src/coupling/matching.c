@@ -22,6 +22,17 @@ tw_status tw_couple_independent(const tw_block *block)
     return TW_OK;
 }
 
+size_t tw_couple_given_bytes(int64_t n)
+{
+    return tw_couple_independent_bytes(n);
+}
+
+/* The rows were drawn together already. */
+tw_status tw_couple_given(const tw_block *block)
+{
+    return tw_couple_independent(block);
+}
+
 size_t tw_couple_ot_bytes(int64_t n)
 {
     return tw_assignment_bytes(n);

@@ -1,6 +1,6 @@
 /* data/conditions.c - see conditions.h. A column of texts is one of classes, in alphabetical order; so is a column of
  * at most FEW_CLASSES different whole numbers; any other column of numbers is a number. */
-#include "data/conditions.h"
+#include "data/table.h"
 
 #include "base/text.h"
 
@@ -135,6 +135,17 @@ static tw_status match_levels(tw_table *table, int column, const tw_condition *l
 
 /* --- one condition ------------------------------------------------------------------------------------------------ */
 
+void tw_conditions_release(tw_context *ctx, int count, tw_condition *conditions)
+{
+    for (int i = 0; conditions && i < count; i++) {
+        tw_condition *c = &conditions[i];
+        for (int k = 0; c->level && k < c->classes; k++) tw_free(ctx, (char *)(uintptr_t)c->level[k]);
+        tw_free(ctx, (void *)(uintptr_t)c->level);
+        tw_free(ctx, (char *)(uintptr_t)c->name);
+    }
+    tw_free(ctx, conditions);
+}
+
 static tw_status copy_levels(tw_context *ctx, int classes, const char *const *levels, tw_condition *out)
 {
     char **copy = tw_alloc(ctx, (size_t)classes, sizeof *copy);
@@ -144,6 +155,24 @@ static tw_status copy_levels(tw_context *ctx, int classes, const char *const *le
     for (int i = 0; i < classes; i++)
         if (!(copy[i] = tw_strdup(ctx, levels[i]))) return tw_fail_memory(ctx, strlen(levels[i]) + 1);
     return TW_OK;
+}
+
+tw_status tw_conditions_copy(tw_context *ctx, int count, const tw_condition *from, tw_condition **out_conditions)
+{
+    if (count == 0) return TW_OK;
+    tw_status status = TW_OK;
+    tw_condition *copy = tw_alloc(ctx, (size_t)count, sizeof *copy);
+    if (!copy) return tw_fail_memory(ctx, (size_t)count * sizeof *copy);
+    for (int i = 0; i < count; i++) {
+        copy[i] = (tw_condition){.mean = from[i].mean, .scale = from[i].scale};
+        if (!(copy[i].name = tw_strdup(ctx, from[i].name))) TW_TRY(tw_fail_memory(ctx, strlen(from[i].name) + 1));
+        if (from[i].classes > 0) TW_TRY(copy_levels(ctx, from[i].classes, from[i].level, &copy[i]));
+    }
+    *out_conditions = copy;
+    copy = NULL;
+done:
+    tw_conditions_release(ctx, count, copy);
+    return status;
 }
 
 static void standardise(const tw_table *table, const double *value, int64_t train, tw_condition *out)
@@ -221,13 +250,7 @@ done:
 
 void tw_conditions_free(tw_context *ctx, tw_conditions *conditions)
 {
-    for (int i = 0; i < conditions->count; i++) {
-        tw_condition *c = &conditions->item[i];
-        for (int k = 0; c->level && k < c->classes; k++) tw_free(ctx, (char *)(uintptr_t)c->level[k]);
-        tw_free(ctx, (void *)(uintptr_t)c->level);
-        tw_free(ctx, (char *)(uintptr_t)c->name);
-    }
-    tw_free(ctx, conditions->item);
+    tw_conditions_release(ctx, conditions->count, conditions->item);
     tw_free(ctx, conditions->values);
     *conditions = (tw_conditions){0};
 }

@@ -2,7 +2,7 @@
 #ifndef TW_DATA_DATASET_H
 #define TW_DATA_DATASET_H
 
-#include "data/conditions.h"
+#include "data/table.h"
 
 /* A density one can draw from and, mostly, evaluate. Two columns. */
 typedef struct tw_builtin {

@@ -5,6 +5,7 @@
 #ifndef TW_DATA_TABLE_H
 #define TW_DATA_TABLE_H
 
+#include "data/conditions.h"
 #include "data/levels.h"
 
 #include <thalweg/data.h>
@@ -89,5 +90,17 @@ TW_NODISCARD tw_status tw_table_fill(tw_table *table, int64_t train);
 TW_NODISCARD tw_status tw_table_split(tw_table *table, const double share[3], uint64_t seed, int64_t out_rows[3]);
 /* Parts of n rows: validation and test are their shares rounded down, the rest is for training; never empty. */
 TW_NODISCARD tw_status tw_split_sizes(tw_context *ctx, int64_t rows, const double share[3], int64_t out_rows[3]);
+
+/* --- conditions (data/conditions.c) --- */
+/* Which columns `desc->conditions` names: *out_list (tw_free) holds numbers from 0. */
+TW_NODISCARD tw_status tw_conditions_choose(const tw_table *table, const tw_dataset_desc *desc, int **out_list,
+                                            int *out_count);
+/* Whether the columns of the list can be conditions, or a sentence. */
+TW_NODISCARD tw_status tw_conditions_check(const tw_table *table, tw_missing missing, const int *list, int count);
+/* Takes the last `count` columns of a table, whose rows are in their final order, out of it as conditions. Numbers are
+ * standardised by the first `train` rows. `like` (count of them) are a model's, whose classes must not be exceeded;
+ * NULL: found here. */
+TW_NODISCARD tw_status tw_conditions_split(tw_table *table, int count, int64_t train, const tw_condition *like,
+                                           tw_conditions *out_conditions);
 
 #endif

@@ -8,19 +8,16 @@
 
 /* --- a worker ------------------------------------------------------------------------------------------------- */
 
-static void pack(const tw_worker *w, int64_t rows, int64_t stride, const double *t, const double *x)
+/* `columns` of the state's, from `first`, in the program's number type. */
+static void take(const tw_worker *w, int64_t rows, int64_t stride, int64_t first, int64_t columns, const double *state,
+                 void *out)
 {
-    int64_t columns = w->columns;
-    if (w->program->wide) {
-        memcpy(w->t, t, (size_t)rows * sizeof(double));
-        for (int64_t i = 0; i < rows; i++)
-            memcpy((double *)w->x + i * columns, x + i * stride, (size_t)columns * sizeof(double));
-        return;
-    }
-    float *xs = w->x, *ts = w->t;
     for (int64_t i = 0; i < rows; i++) {
-        ts[i] = (float)t[i];
-        for (int64_t j = 0; j < columns; j++) xs[i * columns + j] = (float)x[i * stride + j];
+        const double *row = state + i * stride + first;
+        if (w->program->wide)
+            memcpy((double *)out + i * columns, row, (size_t)columns * sizeof(double));
+        else
+            for (int64_t j = 0; j < columns; j++) ((float *)out)[i * columns + j] = (float)row[j];
     }
 }
 
@@ -32,20 +29,24 @@ static double number(const tw_worker *w, const void *array, int64_t i)
 static void unpack(const tw_worker *w, bool divergence, int64_t rows, int64_t stride, double *out)
 {
     for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = 0; j < w->columns; j++) out[i * stride + j] = number(w, w->u, i * w->columns + j);
-        if (stride > w->columns) out[i * stride + w->columns] = divergence ? number(w, w->divergence, i) : 0;
+        double *row = out + i * stride;
+        for (int64_t j = 0; j < w->columns; j++) row[j] = number(w, w->u, i * w->columns + j);
+        if (w->divergence) row[w->columns] = divergence ? number(w, w->divergence, i) : 0;
+        for (int64_t j = stride - w->conditions; j < stride; j++) row[j] = 0;
     }
 }
 
 static tw_status field(void *user, int64_t rows, const double *t, const double *x, double *out_dx)
 {
     tw_worker *w = user;
-    int64_t stride = w->columns + (w->divergence ? 1 : 0);
+    int64_t told = w->conditions, stride = w->columns + (w->divergence ? 1 : 0) + told;
     void *outputs[2] = {w->u, w->divergence};
     bool bare = w->bare && w->ode && w->ode->weightless;
     for (int64_t begin = 0; begin < rows; begin += w->program->rows) {
         int64_t count = tw_min_i64(rows - begin, w->program->rows);
-        pack(w, count, stride, t + begin, x + begin * stride);
+        take(w, count, 1, 0, 1, t + begin, w->t);
+        take(w, count, stride, 0, w->columns, x + begin * stride, w->x);
+        if (told > 0) take(w, count, stride, stride - told, told, x + begin * stride, w->condition);
         tw_status status =
             tw_program_run(bare ? w->bare_state : w->state, bare ? w->bare_inputs : w->inputs, outputs, count);
         if (status != TW_OK) return status;
@@ -63,20 +64,22 @@ static void worker_free(tw_context *ctx, tw_worker *w)
     tw_free_aligned(ctx, w->u);
     tw_free_aligned(ctx, w->t);
     tw_free_aligned(ctx, w->divergence);
+    tw_free_aligned(ctx, w->condition);
     tw_free(ctx, w->inputs);
     tw_free(ctx, w->bare_inputs);
     *w = (tw_worker){0};
 }
 
-/* The program's inputs with the worker's x and t behind the parameters; NULL when memory is used up. */
+/* The program's inputs with the worker's x, t and conditions behind the parameters; NULL when memory is used up. */
 static const void **inputs_of(tw_context *ctx, const tw_worker *w, const tw_flow_program *program)
 {
-    int parameters = program->inputs_count - 2;
+    int parameters = program->inputs_count - (w->conditions > 0 ? 3 : 2);
     const void **inputs = tw_alloc(ctx, (size_t)program->inputs_count, sizeof(void *));
     if (!inputs) return NULL;
     memcpy(inputs, program->inputs, (size_t)parameters * sizeof(void *));
     inputs[parameters] = w->x;
     inputs[parameters + 1] = w->t;
+    if (w->conditions > 0) inputs[parameters + 2] = w->condition;
     return inputs;
 }
 
@@ -89,16 +92,19 @@ static tw_status worker_ready(const tw_crew *crew, tw_worker *w)
     size_t rows = (size_t)program->rows, columns = (size_t)crew->flow->desc.columns;
     size_t element = program->wide ? sizeof(double) : sizeof(float);
     tw_status status = TW_OK;
-    *w = (tw_worker){.bare = bare, .columns = crew->flow->desc.columns};
+    size_t told = (size_t)crew->flow->desc.conditions_count;
+    *w = (tw_worker){.bare = bare, .columns = crew->flow->desc.columns, .conditions = (int)told};
     TW_TRY(tw_state_create(program->program, 1, &w->state));
     if (bare) TW_TRY(tw_state_create(bare->program, 1, &w->bare_state));
     w->x = tw_alloc_aligned(ctx, rows * columns * element);
     w->u = tw_alloc_aligned(ctx, rows * columns * element);
     w->t = tw_alloc_aligned(ctx, rows * element);
     if (program->divergence) w->divergence = tw_alloc_aligned(ctx, rows * element);
+    if (told > 0) w->condition = tw_alloc_aligned(ctx, rows * told * element);
     w->inputs = inputs_of(ctx, w, program);
     if (bare) w->bare_inputs = inputs_of(ctx, w, bare);
-    if (!w->x || !w->u || !w->t || !w->inputs || (program->divergence && !w->divergence) || (bare && !w->bare_inputs))
+    if (!w->x || !w->u || !w->t || !w->inputs || (program->divergence && !w->divergence) || (bare && !w->bare_inputs) ||
+        (told > 0 && !w->condition))
         TW_TRY(tw_fail_memory(ctx, rows * columns * element));
     w->program = program;
 done:
@@ -127,7 +133,7 @@ tw_status tw_crew_get(tw_flow *flow, bool divergence, bool wide, tw_crew **out_c
                           .bare = bare,
                           .count = count,
                           .worker = worker,
-                          .columns = flow->desc.columns + (divergence ? 1 : 0)};
+                          .columns = flow->desc.columns + (divergence ? 1 : 0) + flow->desc.conditions_count};
         program->crew = crew;
     }
     *out_crew = program->crew;
@@ -180,11 +186,13 @@ static void solve_block(void *user, int64_t item, int thread)
 static tw_status make_ready(tw_crew *crew, const tw_ode_desc *solver, int64_t rows, int count)
 {
     tw_status status = TW_OK;
+    tw_ode_desc desc = *solver;
+    if (desc.error_columns == 0) desc.error_columns = crew->columns - crew->flow->desc.conditions_count;
     for (int i = 0; i < count; i++) {
         TW_TRY(worker_ready(crew, &crew->worker[i]));
         tw_ode_destroy(crew->worker[i].ode);
         crew->worker[i].ode = NULL;
-        TW_TRY(tw_ode_create(crew->flow->ctx, solver, rows, crew->columns, &crew->worker[i].ode));
+        TW_TRY(tw_ode_create(crew->flow->ctx, &desc, rows, crew->columns, &crew->worker[i].ode));
     }
 done:
     return status;

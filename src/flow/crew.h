@@ -14,8 +14,9 @@ typedef struct tw_worker {
     const tw_flow_program *bare; /* u alone, for stages at which the divergence has no weight; NULL: the same */
     tw_state *state, *bare_state;
     tw_ode *ode;
-    int columns;                  /* of the data */
+    int columns, conditions;      /* of the data; told */
     void *x, *t, *u, *divergence; /* one block, in the program's number type */
+    void *condition;              /* (rows, conditions), likewise */
     const void **inputs, **bare_inputs;
 } tw_worker;
 
@@ -24,7 +25,8 @@ typedef struct tw_crew {
     tw_flow_program *program, *bare;
     int count;         /* of threads that may work */
     tw_worker *worker; /* each made when first needed: a few rows are work for one */
-    int columns;       /* of the state: D, or D + 1 when the divergence is integrated behind it */
+    int columns; /* of the state: D, then 1 for the divergence when it is integrated, then the conditions, which stand
+                    still */
 } tw_crew;
 
 typedef int (*tw_rows_progress_fn)(void *user, int64_t done, int64_t total);

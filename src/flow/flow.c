@@ -12,7 +12,7 @@ static tw_val call_network(void *user, tw_val x, tw_val t)
     tw_scope scope = tw_in(tw_scope_root(binding->params), "network");
     int heads = binding->flow->method->rules->heads;
     const tw_flow_desc *desc = &binding->flow->desc;
-    return tw_network(scope, &desc->network, x, t, TW_NONE, (int64_t)desc->columns * (heads > 1 ? heads : 1));
+    return tw_network(scope, &desc->network, x, t, binding->condition, (int64_t)desc->columns * (heads > 1 ? heads : 1));
 }
 
 /* Linear in sines and cosines of time, 0 at first (Karras et al. 2024). */
@@ -86,7 +86,11 @@ static tw_status make_layout(tw_flow *flow)
     tw_status status = TW_OK;
     TW_TRY(tw_graph_create(flow->ctx, &flow->graph));
     TW_TRY(tw_params_create(flow->ctx, flow->graph, TW_DTYPE_F32, &flow->params));
-    tw_flow_binding binding = {flow->params, flow};
+    tw_flow_binding binding = {flow->params, flow, TW_NONE};
+    int told = flow->desc.conditions_count;
+    if (told > 0)
+        binding.condition = tw_conditions_features(
+            told, flow->desc.conditions, tw_input(flow->graph, "condition", TW_DTYPE_F32, tw_shape_of(2, told)));
     tw_model model = tw_flow_model(flow, &binding);
     tw_shape points = tw_shape_of(2, flow->desc.columns), times = tw_shape_of(2);
     tw_draws draws = {.x0 = tw_input(flow->graph, "x0", TW_DTYPE_F32, points),
@@ -112,6 +116,10 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
     TW_TRY(find_pieces(flow, desc));
     TW_TRY(tw_network_complete(ctx, &desc->network, &flow->desc.network));
     TW_TRY(copy_columns(flow, desc));
+    tw_condition *conditions = NULL;
+    TW_TRY(tw_conditions_copy(ctx, desc->conditions_count, desc->conditions, &conditions));
+    flow->desc.conditions = conditions;
+    flow->desc.conditions_count = desc->conditions_count;
     TW_TRY(make_layout(flow));
     *out_flow = flow;
     flow = NULL;
@@ -150,6 +158,7 @@ void tw_flow_destroy(tw_flow *flow)
         tw_free(ctx, (char *)(uintptr_t)flow->desc.names[i]);
     tw_free(ctx, (void *)(uintptr_t)flow->desc.names);
     tw_free(ctx, (void *)(uintptr_t)flow->desc.decimals);
+    tw_conditions_release(ctx, flow->desc.conditions_count, (tw_condition *)(uintptr_t)flow->desc.conditions);
     tw_normaliser_free(ctx, &flow->normaliser);
     for (int64_t i = 0; i < flow->facts_count; i++) {
         tw_free(ctx, flow->facts[i].name);

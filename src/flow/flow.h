@@ -5,6 +5,7 @@
 
 #include "base/base.h"
 #include "data/normaliser.h"
+#include "flow/condition.h"
 #include "flow/pieces.h"
 #include "method/method.h"
 
@@ -18,7 +19,7 @@ typedef struct tw_fact {
 } tw_fact;
 
 /* u(x,t), or u and its divergence, in f32 or f64, for blocks of `rows` rows. Inputs: the parameters, then x (rows,D), t
- * (rows); outputs: u (rows,D), then the divergence (rows). */
+ * (rows) and, when there are, conditions (rows,K); outputs: u (rows,D), then the divergence (rows). */
 typedef struct tw_flow_program {
     tw_graph *graph;
     tw_params *params;
@@ -26,7 +27,7 @@ typedef struct tw_flow_program {
     int64_t rows;
     bool divergence, wide;
     void *weights;       /* copy in double when wide */
-    const void **inputs; /* parameters in place, the last two left to the caller */
+    const void **inputs; /* parameters in place, those behind them left to the caller */
     int inputs_count;
     struct tw_crew *crew; /* threads that run it (flow/crew.h), NULL until needed */
 } tw_flow_program;
@@ -36,6 +37,7 @@ struct tw_flow {
     tw_flow_desc desc; /* every name filled in, texts of the pieces; names and decimals owned */
     tw_piece piece[TW_PIECE_COUNT];
     tw_piece other_schedule; /* sampled with instead of the trained one; info NULL: none */
+    double guidance;         /* solved with, 0: none */
     const tw_method *method;
     tw_model model;  /* without the network, which needs a graph: tw_flow_model */
     tw_graph *graph; /* the network once, for the layout of its parameters */
@@ -55,6 +57,7 @@ struct tw_flow {
 typedef struct tw_flow_binding {
     tw_params *params;
     const tw_flow *flow;
+    tw_val condition; /* features (B, width), TW_NONE: none */
 } tw_flow_binding;
 /* The flow's pieces with a network whose parameters are made in `binding`, which must outlive the model. */
 tw_model tw_flow_model(const tw_flow *flow, tw_flow_binding *binding);
@@ -70,6 +73,8 @@ const tw_schedule *tw_flow_schedule(const tw_flow *flow);
 /* Where the flow can be solved along it: [0,1] but for ends that tw_prediction_interval leaves out. A source point
  * begins there as sigma(low) times itself. */
 void tw_flow_interval(const tw_flow *flow, double *out_low, double *out_high);
+/* The weight of guidance that programs are made with; they are made anew when it changes. */
+void tw_flow_use_guidance(tw_flow *flow, double guidance);
 /* Velocity and score along it, as graphs: what programs are made from. */
 tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
 tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);

@@ -5,6 +5,7 @@
  * read. */
 #include "flow/flow.h"
 
+#include "data/levels.h"
 #include "flow/checksum.h"
 #include "flow/metadata.h"
 
@@ -13,6 +14,26 @@
 #include <string.h>
 
 static const char fact_prefix[] = "fact.";
+
+/* "condition.1.name", and its classes or its mean and scale; as many as there are. */
+static void describe_conditions(const tw_flow_desc *d, tw_metadata *m)
+{
+    char key[64];
+    for (int i = 0; i < d->conditions_count; i++) {
+        const tw_condition *c = &d->conditions[i];
+        snprintf(key, sizeof(key), "condition.%d.name", i + 1);
+        tw_metadata_add(m, key, c->name);
+        if (c->classes > 0) {
+            snprintf(key, sizeof(key), "condition.%d.classes", i + 1);
+            tw_metadata_add_names(m, key, c->classes, c->level);
+            continue;
+        }
+        snprintf(key, sizeof(key), "condition.%d.mean", i + 1);
+        tw_metadata_add_double(m, key, c->mean);
+        snprintf(key, sizeof(key), "condition.%d.scale", i + 1);
+        tw_metadata_add_double(m, key, c->scale);
+    }
+}
 
 static void describe(const tw_flow *flow, tw_metadata *m)
 {
@@ -31,6 +52,7 @@ static void describe(const tw_flow *flow, tw_metadata *m)
     tw_metadata_add_names(m, "columns", d->columns, d->names);
     tw_metadata_add_ints(m, "decimals", d->columns, d->decimals);
     tw_metadata_add_ints(m, "constant", d->columns, flow->constant);
+    describe_conditions(d, m);
     for (int64_t i = 0; i < flow->facts_count; i++) {
         char key[256];
         snprintf(key, sizeof(key), "%s%s", fact_prefix, flow->facts[i].name);
@@ -93,6 +115,50 @@ done:
     return status;
 }
 
+static tw_status read_condition(tw_context *ctx, const char *path, const tw_tensor_file *file, int number,
+                                tw_condition *out)
+{
+    char key[64];
+    const char *name = NULL;
+    tw_status status = TW_OK;
+    snprintf(key, sizeof(key), "condition.%d.name", number);
+    TW_TRY(tw_metadata_text(ctx, path, file, key, &name));
+    if (!(out->name = tw_strdup(ctx, name))) TW_TRY(tw_fail_memory(ctx, strlen(name) + 1));
+    snprintf(key, sizeof(key), "condition.%d.classes", number);
+    if (tw_safetensors_metadata(file, key)) {
+        char **levels = NULL;
+        TW_TRY(tw_metadata_names(ctx, path, file, key, TW_LEVELS_MAX, &out->classes, &levels));
+        out->level = (const char *const *)levels;
+        return TW_OK;
+    }
+    snprintf(key, sizeof(key), "condition.%d.mean", number);
+    TW_TRY(tw_metadata_double(ctx, path, file, key, &out->mean));
+    snprintf(key, sizeof(key), "condition.%d.scale", number);
+    TW_TRY(tw_metadata_double(ctx, path, file, key, &out->scale));
+    if (!isfinite(out->mean) || !(out->scale > 0) || !isfinite(out->scale))
+        TW_TRY(
+            tw_fail(ctx, TW_ERR_FORMAT, "%s: condition '%s' has no finite mean and positive scale", path, out->name));
+done:
+    return status;
+}
+
+static tw_status read_conditions(tw_context *ctx, const char *path, const tw_tensor_file *file, tw_flow_desc *desc)
+{
+    char key[64];
+    int count = 0;
+    tw_status status = TW_OK;
+    do snprintf(key, sizeof(key), "condition.%d.name", ++count);
+    while (tw_safetensors_metadata(file, key));
+    if (--count == 0) return TW_OK;
+    tw_condition *conditions = tw_alloc(ctx, (size_t)count, sizeof(*conditions));
+    if (!conditions) return tw_fail_memory(ctx, (size_t)count * sizeof(*conditions));
+    desc->conditions = conditions;
+    desc->conditions_count = count;
+    for (int i = 0; i < count; i++) TW_TRY(read_condition(ctx, path, file, i + 1, &conditions[i]));
+done:
+    return status;
+}
+
 /* A flow without weights, from the metadata; the sentence of a piece this version does not know names the file. */
 static tw_status read_description(tw_context *ctx, const char *path, const tw_tensor_file *file, tw_flow **out_flow)
 {
@@ -107,6 +173,7 @@ static tw_status read_description(tw_context *ctx, const char *path, const tw_te
     TW_TRY(tw_metadata_ints(ctx, path, file, "decimals", desc.columns, -1, 17, decimals));
     desc.names = (const char *const *)names;
     desc.decimals = decimals;
+    TW_TRY(read_conditions(ctx, path, file, &desc));
     status = tw_flow_create_empty(ctx, &desc, out_flow);
     if (status != TW_OK && status != TW_ERR_MEMORY) {
         char why[700];
@@ -117,6 +184,7 @@ done:
     for (int i = 0; names && i < desc.columns; i++) tw_free(ctx, names[i]);
     tw_free(ctx, names);
     tw_free(ctx, decimals);
+    tw_conditions_release(ctx, desc.conditions_count, (tw_condition *)(uintptr_t)desc.conditions);
     return status;
 }
 

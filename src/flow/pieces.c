@@ -50,12 +50,7 @@ static tw_status check_together(tw_context *ctx, const tw_piece *piece)
     if (method->rules->velocity_only && piece[TW_PIECE_predict].row != TW_PREDICT_velocity)
         return tw_fail(ctx, TW_ERR_INVALID, "method '%s' predicts the velocity, not '%s'", method->info.name,
                        piece[TW_PIECE_predict].info->name);
-    tw_status status = tw_schedule_check(ctx, &piece[TW_PIECE_schedule]);
-    if (status != TW_OK) return status;
-    if (strcmp(piece[TW_PIECE_coupling].info->name, "independent") != 0)
-        return tw_fail(ctx, TW_ERR_UNSUPPORTED, "training with the coupling '%s' is not there yet",
-                       piece[TW_PIECE_coupling].info->name);
-    return TW_OK;
+    return tw_schedule_check(ctx, &piece[TW_PIECE_schedule]);
 }
 
 tw_status tw_flow_pieces_read(tw_context *ctx, const tw_flow_desc *desc, tw_piece *piece)

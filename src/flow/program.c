@@ -21,26 +21,31 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     tw_status status = TW_OK;
     TW_TRY(tw_graph_create(ctx, &p->graph));
     TW_TRY(tw_params_create(ctx, p->graph, dtype, &p->params));
-    tw_flow_binding binding = {p->params, flow};
+    tw_flow_binding binding = {p->params, flow, TW_NONE};
+    int told = flow->desc.conditions_count;
+    tw_val condition = TW_NONE;
+    if (told > 0) condition = tw_input(p->graph, "condition", dtype, tw_shape_of(p->rows, told));
+    binding.condition = tw_conditions_features(told, flow->desc.conditions, condition);
     tw_model model = tw_flow_model(flow, &binding);
     tw_val x = tw_input(p->graph, "x", dtype, tw_shape_of(p->rows, flow->desc.columns));
     tw_val t = tw_input(p->graph, "t", dtype, tw_shape_of(p->rows));
     tw_val outputs[2] = {tw_flow_velocity(flow, &model, x, t), TW_NONE};
     TW_TRY(tw_graph_check(p->graph));
     if (p->divergence) TW_TRY(tw_divergence(x, outputs[0], NULL, &outputs[1]));
-    int count = tw_params_count(p->params);
-    inputs = tw_alloc(ctx, (size_t)count + 2, sizeof(*inputs));
-    constants = tw_alloc(ctx, (size_t)count + 2, sizeof(*constants));
-    if (!inputs || !constants) TW_TRY(tw_fail_memory(ctx, ((size_t)count + 2) * sizeof(*inputs)));
+    int count = tw_params_count(p->params), given = told > 0 ? 3 : 2;
+    inputs = tw_alloc(ctx, (size_t)(count + given), sizeof(*inputs));
+    constants = tw_alloc(ctx, (size_t)(count + given), sizeof(*constants));
+    if (!inputs || !constants) TW_TRY(tw_fail_memory(ctx, (size_t)(count + given) * sizeof(*inputs)));
     for (int i = 0; i < count; i++) {
         inputs[i] = tw_params_value(p->params, i);
         constants[i] = true; /* programs are dropped when weights change */
     }
     inputs[count] = x;
     inputs[count + 1] = t;
-    p->inputs_count = count + 2;
+    if (told > 0) inputs[count + 2] = condition;
+    p->inputs_count = count + given;
     tw_program_desc desc = {.name = p->divergence ? "velocity and divergence" : "the velocity",
-                            .inputs_count = count + 2,
+                            .inputs_count = count + given,
                             .inputs = inputs,
                             .outputs_count = p->divergence ? 2 : 1,
                             .outputs = outputs,

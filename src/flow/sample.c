@@ -65,6 +65,69 @@ static tw_ode_desc leg(tw_ode_desc solver, int number, int legs)
     return solver;
 }
 
+/* The solver's state of n rows: x, one more column for the divergence when it is integrated, then what each row is told.
+ */
+typedef struct journey {
+    tw_flow *flow;
+    tw_crew *crew;
+    int64_t n;
+    double *state; /* (n, crew->columns); owned unless it is the caller's */
+    bool owned;
+    tw_ode_stats stats;
+} journey;
+
+static tw_status journey_begin(tw_flow *flow, const tw_sample_desc *desc, bool divergence, int64_t n, double *out,
+                               journey *j)
+{
+    static const tw_sample_desc none;
+    const tw_sample_desc *d = desc ? desc : &none;
+    tw_context *ctx = flow->ctx;
+    int told = flow->desc.conditions_count;
+    tw_status status = TW_OK;
+    *j = (journey){.flow = flow, .n = n, .state = out};
+    if (d->conditions && told == 0)
+        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "conditions for a flow that was trained without any"));
+    if (!isfinite(d->guidance)) TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "a guidance of %g: expected a number", d->guidance));
+    tw_flow_use_guidance(flow, d->guidance);
+    TW_TRY(tw_crew_get(flow, divergence, d->double_precision, &j->crew));
+    int columns = j->crew->columns;
+    if (columns == flow->desc.columns) return TW_OK;
+    j->owned = true;
+    j->state = tw_alloc(ctx, (size_t)tw_max_i64(n, 1), (size_t)columns * sizeof(double));
+    if (!j->state) TW_TRY(tw_fail_memory(ctx, (size_t)n * (size_t)columns * sizeof(double)));
+    for (int64_t i = 0; i < n; i++)
+        TW_TRY(tw_conditions_take(ctx, told, flow->desc.conditions, i,
+                                  d->conditions ? d->conditions + (d->same_conditions ? 0 : i * told) : NULL,
+                                  j->state + (i + 1) * columns - told));
+done:
+    return status;
+}
+
+static void journey_end(journey *j)
+{
+    if (j->owned) tw_free(j->flow->ctx, j->state);
+}
+
+static tw_status travel(journey *j, const tw_ode_desc *solver, const tw_sample_desc *desc)
+{
+    return tw_crew_solve(j->crew, solver, j->n, j->state, desc ? desc->on_progress : NULL, desc ? desc->user : NULL,
+                         &j->stats);
+}
+
+/* Rows of x between the state and an array of their own, which may be the state. */
+static void state_to(const journey *j, double *out)
+{
+    size_t columns = (size_t)j->flow->desc.columns, stride = (size_t)j->crew->columns;
+    for (size_t i = 0; out != j->state && i < (size_t)j->n; i++)
+        memcpy(out + i * columns, j->state + i * stride, columns * sizeof(double));
+}
+static void state_from(const journey *j, const double *x)
+{
+    size_t columns = (size_t)j->flow->desc.columns, stride = (size_t)j->crew->columns;
+    for (size_t i = 0; x != j->state && i < (size_t)j->n; i++)
+        memcpy(j->state + i * stride, x + i * columns, columns * sizeof(double));
+}
+
 /* Normalised to data units; columns that never change are what they are. */
 static void to_data_units(const tw_flow *flow, int64_t n, const double *z, double *out)
 {
@@ -90,15 +153,34 @@ static void share_default_steps(tw_ode_desc *solver, int legs)
     }
 }
 
+/* Normalised rows where the flow begins: draws of the source, or given ones. */
+static tw_status begin_rows(const tw_flow *flow, const tw_sample_desc *desc, int64_t n, double *out)
+{
+    int columns = flow->desc.columns;
+    const tw_source_rules *source = flow->model.source->rules;
+    if (desc && desc->from) {
+        tw_normaliser_apply(&flow->normaliser, n, desc->from, out);
+        for (int j = 0; j < columns; j++) /* the network knows noise there */
+            for (int64_t i = 0; flow->constant[j] && i < n; i++) out[i * columns + j] = 0;
+        return TW_OK;
+    }
+    if (!source->draw_row)
+        return tw_fail(flow->ctx, TW_ERR_INVALID,
+                       "the flow begins at rows of another data set: it needs such rows to begin at");
+    for (int64_t i = 0; i < n; i++)
+        source->draw_row(desc ? desc->seed : 0, TW_STREAM_SAMPLE, i, columns, out + i * columns);
+    double scale = source_scale(flow);
+    for (int64_t i = 0; i < n * columns; i++) out[i] *= scale;
+    return TW_OK;
+}
+
 tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out, double *out_frames,
                     tw_ode_stats *out_stats)
 {
-    tw_crew *crew = NULL;
-    tw_ode_stats stats = {0};
+    journey j = {0};
     tw_ode_desc solver = solver_of(desc);
     tw_flow_grid grid = {0};
     int frames = desc ? desc->frames : 0, legs = frames > 1 ? frames - 1 : 1;
-    int columns = flow->desc.columns;
     tw_status status = TW_OK;
     if (n < 0) TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "%lld rows asked for", (long long)n));
     TW_TRY(check_interval(flow, &solver));
@@ -106,22 +188,22 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
     hold(flow, &solver);
     TW_TRY(tw_flow_grid_make(flow, desc ? desc->grid : NULL, &solver, &grid));
     share_default_steps(&solver, legs);
-    TW_TRY(tw_crew_get(flow, false, desc && desc->double_precision, &crew));
-    for (int64_t i = 0; i < n; i++)
-        flow->model.source->rules->draw_row(desc ? desc->seed : 0, TW_STREAM_SAMPLE, i, columns, out + i * columns);
-    double scale = source_scale(flow);
-    for (int64_t i = 0; i < n * columns; i++) out[i] *= scale;
+    TW_TRY(journey_begin(flow, desc, false, n, out, &j));
+    TW_TRY(begin_rows(flow, desc, n, out));
+    state_from(&j, out);
     if (frames > 1) keep_frame(flow, n, 0, out, out_frames);
     for (int i = 0; i < legs; i++) {
         tw_ode_desc part = leg(solver, i, legs);
         tw_flow_grid_use(&grid, &part);
-        TW_TRY(tw_crew_solve(crew, &part, n, out, desc ? desc->on_progress : NULL, desc ? desc->user : NULL, &stats));
+        TW_TRY(travel(&j, &part, desc));
+        state_to(&j, out);
         if (frames > 1) keep_frame(flow, n, i + 1, out, out_frames);
     }
     to_data_units(flow, n, out, out);
-    if (out_stats) *out_stats = stats;
+    if (out_stats) *out_stats = j.stats;
 done:
     tw_flow_grid_free(flow->ctx, &grid);
+    journey_end(&j);
     return status;
 }
 
@@ -142,12 +224,12 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
                          tw_ode_stats *out_stats)
 {
     tw_context *ctx = flow->ctx;
-    tw_crew *crew = NULL;
-    tw_ode_stats stats = {0};
+    journey j = {0};
     tw_ode_desc solver = solver_of(desc);
-    int columns = flow->desc.columns, stride = columns + 1;
-    double *state = NULL;
+    int columns = flow->desc.columns;
     tw_status status = TW_OK;
+    if (!flow->model.source->rules->log_density)
+        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "no likelihood: the density of the flow's source is not known"));
     if (solver.t0 != 0 || solver.t1 != 1)
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "a likelihood needs the whole way from 0 to 1, not %g to %g", solver.t0,
                        solver.t1));
@@ -156,15 +238,15 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
     TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
     hold(flow, &solver);
     double scale = source_scale(flow);
-    state = tw_alloc(ctx, (size_t)tw_max_i64(n, 1), (size_t)stride * sizeof(double));
-    if (!state) TW_TRY(tw_fail_memory(ctx, (size_t)n * (size_t)stride * sizeof(double)));
+    TW_TRY(journey_begin(flow, desc, true, n, NULL, &j));
+    int64_t stride = j.crew->columns;
+    double *state = j.state;
     for (int64_t i = 0; i < n; i++) {
         tw_normaliser_apply(&flow->normaliser, 1, x + i * columns, state + i * stride);
-        for (int j = 0; j < columns; j++)
-            if (flow->constant[j]) state[i * stride + j] = 0;
+        for (int k = 0; k < columns; k++)
+            if (flow->constant[k]) state[i * stride + k] = 0;
     }
-    TW_TRY(tw_crew_get(flow, true, desc && desc->double_precision, &crew));
-    TW_TRY(tw_crew_solve(crew, &solver, n, state, desc ? desc->on_progress : NULL, desc ? desc->user : NULL, &stats));
+    TW_TRY(travel(&j, &solver, desc));
     double log_jacobian = tw_normaliser_log_jacobian(&flow->normaliser);
     /* integrated from 1 back to 0, the last column holds minus the integral from 0 to 1 */
     for (int64_t i = 0; i < n; i++) {
@@ -172,19 +254,30 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
         double log_density = source + state[i * stride + columns] + log_jacobian;
         out[i] = density_beside_constants(flow, scale, x + i * columns, log_density);
     }
-    if (out_stats) *out_stats = stats;
+    if (out_stats) *out_stats = j.stats;
 done:
-    tw_free(ctx, state);
+    journey_end(&j);
     return status;
 }
 
-tw_status tw_velocity(tw_flow *flow, int64_t n, const double *t, const double *x, double *out)
+tw_status tw_velocity(tw_flow *flow, int64_t n, const double *t, const double *x, const tw_sample_desc *desc,
+                      double *out)
 {
-    tw_crew *crew = NULL;
+    journey j = {0};
+    double *du = NULL;
     tw_status status = TW_OK;
-    TW_TRY(tw_flow_use_schedule(flow, NULL));
-    TW_TRY(tw_crew_get(flow, false, false, &crew));
-    TW_TRY(tw_crew_field(crew, n, t, x, out));
+    TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
+    TW_TRY(journey_begin(flow, desc, false, n, out, &j));
+    if (!j.owned) return tw_crew_field(j.crew, n, t, x, out);
+    size_t bytes = (size_t)tw_max_i64(n, 1) * (size_t)j.crew->columns * sizeof(double);
+    du = tw_alloc(flow->ctx, bytes, 1);
+    if (!du) TW_TRY(tw_fail_memory(flow->ctx, bytes));
+    state_from(&j, x);
+    TW_TRY(tw_crew_field(j.crew, n, t, j.state, du));
+    memcpy(j.state, du, bytes);
+    state_to(&j, out);
 done:
+    tw_free(flow->ctx, du);
+    journey_end(&j);
     return status;
 }

@@ -186,7 +186,7 @@ tw_val tw_jvp_call(tw_val node, const tw_val *x, const tw_val *t)
             tw_type type = tw_function_output(r.f, k);
             bool there = tangents[k].id >= 0;
             tangents[k] =
-                there && call_node.id >= 0 ? tw_part(call_node, at++) : tw_full(r.g, type.dtype, type.shape, 0.0);
+                there && call_node.id >= 0 ? tw_part_at(call_node, at++) : tw_full(r.g, type.dtype, type.shape, 0.0);
         }
         if (count > 0) made = tw_tuple(r.g, r.outputs, tangents);
     }
@@ -220,7 +220,7 @@ void tw_transpose_call(tw_val node, const tw_val *x, const bool *wanted, tw_val 
             if (cotangents[i].id >= 0) r.out[count++] = cotangents[i];
         tw_val call_node = count > 0 || r.body->status != TW_OK ? rule_node(&r, &attr, count) : TW_NONE;
         for (int i = 0, at = 0; i < r.inputs; i++)
-            if (cotangents[i].id >= 0 && call_node.id >= 0) out[i] = tw_part(call_node, at++);
+            if (cotangents[i].id >= 0 && call_node.id >= 0) out[i] = tw_part_at(call_node, at++);
     }
     rule_end(&r);
 }

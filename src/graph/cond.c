@@ -153,7 +153,7 @@ static void rule_node(rule *r, int count, const tw_val *like)
     }
     tw_val made = kept > 0 ? tw_produce(r->g, TW_OP_cond, &attr, r->taken + 1, r->args) : TW_NONE;
     for (int k = 0; k < count; k++)
-        if (r->results[k].id >= 0) r->results[k] = made.id < 0 ? made : tw_part(made, r->results[k].id);
+        if (r->results[k].id >= 0) r->results[k] = made.id < 0 ? made : tw_part_at(made, r->results[k].id);
 }
 
 tw_val tw_jvp_cond(tw_val node, const tw_val *x, const tw_val *t)

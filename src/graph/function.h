@@ -78,7 +78,7 @@ bool tw_infer_arguments(tw_draft *d, const tw_function *f, int first);
 
 /* --- producers and their parts --- */
 /* Result k of a producer. */
-tw_val tw_part(tw_val producer, int k);
+tw_val tw_part_at(tw_val producer, int k);
 int tw_results_count(tw_val producer);
 tw_type tw_result_type(tw_val producer, int k);
 /* Elements of all results together. */

@@ -58,7 +58,7 @@ int64_t tw_results_size(const tw_graph *g, const tw_node *node)
 
 /* --- building --- */
 
-tw_val tw_part(tw_val producer, int k)
+tw_val tw_part_at(tw_val producer, int k)
 {
     tw_draft d = {.op = TW_OP_part, .count = 1, .args = &producer};
     d.attr.number = (uint32_t)k;
@@ -79,12 +79,12 @@ tw_val tw_tuple(tw_graph *g, int count, const tw_val *values)
 
 void tw_parts(tw_val producer, int count, tw_val *out)
 {
-    for (int k = 0; k < count; k++) out[k] = producer.id < 0 ? producer : tw_part(producer, k);
+    for (int k = 0; k < count; k++) out[k] = producer.id < 0 ? producer : tw_part_at(producer, k);
 }
 
 tw_val tw_part_or_none(tw_val tuple, int k)
 {
-    tw_val part = tw_part(tuple, k);
+    tw_val part = tw_part_at(tuple, k);
     if (part.id < 0 || !tw_node_is_full_of(part.graph, part.id, 0.0)) return part;
     return tw_val_of(part.graph, -1);
 }

@@ -77,7 +77,7 @@ void tw_scan(tw_graph *g, const tw_scan_desc *desc, tw_val *out_carries, tw_val 
         node = tw_produce(g, TW_OP_scan, &attr, count, args);
     }
     tw_parts(node, carries, out_carries); /* may be where init was */
-    for (int k = 0; k < desc->ys_count; k++) out_ys[k] = node.id < 0 ? node : tw_part(node, carries + k);
+    for (int k = 0; k < desc->ys_count; k++) out_ys[k] = node.id < 0 ? node : tw_part_at(node, carries + k);
     tw_free(g->ctx, args);
     tw_free(g->ctx, types);
 }
@@ -268,7 +268,7 @@ static void take_tangents(rule *r, tw_val node, const tw_val *x, const tw_val *t
         int carry = i - l->consts;
         bool is_const = carry < 0, is_carry = !is_const && carry < l->carries;
         tw_type type = tw_function_input(l->f, i);
-        tw_val arg = is_carry ? tw_part(node, l->carries + l->ys + carry) : x[i];
+        tw_val arg = is_carry ? tw_part_at(node, l->carries + l->ys + carry) : x[i];
         r->x[i] = take(r, is_const ? &r->consts : &r->xs, type, arg);
         r->t[i] = TW_NONE;
         if (!r->active[i]) continue;
@@ -291,7 +291,7 @@ static tw_val tangent_tuple(rule *r, tw_val node, tw_val made)
     for (int k = 0; k < total; k++) {
         int carry = k < l->carries ? k : k - l->carries - l->ys;
         bool there = carry >= 0 ? r->active[l->consts + carry] : r->y[k].id >= 0;
-        r->results[k] = there && made.id >= 0 ? tw_part(made, at++) : zero_of(r->g, tw_result_type(node, k));
+        r->results[k] = there && made.id >= 0 ? tw_part_at(made, at++) : zero_of(r->g, tw_result_type(node, k));
     }
     return tw_tuple(r->g, total, r->results);
 }
@@ -331,7 +331,7 @@ static void take_cotangents(rule *r, const tw_val *x, tw_val ct)
         if (is_const && r->active[i]) (void)take(r, &r->carries, tw_function_input(l->f, i), tw_zeros_like(x[i]));
         if (!r->active[i]) r->x[i] = take(r, is_const ? &r->consts : &r->xs, tw_function_input(l->f, i), x[i]);
     }
-    for (int k = 0; k < l->carries; k++) r->t[k] = take(r, &r->carries, tw_function_output(l->f, k), tw_part(ct, k));
+    for (int k = 0; k < l->carries; k++) r->t[k] = take(r, &r->carries, tw_function_output(l->f, k), tw_part_at(ct, k));
     for (int k = l->carries; k < r->outputs + l->carries; k++) {
         tw_val given = tw_part_or_none(ct, k);
         r->t[k] = given.id < 0 ? given
@@ -384,7 +384,7 @@ void tw_transpose_scan(tw_val node, const tw_val *x, const bool *wanted, tw_val 
             int count = r.body->status == TW_OK ? transposed_outputs(&r) : 0;
             tw_val made = rule_node(&r, !l->reversed, count);
             for (int i = 0, at = 0; i < r.inputs && made.id >= 0; i++) {
-                if (wanted[i]) out[i] = tw_part(made, at);
+                if (wanted[i]) out[i] = tw_part_at(made, at);
                 at += r.active[i];
             }
         }

@@ -197,7 +197,7 @@ static tw_val scan_results(const tw_batch *b, tw_val node, int carries, int ys, 
     if (!results) return tw_graph_fail(b->g, TW_ERR_MEMORY, "out of memory: scan of %d results", count);
     for (int k = 0; k < count && b->g->status == TW_OK; k++) {
         bool batched = outputs[k < carries + ys ? k : k - carries - ys];
-        results[k] = tw_part(node, k);
+        results[k] = tw_part_at(node, k);
         if (batched && k >= carries) results[k] = swap_front(results[k]);
         if (!batched && (k >= carries || b->at == 0)) results[k] = tw_batch_stretch(b, results[k]);
     }
@@ -235,7 +235,7 @@ static tw_val while_results(const tw_batch *b, tw_val node, int carries, const b
     tw_val *results = tw_alloc(b->g->ctx, (size_t)carries, sizeof *results), made = TW_NONE;
     if (!results) return tw_graph_fail(b->g, TW_ERR_MEMORY, "out of memory: while of %d results", carries);
     for (int k = 0; k < carries && b->g->status == TW_OK; k++) {
-        results[k] = tw_part(node, k);
+        results[k] = tw_part_at(node, k);
         if (!outputs[k]) results[k] = tw_batch_stretch(b, results[k]);
     }
     if (b->g->status == TW_OK) made = tw_tuple(b->g, carries, results);

@@ -275,7 +275,7 @@ static tw_val one_by_one(const tw_batch *b, tw_draft *d)
         arguments_of(b, d->count, (int64_t)k, own);
         sample.args = own;
         made = tw_graph_append(&sample);
-        for (size_t r = 0; r < (size_t)results; r++) parts[r * count + k] = several ? tw_part(made, (int)r) : made;
+        for (size_t r = 0; r < (size_t)results; r++) parts[r * count + k] = several ? tw_part_at(made, (int)r) : made;
     }
     for (size_t r = 0; r < (size_t)results; r++) {
         tw_type type = several ? tw_result_type(b->node, (int)r) : tw_type_of(b->node);

@@ -190,7 +190,7 @@ tw_val tw_jvp_while(tw_val node, const tw_val *x, const tw_val *t)
                 tw_type type = tw_function_output(r.body, k);
                 bool there = r.active[r.consts + k];
                 any = any || there;
-                r.out[k] = there && made.id >= 0 ? tw_part(made, at++) : tw_full(r.g, type.dtype, type.shape, 0.0);
+                r.out[k] = there && made.id >= 0 ? tw_part_at(made, at++) : tw_full(r.g, type.dtype, type.shape, 0.0);
             }
             if (any) tuple = tw_tuple(r.g, r.carries, r.out);
         }

@@ -13,6 +13,7 @@ typedef struct tw_space {
     tw_piece_info info;
 } tw_space;
 
+/* All NULL: points come as rows from outside. */
 typedef struct tw_source_rules {
     /* x_0 (shape) of `dtype` from a Philox stream */
     tw_val (*draw)(tw_val key, tw_val counter, uint32_t stream, tw_shape shape, tw_dtype dtype);

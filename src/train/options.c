@@ -35,6 +35,7 @@ tw_status tw_train_complete(tw_context *ctx, const tw_train_desc *desc, int64_t 
     use_default(&d.epsilon, 1e-8);
     use_default(&d.clip, 1);
     use_default(&d.ema, 0.999);
+    use_default(&d.condition_dropout, 0.1);
     if (d.checkpoint_seconds == 0 && d.checkpoint_steps == 0) d.checkpoint_seconds = 30;
     TW_TRY(check(ctx, "steps", (double)d.steps, 0, 1e15));
     TW_TRY(check(ctx, "minutes", d.minutes, 0, 1e9));
@@ -50,6 +51,7 @@ tw_status tw_train_complete(tw_context *ctx, const tw_train_desc *desc, int64_t 
     TW_TRY(check(ctx, "products", (double)d.products, TW_PRODUCTS_F32, TW_PRODUCTS_BF16));
     TW_TRY(check(ctx, "checkpoint_seconds", d.checkpoint_seconds, 0, 1e12));
     TW_TRY(check(ctx, "checkpoint_steps", (double)d.checkpoint_steps, 0, 1e15));
+    TW_TRY(check(ctx, "condition_dropout", d.condition_dropout, -1, 1));
     if (d.weight_decay < 0) d.weight_decay = 0;
     *out_desc = d;
 done:

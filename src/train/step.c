@@ -9,13 +9,6 @@
 
 /* --- the graph ---------------------------------------------------------------------------------------------------- */
 
-/* Row numbers uniform in [0, rows): 32 random bits in double leave a bias below rows / 2^32. */
-static tw_val draw_rows(const tw_step_graph *s, int64_t batch, int64_t rows)
-{
-    tw_val bits = tw_random_bits(s->key, s->counter, TW_STREAM_TRAIN_ROW, tw_shape_of(batch));
-    return tw_cast(tw_floor(tw_muls(tw_bits_to_uniform(bits, TW_DTYPE_F64), (double)rows)), TW_DTYPE_I32);
-}
-
 /* Numbers uniform in (0,1). Stratified: one in each of `batch` equal intervals, so that the loss varies less from batch
  * to batch than with independent ones; over a random order of rows each is uniform. */
 static tw_val draw_uniform(const tw_step_graph *s, const tw_step_desc *desc)
@@ -34,16 +27,46 @@ static tw_val draw_noise(const tw_step_graph *s, const tw_step_desc *desc, const
     return tw_bits_to_normal(tw_random_bits(s->key, s->counter, TW_STREAM_TRAIN_NOISE, shape), desc->dtype);
 }
 
+tw_batch_desc tw_step_batch(const tw_flow *flow, const tw_step_desc *desc)
+{
+    return (tw_batch_desc){.batch = desc->batch,
+                           .columns = flow->desc.columns,
+                           .rows = desc->rows,
+                           .source_rows = desc->source_rows,
+                           .given = strcmp(flow->piece[TW_PIECE_coupling].info->name, "given") == 0,
+                           .conditions = flow->desc.conditions_count,
+                           .dtype = desc->dtype};
+}
+
+/* What the network sees of the conditions: a share of the rows nothing, so that it also learns to do without. */
+static tw_val tell(const tw_flow *flow, const tw_step_desc *desc, const tw_step_graph *s, tw_val raw)
+{
+    tw_val features = tw_conditions_features(flow->desc.conditions_count, flow->desc.conditions, raw);
+    if (tw_is_none(features) || !(desc->dropout > 0)) return features;
+    tw_val bits = tw_random_bits(s->key, s->counter, TW_STREAM_TRAIN_TELL, tw_shape_of(desc->batch, 1));
+    tw_val uniform = tw_bits_to_uniform(bits, desc->dtype);
+    tw_val told = tw_gt(uniform, tw_full(s->graph, desc->dtype, TW_SCALAR, desc->dropout));
+    return tw_mul(features, tw_cast(told, desc->dtype));
+}
+
 /* The mean loss of a batch; rows are summed last, so that the program can work block of rows by block of rows. */
 static tw_status build_loss(tw_flow *flow, const tw_step_desc *desc, tw_step_graph *s, tw_flow_binding *binding)
 {
     tw_model model = tw_flow_model(flow, binding);
     const tw_method_rules *rules = flow->method->rules;
-    tw_shape shape = tw_shape_of(desc->batch, flow->desc.columns);
-    tw_draws draws = {.x1 = tw_take_rows(s->data, draw_rows(s, desc->batch, desc->rows)),
-                      .x0 = model.source->rules->draw(s->key, s->counter, TW_STREAM_TRAIN_SOURCE, shape, desc->dtype),
+    tw_batch_desc about = tw_step_batch(flow, desc);
+    tw_batch batch;
+    if (desc->fed) {
+        batch = tw_batch_inputs(s->graph, &about, s->feed);
+    } else {
+        tw_batch_tables(s->graph, &about, s->feed);
+        batch = tw_batch_draw(model.source, &about, s->feed, s->key, s->counter);
+    }
+    binding->condition = tell(flow, desc, s, batch.condition);
+    tw_draws draws = {.x1 = batch.x1,
+                      .x0 = batch.x0,
                       .t = tw_density_times(&flow->piece[TW_PIECE_time_density], model.schedule, draw_uniform(s, desc)),
-                      .z = draw_noise(s, desc, rules, shape)};
+                      .z = draw_noise(s, desc, rules, tw_shape_of(desc->batch, flow->desc.columns))};
     s->loss = tw_mean_axis(rules->row_loss(&model, &draws), 0);
     return tw_graph_check(s->graph);
 }
@@ -104,14 +127,13 @@ tw_status tw_step_graph_build(tw_flow *flow, const tw_step_desc *desc, tw_step_g
     tw_status status = TW_OK;
     TW_TRY(tw_graph_create(ctx, &s.graph));
     TW_TRY(tw_params_create(ctx, s.graph, desc->dtype, &s.params));
-    s.data = tw_input(s.graph, "data", desc->dtype, tw_shape_of(desc->rows, flow->desc.columns));
     s.key = tw_input(s.graph, "key", TW_DTYPE_U32, tw_shape_of(2));
     s.counter = tw_input(s.graph, "counter", TW_DTYPE_U32, tw_shape_of(2));
     s.rate = tw_input(s.graph, "rate", desc->dtype, TW_SCALAR);
     s.average = tw_input(s.graph, "average_decay", desc->dtype, TW_SCALAR);
     s.correction1 = tw_input(s.graph, "correction1", desc->dtype, TW_SCALAR);
     s.correction2 = tw_input(s.graph, "correction2", desc->dtype, TW_SCALAR);
-    tw_flow_binding binding = {s.params, flow};
+    tw_flow_binding binding = {s.params, flow, TW_NONE};
     TW_TRY(build_loss(flow, desc, &s, &binding));
     if (tw_params_size(s.params) != tw_params_size(flow->params) ||
         tw_params_count(s.params) != tw_params_count(flow->params))
@@ -138,7 +160,15 @@ void tw_step_graph_free(tw_context *ctx, tw_step_graph *s)
 /* --- the program ---------------------------------------------------------------------------------------------------
  */
 
-enum { HEAD_INPUTS = 7, HEAD_OUTPUTS = 3 };
+enum { HEAD_INPUTS = 6, HEAD_OUTPUTS = 3 };
+
+/* Inputs in order: the head, what is fed, the flat arrays. */
+static int feeds_of(const tw_step_graph *s)
+{
+    int count = 0;
+    for (int f = 0; f < TW_FEEDS; f++) count += !tw_is_none(s->feed[f]);
+    return count;
+}
 
 static tw_val moment(const tw_moments *m, int kind)
 {
@@ -155,7 +185,7 @@ static tw_status compile(tw_context *ctx, tw_products products, tw_step *step)
 {
     const tw_step_graph *s = &step->graph;
     int n = s->params_count, flats = tw_flats_of(s->optimiser);
-    int inputs_count = HEAD_INPUTS + flats * n, outputs_count = HEAD_OUTPUTS + flats * n;
+    int first = HEAD_INPUTS + feeds_of(s), inputs_count = first + flats * n, outputs_count = HEAD_OUTPUTS + flats * n;
     tw_status status = TW_OK;
     tw_val *inputs = tw_alloc(ctx, (size_t)inputs_count, sizeof(tw_val));
     tw_val *outputs = tw_alloc(ctx, (size_t)outputs_count, sizeof(tw_val));
@@ -163,18 +193,19 @@ static tw_status compile(tw_context *ctx, tw_products products, tw_step *step)
     bool *constants = tw_alloc(ctx, (size_t)inputs_count, sizeof(bool)); /* but for this program itself */
     if (!inputs || !outputs || !overwrites || !constants)
         TW_TRY(tw_fail_memory(ctx, (size_t)outputs_count * sizeof(tw_val)));
-    const tw_val head_in[HEAD_INPUTS] = {s->data,    s->key,         s->counter,    s->rate,
-                                         s->average, s->correction1, s->correction2};
+    const tw_val head_in[HEAD_INPUTS] = {s->key, s->counter, s->rate, s->average, s->correction1, s->correction2};
     const tw_val head_out[HEAD_OUTPUTS] = {s->loss, s->norm, s->finite};
     memcpy(inputs, head_in, sizeof(head_in));
+    for (int f = 0, at = HEAD_INPUTS; f < TW_FEEDS; f++)
+        if (!tw_is_none(s->feed[f])) inputs[at++] = s->feed[f];
     memcpy(outputs, head_out, sizeof(head_out));
     for (int i = 0; i < HEAD_OUTPUTS; i++) overwrites[i] = -1;
     for (int kind = 0; kind < flats; kind++)
         for (int i = 0; i < n; i++) {
-            inputs[HEAD_INPUTS + kind * n + i] = moment(&s->old[i], kind);
-            constants[HEAD_INPUTS + kind * n + i] = true;
+            inputs[first + kind * n + i] = moment(&s->old[i], kind);
+            constants[first + kind * n + i] = true;
             outputs[HEAD_OUTPUTS + kind * n + i] = moment(&s->new[i], kind);
-            overwrites[HEAD_OUTPUTS + kind * n + i] = HEAD_INPUTS + kind * n + i;
+            overwrites[HEAD_OUTPUTS + kind * n + i] = first + kind * n + i;
         }
     tw_program_desc desc = {.name = "the training step",
                             .inputs_count = inputs_count,
@@ -195,27 +226,29 @@ done:
 }
 
 /* Points inputs and outputs at the arrays of `step`, which must not move any more. */
-static tw_status bind(tw_step *step, const float *data)
+static tw_status bind(tw_step *step, const float *const feed[TW_FEEDS])
 {
     tw_context *ctx = step->ctx;
     int n = step->graph.params_count, flats = tw_flats_of(step->graph.optimiser);
+    int first = HEAD_INPUTS + feeds_of(&step->graph);
     for (int kind = 0; kind < flats; kind++) {
         for (int i = 0; i < n; i++) step->flat_bytes[kind] += bytes_of(moment(&step->graph.old[i], kind));
         step->flat[kind] = tw_alloc_aligned(ctx, step->flat_bytes[kind]);
         if (!step->flat[kind]) return tw_fail_memory(ctx, step->flat_bytes[kind]);
     }
-    step->inputs = tw_alloc(ctx, (size_t)(HEAD_INPUTS + flats * n), sizeof(void *));
+    step->inputs = tw_alloc(ctx, (size_t)(first + flats * n), sizeof(void *));
     step->outputs = tw_alloc(ctx, (size_t)(HEAD_OUTPUTS + flats * n), sizeof(void *));
     if (!step->inputs || !step->outputs) return tw_fail_memory(ctx, (size_t)n * sizeof(void *));
-    const void *head_in[HEAD_INPUTS] = {data,           step->key,          step->counter,     &step->rate,
+    const void *head_in[HEAD_INPUTS] = {step->key,      step->counter,      &step->rate,
                                         &step->average, &step->correction1, &step->correction2};
     void *head_out[HEAD_OUTPUTS] = {&step->loss, &step->norm, &step->finite};
     memcpy(step->inputs, head_in, sizeof(head_in));
+    tw_step_feed(step, feed);
     memcpy(step->outputs, head_out, sizeof(head_out));
     for (int kind = 0; kind < flats; kind++) {
         unsigned char *piece = (unsigned char *)step->flat[kind];
         for (int i = 0; i < n; i++) {
-            step->inputs[HEAD_INPUTS + kind * n + i] = piece;
+            step->inputs[first + kind * n + i] = piece;
             step->outputs[HEAD_OUTPUTS + kind * n + i] = piece;
             piece += bytes_of(moment(&step->graph.old[i], kind));
         }
@@ -223,7 +256,14 @@ static tw_status bind(tw_step *step, const float *data)
     return TW_OK;
 }
 
-tw_status tw_step_create(tw_flow *flow, const tw_step_desc *desc, const float *data, uint64_t seed, tw_step *out_step)
+void tw_step_feed(tw_step *step, const float *const feed[TW_FEEDS])
+{
+    for (int f = 0, at = HEAD_INPUTS; f < TW_FEEDS; f++)
+        if (!tw_is_none(step->graph.feed[f])) step->inputs[at++] = feed[f];
+}
+
+tw_status tw_step_create(tw_flow *flow, const tw_step_desc *desc, const float *const feed[TW_FEEDS], uint64_t seed,
+                         tw_step *out_step)
 {
     tw_step *step = out_step;
     tw_status status = TW_OK;
@@ -231,7 +271,7 @@ tw_status tw_step_create(tw_flow *flow, const tw_step_desc *desc, const float *d
         .ctx = flow->ctx, .key = {(uint32_t)seed, (uint32_t)(seed >> 32)}, .beta1 = desc->beta1, .beta2 = desc->beta2};
     TW_TRY(tw_step_graph_build(flow, desc, &step->graph));
     TW_TRY(compile(flow->ctx, desc->products, step));
-    TW_TRY(bind(step, data));
+    TW_TRY(bind(step, feed));
 done:
     if (status != TW_OK) tw_step_destroy(step);
     return status;

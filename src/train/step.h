@@ -6,11 +6,15 @@
 #define TW_TRAIN_STEP_H
 
 #include "flow/flow.h"
+#include "train/batch.h"
 #include "train/optimiser.h"
 
 typedef struct tw_step_desc {
-    int64_t rows; /* of the data table */
+    int64_t rows;        /* of the data table */
+    int64_t source_rows; /* of a table of source points, 0: the flow's source draws them */
     int batch;
+    bool fed;       /* batches are drawn elsewhere and fed: x1, x0 and conditions in place of tables */
+    double dropout; /* share of rows that are told nothing */
     const tw_optimiser *optimiser; /* NULL: the first */
     double beta1, beta2, epsilon, weight_decay, clip;
     tw_products products;
@@ -22,7 +26,8 @@ typedef struct tw_step_desc {
 typedef struct tw_step_graph {
     tw_graph *graph;
     tw_params *params;
-    tw_val data, key, counter, rate, average, correction1, correction2; /* inputs; then a block of parameters a flat */
+    tw_val feed[TW_FEEDS];                                        /* inputs, those there are; then */
+    tw_val key, counter, rate, average, correction1, correction2; /* then a block of parameters a flat */
     tw_val loss, norm, finite;                                          /* outputs; likewise */
     const tw_optimiser *optimiser;
     int params_count;
@@ -30,6 +35,9 @@ typedef struct tw_step_graph {
     tw_moments *old, *new;
     tw_moment8 *coded; /* codes of the two moments */
 } tw_step_graph;
+
+/* What a step's batches are made of. */
+tw_batch_desc tw_step_batch(const tw_flow *flow, const tw_step_desc *desc);
 
 TW_NODISCARD tw_status tw_step_graph_build(tw_flow *flow, const tw_step_desc *desc, tw_step_graph *out_graph);
 void tw_step_graph_free(tw_context *ctx, tw_step_graph *s);
@@ -58,10 +66,14 @@ typedef struct tw_step {
     double beta1, beta2;
 } tw_step;
 
-/* `data` (rows, columns) must outlive the step; flat arrays start as zeros. */
-TW_NODISCARD tw_status tw_step_create(tw_flow *flow, const tw_step_desc *desc, const float *data, uint64_t seed,
+/* `feed`: data (rows, columns), source points (source_rows, columns) and conditions (rows, conditions), NULL where there
+ * are none; unless fed, they must outlive the step. Flat arrays start as zeros. */
+TW_NODISCARD tw_status tw_step_create(tw_flow *flow, const tw_step_desc *desc, const float *const feed[TW_FEEDS],
+                                      uint64_t seed,
                                       tw_step *out_step);
 void tw_step_destroy(tw_step *step);
+/* Points a fed step at its batch. */
+void tw_step_feed(tw_step *step, const float *const feed[TW_FEEDS]);
 size_t tw_step_moment_bytes(const tw_step *step);
 /* Step number `number` (from 0) as update number `update` (from 1). step->finite is 0 when the gradient was not finite
  * and nothing was changed. */

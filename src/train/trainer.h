@@ -4,6 +4,7 @@
 
 #include "train/curve.h"
 #include "train/plan.h"
+#include "train/producer.h"
 #include "train/step.h"
 #include "train/validation.h"
 
@@ -18,7 +19,9 @@ typedef struct tw_trainer {
     tw_train_desc options; /* every default filled in */
     tw_normaliser normaliser;
     int *constant; /* columns, see flow/flow.h */
-    float *table;  /* training rows, normalised */
+    float *table[TW_FEEDS]; /* training rows and source points, normalised; conditions */
+    int64_t source_rows;
+    tw_producer *producer; /* NULL: the step draws its batches itself */
     tw_step step;
     tw_validation validation;
     bool validates;

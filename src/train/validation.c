@@ -6,24 +6,43 @@
 #include "path/density.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { BLOCK = 1024, FEWEST = 4096, MOST = 8192, NUMBERS = 1 << 22 };
 
+/* Source point i: drawn by seed, or a row of the table of them. */
+static void source_point(const tw_flow *flow, const tw_validation_data *data, const tw_batch_desc *batch, uint64_t seed,
+                         int64_t i, double *row, float *out)
+{
+    int columns = flow->desc.columns;
+    const float *table = data->table[TW_FEED_SOURCE];
+    if (table) {
+        tw_random random = {.seed = seed, .stream = TW_STREAM_EVAL, .index = (uint64_t)i * 4};
+        int64_t at = batch->given ? i % data->rows : tw_random_below(&random, data->source_rows);
+        memcpy(out, table + at * columns, (size_t)columns * sizeof(float));
+        return;
+    }
+    flow->model.source->rules->draw_row(seed, TW_STREAM_EVAL, i, columns, row);
+    for (int j = 0; j < columns; j++) out[j] = (float)row[j];
+}
+
 /* Pairs: every held-out row equally often (to within one), its times spread by the golden ratio, its source points
- * and noise by seed. */
-static tw_status make_draws(tw_flow *flow, int64_t rows, const double *values, uint64_t seed, tw_validation *v)
+ * and noise by seed; then paired as the training pairs its batches. */
+static tw_status make_draws(tw_flow *flow, const tw_validation_data *data, const tw_batch_desc *batch, uint64_t seed,
+                            tw_validation *v)
 {
     tw_context *ctx = flow->ctx;
-    int columns = v->columns;
+    int columns = v->columns, told = flow->desc.conditions_count;
     size_t numbers = (size_t)v->draws * (size_t)columns;
     v->x0 = tw_alloc_aligned(ctx, numbers * sizeof(float));
     v->x1 = tw_alloc_aligned(ctx, numbers * sizeof(float));
     v->u = tw_alloc_aligned(ctx, (size_t)v->draws * sizeof(float));
     bool noise = flow->method->rules->noise;
     if (noise) v->z = tw_alloc_aligned(ctx, numbers * sizeof(float));
+    if (told > 0) v->condition = tw_alloc_aligned(ctx, (size_t)v->draws * (size_t)told * sizeof(float));
     v->loss = tw_alloc_aligned(ctx, (size_t)v->rows * sizeof(float));
     double *source = tw_alloc(ctx, (size_t)columns, sizeof(double));
-    if (!v->x0 || !v->x1 || !v->u || (noise && !v->z) || !v->loss || !source) {
+    if (!v->x0 || !v->x1 || !v->u || (noise && !v->z) || (told > 0 && !v->condition) || !v->loss || !source) {
         tw_free(ctx, source);
         return tw_fail_memory(ctx, numbers * sizeof(float));
     }
@@ -31,16 +50,17 @@ static tw_status make_draws(tw_flow *flow, int64_t rows, const double *values, u
         const double golden = 0.61803398874989484820;
         double place = ((double)i + 0.5) * golden;
         v->u[i] = (float)(place - floor(place));
-        flow->model.source->rules->draw_row(seed, TW_STREAM_EVAL, i, columns, source);
-        for (int j = 0; j < columns; j++) {
-            v->x0[i * columns + j] = (float)source[j];
-            v->x1[i * columns + j] = (float)values[i % rows * columns + j];
-        }
+        int64_t row = i % data->rows;
+        source_point(flow, data, batch, seed, i, source, v->x0 + i * columns);
+        memcpy(v->x1 + i * columns, data->table[TW_FEED_DATA] + row * columns, (size_t)columns * sizeof(float));
+        if (told > 0)
+            memcpy(v->condition + i * told, data->table[TW_FEED_CONDITION] + row * told, (size_t)told * sizeof(float));
     }
     tw_random random = {.seed = seed, .stream = TW_STREAM_TRAIN_NOISE};
     for (size_t i = 0; noise && i < numbers; i++) v->z[i] = (float)tw_random_normal(&random);
     tw_free(ctx, source);
-    return TW_OK;
+    if (!tw_producer_needed(flow)) return TW_OK;
+    return tw_producer_pair_blocks(flow, batch, seed, v->draws, v->x0, v->x1, v->condition);
 }
 
 static tw_status build(tw_flow *flow, tw_validation *v)
@@ -50,7 +70,11 @@ static tw_status build(tw_flow *flow, tw_validation *v)
     tw_status status = TW_OK;
     TW_TRY(tw_graph_create(ctx, &v->graph));
     TW_TRY(tw_params_create(ctx, v->graph, TW_DTYPE_F32, &v->params));
-    tw_flow_binding binding = {v->params, flow};
+    tw_flow_binding binding = {v->params, flow, TW_NONE};
+    int told = flow->desc.conditions_count;
+    tw_val condition = TW_NONE;
+    if (told > 0) condition = tw_input(v->graph, "condition", TW_DTYPE_F32, tw_shape_of(v->rows, told));
+    binding.condition = tw_conditions_features(told, flow->desc.conditions, condition);
     tw_model model = tw_flow_model(flow, &binding);
     tw_shape points = tw_shape_of(v->rows, v->columns);
     tw_val u = tw_input(v->graph, "u", TW_DTYPE_F32, tw_shape_of(v->rows));
@@ -60,7 +84,7 @@ static tw_status build(tw_flow *flow, tw_validation *v)
                       .z = v->z ? tw_input(v->graph, "z", TW_DTYPE_F32, points) : TW_NONE};
     tw_val loss = flow->method->rules->row_loss(&model, &draws);
     TW_TRY(tw_graph_check(v->graph));
-    int count = tw_params_count(v->params), data = v->z ? 4 : 3;
+    int count = tw_params_count(v->params), data = 3 + (v->z != NULL) + (told > 0);
     inputs = tw_alloc(ctx, (size_t)(count + data), sizeof(tw_val));
     v->inputs = tw_alloc(ctx, (size_t)(count + data), sizeof(void *));
     if (!inputs || !v->inputs) TW_TRY(tw_fail_memory(ctx, (size_t)(count + data) * sizeof(tw_val)));
@@ -69,6 +93,7 @@ static tw_status build(tw_flow *flow, tw_validation *v)
     inputs[count + 1] = draws.x1;
     inputs[count + 2] = u;
     if (v->z) inputs[count + 3] = draws.z;
+    if (told > 0) inputs[count + data - 1] = condition;
     tw_program_desc desc = {.name = "validation",
                             .inputs_count = count + data,
                             .inputs = inputs,
@@ -82,15 +107,15 @@ done:
     return status;
 }
 
-tw_status tw_validation_create(tw_flow *flow, int64_t rows, const double *values, uint64_t seed,
+tw_status tw_validation_create(tw_flow *flow, const tw_validation_data *data, const tw_batch_desc *batch, uint64_t seed,
                                tw_validation *out_validation)
 {
     int columns = flow->desc.columns;
-    int64_t draws = tw_max_i64(FEWEST, tw_min_i64(rows, MOST));
+    int64_t draws = tw_max_i64(FEWEST, tw_min_i64(data->rows, MOST));
     draws = tw_max_i64(1, tw_min_i64(draws, NUMBERS / columns));
-    tw_validation v = {.ctx = flow->ctx, .columns = columns, .draws = draws, .rows = tw_min_i64(draws, BLOCK)};
+    tw_validation v = {.ctx = flow->ctx, .columns = columns, .conditions = flow->desc.conditions_count, .draws = draws, .rows = tw_min_i64(draws, BLOCK)};
     tw_status status = TW_OK;
-    TW_TRY(make_draws(flow, rows, values, seed, &v));
+    TW_TRY(make_draws(flow, data, batch, seed, &v));
     TW_TRY(build(flow, &v));
     *out_validation = v;
     v.ctx = NULL;
@@ -111,6 +136,7 @@ void tw_validation_destroy(tw_validation *v)
     tw_free_aligned(ctx, v->x1);
     tw_free_aligned(ctx, v->u);
     tw_free_aligned(ctx, v->z);
+    tw_free_aligned(ctx, v->condition);
     tw_free_aligned(ctx, v->loss);
     tw_free(ctx, v->inputs);
     *v = (tw_validation){0};
@@ -126,7 +152,9 @@ tw_status tw_validation_run(tw_validation *v, const float *weights, double *out_
         v->inputs[count] = v->x0 + begin * v->columns;
         v->inputs[count + 1] = v->x1 + begin * v->columns;
         v->inputs[count + 2] = v->u + begin;
-        if (v->z) v->inputs[count + 3] = v->z + begin * v->columns;
+        int at = count + 3;
+        if (v->z) v->inputs[at++] = v->z + begin * v->columns;
+        if (v->condition) v->inputs[at] = v->condition + begin * v->conditions;
         tw_status status = tw_program_run(v->state, v->inputs, (void *[]){v->loss}, rows);
         if (status != TW_OK) return status;
         for (int64_t i = 0; i < rows; i++) sum += (double)v->loss[i];

@@ -3,7 +3,7 @@
 #ifndef TW_TRAIN_VALIDATION_H
 #define TW_TRAIN_VALIDATION_H
 
-#include "flow/flow.h"
+#include "train/producer.h"
 
 typedef struct tw_validation {
     tw_context *ctx;
@@ -12,14 +12,22 @@ typedef struct tw_validation {
     tw_program *program;
     tw_state *state;
     int64_t draws, rows; /* all; of a block */
-    int columns;
+    int columns, conditions;
     float *x0, *x1, *u, *z, *loss; /* u: uniform numbers that times are made from; z: NULL unless the method draws it */
+    float *condition;              /* NULL: none */
     const void **inputs;
 } tw_validation;
 
-/* values (rows, columns) in normalised units, at least one row; copied. */
-TW_NODISCARD tw_status tw_validation_create(tw_flow *flow, int64_t rows, const double *values, uint64_t seed,
-                                            tw_validation *out_validation);
+/* Held-out rows: values (rows, columns) in normalised units, at least one row; conditions (rows, conditions) and source
+ * points (source_rows, columns), or NULL. */
+typedef struct tw_validation_data {
+    int64_t rows, source_rows;
+    const float *table[TW_FEEDS];
+} tw_validation_data;
+
+/* Copies what it needs. `batch` describes the batches of the training, whose coupling pairs the held-out rows too. */
+TW_NODISCARD tw_status tw_validation_create(tw_flow *flow, const tw_validation_data *data, const tw_batch_desc *batch,
+                                            uint64_t seed, tw_validation *out_validation);
 void tw_validation_destroy(tw_validation *v);
 /* The mean loss with the weights of a flat array. */
 TW_NODISCARD tw_status tw_validation_run(tw_validation *v, const float *weights, double *out_loss);

@@ -152,7 +152,7 @@ static void test_velocity_is_linear(void **state)
         x[2 * i + 1] = 3 * cos(2.0 * i);
         t[i] = (double)i / N;
     }
-    assert_int_equal(tw_velocity(flow, N, t, x, got), TW_OK);
+    assert_int_equal(tw_velocity(flow, N, t, x, NULL, got), TW_OK);
     for (int i = 0; i < N; i++) {
         assert_true(fabs(got[2 * i] - (linear_p * x[2 * i] + linear_q * x[2 * i + 1] + linear_b[0])) < 5e-6);
         assert_true(fabs(got[2 * i + 1] - (linear_r * x[2 * i + 1] + linear_b[1])) < 5e-6);

@@ -356,7 +356,7 @@ static void simplified(void **state)
     assert_near(found[0], 0.4 * cos(0.4), 1e-16, "the branch left");
     free(found);
     tw_val y = tw_exp(x), tuple = tw_tuple(g, 2, (tw_val[]){x, y});
-    assert_int_equal(tw_part(tuple, 1).id, y.id);
+    assert_int_equal(tw_part_at(tuple, 1).id, y.id);
     tw_graph_destroy(g);
 }
 

@@ -73,7 +73,7 @@ static void frame_make(frame *f)
     int64_t size = tw_params_size(f->s.params);
     f->flat = calloc((size_t)size, sizeof(double));
     for (int64_t i = 0; i < size; i++) f->flat[i] = 0.5 * sin(1.3 * (double)i + 1);
-    f->inputs[0] = f->s.data;
+    f->inputs[0] = f->s.feed[TW_FEED_DATA];
     f->values[0] = f->data;
     f->inputs[1] = f->s.key;
     f->values[1] = f->key;
@@ -146,7 +146,7 @@ static void test_draws(void **state)
     for (int32_t id = 0; id < s.graph->count; id++)
         if (tw_node_of(s.graph, id)->op == TW_OP_take_rows) rows = (tw_val){s.graph, id};
     assert_false(tw_is_none(rows));
-    tw_val inputs[3] = {s.data, s.key, s.counter};
+    tw_val inputs[3] = {s.feed[TW_FEED_DATA], s.key, s.counter};
     assert_int_equal(
         tw_reference_run(ctx, 3, inputs, (const double *[]){data, key, counter}, 1, &rows, (double *[]){chosen}),
         TW_OK);
@@ -293,7 +293,7 @@ static void test_program_follows_the_reference(void **state)
     tw_step step;
     for (int i = 0; i < ROWS * COLUMNS; i++) data[i] = (float)sin(2.1 * i);
     const uint64_t seed = 12 | (uint64_t)13 << 32;
-    assert_int_equal(tw_step_create(flow, &desc, data, seed, &step), TW_OK);
+    assert_int_equal(tw_step_create(flow, &desc, (const float *const[TW_FEEDS]){data}, seed, &step), TW_OK);
     frame f = {0};
     frame_make(&f);
     for (int i = 0; i < ROWS * COLUMNS; i++) f.data[i] = (double)data[i];
@@ -322,7 +322,7 @@ static void test_bad_gradients_change_nothing(void **state)
     tw_step_desc desc = step_desc(TW_DTYPE_F32);
     tw_step step;
     for (int i = 0; i < ROWS * COLUMNS; i++) data[i] = (float)NAN;
-    assert_int_equal(tw_step_create(flow, &desc, data, 1, &step), TW_OK);
+    assert_int_equal(tw_step_create(flow, &desc, (const float *const[TW_FEEDS]){data}, 1, &step), TW_OK);
     float *before = malloc(step.flat_bytes[TW_WEIGHTS]);
     memcpy(step.flat[TW_WEIGHTS], flow->weights, step.flat_bytes[TW_WEIGHTS]);
     memcpy(before, flow->weights, step.flat_bytes[TW_WEIGHTS]);

@@ -1,6 +1,5 @@
-/* flow/schedule.c - the schedule a flow is solved along: the trained one, or another by its scale and pace
- * (path/schedule.h).
- */
+/* flow/field.c - what is solved: the trained velocity, guided or not, along the trained schedule or along another by its
+ * scale and pace (path/schedule.h). */
 #include "flow/flow.h"
 
 #include <string.h>
@@ -47,13 +46,32 @@ static tw_schedule_change change(const tw_flow *flow, tw_val *x, tw_val *t)
     return c;
 }
 
-tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
+void tw_flow_use_guidance(tw_flow *flow, double guidance)
+{
+    if (flow->desc.conditions_count == 0) guidance = 0;
+    if (guidance != flow->guidance) tw_flow_programs_drop(flow);
+    flow->guidance = guidance;
+}
+
+static tw_val velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
 {
     if (!flow->other_schedule.info) return tw_method_velocity(flow->method, model, x, t);
     tw_val inner = x;
     tw_schedule_change c = change(flow, &inner, &t);
     tw_val u = tw_method_velocity(flow->method, model, inner, t);
     return tw_add(tw_mul(tw_div(c.d_scale, c.scale), x), tw_mul(tw_mul(c.scale, c.d_t), u));
+}
+
+/* Classifier-free guidance (Ho, Salimans 2022; of velocities: Zheng et al. 2023, Guided flows, eq. 9). */
+tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
+{
+    tw_flow_binding *binding = model->user;
+    tw_val told = velocity(flow, model, x, t), condition = binding->condition;
+    if (flow->guidance == 0 || tw_is_none(condition)) return told;
+    binding->condition = tw_zeros_like(condition);
+    tw_val untold = velocity(flow, model, x, t);
+    binding->condition = condition;
+    return tw_add(told, tw_muls(tw_sub(told, untold), flow->guidance));
 }
 
 tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)

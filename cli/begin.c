@@ -1,0 +1,146 @@
+/* begin.c - see begin.h. */
+#include "begin.h"
+
+#include "files.h"
+
+#include <math.h>
+#include <string.h>
+
+/* --- conditions -------------------------------------------------------------------------------------------------- */
+
+static tw_status class_of(cli *c, const tw_condition *condition, const char *text, double *out)
+{
+    for (int k = 0; k < condition->classes; k++)
+        if (strcmp(condition->level[k], text) == 0) return *out = k, TW_OK;
+    const char *near = tw_nearest_name(text, condition->level, condition->classes);
+    return tw_fail(c->ctx, TW_ERR_INVALID, "--condition: '%s' has no class '%s'%s%s%s", condition->name, text,
+                   near ? "; there is '" : "", near ? near : "", near ? "'" : "");
+}
+
+static tw_status take_pair(cli *c, const tw_flow_desc *about, char *name, char *value, double *row)
+{
+    const char *names[64];
+    int count = about->conditions_count < 64 ? about->conditions_count : 64;
+    for (int i = 0; i < about->conditions_count; i++) {
+        const tw_condition *condition = &about->conditions[i];
+        if (strcmp(condition->name, name) != 0) continue;
+        if (condition->classes > 0) return class_of(c, condition, value, &row[i]);
+        if (tw_parse_double(value, strlen(value), &row[i])) return TW_OK;
+        return tw_fail(c->ctx, TW_ERR_INVALID, "--condition: %s=%s: expected a number", name, value);
+    }
+    for (int i = 0; i < count; i++) names[i] = about->conditions[i].name;
+    const char *near = tw_nearest_name(name, names, count);
+    return tw_fail(c->ctx, TW_ERR_INVALID, "--condition: the model is told nothing called '%s'; %s'%s'", name,
+                   near ? "the nearest is " : "it is told ", near ? near : names[0]);
+}
+
+/* "species=Adelie,year=2008"; what is not named is not told. */
+static tw_status parse_pairs(cli *c, const tw_flow_desc *about, const char *text, double *row)
+{
+    tw_status status = TW_OK;
+    char *words = tw_strdup(c->ctx, text);
+    if (!words) return tw_fail_memory(c->ctx, strlen(text) + 1);
+    for (int i = 0; i < about->conditions_count; i++) row[i] = (double)NAN;
+    for (char *rest = words, *pair; status == TW_OK && (pair = strsep(&rest, ","));) {
+        char *equals = strchr(pair, '=');
+        if (equals) *equals = 0;
+        status = equals ? take_pair(c, about, pair, equals + 1, row)
+                        : tw_fail(c->ctx, TW_ERR_INVALID,
+                                  "--condition: '%s' given, expected NAME=VALUE, or a file of them", pair);
+    }
+    tw_free(c->ctx, words);
+    return status;
+}
+
+static void repeat_rows(int64_t n, int columns, int64_t rows, const double *values, double *out)
+{
+    for (int64_t i = 0; i < n; i++)
+        memcpy(out + i * columns, values + i % rows * columns, (size_t)columns * sizeof *out);
+}
+
+/* A table whose columns are conditions alone is read as data of their names. */
+static tw_status read_told(cli *c, const tw_flow_desc *about, const char *path, int64_t n, double *out)
+{
+    tw_dataset *data = NULL;
+    int told = about->conditions_count;
+    double split[3];
+    tw_dataset_desc desc = dataset_desc_of(&c->set, split);
+    desc.known_conditions = about->conditions;
+    desc.known_conditions_count = told;
+    tw_status status = tw_dataset_open_like(c->ctx, path, &desc, about->columns, about->names, &data);
+    if (status == TW_OK)
+        repeat_rows(n, told, tw_dataset_rows(data, TW_PART_ALL), tw_dataset_condition_values(data, TW_PART_ALL), out);
+    tw_dataset_destroy(data);
+    return status;
+}
+
+static tw_status open_conditions(cli *c, const model *m, const held_out *held, int64_t n, begin *b)
+{
+    const tw_flow_desc *about = m->about;
+    const char *text = c->verb->letter == 'S' ? opt_text(&c->set, OPT_TOLD) : NULL;
+    int told = about->conditions_count;
+    if (told == 0)
+        return text ? tw_fail(c->ctx, TW_ERR_INVALID, "--condition: the model was trained without conditions") : TW_OK;
+    if (!text && !(held && held->conditions)) return TW_OK;
+    b->same = text && !file_exists(text);
+    b->conditions = tw_alloc(c->ctx, b->same ? 1 : (size_t)n, (size_t)told * sizeof(double));
+    if (!b->conditions) return tw_fail_memory(c->ctx, (size_t)n * (size_t)told * sizeof(double));
+    if (b->same) return parse_pairs(c, about, text, b->conditions);
+    if (text) return read_told(c, about, text, n, b->conditions);
+    repeat_rows(n, told, held->rows, held->conditions, b->conditions);
+    return TW_OK;
+}
+
+/* --- rows to begin at -------------------------------------------------------------------------------------------- */
+
+static tw_status open_from(cli *c, const model *m, int64_t n, begin *b)
+{
+    const tw_flow_desc *about = m->about;
+    const char *path = opt_text(&c->set, OPT_FROM);
+    tw_dataset *data = NULL;
+    tw_part part = TW_PART_ALL;
+    tw_status status = TW_OK;
+    if (!path && strcmp(about->source, "data") != 0) return TW_OK;
+    if (path) {
+        double split[3];
+        tw_dataset_desc desc = dataset_desc_of(&c->set, split);
+        TW_TRY(tw_dataset_open_like(c->ctx, path, &desc, about->columns, about->names, &data));
+    } else {
+        TW_TRY(model_open_source(c, m, &data));
+        part = tw_dataset_rows(data, TW_PART_TEST) > 0 ? TW_PART_TEST : TW_PART_ALL;
+    }
+    b->from = tw_alloc(c->ctx, (size_t)n, (size_t)about->columns * sizeof(double));
+    if (!b->from) TW_TRY(tw_fail_memory(c->ctx, (size_t)n * (size_t)about->columns * sizeof(double)));
+    repeat_rows(n, about->columns, tw_dataset_rows(data, part), tw_dataset_values(data, part), b->from);
+done:
+    tw_dataset_destroy(data);
+    return status;
+}
+
+/* --- both ---------------------------------------------------------------------------------------------------------- */
+
+tw_status begin_open(cli *c, const model *m, const held_out *held, int64_t n, begin *out_begin)
+{
+    begin b = {0};
+    tw_status status = open_conditions(c, m, held, n, &b);
+    if (status == TW_OK) status = open_from(c, m, n, &b);
+    if (status != TW_OK)
+        begin_close(c, &b);
+    else
+        *out_begin = b;
+    return status;
+}
+
+void begin_close(cli *c, begin *b)
+{
+    tw_free(c->ctx, b->from);
+    tw_free(c->ctx, b->conditions);
+    *b = (begin){0};
+}
+
+void begin_set(const begin *b, tw_sample_desc *desc)
+{
+    desc->from = b->from;
+    desc->conditions = b->conditions;
+    desc->same_conditions = b->same;
+}

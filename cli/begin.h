@@ -1,0 +1,21 @@
+/* begin.h - where samples begin, and what they are told: the rest of a tw_sample_desc that comes from options, files and
+ * the model. */
+#ifndef THALWEG_CLI_BEGIN_H
+#define THALWEG_CLI_BEGIN_H
+
+#include "model.h"
+
+typedef struct begin {
+    double *from;       /* (n, columns), NULL: draws of the source */
+    double *conditions; /* (n, conditions), or one row for all, NULL: nothing told */
+    bool same;
+} begin;
+
+/* For n samples: --from, or the held-out part of the source data the model was trained on; --condition as
+ * "name=value,...", or the conditions of a file, row by row and again from the top. `held` gives conditions where no
+ * option does; it may be NULL. */
+TW_NODISCARD tw_status begin_open(cli *c, const model *m, const held_out *held, int64_t n, begin *out_begin);
+void begin_close(cli *c, begin *b);
+void begin_set(const begin *b, tw_sample_desc *desc);
+
+#endif

@@ -1,0 +1,49 @@
+/* train/batch.c - see batch.h. Everything drawn is a function of seed and step number (streams TRAIN_ROW and
+ * TRAIN_SOURCE), in whichever program it is drawn. */
+#include "train/batch.h"
+
+#include "base/streams.h"
+
+static tw_val table(tw_graph *graph, const char *name, tw_dtype dtype, int64_t rows, int columns)
+{
+    return rows > 0 && columns > 0 ? tw_input(graph, name, dtype, tw_shape_of(rows, columns)) : TW_NONE;
+}
+
+void tw_batch_tables(tw_graph *graph, const tw_batch_desc *desc, tw_val out_feed[TW_FEEDS])
+{
+    out_feed[TW_FEED_DATA] = table(graph, "data", desc->dtype, desc->rows, desc->columns);
+    out_feed[TW_FEED_SOURCE] = table(graph, "source", desc->dtype, desc->source_rows, desc->columns);
+    out_feed[TW_FEED_CONDITION] = table(graph, "condition", desc->dtype, desc->rows, desc->conditions);
+}
+
+/* Row numbers uniform in [0, rows): 32 random bits in double leave a bias below rows / 2^32. */
+static tw_val draw_rows(tw_val key, tw_val counter, uint32_t stream, int64_t batch, int64_t rows)
+{
+    tw_val bits = tw_random_bits(key, counter, stream, tw_shape_of(batch));
+    return tw_cast(tw_floor(tw_muls(tw_bits_to_uniform(bits, TW_DTYPE_F64), (double)rows)), TW_DTYPE_I32);
+}
+
+tw_batch tw_batch_draw(const tw_source *source, const tw_batch_desc *desc, const tw_val feed[TW_FEEDS], tw_val key,
+                       tw_val counter)
+{
+    tw_batch batch = {TW_NONE, TW_NONE, TW_NONE};
+    tw_val rows = draw_rows(key, counter, TW_STREAM_TRAIN_ROW, desc->batch, desc->rows);
+    batch.x1 = tw_take_rows(feed[TW_FEED_DATA], rows);
+    if (desc->conditions > 0) batch.condition = tw_take_rows(feed[TW_FEED_CONDITION], rows);
+    if (desc->source_rows == 0) {
+        tw_shape shape = tw_shape_of(desc->batch, desc->columns);
+        batch.x0 = source->rules->draw(key, counter, TW_STREAM_TRAIN_SOURCE, shape, desc->dtype);
+    } else {
+        tw_val own = draw_rows(key, counter, TW_STREAM_TRAIN_SOURCE, desc->batch, desc->source_rows);
+        batch.x0 = tw_take_rows(feed[TW_FEED_SOURCE], desc->given ? rows : own);
+    }
+    return batch;
+}
+
+tw_batch tw_batch_inputs(tw_graph *graph, const tw_batch_desc *desc, tw_val out_feed[TW_FEEDS])
+{
+    out_feed[TW_FEED_DATA] = table(graph, "x1", desc->dtype, desc->batch, desc->columns);
+    out_feed[TW_FEED_SOURCE] = table(graph, "x0", desc->dtype, desc->batch, desc->columns);
+    out_feed[TW_FEED_CONDITION] = table(graph, "condition", desc->dtype, desc->batch, desc->conditions);
+    return (tw_batch){out_feed[TW_FEED_SOURCE], out_feed[TW_FEED_DATA], out_feed[TW_FEED_CONDITION]};
+}

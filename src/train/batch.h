@@ -1,0 +1,32 @@
+/* train/batch.h - what a batch is made of, as values of a graph: rows of the data, source points, conditions. They are
+ * drawn inside the training step, or by the producer's small program when a coupling has to see the points first. */
+#ifndef TW_TRAIN_BATCH_H
+#define TW_TRAIN_BATCH_H
+
+#include "space/space.h"
+
+typedef struct tw_batch_desc {
+    int batch, columns;
+    int64_t rows;        /* of the data */
+    int64_t source_rows; /* of a table of source points; 0: the flow's source draws them */
+    bool given;          /* source row i belongs to data row i */
+    int conditions;      /* columns of the conditions, 0: none */
+    tw_dtype dtype;
+} tw_batch_desc;
+
+/* What is fed from outside: tables that rows are drawn from, or the batch itself. */
+enum { TW_FEED_DATA, TW_FEED_SOURCE, TW_FEED_CONDITION, TW_FEEDS };
+
+typedef struct tw_batch {
+    tw_val x0, x1;     /* (batch, columns) */
+    tw_val condition;  /* (batch, conditions), or TW_NONE */
+} tw_batch;
+
+/* Inputs for tables, TW_NONE where there is none, and a batch drawn from them by key and counter. */
+void tw_batch_tables(tw_graph *graph, const tw_batch_desc *desc, tw_val out_feed[TW_FEEDS]);
+tw_batch tw_batch_draw(const tw_source *source, const tw_batch_desc *desc, const tw_val feed[TW_FEEDS], tw_val key,
+                       tw_val counter);
+/* Inputs for a batch that is drawn elsewhere. */
+tw_batch tw_batch_inputs(tw_graph *graph, const tw_batch_desc *desc, tw_val out_feed[TW_FEEDS]);
+
+#endif
