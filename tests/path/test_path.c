@@ -98,11 +98,36 @@ static void test_condot_values(void **state)
     }
 }
 
+/* flow_matching 1.0.10: x_t and its velocity at t = 0.3 of x_0 = (-1, 0.5), x_1 = (1, 2). */
+static void test_values_of_flow_matching(void **state)
+{
+    (void)state;
+    const struct {
+        const char *schedule;
+        double xt[2], ut[2];
+    } golden[] = {{"vp", {-0.9120834006, 0.6669231258}, {0.6418260349, 1.1584201821}},
+                  {"cosine", {-0.4370160244, 1.3534842616}, {2.1127163847, 2.4426162460}}};
+    for (int k = 0; k < TW_COUNT(golden); k++) {
+        tw_schedule s;
+        double t[B], xt[B * D], ut[B * D];
+        assert_int_equal(tw_piece_read(ctx, "schedule", golden[k].schedule, tw_schedule_list, &s), TW_OK);
+        for (int i = 0; i < B; i++) t[i] = 0.3;
+        x0[0] = -1, x0[1] = 0.5, x1[0] = 1, x1[1] = 2;
+        evaluate((const tw_path *)tw_path_list(0), &s, t, xt, ut);
+        for (int j = 0; j < 2; j++) {
+            assert_true(fabs(xt[j] - golden[k].xt[j]) < 1e-9);
+            assert_true(fabs(ut[j] - golden[k].ut[j]) < 1e-9);
+        }
+        tw_piece_free(ctx, &s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_all_pairs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_condot_values, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_values_of_flow_matching, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,183 @@
+/* Flows of every piece there is: what is listed can be made, kept in a file and solved, from one end to the other (SiT
+ * lists a diffusion form that its program cannot be asked for); and the eight Gaussians followed by their exact
+ * velocity. */
+#include "flow/flow.h"
+#include "path/g8.h"
+
+#include <thalweg/solve.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static tw_context *ctx;
+static char path[] = "/tmp/thalweg-pieces-XXXXXX";
+
+static int setup(void **state)
+{
+    (void)state;
+    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
+    int made = mkstemp(path);
+    if (made >= 0) close(made);
+    return !ctx || made < 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    unlink(path);
+    tw_context_destroy(ctx);
+    return 0;
+}
+
+/* Random weights everywhere, also where a network begins with zeros. */
+static void shake(tw_flow *flow)
+{
+    for (int64_t i = 0; i < tw_params_size(flow->params); i++) flow->weights[i] += (float)(0.2 * sin(1.7 * (double)i));
+    tw_flow_programs_drop(flow);
+}
+
+/* Makes the flow, saves and loads it, and asks for its velocity where it can be solved: the same, and finite. */
+static void check(const tw_flow_desc *desc, const char *what)
+{
+    enum { N = 9 };
+    tw_flow *flow = NULL, *back = NULL;
+    double t[N], x[2 * N], u[2 * N], v[2 * N], low, high;
+    if (tw_flow_create(ctx, desc, &flow) != TW_OK) fail_msg("%s: %s", what, tw_context_error(ctx));
+    shake(flow);
+    assert_int_equal(tw_flow_save(flow, path), TW_OK);
+    if (tw_flow_load(ctx, path, &back) != TW_OK) fail_msg("%s: %s", what, tw_context_error(ctx));
+    for (int i = 0; i < TW_PIECE_COUNT; i++) assert_string_equal(back->piece[i].text, flow->piece[i].text);
+    tw_flow_interval(flow, &low, &high);
+    assert_true(low >= 0 && low < 0.01 && high > 0.99 && high <= 1);
+    for (int i = 0; i < N; i++) t[i] = low + (high - low) * i / (N - 1), x[2 * i] = sin(i), x[2 * i + 1] = cos(i);
+    assert_int_equal(tw_velocity(flow, N, t, x, u), TW_OK);
+    assert_int_equal(tw_velocity(back, N, t, x, v), TW_OK);
+    assert_memory_equal(u, v, sizeof u);
+    for (int i = 0; i < 2 * N; i++)
+        if (!isfinite(u[i])) fail_msg("%s: velocity %g at t = %g", what, u[i], t[i / 2]);
+    tw_flow_destroy(flow);
+    tw_flow_destroy(back);
+}
+
+static void test_all_that_is_listed_works(void **state)
+{
+    (void)state;
+    const tw_flow_desc plain = {.columns = 2, .coupling = "independent", .network = {.width = 8, .depth = 1}};
+    for (int kind = 0; kind < TW_PIECE_COUNT; kind++) {
+        if (kind == TW_PIECE_coupling || kind == TW_PIECE_source) continue; /* other rooms' */
+        for (int i = 0; tw_flow_piece_at(kind)->at(i); i++) {
+            tw_flow_desc desc = plain;
+            const tw_piece_info *info = tw_flow_piece_at(kind)->at(i);
+            bool table = info->parameters && info->parameters->name && info->parameters->many;
+            *tw_flow_piece_name(&desc, kind) = table ? "table:0,0,1,0.4,0.3,0.8,1,1,0" : info->name;
+            check(&desc, info->name);
+        }
+    }
+    /* every prediction along every schedule */
+    for (int i = 0; tw_schedule_list(i); i++)
+        for (int j = 0; tw_prediction_list(j); j++) {
+            tw_flow_desc desc = plain;
+            desc.schedule = tw_schedule_list(i)->name;
+            if (strcmp(desc.schedule, "table") == 0) desc.schedule = "table:0,0,1,0.4,0.3,0.8,1,1,0";
+            desc.predict = tw_prediction_list(j)->name;
+            check(&desc, desc.schedule);
+        }
+}
+
+static void test_what_does_not_go_together(void **state)
+{
+    (void)state;
+    const struct {
+        tw_flow_desc desc;
+        const char *says;
+    } bad[] = {{{.columns = 2, .method = "icfm", .predict = "x1"}, "method 'icfm' predicts the velocity, not 'x1'"},
+               {{.columns = 2, .schedule = "vp:-1"}, "beta_min is '-1', expected a number from 0.0001 to 1000"},
+               {{.columns = 2, .schedule = "table:0,0,1"}, "at least two"},
+               {{.columns = 2, .method = "icfm:sigma=x"}, "sigma is 'x'"},
+               {{.columns = 2, .weight = "min_snr:gama=1"}, "no parameter 'gama', expected at most gamma"},
+               {{.columns = 2, .predict = "epsilon"}, "unknown predict"}};
+    for (int i = 0; i < TW_COUNT(bad); i++) {
+        tw_flow *flow = NULL;
+        assert_int_equal(tw_flow_create(ctx, &bad[i].desc, &flow), TW_ERR_INVALID);
+        assert_null(flow);
+        if (!strstr(tw_context_error(ctx), bad[i].says)) fail_msg("case %d: %s", i, tw_context_error(ctx));
+    }
+}
+
+static void test_defaults_of_methods(void **state)
+{
+    (void)state;
+    tw_flow *flow = NULL;
+    assert_int_equal(tw_flow_create(ctx, &(tw_flow_desc){.columns = 2, .method = "edm"}, &flow), TW_OK);
+    assert_string_equal(tw_flow_about(flow)->schedule, "edm:sigma_min=0.002,sigma_max=80,rho=7");
+    assert_string_equal(tw_flow_about(flow)->predict, "v");
+    assert_string_equal(tw_flow_about(flow)->time_density, "skewed:mean=-1.2,std=1.2");
+    tw_flow_destroy(flow);
+    tw_flow_desc desc = {.columns = 2, .method = "edm", .schedule = "ve:0.01,50", .predict = "x0"};
+    assert_int_equal(tw_flow_create(ctx, &desc, &flow), TW_OK); /* what is named wins */
+    assert_string_equal(tw_flow_about(flow)->schedule, "ve:sigma_min=0.01,sigma_max=50");
+    assert_string_equal(tw_flow_about(flow)->predict, "x0");
+    tw_flow_destroy(flow);
+}
+
+/* --- the eight Gaussians along their exact velocity ------------------------------------------------------------------
+ */
+
+static tw_status g8_velocity(void *user, int64_t rows, const double *t, const double *x, double *out)
+{
+    (void)user;
+    for (int64_t i = 0; i < rows; i++) {
+        double x1[2], x0[2];
+        g8_means(t[i], 1 - t[i], x + 2 * i, x1, x0);
+        for (int j = 0; j < 2; j++) out[2 * i + j] = x1[j] - x0[j];
+    }
+    return TW_OK;
+}
+
+/* Root of the mean squared distance from the exact end, of 1000 points: euler at 1 to 16 steps, heun2 at 4 and 8;
+ * values of an independent NumPy script over 4000 other points, to the scatter of the points. */
+static void test_errors_of_few_steps(void **state)
+{
+    (void)state;
+    enum { N = 1000 };
+    static double begin[2 * N], end[2 * N], x[2 * N];
+    const struct {
+        const char *method;
+        int steps;
+        double error, scatter;
+    } rows[] = {{"euler", 1, 4.03, 0.04}, {"euler", 2, 1.06, 0.06},   {"euler", 4, 0.357, 0.1},
+                {"euler", 8, 0.182, 0.1}, {"euler", 16, 0.0923, 0.1}, {"heun2", 4, 0.0469, 0.25}};
+    const tw_source_rules *normal = ((const tw_source *)tw_source_list(0))->rules;
+    for (int i = 0; i < N; i++) normal->draw_row(11, 1, i, 2, begin + 2 * i);
+    memcpy(end, begin, sizeof end);
+    tw_ode_desc exact = {.method = "dopri5", .rtol = 1e-8, .atol = 1e-8};
+    assert_int_equal(tw_ode_solve(ctx, &exact, g8_velocity, NULL, N, 2, end, NULL), TW_OK);
+    for (int k = 0; k < TW_COUNT(rows); k++) {
+        memcpy(x, begin, sizeof x);
+        tw_ode_desc desc = {.method = rows[k].method, .steps = rows[k].steps};
+        assert_int_equal(tw_ode_solve(ctx, &desc, g8_velocity, NULL, N, 2, x, NULL), TW_OK);
+        double sum = 0;
+        for (int i = 0; i < 2 * N; i++) sum += (x[i] - end[i]) * (x[i] - end[i]);
+        double error = sqrt(sum / N);
+        if (!(fabs(error - rows[k].error) < rows[k].scatter * rows[k].error))
+            fail_msg("%s, %d steps: %g, expected %g", rows[k].method, rows[k].steps, error, rows[k].error);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_that_is_listed_works),
+        cmocka_unit_test(test_what_does_not_go_together),
+        cmocka_unit_test(test_defaults_of_methods),
+        cmocka_unit_test(test_errors_of_few_steps),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
