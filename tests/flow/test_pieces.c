@@ -57,8 +57,8 @@ static void check(const tw_flow_desc *desc, const char *what)
     tw_flow_interval(flow, &low, &high);
     assert_true(low >= 0 && low < 0.01 && high > 0.99 && high <= 1);
     for (int i = 0; i < N; i++) t[i] = low + (high - low) * i / (N - 1), x[2 * i] = sin(i), x[2 * i + 1] = cos(i);
-    assert_int_equal(tw_velocity(flow, N, t, x, u), TW_OK);
-    assert_int_equal(tw_velocity(back, N, t, x, v), TW_OK);
+    assert_int_equal(tw_velocity(flow, N, t, x, NULL, u), TW_OK);
+    assert_int_equal(tw_velocity(back, N, t, x, NULL, v), TW_OK);
     assert_memory_equal(u, v, sizeof u);
     for (int i = 0; i < 2 * N; i++)
         if (!isfinite(u[i])) fail_msg("%s: velocity %g at t = %g", what, u[i], t[i / 2]);
