@@ -20,9 +20,9 @@ typedef void (*tw_coupling_cost_fn)(void *user, int64_t n, int64_t columns, cons
 
 /* Zeros mean the defaults. Parameters that a kind does not use are ignored. */
 typedef struct tw_coupling_desc {
-    const char *kind;          /* "independent"; tw_coupling_list */
-    int64_t most_points;       /* no batch has more */
-    int64_t columns;           /* D of the points */
+    const char *kind;    /* "independent", or with parameters "sinkhorn:reg=0.1", which stand where a field is zero */
+    int64_t most_points; /* no batch has more */
+    int64_t columns;     /* D of the points */
     int64_t condition_columns; /* of the condition rows, 0: there are none */
     double condition_weight;   /* adds this times the squared distance of the conditions to the cost (C2OT) */
     uint64_t seed;             /* of what is drawn */
@@ -65,15 +65,6 @@ TW_API bool tw_coupling_keeps_data(const tw_coupler *coupler);
 
 typedef tw_piece_info tw_coupling_info;
 TW_API const tw_coupling_info *tw_coupling_list(int index); /* NULL past the end */
-
-/* A parameter of couplings by name: what it means, which kinds use it, its default and range. */
-typedef struct tw_coupling_parameter {
-    const char *name, *about, *kinds;
-    double standard, least, most;
-} tw_coupling_parameter;
-TW_API const tw_coupling_parameter *tw_coupling_parameter_list(int index); /* NULL past the end */
-/* Sets the field of that name; an unknown one, or a value out of its range, is refused. */
-TW_NODISCARD TW_API tw_status tw_coupling_set(tw_context *ctx, tw_coupling_desc *desc, const char *name, double value);
 
 #ifdef __cplusplus
 }

@@ -31,7 +31,7 @@ typedef struct tw_coupling {
     tw_status (*pair)(const tw_block *block);
 } tw_coupling;
 
-#define TW_COUPLING(name, flags, about, source)                                                                        \
+#define TW_COUPLING(name, flags, about, source, parameters)                                                            \
     size_t tw_couple_##name##_bytes(int64_t n);                                                                        \
     tw_status tw_couple_##name(const tw_block *block);
 #include "coupling/couplings.def"

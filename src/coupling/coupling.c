@@ -14,50 +14,27 @@
 #include <string.h>
 
 static const tw_coupling couplings[] = {
-#define TW_COUPLING(name, flags, about, source)                                                                        \
-    {{#name, about, source, NULL}, flags, tw_couple_##name##_bytes, tw_couple_##name},
+#define TW_COUPLING(name, flags, about, source, parameters)                                                            \
+    {{#name, about, source, parameters}, flags, tw_couple_##name##_bytes, tw_couple_##name},
 #include "coupling/couplings.def"
 };
 
+/* Parameters by name, as fields of a description. */
 static const struct {
-    tw_coupling_parameter about;
+    const char *name;
     size_t field;
-} parameters[] = {
-#define TW_COUPLING_PARAMETER(name, standard, least, most, kinds, about)                                               \
-    {{#name, about, kinds, standard, least, most}, offsetof(tw_coupling_desc, name)},
-#include "coupling/couplings.def"
+} fields[] = {
+#define FIELD(name)                                                                                                    \
+    {                                                                                                                  \
+#name, offsetof(tw_coupling_desc, name)                                                                        \
+    }
+    FIELD(reg), FIELD(epsilon), FIELD(tolerance), FIELD(iterations), FIELD(tau), FIELD(mass), FIELD(condition_weight),
+#undef FIELD
 };
 
 const tw_coupling_info *tw_coupling_list(int index)
 {
     return index >= 0 && index < TW_COUNT(couplings) ? &couplings[index].info : NULL;
-}
-
-const tw_coupling_parameter *tw_coupling_parameter_list(int index)
-{
-    return index >= 0 && index < TW_COUNT(parameters) ? &parameters[index].about : NULL;
-}
-
-static tw_status check_parameter(tw_context *ctx, const tw_coupling_parameter *p, double value)
-{
-    if (value >= p->least && value <= p->most) return TW_OK;
-    return tw_fail(ctx, TW_ERR_INVALID, "the coupling's %s is %g: expected %g to %g", p->name, value, p->least,
-                   p->most);
-}
-
-tw_status tw_coupling_set(tw_context *ctx, tw_coupling_desc *desc, const char *name, double value)
-{
-    const char *names[TW_COUNT(parameters)];
-    for (int k = 0; k < TW_COUNT(parameters); k++) {
-        names[k] = parameters[k].about.name;
-        if (strcmp(names[k], name) != 0) continue;
-        tw_status status = check_parameter(ctx, &parameters[k].about, value);
-        if (status == TW_OK) memcpy((char *)desc + parameters[k].field, &value, sizeof value);
-        return status;
-    }
-    const char *nearest = tw_nearest_name(name, names, TW_COUNT(parameters));
-    return tw_fail(ctx, TW_ERR_INVALID, "couplings have no parameter '%s': did you mean '%s'?", name,
-                   nearest ? nearest : names[0]);
 }
 
 struct tw_coupler {
@@ -70,22 +47,36 @@ struct tw_coupler {
     int64_t *data_order, *source_order, *pair_source, *pair_data; /* within blocks */
 };
 
-static tw_status complete(tw_context *ctx, const tw_coupling_desc *desc, tw_coupling_desc *out_desc)
+/* A parameter of the piece stands in a field that is zero. */
+static tw_status settle(tw_context *ctx, const tw_piece *piece, int index, tw_coupling_desc *desc)
 {
-    tw_status status = TW_OK;
+    const tw_piece_parameter *p = &piece->info->parameters[index];
+    for (int k = 0; k < TW_COUNT(fields); k++) {
+        double value;
+        if (strcmp(fields[k].name, p->name) != 0) continue;
+        memcpy(&value, (const char *)desc + fields[k].field, sizeof value);
+        if (value == 0) value = piece->value[index];
+        if (!(value >= p->low && value <= p->high))
+            return tw_fail(ctx, TW_ERR_INVALID, "the coupling's %s is %g: expected %g to %g", p->name, value, p->low,
+                           p->high);
+        memcpy((char *)desc + fields[k].field, &value, sizeof value);
+        return TW_OK;
+    }
+    return tw_fail(ctx, TW_ERR_INTERNAL, "no field for the coupling's %s", p->name);
+}
+
+static tw_status complete(tw_context *ctx, const tw_coupling_desc *desc, const tw_piece *piece,
+                          tw_coupling_desc *out_desc)
+{
     *out_desc = *desc;
     if (desc->most_points < 1 || desc->columns < 1 || desc->condition_columns < 0)
         return tw_fail(ctx, TW_ERR_INVALID, "a coupling of %lld points of %lld columns, %lld of conditions",
                        (long long)desc->most_points, (long long)desc->columns, (long long)desc->condition_columns);
-    for (int k = 0; k < TW_COUNT(parameters); k++) {
-        double value;
-        memcpy(&value, (const char *)desc + parameters[k].field, sizeof value);
-        if (value == 0) value = parameters[k].about.standard;
-        TW_TRY(check_parameter(ctx, &parameters[k].about, value));
-        memcpy((char *)out_desc + parameters[k].field, &value, sizeof value);
+    for (int i = 0; piece->info->parameters[i].name; i++) {
+        tw_status status = settle(ctx, piece, i, out_desc);
+        if (status != TW_OK) return status;
     }
-done:
-    return status;
+    return TW_OK;
 }
 
 /* Adds count * size bytes to what is needed; false when there is no such number. */
@@ -128,18 +119,19 @@ static tw_status make_memory(tw_coupler *c)
 tw_status tw_coupler_create(tw_context *ctx, const tw_coupling_desc *desc, tw_coupler **out_coupler)
 {
     tw_status status = TW_OK;
-    const tw_piece_info *kind;
+    tw_piece piece = {0};
     tw_coupler *c = tw_alloc(ctx, 1, sizeof *c);
     if (!c) return tw_fail_memory(ctx, sizeof *c);
     c->ctx = ctx;
-    TW_TRY(tw_piece_find(ctx, "coupling", desc->kind ? desc->kind : "independent", tw_coupling_list, &kind));
-    c->kind = (const tw_coupling *)kind;
-    TW_TRY(complete(ctx, desc, &c->desc));
-    c->desc.kind = kind->name;
+    TW_TRY(tw_piece_read(ctx, "coupling", desc->kind ? desc->kind : "independent", tw_coupling_list, &piece));
+    c->kind = (const tw_coupling *)piece.info;
+    TW_TRY(complete(ctx, desc, &piece, &c->desc));
+    c->desc.kind = piece.info->name;
     TW_TRY(make_memory(c));
     *out_coupler = c;
     c = NULL;
 done:
+    tw_piece_free(ctx, &piece);
     tw_coupler_destroy(c);
     return status;
 }

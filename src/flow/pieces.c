@@ -7,6 +7,7 @@
 
 #include <thalweg/coupling.h>
 
+#include <stdio.h>
 #include <string.h>
 
 static const tw_flow_piece_row rows[] = {
@@ -32,12 +33,16 @@ const char **tw_flow_piece_name(tw_flow_desc *desc, int index)
     return (const char **)((char *)desc + rows[index].in_desc);
 }
 
-static tw_flow_desc defaults_of(const tw_method *method)
+/* `coupling`: room for the text of the default coupling. */
+static tw_flow_desc defaults_of(const tw_piece *piece, char *coupling, size_t size)
 {
-    const tw_method_defaults *d = &method->rules->defaults;
+    const tw_method_rules *rules = ((const tw_method *)piece->info)->rules;
+    const tw_method_defaults *d = &rules->defaults;
+    if (rules->coupling_epsilon)
+        snprintf(coupling, size, "%s:epsilon=%.9g", d->coupling, rules->coupling_epsilon(piece));
     return (tw_flow_desc){.path = d->path,
                           .schedule = d->schedule,
-                          .coupling = d->coupling,
+                          .coupling = rules->coupling_epsilon ? coupling : d->coupling,
                           .predict = d->predict,
                           .loss = d->loss,
                           .weight = d->weight,
@@ -56,6 +61,7 @@ static tw_status check_together(tw_context *ctx, const tw_piece *piece)
 tw_status tw_flow_pieces_read(tw_context *ctx, const tw_flow_desc *desc, tw_piece *piece)
 {
     tw_flow_desc asked = *desc, defaults = {0};
+    char coupling[64];
     tw_status status = TW_OK;
     memset(piece, 0, TW_PIECE_COUNT * sizeof(*piece));
     for (int i = 0; i < TW_COUNT(rows); i++) {
@@ -63,7 +69,7 @@ tw_status tw_flow_pieces_read(tw_context *ctx, const tw_flow_desc *desc, tw_piec
         if (!name) name = *tw_flow_piece_name(&defaults, i);
         if (!name) name = rows[i].at(0)->name;
         TW_TRY(tw_piece_read(ctx, rows[i].field, name, rows[i].at, &piece[i]));
-        if (i == TW_PIECE_method) defaults = defaults_of((const tw_method *)piece[i].info);
+        if (i == TW_PIECE_method) defaults = defaults_of(&piece[i], coupling, sizeof(coupling));
     }
     TW_TRY(check_together(ctx, piece));
 done:

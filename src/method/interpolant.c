@@ -29,3 +29,8 @@ tw_val tw_interpolant_loss(const tw_model *model, tw_gamma_fn gamma, const tw_dr
     if (tw_is_none(xt)) return TW_NONE;
     return tw_model_loss(model, d->t, tw_model_predict(model, xt, d->t), ut);
 }
+
+double tw_bridge_epsilon(const tw_piece *method)
+{
+    return 2 * method->value[0] * method->value[0];
+}

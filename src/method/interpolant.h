@@ -20,4 +20,8 @@ tw_val tw_gamma_constant(const tw_model *model, tw_val t);
 /* gamma = sigma sqrt(t (1 - t)): a Brownian bridge. */
 tw_val tw_gamma_bridge(const tw_model *model, tw_val t);
 
+/* 2 sigma^2: the regularisation at which entropic pairs and Brownian bridges of variance sigma^2 make the Schroedinger
+ * bridge (Tong et al. 2024, proposition 3.5). */
+double tw_bridge_epsilon(const tw_piece *method);
+
 #endif

@@ -37,6 +37,8 @@ typedef struct tw_method_defaults {
 
 typedef struct tw_method_rules {
     tw_method_defaults defaults;
+    /* entropic regularisation that the default coupling needs for this method's parameters; NULL: the coupling's own */
+    double (*coupling_epsilon)(const tw_piece *method);
     bool noise;         /* draws z */
     bool velocity_only; /* its point is not the affine path's alone: other predictions make no sense */
     int heads;          /* outputs of the network per column; 0: one */

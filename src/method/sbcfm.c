@@ -11,5 +11,8 @@ static tw_val row_loss(const tw_model *model, const tw_draws *draws)
     return tw_interpolant_loss(model, tw_gamma_bridge, draws);
 }
 
-const tw_method_rules tw_method_sbcfm = {
-    .defaults = {.coupling = "sinkhorn"}, .noise = true, .velocity_only = true, .row_loss = row_loss};
+const tw_method_rules tw_method_sbcfm = {.defaults = {.coupling = "sinkhorn"},
+                                         .coupling_epsilon = tw_bridge_epsilon,
+                                         .noise = true,
+                                         .velocity_only = true,
+                                         .row_loss = row_loss};

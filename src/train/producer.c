@@ -75,7 +75,7 @@ static tw_status pairing_create(tw_context *ctx, const tw_flow *flow, const tw_b
     size_t batch = (size_t)b->batch;
     tw_status status = TW_OK;
     for (int i = 0; i < flow->desc.conditions_count; i++) p->numbers += flow->desc.conditions[i].classes == 0;
-    tw_coupling_desc desc = {.kind = flow->piece[TW_PIECE_coupling].info->name,
+    tw_coupling_desc desc = {.kind = flow->piece[TW_PIECE_coupling].text,
                              .most_points = b->batch,
                              .columns = b->columns,
                              .condition_columns = p->numbers,
@@ -128,8 +128,7 @@ static tw_status pair(const tw_flow *flow, pairing *p, const tw_batch_desc *b, i
     tw_status status = tw_coupler_pair(p->coupler, &batch, p->source, p->data);
     if (status != TW_OK) return status;
     for (int f = 0; f < TW_FEEDS; f++)
-        if (drawn[f])
-            gather(rows, feed_columns(b, f), f == TW_FEED_SOURCE ? p->source : p->data, drawn[f], paired[f]);
+        if (drawn[f]) gather(rows, feed_columns(b, f), f == TW_FEED_SOURCE ? p->source : p->data, drawn[f], paired[f]);
     return TW_OK;
 }
 
@@ -181,11 +180,8 @@ static tw_status build_program(tw_producer *p)
     inputs[count + 1] = counter;
     for (int f = 0; f < TW_FEEDS; f++)
         if (!tw_is_none(made[f])) outputs[p->feeds++] = made[f];
-    tw_program_desc desc = {.name = "batches",
-                            .inputs_count = count + 2,
-                            .inputs = inputs,
-                            .outputs_count = p->feeds,
-                            .outputs = outputs};
+    tw_program_desc desc = {
+        .name = "batches", .inputs_count = count + 2, .inputs = inputs, .outputs_count = p->feeds, .outputs = outputs};
     TW_TRY(tw_program_compile(p->ctx, &desc, &p->program));
     TW_TRY(tw_state_create(p->program, 1, &p->state));
 done:

@@ -682,21 +682,31 @@ static void bad_input_is_refused_with_a_sentence(void **state)
     assert_int_equal(pair(desc, batch, pairs, NULL), TW_ERR_INVALID);
 }
 
+/* A parameter in the name is the field of that name; a field that is set wins. */
 static void parameters_have_names_and_ranges(void **state)
 {
     (void)state;
-    tw_coupling_desc desc = {0};
-    assert_int_equal(tw_coupling_set(ctx, &desc, "reg", 0.3), TW_OK);
-    assert_int_equal(tw_coupling_set(ctx, &desc, "tau", 7), TW_OK);
-    assert_true(desc.reg == 0.3 && desc.tau == 7);
-    assert_int_equal(tw_coupling_set(ctx, &desc, "taw", 7), TW_ERR_INVALID);
-    assert_non_null(strstr(tw_context_error(ctx), "'tau'"));
-    assert_int_equal(tw_coupling_set(ctx, &desc, "reg", -0.3), TW_ERR_INVALID);
-    assert_true(desc.reg == 0.3);
-    for (int k = 0; tw_coupling_parameter_list(k); k++) {
-        const tw_coupling_parameter *p = tw_coupling_parameter_list(k);
-        assert_true(p->least <= p->standard && p->standard <= p->most);
-    }
+    float source[40], data[40];
+    int64_t by_name[20], by_field[20], both[20];
+    make_points(20, 2, 1, source, data);
+    tw_coupling_batch batch = {.points = 20, .source = source, .data = data};
+    tw_coupling_desc desc = {.kind = "sinkhorn:reg=3", .most_points = 20, .columns = 2};
+    assert_int_equal(pair(desc, batch, by_name, NULL), TW_OK);
+    desc = (tw_coupling_desc){.kind = "sinkhorn", .most_points = 20, .columns = 2, .reg = 3};
+    assert_int_equal(pair(desc, batch, by_field, NULL), TW_OK);
+    assert_memory_equal(by_name, by_field, sizeof by_name);
+    desc.kind = "sinkhorn:reg=0.01";
+    assert_int_equal(pair(desc, batch, both, NULL), TW_OK);
+    assert_memory_equal(both, by_field, sizeof both);
+    desc.kind = "sinkhorn:rag=0.01";
+    assert_int_equal(pair(desc, batch, both, NULL), TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(ctx), "reg"));
+    desc.kind = "partial:mass=2";
+    assert_int_equal(pair(desc, batch, both, NULL), TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(ctx), "mass"));
+    for (int k = 0; tw_coupling_list(k); k++)
+        for (const tw_piece_parameter *p = tw_coupling_list(k)->parameters; p->name; p++)
+            assert_true(p->low <= p->standard && p->standard <= p->high);
 }
 
 static tw_status make_and_pair(tw_context *own, void *user)
