@@ -219,24 +219,6 @@ static void fill_terms(tw_ode *ode)
     if (table->kind == TW_TABLEAU_IMPLICIT && !all_zero(table->a[0], stages)) ode->begin = TW_TABLEAU_SLOTS - 1;
 }
 
-/* One block of memory, laid out twice: to be measured, then to be used. */
-typedef struct layout {
-    char *base;
-    int64_t used;
-    bool overflow;
-} layout;
-
-static void *take(layout *l, int64_t count, int64_t each, size_t size)
-{
-    int64_t bytes = 0, end = 0;
-    void *place = l->base ? l->base + l->used : NULL;
-    l->overflow |= __builtin_mul_overflow(count, each, &bytes) ||
-                   __builtin_mul_overflow(bytes, (int64_t)size, &bytes) || __builtin_add_overflow(bytes, 63, &bytes) ||
-                   __builtin_add_overflow(l->used, bytes / 64 * 64, &end);
-    if (!l->overflow) l->used = end;
-    return place;
-}
-
 static bool uses_slot(const tw_ode *ode, int slot)
 {
     bool ends = ode->looks || ode->ends_known;
@@ -244,7 +226,7 @@ static bool uses_slot(const tw_ode *ode, int slot)
            (slot > ode->end && slot <= ode->end + ode->nodes);
 }
 
-static void lay_out(tw_ode *ode, layout *l)
+static void lay_out(tw_ode *ode, tw_layout *l)
 {
     const tw_ode_desc *d = &ode->desc;
     const size_t real = sizeof(double);
@@ -255,22 +237,22 @@ static void lay_out(tw_ode *ode, layout *l)
     int64_t **of_integers[] = {&ode->index, &ode->tries, &ode->nfe, &ode->taken, &ode->place, &ode->asked, &ode->cause};
     unsigned char **of_bytes[] = {&ode->leaving, &ode->bad,   &ode->marked,  &ode->fresh,
                                   &ode->stale,   &ode->known, &ode->history, &ode->anew};
-    for (int i = 0; i < TW_COUNT(of_elements); i++) *of_elements[i] = take(l, block, columns, real);
+    for (int i = 0; i < TW_COUNT(of_elements); i++) *of_elements[i] = tw_layout_take(l, block, columns, real);
     for (int i = 0; i < TW_TABLEAU_SLOTS; i++)
-        if (uses_slot(ode, i)) ode->k[i] = take(l, block, columns, real);
-    for (int i = 0; i < TW_COUNT(of_rows); i++) *of_rows[i] = take(l, block, 1, real);
-    for (int i = 0; i < TW_COUNT(of_integers); i++) *of_integers[i] = take(l, block, 1, sizeof(int64_t));
-    for (int i = 0; i < TW_COUNT(of_bytes); i++) *of_bytes[i] = take(l, block, 1, 1);
-    ode->grid = take(l, d->time_grid ? d->time_grid_count : 0, 1, real);
-    ode->times = take(l, d->times_count, 1, real);
-    ode->events = take(l, events, 1, sizeof(tw_ode_event));
-    ode->fired = take(l, block, events, sizeof(int64_t));
-    ode->looked = take(l, block, events * TW_ODE_LOOKS, real);
-    ode->there = take(l, events ? columns : 0, 1, real);
-    ode->probe = take(l, events ? columns : 0, 2, real);
-    ode->passing = take(l, events, 1, real);
-    ode->side = take(l, block, events, 1);
-    ode->side_next = take(l, events, 1, 1);
+        if (uses_slot(ode, i)) ode->k[i] = tw_layout_take(l, block, columns, real);
+    for (int i = 0; i < TW_COUNT(of_rows); i++) *of_rows[i] = tw_layout_take(l, block, 1, real);
+    for (int i = 0; i < TW_COUNT(of_integers); i++) *of_integers[i] = tw_layout_take(l, block, 1, sizeof(int64_t));
+    for (int i = 0; i < TW_COUNT(of_bytes); i++) *of_bytes[i] = tw_layout_take(l, block, 1, 1);
+    ode->grid = tw_layout_take(l, d->time_grid ? d->time_grid_count : 0, 1, real);
+    ode->times = tw_layout_take(l, d->times_count, 1, real);
+    ode->events = tw_layout_take(l, events, 1, sizeof(tw_ode_event));
+    ode->fired = tw_layout_take(l, block, events, sizeof(int64_t));
+    ode->looked = tw_layout_take(l, block, events * TW_ODE_LOOKS, real);
+    ode->there = tw_layout_take(l, events ? columns : 0, 1, real);
+    ode->probe = tw_layout_take(l, events ? columns : 0, 2, real);
+    ode->passing = tw_layout_take(l, events, 1, real);
+    ode->side = tw_layout_take(l, block, events, 1);
+    ode->side_next = tw_layout_take(l, events, 1, 1);
 }
 
 static void copy_array(void *to, const void **from, size_t bytes)
@@ -282,14 +264,14 @@ static void copy_array(void *to, const void **from, size_t bytes)
 static tw_status make_memory(tw_context *ctx, tw_ode *ode)
 {
     tw_ode_desc *d = &ode->desc;
-    layout l = {0};
+    tw_layout l = {0};
     lay_out(ode, &l);
     if (l.overflow)
         return tw_fail(ctx, TW_ERR_MEMORY, "an ODE over %lld rows of %d columns does not fit in memory",
                        (long long)ode->block, ode->columns);
     ode->memory = tw_alloc_aligned(ctx, (size_t)l.used);
     if (!ode->memory) return tw_fail_memory(ctx, (size_t)l.used);
-    l = (layout){.base = ode->memory};
+    l = (tw_layout){.base = ode->memory};
     lay_out(ode, &l);
     copy_array(ode->grid, (const void **)&d->time_grid, d->time_grid ? (size_t)d->time_grid_count * sizeof(double) : 0);
     copy_array(ode->times, (const void **)&d->times, (size_t)d->times_count * sizeof(double));

@@ -17,6 +17,25 @@ typedef struct tw_ode_terms {
     double weight[TW_TABLEAU_SLOTS];
 } tw_ode_terms;
 
+/* One block of memory, laid out twice: without a base to be measured, then to be used. */
+typedef struct tw_layout {
+    char *base;
+    int64_t used;
+    bool overflow;
+} tw_layout;
+
+/* Room for count * each things of `size` bytes, aligned to 64. */
+static inline void *tw_layout_take(tw_layout *l, int64_t count, int64_t each, size_t size)
+{
+    int64_t bytes = 0, end = 0;
+    void *place = l->base ? l->base + l->used : NULL;
+    l->overflow |= __builtin_mul_overflow(count, each, &bytes) ||
+                   __builtin_mul_overflow(bytes, (int64_t)size, &bytes) || __builtin_add_overflow(bytes, 63, &bytes) ||
+                   __builtin_add_overflow(l->used, bytes / 64 * 64, &end);
+    if (!l->overflow) l->used = end;
+    return place;
+}
+
 /* The first failure among the rows of a run. */
 typedef struct tw_ode_failure {
     int64_t row;

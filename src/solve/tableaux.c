@@ -175,7 +175,7 @@ const tw_tableau *tw_tableau_at(int index)
 const tw_tableau *tw_tableau_find(const char *name)
 {
     for (int i = 0; tw_tableau_at(i); i++)
-        if (strcmp(tables[i].info.name, name) == 0) return &tables[i];
+        if (strcmp(tw_tableau_at(i)->info.name, name) == 0) return tw_tableau_at(i);
     return NULL;
 }
 
