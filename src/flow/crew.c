@@ -188,6 +188,7 @@ static tw_status make_ready(tw_crew *crew, const tw_ode_desc *solver, int64_t ro
     tw_status status = TW_OK;
     tw_ode_desc desc = *solver;
     if (desc.error_columns == 0) desc.error_columns = crew->columns - crew->flow->desc.conditions_count;
+    if (desc.difference == 0 && !crew->program->wide) desc.difference = 1e-3; /* of implicit methods: u is a float */
     for (int i = 0; i < count; i++) {
         TW_TRY(worker_ready(crew, &crew->worker[i]));
         tw_ode_destroy(crew->worker[i].ode);
@@ -213,6 +214,7 @@ static void add_stats(tw_ode_stats *sum, const tw_ode_stats *part, double share)
     sum->nfe_mean += part->nfe_mean * share;
     sum->evaluations += part->evaluations;
     sum->calls += part->calls;
+    sum->jvps += part->jvps;
     sum->accepted += part->accepted;
     sum->rejected += part->rejected;
     sum->failed += part->failed;
