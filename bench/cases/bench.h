@@ -29,12 +29,14 @@ typedef struct bench_case {
     void (*prepare)(bench *b, const struct bench_case *c);
     /* read by prepare */
     const char *network; /* kind of the network */
+    const char *solver;  /* of adaptive sampling; NULL: dopri5 */
     int batch, width, depth, steps;
     bool low; /* products in bf16 */
 } bench_case;
 
 void bench_mlp_step(bench *b, const bench_case *c);
 void bench_sample(bench *b, const bench_case *c);     /* fixed steps; adaptive when steps is 0 */
+void bench_scalar(bench *b, const bench_case *c);     /* x' = -x, one row */
 void bench_likelihood(bench *b, const bench_case *c); /* midpoint */
 void bench_sde(bench *b, const bench_case *c);        /* steps of Euler-Maruyama */
 void bench_unet_step(bench *b, const bench_case *c);

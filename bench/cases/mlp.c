@@ -73,7 +73,7 @@ static use *make_flow(bench *b, const bench_case *c)
     u->log_density = tw_alloc(b->ctx, (size_t)c->batch, sizeof(double));
     if (!u->x || !u->log_density) bench_check(b->ctx, tw_fail_memory(b->ctx, (size_t)c->batch * 16));
     u->desc.solver = c->steps ? (tw_ode_desc){.method = "midpoint", .steps = c->steps}
-                              : (tw_ode_desc){.method = "dopri5", .rtol = 1e-5, .atol = 1e-5};
+                              : (tw_ode_desc){.method = c->solver, .rtol = 1e-5, .atol = 1e-5};
     b->state = u;
     return u;
 }

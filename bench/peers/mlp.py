@@ -101,6 +101,22 @@ def likelihood(batch, width, depth, steps):
     return make
 
 
+def scalar(mode, variant):
+    """x' = -x from 0 to 100 at 1e-9: what the solver itself costs."""
+
+    def f(t, x):
+        return -x
+
+    g = torch.compile(f) if mode == "compile" else f
+    x, span = torch.ones(1, dtype=torch.float64), torch.tensor([0.0, 100.0], dtype=torch.float64)
+
+    def run():
+        with torch.no_grad():
+            return odeint(g, x, span, method="dopri5", rtol=1e-9, atol=1e-9)[-1]
+
+    return run
+
+
 MIDPOINT = dict(method="midpoint", options={"step_size": 0.02})
 DOPRI5 = dict(method="dopri5", rtol=1e-5, atol=1e-5)
 CASES = {
@@ -113,5 +129,8 @@ CASES = {
     "ode-1": (solve(1, 64, 3, nn.SELU, 2.0, **DOPRI5), PLAIN),
     "ode-100": (solve(100, 64, 3, nn.SELU, 2.0, **DOPRI5), PLAIN),
     "ode-1000": (solve(1000, 64, 3, nn.SELU, 2.0, **DOPRI5), PLAIN),
+    "ode-256": (solve(256, 64, 3, nn.SELU, 2.0, **DOPRI5), PLAIN),
+    "ode-256-dopri8": (solve(256, 64, 3, nn.SELU, 2.0, **dict(DOPRI5, method="dopri8")), PLAIN),
+    "ode-scalar": (scalar, PLAIN),
     "likelihood": (likelihood(10000, 512, 4, 20), PLAIN),
 }

@@ -18,7 +18,8 @@ static const tw_interpolant tsit5_between = {
            -34.87065786149660974, 2.5}}};
 /* Order 6 with two evaluations. The stages of dopri8 and the derivative at the end satisfy the conditions of order 5 at
  * any theta; two nodes placed by that fulfil those of order 6 (the bootstrap of Enright, Jackson, Norsett, Thomsen
- * 1986). Weights are the shortest solutions; the nodes were searched for a small error of order 7. */
+ * 1986). By interpolant.py: weights are the shortest solutions, the nodes were searched for a small error of order 7.
+ */
 static const tw_interpolant dopri8_between = {
     .nodes = 2,
     .terms = 3,
@@ -117,7 +118,9 @@ static const tw_tableau tables[] = {
            760417239.0 / 1151165299 - 465885868.0 / 322736535, 118820643.0 / 751138087 - 53011238.0 / 667516719,
            -528747749.0 / 2220607170 - 2.0 / 45, 1.0 / 4}},
 
-    {.info = {"fehlberg2", "adaptive, order 2(1), 3 evaluations a step", "Fehlberg 1969", 2, 3, true, 3},
+    {.info = {"fehlberg2",
+              "adaptive, order 2(1), 3 evaluations a step; its estimate promises too much: ask for tight tolerances",
+              "Fehlberg 1969", 2, 3, true, 3},
      .c = {0, 1.0 / 2, 1},
      .a = {{0}, {1.0 / 2}, {1.0 / 256, 255.0 / 256}},
      .b = {1.0 / 512, 255.0 / 256, 1.0 / 512},
