@@ -21,7 +21,7 @@ typedef void (*tw_coupling_cost_fn)(void *user, int64_t n, int64_t columns, cons
 /* Zeros mean the defaults. Parameters that a kind does not use are ignored. */
 typedef struct tw_coupling_desc {
     const char *kind;    /* "independent", or with parameters "sinkhorn:reg=0.1", which stand where a field is zero */
-    int64_t most_points; /* no batch has more */
+    int64_t most_points; /* no batch has more; at most 2^20 */
     int64_t columns;     /* D of the points */
     int64_t condition_columns; /* of the condition rows, 0: there are none */
     double condition_weight;   /* adds this times the squared distance of the conditions to the cost (C2OT) */

@@ -13,6 +13,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Bytes of matrices and numbers of draws (2^24 words a step) stay countable. */
+enum { MOST_POINTS = 1 << 20, MOST_COLUMNS = INT32_MAX };
+
 static const tw_coupling couplings[] = {
 #define TW_COUPLING(name, flags, about, source, parameters)                                                            \
     {{#name, about, source, parameters}, flags, tw_couple_##name##_bytes, tw_couple_##name},
@@ -69,9 +72,14 @@ static tw_status complete(tw_context *ctx, const tw_coupling_desc *desc, const t
                           tw_coupling_desc *out_desc)
 {
     *out_desc = *desc;
-    if (desc->most_points < 1 || desc->columns < 1 || desc->condition_columns < 0)
-        return tw_fail(ctx, TW_ERR_INVALID, "a coupling of %lld points of %lld columns, %lld of conditions",
-                       (long long)desc->most_points, (long long)desc->columns, (long long)desc->condition_columns);
+    if (desc->most_points < 1 || desc->most_points > MOST_POINTS)
+        return tw_fail(ctx, TW_ERR_INVALID, "a coupling of %lld points: expected 1 to %lld",
+                       (long long)desc->most_points, (long long)MOST_POINTS);
+    if (desc->columns < 1 || desc->columns > MOST_COLUMNS || desc->condition_columns < 0 ||
+        desc->condition_columns > MOST_COLUMNS)
+        return tw_fail(ctx, TW_ERR_INVALID,
+                       "a coupling of points of %lld columns and conditions of %lld: expected at most %lld",
+                       (long long)desc->columns, (long long)desc->condition_columns, (long long)MOST_COLUMNS);
     for (int i = 0; piece->info->parameters[i].name; i++) {
         tw_status status = settle(ctx, piece, i, out_desc);
         if (status != TW_OK) return status;
@@ -79,31 +87,15 @@ static tw_status complete(tw_context *ctx, const tw_coupling_desc *desc, const t
     return TW_OK;
 }
 
-/* Adds count * size bytes to what is needed; false when there is no such number. */
-static bool need(size_t *total, int64_t count, int64_t size)
-{
-    int64_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX / 64) return false;
-    *total += ((size_t)bytes + 63) & ~(size_t)63;
-    return true;
-}
-
 static tw_status make_memory(tw_coupler *c)
 {
     bool costs = c->kind->flags & TW_COUPLING_COSTS;
     int64_t n = c->desc.most_points, columns[2] = {costs ? c->desc.columns : 0, costs ? c->desc.condition_columns : 0};
-    size_t total = 0;
-    int64_t square, points;
-    bool fits =
-        !__builtin_mul_overflow(n, n, &square) && !__builtin_mul_overflow(n, columns[0] + columns[1] + 64, &points);
-    fits =
-        fits && need(&total, square, 2 * (int64_t)sizeof(double)) && need(&total, points, 4 * (int64_t)sizeof(double));
-    if (!fits) return tw_fail(c->ctx, TW_ERR_INVALID, "a coupling of %lld points is too large", (long long)n);
     size_t row = (size_t)n * sizeof(int64_t), cost = costs ? (size_t)n * row : 0;
     size_t cost_work = costs ? tw_cost_bytes(n, tw_max_i64(columns[0], columns[1])) : 0;
     size_t kind_work = c->kind->bytes(n), work = cost_work > kind_work ? cost_work : kind_work;
     size_t floats = (size_t)(2 * n * (columns[0] + columns[1])) * sizeof(float);
-    total = work + cost + floats + 4 * row + 10 * 64;
+    size_t total = work + cost + floats + 4 * row + 10 * 64;
     char *at = c->work = tw_alloc_aligned(c->ctx, total);
     if (!at) return tw_fail_memory(c->ctx, total);
     at += (work + 63) & ~(size_t)63;

@@ -678,6 +678,9 @@ static void bad_input_is_refused_with_a_sentence(void **state)
     assert_int_equal(pair(desc, batch, pairs, NULL), TW_ERR_INVALID);
     desc = (tw_coupling_desc){.kind = "ot", .columns = 2, .most_points = INT64_MAX / 2};
     assert_int_equal(pair(desc, batch, pairs, NULL), TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(ctx), "1048576"));
+    desc = (tw_coupling_desc){.kind = "ot", .columns = INT64_MAX / 2, .most_points = 4};
+    assert_int_equal(pair(desc, batch, pairs, NULL), TW_ERR_INVALID);
     desc = (tw_coupling_desc){.kind = "ot", .columns = 0, .most_points = 4};
     assert_int_equal(pair(desc, batch, pairs, NULL), TW_ERR_INVALID);
 }
