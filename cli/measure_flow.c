@@ -9,6 +9,7 @@
 #include "score.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { FRAMES = 65, PATHS = 2000 };
 
@@ -68,13 +69,31 @@ tw_status measure_nll(const subject *s, measured *out)
     rows = random_rows(c, 0, h.columns, h.rows, h.values, n);
     conditions = random_conditions(c, 0, &h, m.about, n);
     log_density = tw_alloc(c->ctx, (size_t)n, sizeof *log_density);
-    if (!rows || !log_density || (h.conditions && !conditions)) TW_TRY(tw_fail_memory(c->ctx, (size_t)n * sizeof *rows));
+    if (!rows || !log_density || (h.conditions && !conditions))
+        TW_TRY(tw_fail_memory(c->ctx, (size_t)n * sizeof *rows));
     TW_TRY(score_rows(c, &m, &solver, n, rows, conditions, log_density, &found));
     *out = (measured){found.nll, exact_nll(h.data, n, h.columns, rows)};
 done:
     tw_free(c->ctx, rows);
     tw_free(c->ctx, conditions);
     tw_free(c->ctx, log_density);
+    held_out_close(&h);
+    model_close(&m);
+    return status;
+}
+
+tw_status measure_loss(const subject *s, measured *out)
+{
+    model m = {0};
+    held_out h = {0};
+    tw_ode_desc solver;
+    tw_status status = TW_OK;
+    TW_TRY(open_subject(s, false, &m, &h, &solver));
+    const char *text = tw_flow_fact(m.flow, "validation");
+    out->floor = (double)NAN;
+    if (!text || !tw_parse_double(text, strlen(text), &out->value))
+        TW_TRY(tw_fail(s->c->ctx, TW_ERR_INVALID, "the flow in '%s' was trained without held-out rows", s->folder));
+done:
     held_out_close(&h);
     model_close(&m);
     return status;
@@ -90,7 +109,8 @@ static tw_status follow(const subject *s, int *out_columns, double **out_states,
     begin b = {0};
     tw_status status = TW_OK;
     double *rows = NULL, *states = NULL;
-    tw_sample_desc desc = {.seed = opt_seed(&c->set, OPT_SEED), .frames = FRAMES, .guidance = opt_number(&c->set, OPT_GUIDANCE)};
+    tw_sample_desc desc = {
+        .seed = opt_seed(&c->set, OPT_SEED), .frames = FRAMES, .guidance = opt_number(&c->set, OPT_GUIDANCE)};
     TW_TRY(open_subject(s, false, &m, &h, &desc.solver));
     size_t row = (size_t)h.columns * sizeof(double);
     rows = tw_alloc(c->ctx, PATHS, row);
