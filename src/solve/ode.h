@@ -120,6 +120,9 @@ struct tw_ode {
     tw_ode_failure failure;
 };
 
+/* Checks a description and fills in ode->desc and what follows from it alone. */
+TW_NODISCARD tw_status tw_ode_describe(tw_context *ctx, const tw_ode_desc *desc, tw_ode *ode);
+
 /* Evaluates the field on the first `rows` rows. */
 tw_status tw_ode_call(tw_ode *ode, int64_t rows, const double *t, const double *x, double *out_dx);
 /* out = f(t, x) for the active rows of which `which` is set; they are counted. */
