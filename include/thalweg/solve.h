@@ -25,7 +25,7 @@ typedef tw_status (*tw_field_jvp_fn)(void *user, int64_t rows, const double *t, 
  * found on the interpolant, to the last digits of t. */
 typedef struct tw_ode_event {
     tw_status (*g)(void *user, int64_t rows, const double *t, const double *x, double *out_g);
-    int direction; /* 1: only when g grows, -1: only when it falls, 0: both */
+    int direction; /* 1: only when g grows on the way, -1: only when it falls, 0: both */
     int64_t limit; /* the row ends at so many of these events; 0: never because of them. Terminal: 1 */
     /* Changes the row's state at an event, which then goes on from there; not called where the row ends. NULL: no
      * change, the event is recorded only. */
