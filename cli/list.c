@@ -1,16 +1,30 @@
 /* list.c - `thalweg list`: the names that options accept, each with one line and where it comes from. */
 #include "measures.h"
+#include "model.h"
 
 #include <string.h>
 #include <unistd.h>
 
+/* Solvers of both kinds of equations; a name that both have stands for either, and is listed once. */
+static bool list_solver(int index, listed *out_item)
+{
+    const tw_ode_method_info *info = tw_ode_method_list(index);
+    const tw_sde_method_info *noisy;
+    if (info) *out_item = (listed){info->name, info->about, info->source, NULL};
+    if (info) return true;
+    int count = 0;
+    while (tw_ode_method_list(count)) count++;
+    for (int i = 0; (noisy = tw_sde_method_list(i)); i++) {
+        if (ode_method(noisy->name) || count++ < index) continue;
+        *out_item = (listed){noisy->name, noisy->about, noisy->source, NULL};
+        return true;
+    }
+    return false;
+}
+
 bool list_item(const char *kind, int index, listed *out_item)
 {
-    if (strcmp(kind, "solvers") == 0) {
-        const tw_ode_method_info *info = tw_ode_method_list(index);
-        if (info) *out_item = (listed){info->name, info->about, info->source, NULL};
-        return info != NULL;
-    }
+    if (strcmp(kind, "solvers") == 0) return list_solver(index, out_item);
     if (strcmp(kind, "networks") == 0) {
         const tw_network_info *info = tw_network_list(index);
         if (info) *out_item = (listed){info->name, info->about, info->source, NULL};
@@ -41,6 +55,7 @@ static const struct {
 } kinds[] = {
     {"methods", "how a flow learns", "train --method"},
     {"solvers", "how its equation is solved", "sample, score, eval --solver"},
+    {"diffusions", "noise that sampling can add", "sample --sde --diffusion"},
     {"networks", "networks for its velocity", "train --network"},
     {"optimisers", "how weights follow the gradient", "train --optimiser"},
     {"datasets", "built-in data sets", "train SET"},

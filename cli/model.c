@@ -265,30 +265,56 @@ void held_out_close(held_out *h)
 
 /* --- solving --------------------------------------------------------------------------------------------------- */
 
-static bool is_adaptive(const char *solver)
+const tw_ode_method_info *ode_method(const char *name)
 {
     const tw_ode_method_info *info;
     for (int i = 0; (info = tw_ode_method_list(i)); i++)
-        if (strcmp(info->name, solver) == 0) return info->adaptive;
-    return true;
+        if (strcmp(info->name, name) == 0) return info;
+    return NULL;
+}
+
+const tw_sde_method_info *sde_method(const char *name)
+{
+    const tw_sde_method_info *info;
+    for (int i = 0; (info = tw_sde_method_list(i)); i++)
+        if (strcmp(info->name, name) == 0) return info;
+    return NULL;
+}
+
+/* --solver, unless the kind of equation is another. */
+static const char *solver_name(const settings *s, bool noisy)
+{
+    const char *name = opt_text(s, OPT_SOLVER);
+    if (noisy && !opt_given(s, OPT_SOLVER)) return "heun";
+    if (noisy && !sde_method(name))
+        return cli_usage("--solver: %s cannot solve stochastic equations (--sde); euler, heun, srk and others can",
+                         name),
+               NULL;
+    if (!noisy && !ode_method(name))
+        return cli_usage("--solver: %s is for stochastic equations: sample with --sde", name), NULL;
+    return name;
 }
 
 bool solver_of(const cli *c, tw_ode_desc *out_solver)
 {
     const settings *s = &c->set;
-    const char *name = opt_text(s, OPT_SOLVER);
+    bool noisy = opt_flag(s, OPT_SDE);
+    const char *name = solver_name(s, noisy);
+    if (!name) return false;
+    if (!noisy && opt_given(s, OPT_DIFFUSION)) return cli_usage("--diffusion is for sampling with --sde"), false;
     bool tolerance = opt_given(s, OPT_RTOL) || opt_given(s, OPT_ATOL);
     bool steps = opt_given(s, OPT_SOLVER_STEPS), size = opt_given(s, OPT_STEP_SIZE);
     if (steps && size) return cli_usage("--steps and --step-size: give one of them"), false;
-    if (tolerance && !is_adaptive(name))
+    if (tolerance && noisy) return cli_usage("--rtol and --atol have no meaning with --sde: give --steps"), false;
+    if (tolerance && !ode_method(name)->adaptive)
         return cli_usage("--rtol and --atol are for adaptive solvers; %s takes --steps", name), false;
     if (tolerance && (steps || size))
         return cli_usage("--rtol and --atol have no meaning with --steps or --step-size"), false;
-    *out_solver = (tw_ode_desc){.method = name,
-                                .steps = (int)opt_int(s, OPT_SOLVER_STEPS),
-                                .step_size = opt_number(s, OPT_STEP_SIZE),
-                                .rtol = opt_number(s, OPT_RTOL),
-                                .atol = opt_number(s, OPT_ATOL)};
+    *out_solver = (tw_ode_desc){
+        .method = name, .steps = (int)opt_int(s, OPT_SOLVER_STEPS), .step_size = opt_number(s, OPT_STEP_SIZE)};
+    if (noisy) return true;
+    out_solver->rtol = opt_number(s, OPT_RTOL);
+    out_solver->atol = opt_number(s, OPT_ATOL);
     return true;
 }
 

@@ -53,7 +53,11 @@ TW_NODISCARD tw_status held_out_open(cli *c, const model *m, bool need_training,
 void held_out_close(held_out *h);
 
 bool is_builtin(const char *name);
-/* The solver part of --solver, --steps, --rtol ...; false after a complaint about options that do not go together. */
+/* Solvers by name, NULL when there is none. */
+const tw_ode_method_info *ode_method(const char *name);
+const tw_sde_method_info *sde_method(const char *name);
+/* The solver part of --solver, --steps, --rtol ...; false after a complaint about options that do not go together. With
+ * --sde the method is one of stochastic equations. */
 bool solver_of(const cli *c, tw_ode_desc *out_solver);
 /* Notes of a data set, once. */
 void show_notes(cli *c, const tw_dataset *data);

@@ -37,6 +37,7 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
     begin b = {0};
     row_bar bar = {.c = c, .label = "sample", .rounds = j->frames - 1};
     tw_sample_desc desc = {.solver = *solver,
+                           .diffusion = opt_flag(&c->set, OPT_SDE) ? opt_text(&c->set, OPT_DIFFUSION) : NULL,
                            .seed = opt_seed(&c->set, OPT_SEED),
                            .frames = j->frames,
                            .grid = opt_text(&c->set, OPT_GRID),
@@ -94,7 +95,7 @@ static void tell(cli *c, const model *m, const job *j, const char *out)
     if (flow) cli_say(c, "picture of the flow -> %s", flow);
 }
 
-static int print_json(cli *c, const model *m, const job *j, const char *out)
+static int print_json(cli *c, const model *m, const job *j, const char *solver, const char *out)
 {
     cJSON *object = cJSON_CreateObject();
     json_int(object, "n", j->n);
@@ -105,7 +106,8 @@ static int print_json(cli *c, const model *m, const job *j, const char *out)
     json_int(object, "rejected", j->stats.rejected);
     json_number(object, "seconds", j->seconds);
     json_number(object, "rows_per_second", j->seconds > 0 ? (double)j->n / j->seconds : 0);
-    json_text(object, "solver", opt_text(&c->set, OPT_SOLVER));
+    json_text(object, "solver", solver);
+    json_text(object, "diffusion", opt_flag(&c->set, OPT_SDE) ? opt_text(&c->set, OPT_DIFFUSION) : NULL);
     json_seed(object, "seed", opt_seed(&c->set, OPT_SEED));
     json_int(object, "threads", tw_context_threads(c->ctx));
     json_text(object, "model", m->path);
@@ -140,7 +142,7 @@ int run_sample(cli *c)
     signals_release();
     TW_TRY(draw_pictures(c, &m, &j));
     tell(c, &m, &j, out);
-    result = c->json ? print_json(c, &m, &j, out) : EXIT_DONE;
+    result = c->json ? print_json(c, &m, &j, solver.method, out) : EXIT_DONE;
 done:
     if (status != TW_OK) result = cli_exit(c, status);
     tw_free(c->ctx, j.rows);

@@ -67,6 +67,13 @@ typedef struct tw_sample_desc {
     double guidance;      /* w of classifier-free guidance: u + w (u - u told nothing); 0: off. Often written s = 1 + w */
     const double *from;   /* (n, columns): begin at these rows, in data units, instead of at draws of the source */
     const char *schedule; /* go along another schedule than the trained one, to the same distribution; NULL: that one */
+    /* Sample with noise, by dx = (u + w/2 s) dt + sqrt(w) dW with the score s: w by name and scale (list diffusions),
+     * "sigma", "constant:0.5", ...; the same distribution whatever w. Methods are then those of tw_sde_method_list()
+     * (NULL: "heun"), for steps or step_size (100 steps), without tolerances and from t0 < t1 only. NULL: without. w is
+     * lowered where a step could not resolve it: near the data, where what is left of the source is less than noise. */
+    const char *diffusion;
+    double *log_prob; /* (steps, n), with diffusion and method "euler": log-density of every step, in normalised units;
+                         with frames, steps are rounded up to a multiple of frames - 1. NULL: not wanted */
     /* called between blocks with rows done; non-zero stops with TW_ERR_CANCELLED */
     int (*on_progress)(void *user, int64_t done, int64_t total);
     void *user;

@@ -95,6 +95,7 @@ typedef struct tw_sde_desc {
 
 /* What a solution is asked for beside its end; all zero: nothing. Arrays are the caller's. */
 typedef struct tw_sde_out {
+    int64_t stride;      /* rows of the arrays where they are longer than the solution; 0: its rows */
     int64_t times_count; /* states at these times, in the order of going: steps are cut to end on them */
     const double *times;
     double *states;   /* (times_count, rows, columns) */

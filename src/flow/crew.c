@@ -3,7 +3,9 @@
 
 #include "base/pool.h"
 #include "solve/ode.h"
+#include "solve/sde.h"
 
+#include <math.h>
 #include <string.h>
 
 /* --- a worker ------------------------------------------------------------------------------------------------- */
@@ -31,7 +33,7 @@ static void unpack(const tw_worker *w, bool divergence, int64_t rows, int64_t st
     for (int64_t i = 0; i < rows; i++) {
         double *row = out + i * stride;
         for (int64_t j = 0; j < w->columns; j++) row[j] = number(w, w->u, i * w->columns + j);
-        if (w->divergence) row[w->columns] = divergence ? number(w, w->divergence, i) : 0;
+        if (w->program->second == TW_FLOW_DIVERGENCE) row[w->columns] = divergence ? number(w, w->second, i) : 0;
         for (int64_t j = stride - w->conditions; j < stride; j++) row[j] = 0;
     }
 }
@@ -39,8 +41,8 @@ static void unpack(const tw_worker *w, bool divergence, int64_t rows, int64_t st
 static tw_status field(void *user, int64_t rows, const double *t, const double *x, double *out_dx)
 {
     tw_worker *w = user;
-    int64_t told = w->conditions, stride = w->columns + (w->divergence ? 1 : 0) + told;
-    void *outputs[2] = {w->u, w->divergence};
+    int64_t told = w->conditions, stride = w->columns + (w->program->second == TW_FLOW_DIVERGENCE) + told;
+    void *outputs[2] = {w->u, w->second};
     bool bare = w->bare && w->ode && w->ode->weightless;
     for (int64_t begin = 0; begin < rows; begin += w->program->rows) {
         int64_t count = tw_min_i64(rows - begin, w->program->rows);
@@ -55,15 +57,49 @@ static tw_status field(void *user, int64_t rows, const double *t, const double *
     return TW_OK;
 }
 
+/* u + w/2 s, for sampling with noise: rows are those of the block, none missing. Without noise the score, which may be
+ * beyond numbers, has no part in it. */
+static tw_status drift(void *user, int64_t rows, const double *t, const double *x, double *out)
+{
+    tw_worker *w = user;
+    void *outputs[2] = {w->u, w->second};
+    int64_t columns = w->columns, told = w->conditions;
+    double half = 0.5 * tw_diffusion_at(w->diffusion, t[0]); /* the same time for all */
+    for (int64_t begin = 0; begin < rows; begin += w->program->rows) {
+        int64_t count = tw_min_i64(rows - begin, w->program->rows);
+        take(w, count, 1, 0, 1, t + begin, w->t);
+        take(w, count, columns, 0, columns, x + begin * columns, w->x);
+        if (told > 0) take(w, count, columns + told, 0, told, w->told + begin * (columns + told), w->condition);
+        tw_status status = tw_program_run(w->state, w->inputs, outputs, count);
+        if (status != TW_OK) return status;
+        for (int64_t i = 0; i < count * columns; i++) {
+            double pull = half > 0 ? half * number(w, w->second, i) : 0;
+            out[begin * columns + i] = number(w, w->u, i) + pull;
+        }
+    }
+    return TW_OK;
+}
+
+static tw_status spread(void *user, int64_t rows, const double *t, const double *x, double *out)
+{
+    const tw_worker *w = user;
+    double root = sqrt(tw_diffusion_at(w->diffusion, t[0]));
+    (void)x;
+    for (int64_t i = 0; i < rows * w->columns; i++) out[i] = root;
+    return TW_OK;
+}
+
 static void worker_free(tw_context *ctx, tw_worker *w)
 {
     tw_ode_destroy(w->ode);
+    tw_sde_destroy(w->sde);
+    tw_free(ctx, w->rows);
     tw_state_destroy(w->state);
     tw_state_destroy(w->bare_state);
     tw_free_aligned(ctx, w->x);
     tw_free_aligned(ctx, w->u);
     tw_free_aligned(ctx, w->t);
-    tw_free_aligned(ctx, w->divergence);
+    tw_free_aligned(ctx, w->second);
     tw_free_aligned(ctx, w->condition);
     tw_free(ctx, w->inputs);
     tw_free(ctx, w->bare_inputs);
@@ -99,11 +135,12 @@ static tw_status worker_ready(const tw_crew *crew, tw_worker *w)
     w->x = tw_alloc_aligned(ctx, rows * columns * element);
     w->u = tw_alloc_aligned(ctx, rows * columns * element);
     w->t = tw_alloc_aligned(ctx, rows * element);
-    if (program->divergence) w->divergence = tw_alloc_aligned(ctx, rows * element);
+    if (program->second)
+        w->second = tw_alloc_aligned(ctx, rows * element * (program->second == TW_FLOW_SCORE ? columns : 1));
     if (told > 0) w->condition = tw_alloc_aligned(ctx, rows * told * element);
     w->inputs = inputs_of(ctx, w, program);
     if (bare) w->bare_inputs = inputs_of(ctx, w, bare);
-    if (!w->x || !w->u || !w->t || !w->inputs || (program->divergence && !w->divergence) || (bare && !w->bare_inputs) ||
+    if (!w->x || !w->u || !w->t || !w->inputs || (program->second && !w->second) || (bare && !w->bare_inputs) ||
         (told > 0 && !w->condition))
         TW_TRY(tw_fail_memory(ctx, rows * columns * element));
     w->program = program;
@@ -112,13 +149,13 @@ done:
     return status;
 }
 
-tw_status tw_crew_get(tw_flow *flow, bool divergence, bool wide, tw_crew **out_crew)
+tw_status tw_crew_get(tw_flow *flow, tw_flow_second second, bool wide, tw_crew **out_crew)
 {
     tw_context *ctx = flow->ctx;
     tw_flow_program *program = NULL, *bare = NULL;
     tw_status status = TW_OK;
-    TW_TRY(tw_flow_program_get(flow, divergence, wide, &program));
-    if (divergence) TW_TRY(tw_flow_program_get(flow, false, wide, &bare));
+    TW_TRY(tw_flow_program_get(flow, second, wide, &program));
+    if (second == TW_FLOW_DIVERGENCE) TW_TRY(tw_flow_program_get(flow, TW_FLOW_ALONE, wide, &bare));
     if (!program->crew) {
         int count = tw_pool_threads(ctx->pool);
         tw_crew *crew = tw_alloc(ctx, 1, sizeof(*crew));
@@ -133,7 +170,7 @@ tw_status tw_crew_get(tw_flow *flow, bool divergence, bool wide, tw_crew **out_c
                           .bare = bare,
                           .count = count,
                           .worker = worker,
-                          .columns = flow->desc.columns + (divergence ? 1 : 0) + flow->desc.conditions_count};
+                          .columns = flow->desc.columns + (second == TW_FLOW_DIVERGENCE) + flow->desc.conditions_count};
         program->crew = crew;
     }
     *out_crew = program->crew;
@@ -168,32 +205,89 @@ typedef struct wave {
     tw_crew *crew;
     int64_t first, rows, size; /* number of the first block; rows of the whole set, of a block */
     double *state;
+    const tw_crew_noise *noise;
     block *blocks;
 } wave;
+
+/* Rows of x between the state and an array without conditions. */
+static void copy_rows(int64_t rows, int64_t columns, int64_t from_stride, const double *from, int64_t to_stride,
+                      double *to)
+{
+    for (int64_t i = 0; i < rows; i++)
+        memcpy(to + i * to_stride, from + i * from_stride, (size_t)columns * sizeof(double));
+}
+
+static tw_status run_with_noise(const wave *w, tw_worker *worker, int64_t begin, int64_t rows, block *b)
+{
+    tw_sde_stats s;
+    int64_t columns = worker->columns, stride = w->crew->columns;
+    double *state = w->state + begin * stride, *x = worker->rows ? worker->rows : state;
+    double *log_prob = w->noise->log_prob;
+    const tw_sde_out out = {.stride = w->rows, .log_prob = log_prob ? log_prob + begin : NULL};
+    worker->told = state + columns;
+    if (x != state) copy_rows(rows, columns, stride, state, columns, x);
+    tw_status status = tw_sde_run(worker->sde, begin, rows, x, &out, &s, b->error, sizeof(b->error));
+    if (x != state) copy_rows(rows, columns, columns, x, stride, state);
+    b->stats = (tw_ode_stats){.nfe = s.drift_evaluations,
+                              .nfe_mean = (double)s.drift_evaluations,
+                              .evaluations = s.drift_evaluations * rows,
+                              .calls = s.drift_evaluations,
+                              .accepted = s.steps * rows,
+                              .failed = s.failed};
+    return status;
+}
 
 static void solve_block(void *user, int64_t item, int thread)
 {
     wave *w = user;
     tw_worker *worker = &w->crew->worker[thread];
-    int64_t begin = (w->first + item) * w->size;
+    int64_t begin = (w->first + item) * w->size, rows = tw_min_i64(w->size, w->rows - begin);
     block *b = &w->blocks[item];
     *b = (block){0};
-    b->status = tw_ode_run(worker->ode, field, worker, tw_min_i64(w->size, w->rows - begin),
-                           w->state + begin * w->crew->columns, &b->stats, b->error, sizeof(b->error));
+    b->status = w->noise ? run_with_noise(w, worker, begin, rows, b)
+                         : tw_ode_run(worker->ode, field, worker, rows, w->state + begin * w->crew->columns, &b->stats,
+                                      b->error, sizeof(b->error));
+}
+
+static tw_status ready_for_noise(tw_context *ctx, tw_worker *w, const tw_crew_noise *noise, int64_t rows)
+{
+    tw_status status = TW_OK;
+    /* the noise does not depend on x: both senses are one, and any method can */
+    const tw_sde_method *method = tw_sde_method_find(noise->solver.method);
+    tw_sde_equation equation = {.sense = method && !method->info.ito ? TW_SDE_STRATONOVICH : TW_SDE_ITO,
+                                .columns = w->columns,
+                                .drift = drift,
+                                .diffusion = spread,
+                                .user = w};
+    w->diffusion = noise->diffusion;
+    TW_TRY(tw_sde_create(ctx, &equation, &noise->solver, rows, &w->sde));
+    if (w->conditions > 0) {
+        w->rows = tw_alloc(ctx, (size_t)rows * (size_t)w->columns, sizeof(double));
+        if (!w->rows) TW_TRY(tw_fail_memory(ctx, (size_t)rows * (size_t)w->columns * sizeof(double)));
+    }
+done:
+    return status;
 }
 
 /* The first `count` workers, each with a solver. */
-static tw_status make_ready(tw_crew *crew, const tw_ode_desc *solver, int64_t rows, int count)
+static tw_status make_ready(tw_crew *crew, const tw_ode_desc *solver, const tw_crew_noise *noise, int64_t rows,
+                            int count)
 {
+    tw_context *ctx = crew->flow->ctx;
     tw_status status = TW_OK;
     tw_ode_desc desc = *solver;
     if (desc.error_columns == 0) desc.error_columns = crew->columns - crew->flow->desc.conditions_count;
     if (desc.difference == 0 && !crew->program->wide) desc.difference = 1e-3; /* of implicit methods: u is a float */
     for (int i = 0; i < count; i++) {
-        TW_TRY(worker_ready(crew, &crew->worker[i]));
-        tw_ode_destroy(crew->worker[i].ode);
-        crew->worker[i].ode = NULL;
-        TW_TRY(tw_ode_create(crew->flow->ctx, &desc, rows, crew->columns, &crew->worker[i].ode));
+        tw_worker *w = &crew->worker[i];
+        TW_TRY(worker_ready(crew, w));
+        tw_ode_destroy(w->ode);
+        tw_sde_destroy(w->sde);
+        tw_free(ctx, w->rows);
+        w->ode = NULL;
+        w->sde = NULL;
+        w->rows = NULL;
+        TW_TRY(noise ? ready_for_noise(ctx, w, noise, rows) : tw_ode_create(ctx, &desc, rows, crew->columns, &w->ode));
     }
 done:
     return status;
@@ -239,18 +333,18 @@ static tw_status fold_wave(const wave *w, int64_t blocks, tw_ode_stats *stats, b
     return TW_OK;
 }
 
-tw_status tw_crew_solve(tw_crew *crew, const tw_ode_desc *solver, int64_t n, double *state,
+tw_status tw_crew_solve(tw_crew *crew, const tw_ode_desc *solver, const tw_crew_noise *noise, int64_t n, double *state,
                         tw_rows_progress_fn on_progress, void *user, tw_ode_stats *stats)
 {
     tw_context *ctx = crew->flow->ctx;
     tw_ode_stats total = {0};
     int64_t size = rows_of_block(crew, n), blocks = (n + size - 1) / size, per_wave = (int64_t)crew->count * 2;
     block first = {0};
-    wave w = {.crew = crew, .rows = n, .size = size, .state = state};
+    wave w = {.crew = crew, .rows = n, .size = size, .state = state, .noise = noise};
     tw_status status = TW_OK;
     w.blocks = tw_alloc(ctx, (size_t)per_wave, sizeof(block));
     if (!w.blocks) TW_TRY(tw_fail_memory(ctx, (size_t)per_wave * sizeof(block)));
-    TW_TRY(make_ready(crew, solver, size, blocks > 1 ? crew->count : 1));
+    TW_TRY(make_ready(crew, solver, noise, size, blocks > 1 ? crew->count : 1));
     for (w.first = 0; w.first < blocks; w.first += per_wave) {
         int64_t count = tw_min_i64(per_wave, blocks - w.first);
         tw_pool_run(ctx->pool, count, solve_block, &w);

@@ -7,16 +7,23 @@
 #ifndef TW_FLOW_CREW_H
 #define TW_FLOW_CREW_H
 
+#include "flow/diffusion.h"
 #include "flow/flow.h"
+
+#include <thalweg/sde.h>
 
 typedef struct tw_worker {
     const tw_flow_program *program;
     const tw_flow_program *bare; /* u alone, for stages at which the divergence has no weight; NULL: the same */
     tw_state *state, *bare_state;
     tw_ode *ode;
-    int columns, conditions;      /* of the data; told */
-    void *x, *t, *u, *divergence; /* one block, in the program's number type */
-    void *condition;              /* (rows, conditions), likewise */
+    tw_sde *sde; /* instead, for sampling with noise */
+    const tw_diffusion *diffusion;
+    const double *told; /* with noise: the conditions of the block's rows, a row of the state apart */
+    double *rows;       /* with noise and conditions: the block's x alone */
+    int columns, conditions;  /* of the data; told */
+    void *x, *t, *u, *second; /* one block, in the program's number type */
+    void *condition;          /* (rows, conditions), likewise */
     const void **inputs, **bare_inputs;
 } tw_worker;
 
@@ -31,14 +38,21 @@ typedef struct tw_crew {
 
 typedef int (*tw_rows_progress_fn)(void *user, int64_t done, int64_t total);
 
-/* The flow's crew for u, or u and its divergence, in f32 or f64: made when first asked for and kept with the program,
+/* The flow's crew for u, or u and what is wanted beside it, in f32 or f64: made when first asked for and kept with the program,
  * because fresh memory costs a single row more than its whole journey. */
-TW_NODISCARD tw_status tw_crew_get(tw_flow *flow, bool divergence, bool wide, tw_crew **out_crew);
+TW_NODISCARD tw_status tw_crew_get(tw_flow *flow, tw_flow_second second, bool wide, tw_crew **out_crew);
 void tw_crew_destroy(tw_crew *crew); /* what the program does with its own */
 
-/* Integrates the rows of `state` (n, crew->columns) in place. Adds to *stats (nfe and nfe_mean of successive solves add
+/* With noise instead, by a crew for the score: method, times and steps, seed and stream of the motion. */
+typedef struct tw_crew_noise {
+    const tw_diffusion *diffusion;
+    tw_sde_desc solver;
+    double *log_prob; /* (steps, n) or NULL, see tw_sde_out */
+} tw_crew_noise;
+
+/* Integrates the rows of `state` (n, crew->columns) in place, by `solver`, or by `noise` unless that is NULL. Adds to *stats (nfe and nfe_mean of successive solves add
  * up). Rows that fail are counted and told by TW_ERR_NUMERIC when all others are done. */
-TW_NODISCARD tw_status tw_crew_solve(tw_crew *crew, const tw_ode_desc *solver, int64_t n, double *state,
+TW_NODISCARD tw_status tw_crew_solve(tw_crew *crew, const tw_ode_desc *solver, const tw_crew_noise *noise, int64_t n, double *state,
                                      tw_rows_progress_fn on_progress, void *user, tw_ode_stats *stats);
 
 /* The field itself, on worker 0: dx (rows, columns) of x (rows, columns) at t (rows). */

@@ -62,16 +62,29 @@ static tw_val velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_
     return tw_add(tw_mul(tw_div(c.d_scale, c.scale), x), tw_mul(tw_mul(c.scale, c.d_t), u));
 }
 
-/* Classifier-free guidance (Ho, Salimans 2022; of velocities: Zheng et al. 2023, Guided flows, eq. 9). */
-tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
+static tw_val score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
+{
+    if (!flow->other_schedule.info) return tw_method_score(flow->method, model, x, t);
+    tw_schedule_change c = change(flow, &x, &t);
+    return tw_div(tw_method_score(flow->method, model, x, t), c.scale);
+}
+
+/* Classifier-free guidance (Ho, Salimans 2022; of velocities: Zheng et al. 2023, Guided flows, eq. 9), of both alike. */
+static tw_val guided(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t,
+                     tw_val (*of)(const tw_flow *, const tw_model *, tw_val, tw_val))
 {
     tw_flow_binding *binding = model->user;
-    tw_val told = velocity(flow, model, x, t), condition = binding->condition;
+    tw_val told = of(flow, model, x, t), condition = binding->condition;
     if (flow->guidance == 0 || tw_is_none(condition)) return told;
     binding->condition = tw_zeros_like(condition);
-    tw_val untold = velocity(flow, model, x, t);
+    tw_val untold = of(flow, model, x, t);
     binding->condition = condition;
     return tw_add(told, tw_muls(tw_sub(told, untold), flow->guidance));
+}
+
+tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
+{
+    return guided(flow, model, x, t, velocity);
 }
 
 tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
@@ -82,7 +95,5 @@ tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_va
         return tw_graph_fail(x.graph, TW_ERR_UNSUPPORTED,
                              "the score of a flow needs source 'normal' and coupling 'independent', or a method that "
                              "learns it");
-    if (!flow->other_schedule.info) return tw_method_score(flow->method, model, x, t);
-    tw_schedule_change c = change(flow, &x, &t);
-    return tw_div(tw_method_score(flow->method, model, x, t), c.scale);
+    return guided(flow, model, x, t, score);
 }

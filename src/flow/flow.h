@@ -18,14 +18,23 @@ typedef struct tw_fact {
     char *name, *value;
 } tw_fact;
 
-/* u(x,t), or u and its divergence, in f32 or f64, for blocks of `rows` rows. Inputs: the parameters, then x (rows,D), t
- * (rows) and, when there are, conditions (rows,K); outputs: u (rows,D), then the divergence (rows). */
+/* What a program computes beside u (rows,D). */
+typedef enum tw_flow_second {
+    TW_FLOW_ALONE,
+    TW_FLOW_DIVERGENCE, /* (rows) */
+    TW_FLOW_SCORE,      /* (rows,D) */
+    TW_FLOW_SECONDS
+} tw_flow_second;
+
+/* u(x,t) and what is wanted beside it, in f32 or f64, for blocks of `rows` rows. Inputs: the parameters, then x (rows,D),
+ * t (rows) and, when there are, conditions (rows,K). */
 typedef struct tw_flow_program {
     tw_graph *graph;
     tw_params *params;
     tw_program *program;
     int64_t rows;
-    bool divergence, wide;
+    tw_flow_second second;
+    bool wide;
     void *weights;       /* copy in double when wide */
     const void **inputs; /* parameters in place, those behind them left to the caller */
     int inputs_count;
@@ -48,7 +57,7 @@ struct tw_flow {
                       value, and the density is that of the other columns */
     tw_fact *facts;
     int64_t facts_count, facts_capacity;
-    tw_flow_program *program[2][2];  /* [divergence][wide], NULL until needed */
+    tw_flow_program *program[TW_FLOW_SECONDS][2]; /* [second][wide], NULL until needed */
     double *curve_step, *curve_loss; /* of the last training */
     int64_t curve_count;
 };
@@ -79,7 +88,8 @@ void tw_flow_use_guidance(tw_flow *flow, double guidance);
 tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
 tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
 
-TW_NODISCARD tw_status tw_flow_program_get(tw_flow *flow, bool divergence, bool wide, tw_flow_program **out_program);
+TW_NODISCARD tw_status tw_flow_program_get(tw_flow *flow, tw_flow_second second, bool wide,
+                                          tw_flow_program **out_program);
 /* To be called when weights change. */
 void tw_flow_programs_drop(tw_flow *flow);
 

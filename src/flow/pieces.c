@@ -1,6 +1,7 @@
 /* flow/pieces.c - see pieces.h. */
 #include "flow/pieces.h"
 
+#include "flow/diffusion.h"
 #include "method/method.h"
 #include "path/density.h"
 #include "path/grid.h"
@@ -25,6 +26,7 @@ const tw_piece_info *tw_piece_list(const char *kind, int index)
     for (int i = 0; i < TW_COUNT(rows); i++)
         if (strcmp(rows[i].kinds, kind) == 0) return rows[i].at(index);
     if (strcmp(kind, "grids") == 0) return tw_grid_list(index);
+    if (strcmp(kind, "diffusions") == 0) return tw_diffusion_list(index);
     return strcmp(kind, "networks") == 0 ? tw_network_list(index) : NULL;
 }
 

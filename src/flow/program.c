@@ -1,4 +1,4 @@
-/* flow/program.c - a flow's velocity, and its divergence, as compiled programs.
+/* flow/program.c - a flow's velocity, and its divergence or score, as compiled programs.
  *
  * The exact divergence (tw_divergence) shares the velocity's own evaluation: a row costs one and D tangents in a single
  * sweep. */
@@ -6,14 +6,15 @@
 
 /* Rows a block holds: enough for products to run near their peak, few enough for several blocks a thread and, with D
  * tangents a row, for the cache. */
-static int64_t block_rows(int columns, bool divergence)
+static int64_t block_rows(int columns, tw_flow_second second)
 {
-    if (!divergence) return 256;
+    if (second != TW_FLOW_DIVERGENCE) return 256;
     return tw_max_i64(8, tw_min_i64(256, 512 / columns / 8 * 8));
 }
 
 static tw_status build(tw_flow *flow, tw_flow_program *p)
 {
+    static const char *const names[] = {"the velocity", "velocity and divergence", "velocity and score"};
     tw_context *ctx = flow->ctx;
     tw_dtype dtype = p->wide ? TW_DTYPE_F64 : TW_DTYPE_F32;
     tw_val *inputs = NULL;
@@ -31,7 +32,9 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     tw_val t = tw_input(p->graph, "t", dtype, tw_shape_of(p->rows));
     tw_val outputs[2] = {tw_flow_velocity(flow, &model, x, t), TW_NONE};
     TW_TRY(tw_graph_check(p->graph));
-    if (p->divergence) TW_TRY(tw_divergence(x, outputs[0], NULL, &outputs[1]));
+    if (p->second == TW_FLOW_DIVERGENCE) TW_TRY(tw_divergence(x, outputs[0], NULL, &outputs[1]));
+    if (p->second == TW_FLOW_SCORE) outputs[1] = tw_flow_score(flow, &model, x, t);
+    TW_TRY(tw_graph_check(p->graph));
     int count = tw_params_count(p->params), given = told > 0 ? 3 : 2;
     inputs = tw_alloc(ctx, (size_t)(count + given), sizeof(*inputs));
     constants = tw_alloc(ctx, (size_t)(count + given), sizeof(*constants));
@@ -44,10 +47,10 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     inputs[count + 1] = t;
     if (told > 0) inputs[count + 2] = condition;
     p->inputs_count = count + given;
-    tw_program_desc desc = {.name = p->divergence ? "velocity and divergence" : "the velocity",
+    tw_program_desc desc = {.name = names[p->second],
                             .inputs_count = count + given,
                             .inputs = inputs,
-                            .outputs_count = p->divergence ? 2 : 1,
+                            .outputs_count = p->second == TW_FLOW_ALONE ? 1 : 2,
                             .outputs = outputs,
                             .rows = p->rows,
                             .constants = constants,
@@ -91,15 +94,15 @@ static void destroy(tw_context *ctx, tw_flow_program *p)
     tw_free(ctx, p);
 }
 
-tw_status tw_flow_program_get(tw_flow *flow, bool divergence, bool wide, tw_flow_program **out_program)
+tw_status tw_flow_program_get(tw_flow *flow, tw_flow_second second, bool wide, tw_flow_program **out_program)
 {
-    tw_flow_program **slot = &flow->program[divergence][wide];
+    tw_flow_program **slot = &flow->program[second][wide];
     tw_status status = TW_OK;
     if (!*slot) {
         tw_flow_program *p = tw_alloc(flow->ctx, 1, sizeof(*p));
         if (!p) return tw_fail_memory(flow->ctx, sizeof(*p));
         *p = (tw_flow_program){
-            .divergence = divergence, .wide = wide, .rows = block_rows(flow->desc.columns, divergence)};
+            .second = second, .wide = wide, .rows = block_rows(flow->desc.columns, second)};
         status = build(flow, p);
         if (status == TW_OK) status = bind_weights(flow, p);
         if (status != TW_OK) {
@@ -114,8 +117,8 @@ tw_status tw_flow_program_get(tw_flow *flow, bool divergence, bool wide, tw_flow
 
 void tw_flow_programs_drop(tw_flow *flow)
 {
-    /* those with a divergence first: their crews also run the ones without */
-    for (int i = 3; i >= 0; i--) {
+    /* those with something beside the velocity first: their crews also run the ones without */
+    for (int i = 2 * TW_FLOW_SECONDS - 1; i >= 0; i--) {
         destroy(flow->ctx, flow->program[i / 2][i % 2]);
         flow->program[i / 2][i % 2] = NULL;
     }

@@ -76,7 +76,7 @@ typedef struct journey {
     tw_ode_stats stats;
 } journey;
 
-static tw_status journey_begin(tw_flow *flow, const tw_sample_desc *desc, bool divergence, int64_t n, double *out,
+static tw_status journey_begin(tw_flow *flow, const tw_sample_desc *desc, tw_flow_second second, int64_t n, double *out,
                                journey *j)
 {
     static const tw_sample_desc none;
@@ -89,7 +89,7 @@ static tw_status journey_begin(tw_flow *flow, const tw_sample_desc *desc, bool d
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "conditions for a flow that was trained without any"));
     if (!isfinite(d->guidance)) TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "a guidance of %g: expected a number", d->guidance));
     tw_flow_use_guidance(flow, d->guidance);
-    TW_TRY(tw_crew_get(flow, divergence, d->double_precision, &j->crew));
+    TW_TRY(tw_crew_get(flow, second, d->double_precision, &j->crew));
     int columns = j->crew->columns;
     if (columns == flow->desc.columns) return TW_OK;
     j->owned = true;
@@ -108,9 +108,9 @@ static void journey_end(journey *j)
     if (j->owned) tw_free(j->flow->ctx, j->state);
 }
 
-static tw_status travel(journey *j, const tw_ode_desc *solver, const tw_sample_desc *desc)
+static tw_status travel(journey *j, const tw_ode_desc *solver, const tw_crew_noise *noise, const tw_sample_desc *desc)
 {
-    return tw_crew_solve(j->crew, solver, j->n, j->state, desc ? desc->on_progress : NULL, desc ? desc->user : NULL,
+    return tw_crew_solve(j->crew, solver, noise, j->n, j->state, desc ? desc->on_progress : NULL, desc ? desc->user : NULL,
                          &j->stats);
 }
 
@@ -135,6 +135,50 @@ static void to_data_units(const tw_flow *flow, int64_t n, const double *z, doubl
     tw_normaliser_undo(&flow->normaliser, n, z, out);
     for (int j = 0; j < columns; j++)
         for (int64_t i = 0; flow->constant[j] && i < n; i++) out[i * columns + j] = flow->normaliser.shift[j];
+}
+
+/* --- with noise ---------------------------------------------------------------------------------------------------
+ */
+
+static tw_status check_noise(tw_context *ctx, const tw_sample_desc *desc, const tw_ode_desc *solver)
+{
+    if (!desc->diffusion)
+        return desc->log_prob ? tw_fail(ctx, TW_ERR_INVALID, "log_prob of a flow's steps needs a diffusion") : TW_OK;
+    if (desc->log_prob && desc->grid && desc->frames > 1)
+        return tw_fail(ctx, TW_ERR_UNSUPPORTED, "log_prob along a grid of times goes without frames, which cut its steps");
+    if (solver->rtol > 0 || solver->atol > 0)
+        return tw_fail(ctx, TW_ERR_INVALID, "tolerances have no meaning for sampling with noise: give steps");
+    if (!(solver->t0 < solver->t1))
+        return tw_fail(ctx, TW_ERR_INVALID, "sampling with noise goes forwards, not from t=%g to t=%g", solver->t0,
+                       solver->t1);
+    if (solver->steps > 0 && solver->step_size > 0)
+        return tw_fail(ctx, TW_ERR_INVALID, "give sampling with noise steps or step_size, not both");
+    if (!(solver->steps >= 0 && solver->step_size >= 0))
+        return tw_fail(ctx, TW_ERR_INVALID, "%d steps of size %g of sampling with noise", solver->steps,
+                       solver->step_size);
+    return TW_OK;
+}
+
+/* A part of the way: each has a motion of its own. `part` has its times, and its share of the steps or its grid. */
+static tw_crew_noise noisy_leg(const tw_sample_desc *desc, const tw_ode_desc *part, tw_diffusion *diffusion, int64_t n,
+                               int number, int legs)
+{
+    const double *grid = part->time_grid;
+    double length = part->t1 - part->t0, steps = part->steps > 0 ? part->steps : (100 + legs - 1) / legs;
+    if (part->step_size > 0) steps = fmin(fmax(1, ceil(length / part->step_size - 1e-6)), INT32_MAX - 1);
+    if (grid) steps = (double)(part->time_grid_count - 1);
+    diffusion->step = length / steps;
+    for (int64_t i = 1; grid && i < part->time_grid_count; i++)
+        diffusion->step = fmax(diffusion->step, grid[i] - grid[i - 1]);
+    return (tw_crew_noise){.diffusion = diffusion,
+                           .solver = {.method = part->method ? part->method : "heun",
+                                      .t0 = part->t0,
+                                      .t1 = part->t1,
+                                      .steps = (int64_t)steps,
+                                      .times = grid,
+                                      .seed = desc->seed,
+                                      .stream = number},
+                           .log_prob = desc->log_prob ? desc->log_prob + number * (int64_t)steps * n : NULL};
 }
 
 static void keep_frame(const tw_flow *flow, int64_t n, int frame, const double *state, double *out_frames)
@@ -180,22 +224,29 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
     journey j = {0};
     tw_ode_desc solver = solver_of(desc);
     tw_flow_grid grid = {0};
+    tw_diffusion diffusion = {0};
+    bool noisy = desc && desc->diffusion;
     int frames = desc ? desc->frames : 0, legs = frames > 1 ? frames - 1 : 1;
     tw_status status = TW_OK;
     if (n < 0) TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "%lld rows asked for", (long long)n));
     TW_TRY(check_interval(flow, &solver));
+    if (desc) TW_TRY(check_noise(flow->ctx, desc, &solver));
+    if (noisy) TW_TRY(tw_piece_read(flow->ctx, "diffusion", desc->diffusion, tw_diffusion_list, &diffusion.piece));
     TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
+    diffusion.schedule = tw_flow_schedule(flow);
     hold(flow, &solver);
     TW_TRY(tw_flow_grid_make(flow, desc ? desc->grid : NULL, &solver, &grid));
-    share_default_steps(&solver, legs);
-    TW_TRY(journey_begin(flow, desc, false, n, out, &j));
+    if (!noisy) share_default_steps(&solver, legs);
+    TW_TRY(journey_begin(flow, desc, noisy ? TW_FLOW_SCORE : TW_FLOW_ALONE, n, out, &j));
     TW_TRY(begin_rows(flow, desc, n, out));
     state_from(&j, out);
     if (frames > 1) keep_frame(flow, n, 0, out, out_frames);
     for (int i = 0; i < legs; i++) {
         tw_ode_desc part = leg(solver, i, legs);
         tw_flow_grid_use(&grid, &part);
-        TW_TRY(travel(&j, &part, desc));
+        tw_crew_noise noise = {0};
+        if (noisy) noise = noisy_leg(desc, &part, &diffusion, n, i, legs);
+        TW_TRY(travel(&j, &part, noisy ? &noise : NULL, desc));
         state_to(&j, out);
         if (frames > 1) keep_frame(flow, n, i + 1, out, out_frames);
     }
@@ -203,6 +254,7 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
     if (out_stats) *out_stats = j.stats;
 done:
     tw_flow_grid_free(flow->ctx, &grid);
+    tw_piece_free(flow->ctx, &diffusion.piece);
     journey_end(&j);
     return status;
 }
@@ -238,7 +290,7 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
     TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
     hold(flow, &solver);
     double scale = source_scale(flow);
-    TW_TRY(journey_begin(flow, desc, true, n, NULL, &j));
+    TW_TRY(journey_begin(flow, desc, TW_FLOW_DIVERGENCE, n, NULL, &j));
     int64_t stride = j.crew->columns;
     double *state = j.state;
     for (int64_t i = 0; i < n; i++) {
@@ -246,7 +298,7 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
         for (int k = 0; k < columns; k++)
             if (flow->constant[k]) state[i * stride + k] = 0;
     }
-    TW_TRY(travel(&j, &solver, desc));
+    TW_TRY(travel(&j, &solver, NULL, desc));
     double log_jacobian = tw_normaliser_log_jacobian(&flow->normaliser);
     /* integrated from 1 back to 0, the last column holds minus the integral from 0 to 1 */
     for (int64_t i = 0; i < n; i++) {
@@ -267,7 +319,7 @@ tw_status tw_velocity(tw_flow *flow, int64_t n, const double *t, const double *x
     double *du = NULL;
     tw_status status = TW_OK;
     TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
-    TW_TRY(journey_begin(flow, desc, false, n, out, &j));
+    TW_TRY(journey_begin(flow, desc, TW_FLOW_ALONE, n, out, &j));
     if (!j.owned) return tw_crew_field(j.crew, n, t, x, out);
     size_t bytes = (size_t)tw_max_i64(n, 1) * (size_t)j.crew->columns * sizeof(double);
     du = tw_alloc(flow->ctx, bytes, 1);

@@ -18,9 +18,9 @@
 #include <string.h>
 
 enum {
-    TILE = 512,            /* numbers drawn at once: whole runs of the Philox kernel, in the first cache */
-    HALVINGS = 40,         /* of a cell */
-    CELL_LEVELS = 23,      /* of the tree over the cells, at most: with the halvings, places are numbers of 64 bits */
+    TILE = 512,       /* numbers drawn at once: whole runs of the Philox kernel, in the first cache */
+    HALVINGS = 40,    /* of a cell */
+    CELL_LEVELS = 23, /* of the tree over the cells, at most: with the halvings, places are numbers of 64 bits */
     MOST_CELLS = 1 << CELL_LEVELS
 };
 
@@ -53,7 +53,7 @@ struct tw_brownian {
     double *last_w, *last_integral;  /* at `last`, the end of the increment asked for last; NaN: none */
     double *next_w, *next_integral;
     double last;
-    int64_t row, rows; /* the block that the numbers in memory belong to; rows 0: none */
+    int64_t row, rows;               /* the block that the numbers in memory belong to; rows 0: none */
     split level[CELL_LEVELS], below; /* the way through the cells; within one */
     double *spare, *spare_integral;  /* change places with below.at, below.integral */
 };
@@ -67,12 +67,20 @@ static void swap(double **a, double **b)
     *b = c;
 }
 
+/* Numbers of elements [begin, begin + count). The generator counts 2^34 of them; those behind have keys of their own.
+ */
 static void draw(const tw_brownian *b, const node *n, uint32_t which, int64_t begin, int count, double *out)
 {
+    const int64_t lap = (int64_t)1 << 34, left = lap - begin % lap;
+    if (left < count) {
+        draw(b, n, which, begin + left, count - (int)left, out + left);
+        count = (int)left;
+    }
     uint32_t bits[TILE];
-    const uint32_t key[2] = {(uint32_t)b->seed, (uint32_t)(b->seed >> 32)};
+    const uint64_t seed = b->seed + (uint64_t)(begin / lap) * 0x9E3779B97F4A7C15u;
+    const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
     const uint32_t counter[2] = {(uint32_t)n->position, (uint32_t)(n->position >> 32)};
-    b->cpu->philox(key, counter, b->stream | (n->level | which) << 8, begin, count, bits);
+    b->cpu->philox(key, counter, b->stream | (n->level | which) << 8, begin % lap, count, bits);
     b->cpu->bits_to_normal[TW_DTYPE_F64](out, bits, NULL, NULL, count);
 }
 
@@ -180,8 +188,8 @@ static const split *find_cell(tw_brownian *b, double t, node *n)
     return NULL;
 }
 
-/* Halves a cell until a split falls on t; NULL when none does. One level's arrays are written over again and again, each
- * element read before it is written; only where a node starts must outlive the splits of it. */
+/* Halves a cell until a split falls on t; NULL when none does. One level's arrays are written over again and again,
+ * each element read before it is written; only where a node starts must outlive the splits of it. */
 static const split *halve(tw_brownian *b, double t, node *n)
 {
     split *s = &b->below;
@@ -278,8 +286,9 @@ static tw_status check(tw_context *ctx, const tw_brownian_desc *d, int64_t cells
         return tw_fail(ctx, TW_ERR_INVALID, "stream %d of a Brownian motion: 0 to 65535 can be had", d->stream);
     for (int64_t i = 0; d->times && i < cells; i++)
         if (!(d->times[i] < d->times[i + 1]))
-            return tw_fail(ctx, TW_ERR_INVALID, "times of a Brownian motion must increase: %g, %g are numbers %lld, %lld",
-                           d->times[i], d->times[i + 1], (long long)i + 1, (long long)i + 2);
+            return tw_fail(ctx, TW_ERR_INVALID,
+                           "times of a Brownian motion must increase: %g, %g are numbers %lld, %lld", d->times[i],
+                           d->times[i + 1], (long long)i + 1, (long long)i + 2);
     double t0 = d->times ? d->times[0] : d->t0, t1 = d->times ? d->times[cells] : d->t1;
     if (!isfinite(t0) || !isfinite(t1) || !(t0 < t1 || (t0 == 0 && t1 == 0)))
         return tw_fail(ctx, TW_ERR_INVALID, "a Brownian motion from t=%g to t=%g: finite times in order", t0, t1);
@@ -311,7 +320,8 @@ static tw_status make_memory(tw_brownian *b)
     return TW_OK;
 }
 
-tw_status tw_brownian_create(tw_context *ctx, const tw_brownian_desc *desc, int64_t max_rows, tw_brownian **out_brownian)
+tw_status tw_brownian_create(tw_context *ctx, const tw_brownian_desc *desc, int64_t max_rows,
+                             tw_brownian **out_brownian)
 {
     tw_status status = TW_OK;
     tw_brownian *b = NULL;

@@ -176,7 +176,8 @@ tw_status tw_sde_run(tw_sde *sde, int64_t row, int64_t rows, double *x, const tw
     sde->stats = (tw_sde_stats){0};
     sde->failure.why = NULL;
     for (int64_t first = 0; first < rows && status == TW_OK; first += sde->block) {
-        course c = {.out = out, .x = x + first * sde->columns, .first = first, .total = rows};
+        course c = {
+            .out = out, .x = x + first * sde->columns, .first = first, .total = out->stride ? out->stride : rows};
         sde->row = row + first;
         sde->rows = tw_min_i64(sde->block, rows - first);
         sde->stats.steps = 0;

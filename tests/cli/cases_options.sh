@@ -48,6 +48,11 @@ refused 'sample needs a MODEL' sample
 refused "solver: 'eulr' is unknown; the nearest is 'euler'" sample m --solver eulr
 refused "solver: 'eulr' is unknown" sample m --method eulr
 refused 'for adaptive solvers; euler takes --steps' sample m --solver euler --rtol 1e-3
+refused 'cannot solve stochastic equations' sample m --sde --solver dopri5
+refused 'srk is for stochastic equations' sample m --solver srk
+refused 'have no meaning with --sde' sample m --sde --rtol 1e-3
+refused 'for sampling with --sde' sample m --diffusion sigma
+refused "diffusion: 'sigmoid' is unknown; the nearest is 'sigma'" sample m --sde --diffusion sigmoid
 refused 'give one of them' sample m --solver euler --steps 3 --step-size 0.1
 refused "expected a name that ends in .csv or .npy" sample m -o points.pdf
 refused 'both want standard output' sample m -o - --json
@@ -80,9 +85,9 @@ printf 'data: moons\nminutes: 5\n' >minutes.yaml
 works '"steps":2,' train --config minutes.yaml --steps 2 --rows 500 --width 8 --depth 1 --out by-data --json
 
 # lists and info
-for kind in methods solvers networks optimisers datasets spaces paths schedules couplings sources predictions losses weights time-densities grids; do
+for kind in methods solvers networks optimisers datasets spaces paths schedules couplings sources predictions losses weights time-densities grids diffusions; do
     works '.' list "$kind"
-    works '^\[{"name":".*","about":".*","source":".*"}\]$' list "$kind" --json
+    works '^\[{"name":".*","about":".*,"source":".*"}\]$' list "$kind" --json
     works "$kind" list
 done
 works '"name":"dopri5"' list solvers --json

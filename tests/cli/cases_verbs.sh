@@ -38,6 +38,15 @@ head -n 101 a.csv >head.csv
 holds "fewer rows are the first rows" cmp -s out head.csv
 run sample ref -n 300 -o - --seed 6
 holds "another seed, other rows" sh -c '! cmp -s a.csv out'
+run sample ref -n 300 -o noisy.csv --sde --steps 20 --seed 5 -j 1
+holds "sample --sde writes other rows" sh -c '! cmp -s a.csv noisy.csv'
+run sample ref -n 300 -o noisy2.csv --sde --diffusion sigma:1 --solver heun --steps 20 --seed 5 -j 2
+holds "1 and 2 threads add the same noise, heun and sigma are the defaults" cmp -s noisy.csv noisy2.csv
+run sample ref -n 10 -o z.csv --json --sde --diffusion constant:0 --solver heun --steps 20 --seed 5
+holds "sample --json tells the solver and the diffusion" grep -q '"nfe":40,.*"solver":"heun","diffusion":"constant:0"' out
+run sample ref -n 10 -o h.csv --solver heun2 --steps 20 --seed 5 --full-precision
+run sample ref -n 10 -o z.csv --sde --diffusion constant:0 --steps 20 --seed 5 --full-precision
+holds "no noise is the flow" sh -c 'paste -d, h.csv z.csv | tail -n +2 | awk -F, "{ if ((\$1-\$3)^2 + (\$2-\$4)^2 > 1e-10) bad = 1 } END { exit bad }"'
 run sample ref -n 50 --json -o j.csv --solver euler --steps 10
 holds "sample --json prints one object" one_object
 holds "n" [ "$(json n)" = 50 ]

@@ -109,7 +109,8 @@ static void increments_add_up(void **state)
     tw_brownian_destroy(b);
 }
 
-/* The area belongs to the path: the integral by a fine trapezoidal rule, whose error has variance d^2 / 12 for d = 1/N. */
+/* The area belongs to the path: the integral by a fine trapezoidal rule, whose error has variance d^2 / 12 for d = 1/N.
+ */
 static void integrals_are_those_of_the_path(void **state)
 {
     (void)state;
@@ -260,6 +261,24 @@ static void torchsde_path_depends_on_what_was_asked_before(void **state)
     tw_brownian_destroy(b);
 }
 
+/* The generator's counter of elements has 34 bits. */
+static void rows_beyond_the_counter_are_new_ones(void **state)
+{
+    (void)state;
+    enum { ROWS = 8 };
+    const int64_t row = ((int64_t)1 << 33) - 3;
+    double near[2 * ROWS], far[2 * ROWS], part[2];
+    tw_brownian *b = make((tw_brownian_desc){.columns = 2, .cells = 2, .integrals = true}, ROWS);
+    tw_brownian_at(b, 0, ROWS, 0.5, near, NULL);
+    tw_brownian_at(b, row, ROWS, 0.5, far, NULL);
+    for (int r = 0; r < ROWS; r++) {
+        tw_brownian_at(b, row + r, 1, 0.5, part, NULL);
+        assert_memory_equal(part, far + 2 * r, sizeof part);
+    }
+    assert_memory_not_equal(far + 2 * 3, near, 2 * 5 * sizeof(double)); /* row 2^33 is not row 0 */
+    tw_brownian_destroy(b);
+}
+
 static void ends_and_beyond(void **state)
 {
     (void)state;
@@ -292,7 +311,8 @@ static void refusals(void **state)
         assert_int_equal(tw_brownian_create(ctx, &bad[i], 1, &b), TW_ERR_INVALID);
         assert_non_null(strstr(tw_context_error(ctx), "Brownian motion"));
     }
-    assert_int_equal(tw_brownian_create(ctx, &(tw_brownian_desc){.columns = 1 << 30}, INT64_MAX / 4, &b), TW_ERR_MEMORY);
+    assert_int_equal(tw_brownian_create(ctx, &(tw_brownian_desc){.columns = 1 << 30}, INT64_MAX / 4, &b),
+                     TW_ERR_MEMORY);
     assert_null(b);
 }
 
@@ -324,6 +344,7 @@ int main(void)
         cmocka_unit_test(names_are_independent),
         cmocka_unit_test(torchsde_recursion_on_single_precision_times),
         cmocka_unit_test(torchsde_path_depends_on_what_was_asked_before),
+        cmocka_unit_test(rows_beyond_the_counter_are_new_ones),
         cmocka_unit_test(ends_and_beyond),
         cmocka_unit_test(refusals),
         cmocka_unit_test(memory_running_out),
