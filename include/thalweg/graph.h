@@ -137,8 +137,8 @@ TW_API tw_val tw_div(tw_val a, tw_val b);
 TW_API tw_val tw_pow(tw_val a, tw_val b); /* a > 0 where b is not a whole constant */
 TW_API tw_val tw_max(tw_val a, tw_val b);
 TW_API tw_val tw_min(tw_val a, tw_val b);
-TW_API tw_val tw_lt(tw_val a, tw_val b);  /* bool */
-TW_API tw_val tw_eq(tw_val a, tw_val b);  /* bool */
+TW_API tw_val tw_lt(tw_val a, tw_val b); /* bool */
+TW_API tw_val tw_eq(tw_val a, tw_val b); /* bool */
 TW_API tw_val tw_gt(tw_val a, tw_val b);
 TW_API tw_val tw_le(tw_val a, tw_val b);
 TW_API tw_val tw_ge(tw_val a, tw_val b);
@@ -220,8 +220,9 @@ TW_API void tw_top_k(tw_val x, int axis, int64_t k, tw_val *out_values, tw_val *
 TW_API tw_val tw_fft(tw_val z, int count, const int *axes);
 TW_API tw_val tw_ifft(tw_val z, int count, const int *axes);
 /* The same of real x (...): the highest of the axes keeps its first n/2 + 1 coefficients, the others follow from them.
- * irfft goes back to n points along it (0: an even number, twice the coefficients less two); it does not read the
- * imaginary parts of what must be real, the first coefficient and with n even the last. */
+ * (Of one axis the imaginary part of the first is 0 and, with n even, of the last: of NaN and infinities, too.) irfft
+ * goes back to n points along it (0: an even number, twice the coefficients less two); it does not read the imaginary
+ * parts of what must be real, the first coefficient and with n even the last. */
 TW_API tw_val tw_rfft(tw_val x, int count, const int *axes);
 TW_API tw_val tw_irfft(tw_val z, int count, const int *axes, int64_t n);
 

@@ -203,15 +203,16 @@ void tw_transpose_irfft(tw_val node, const tw_val *x, const bool *wanted, tw_val
 
 /* --- reference: the sums as they are defined --- */
 
-/* Adds to (re, im) the sum over the points of one line of z_j e^(sign 2 pi i jk/n). */
-static void add_line(int64_t n, double sign, int64_t k, const double *re, const double *im, int64_t step,
-                     double *out_re, double *out_im)
+/* Sets (re, im) to the sum over the points of one line of x_j e^(-2 pi i jk/n), x real. By whole and half turns a point
+ * stays real, whatever it is: the first coefficient and with n even the last have no imaginary part, NaN or not. */
+static void sum_line(int64_t n, int64_t k, const double *x, int64_t step, double *out_re, double *out_im)
 {
+    *out_re = *out_im = 0.0;
     for (int64_t j = 0; j < n; j++) {
-        double angle = sign * 6.28318530717958647693 * (double)(j * k % n) / (double)n, c = cos(angle), s = sin(angle);
-        double a = re[j * step], b = im ? im[j * step] : 0.0;
-        *out_re += a * c - b * s;
-        *out_im += a * s + b * c;
+        int64_t turns = j * k % n;
+        double angle = -6.28318530717958647693 * (double)turns / (double)n;
+        *out_re += x[j * step] * cos(angle);
+        if (2 * turns % n != 0) *out_im += x[j * step] * sin(angle);
     }
 }
 
@@ -257,9 +258,8 @@ void tw_eval_rfft(const tw_graph *g, const tw_node *n, const double *const *a, d
     tw_shape from = tw_node_of(g, tw_node_args(g, n)[0])->shape;
     int64_t length = from.dim[attr->axis[0]], inner = elements_after(from, attr->axis[0]), half = length / 2 + 1;
     for (int64_t i = 0, size = tw_shape_size(n->shape) / 2; i < size; i++) {
-        double re = 0.0, im = 0.0;
-        add_line(length, -1.0, i / inner % half, a[0] + i / inner / half * length * inner + i % inner, NULL, inner, &re,
-                 &im);
+        double re, im;
+        sum_line(length, i / inner % half, a[0] + i / inner / half * length * inner + i % inner, inner, &re, &im);
         out[2 * i] = re * attr->value;
         out[2 * i + 1] = im * attr->value;
     }

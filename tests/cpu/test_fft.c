@@ -170,6 +170,24 @@ static void lines_do_not_mix(void **state)
         }
 }
 
+/* A NaN does not make the coefficients complex that are real. */
+static void real_ends(void **state)
+{
+    (void)state;
+    const tw_cpu *variants[3];
+    int count = tw_cpu_variants(variants);
+    for (int v = 0; v < count; v++)
+        for (int64_t n = 1; n <= 40; n++)
+            for (int64_t at = 0; at < n; at++) {
+                array x = random_values(TW_DTYPE_F64, n, 4);
+                set(x, at, (double)NAN);
+                array made = transform(variants[v], TW_FFT_REAL, false, 1, n, 1, 0.5, x);
+                assert_true(isnan(get(made, 0)) && get(made, 1) == 0.0);
+                if (n % 2 == 0) assert_true(isnan(get(made, n)) && get(made, n + 1) == 0.0);
+                free(x.data), free(made.data);
+            }
+}
+
 /* sum |z|^2 = sum |Z|^2 / n, and back again */
 static void long_lines(void **state)
 {
@@ -197,10 +215,8 @@ static void long_lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lengths),
-        cmocka_unit_test(layouts),
-        cmocka_unit_test(lines_do_not_mix),
-        cmocka_unit_test(long_lines),
+        cmocka_unit_test(lengths),   cmocka_unit_test(layouts),    cmocka_unit_test(lines_do_not_mix),
+        cmocka_unit_test(real_ends), cmocka_unit_test(long_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
