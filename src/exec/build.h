@@ -29,7 +29,8 @@ typedef struct tw_value {
     bool in_place; /* a slice that all its readers take from where it lies */
     bool stored;   /* has a place; false inside tile groups */
     bool output;
-    bool kept; /* local, but for the whole block: a late instruction reads it */
+    bool in_tile; /* a reduction of the last axes that the tile program of its argument does at once */
+    bool kept;    /* local, but for the whole block: a late instruction reads it */
     int64_t rows;
     int32_t stage, region, depth;
     bool sums, batch;
@@ -69,7 +70,9 @@ TW_NODISCARD tw_status tw_lower(tw_context *ctx, const tw_program_desc *desc, tw
 TW_NODISCARD tw_status tw_build_regions(tw_build *b);
 TW_NODISCARD tw_status tw_build_storage(tw_build *b); /* homes that need no offsets yet: inputs, outputs, constants */
 TW_NODISCARD tw_status tw_emit_region(tw_build *b, int32_t number);
-TW_NODISCARD tw_status tw_emit_tile(tw_build *b, tw_region *region, int32_t count, const int32_t *nodes);
+/* nodes: `count` elementwise ones, then `reductions` of their values. */
+TW_NODISCARD tw_status tw_emit_tile(tw_build *b, tw_region *region, int32_t count, int32_t reductions,
+                                    const int32_t *nodes);
 /* Lets results of elementwise programs take over the places of arguments that die there; after live ranges are known.
  */
 void tw_share_places(tw_build *b, int32_t number);
@@ -103,6 +106,9 @@ static inline bool tw_is_leaf(const tw_build *b, int32_t id)
     int op = b->g->nodes[id].op;
     return op == TW_OP_input || op == TW_OP_const;
 }
+
+/* Elements of the lines of a sum or maximum over the last axes; 0: it is none. */
+int64_t tw_line_of(const tw_build *b, int32_t id);
 
 /* How `node` reads argument k. */
 tw_view tw_view_of(const tw_build *b, int32_t id, int k);

@@ -182,6 +182,21 @@ static bool is_ready(order *o, int32_t begin, int32_t end)
     return ready;
 }
 
+/* Adds to the nodes of the program the reductions it does (regions.c); they stand one depth behind it. */
+static int32_t add_reductions(order *o, int32_t begin, int32_t end, int32_t *group)
+{
+    const tw_build *b = o->b;
+    int32_t count = end - begin, all = count;
+    for (int32_t at = end; at < o->count && o->keys[at].depth <= o->keys[begin].depth + 1; at++) {
+        int32_t i = o->keys[at].node;
+        if (!b->value[i].in_tile || first_of(o, tw_view_of(b, i, 0).source) != o->keys[begin].first) continue;
+        group[all++] = i;
+        count_reads(o, at, at + 1, -1);
+        o->waits[i] = false;
+    }
+    return all - count;
+}
+
 static tw_status emit_program(order *o, tw_region *region, int32_t begin, int32_t end, int32_t *group)
 {
     tw_build *b = o->b;
@@ -194,7 +209,7 @@ static tw_status emit_program(order *o, tw_region *region, int32_t begin, int32_
     tw_inst *inst = tw_new_inst(b, region, group[0], &tw_tile_kind);
     if (!inst) return TW_ERR_MEMORY;
     inst->work = (double)o->keys[begin].size * (end - begin) * 2;
-    tw_status status = tw_emit_tile(b, region, end - begin, group);
+    tw_status status = tw_emit_tile(b, region, end - begin, add_reductions(o, begin, end, group), group);
     for (int32_t at = begin; at < end && status == TW_OK; at++)
         if (b->value[o->keys[at].node].output) status = tw_emit_packing(b, region, o->keys[at].node);
     return status;
@@ -211,6 +226,10 @@ static tw_status emit_in_order(order *o, tw_region *region, int32_t *group)
         int32_t end = end_of(o, at);
         if (key->size >= 0) {
             if (o->waits[key->node]) TW_TRY(emit_program(o, region, at, end, group));
+            at = end;
+            continue;
+        }
+        if (b->value[key->node].in_tile) {
             at = end;
             continue;
         }

@@ -44,6 +44,7 @@ static void share_tile(tw_build *b, const tw_inst *inst, int32_t at)
     const tw_program *p = b->p;
     for (int32_t t = 0; t < inst->tile_count; t++) {
         int32_t result = local_value(p, p->tiles[inst->tile_begin + t].dst.place);
+        if (p->tiles[inst->tile_begin + t].reduce) continue;
         if (result < 0 || b->value[result].first != at) continue;
         for (int32_t u = 0; u <= t && b->value[result].host < 0; u++)
             for (int k = 0; k < 3 && b->value[result].host < 0; k++) {

@@ -13,6 +13,16 @@ tw_row_kind tw_rows_reduce(const tw_graph *g, const tw_node *node)
     return tw_node_attr(g, node)->axis_mask & 1 ? TW_ROW_WHOLE : TW_ROW_SLICED;
 }
 
+int64_t tw_line_of(const tw_build *b, int32_t id)
+{
+    const tw_node *node = tw_at_id(b, id);
+    int64_t outer, middle, inner;
+    if (node->op != TW_OP_sum && node->op != TW_OP_reduce_max) return 0;
+    tw_split_axes(tw_at_id(b, tw_node_args(b->g, node)[0])->shape, tw_node_attr(b->g, node)->axis_mask, &outer, &middle,
+                  &inner);
+    return inner == 1 ? middle : 0;
+}
+
 /* --- running: m outer, k reduced, n inner elements of a row --- */
 
 static void run_sum_inner(const tw_block *b, const tw_inst *inst)

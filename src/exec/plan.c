@@ -65,6 +65,7 @@ static bool overwrite_is_safe(const tw_build *b, int output)
     bool part = tw_at_id(b, writer)->op == TW_OP_part; /* written when its producer runs, and that one still reads */
     int32_t runs = part ? tw_node_args(b->g, tw_at_id(b, writer))[0] : writer;
     const tw_value *w = &b->value[runs];
+    if (w->in_tile) return false; /* it runs before its depth: with the tile program of its argument */
     for (int32_t i = 0; i < b->n; i++) {
         const tw_value *v = &b->value[i];
         if (!v->computed) continue;
@@ -106,9 +107,9 @@ static void count_reads(tw_build *b)
             if (!s->computed) continue;
             if (v->stage > s->last_stage) s->last_stage = v->stage;
             if (v->region != s->region) s->place.home = TW_HOME_GLOBAL;
-            bool fused = v->region == s->region && v->depth == s->depth && view.stretch < 0 &&
-                         tw_is_elementwise(b, i) && tw_is_elementwise(b, view.source) &&
-                         tw_node_size(b, i) == tw_node_size(b, view.source);
+            bool fused = v->in_tile || (v->region == s->region && v->depth == s->depth && view.stretch < 0 &&
+                                        tw_is_elementwise(b, i) && tw_is_elementwise(b, view.source) &&
+                                        tw_node_size(b, i) == tw_node_size(b, view.source));
             if (!fused) s->stored = true;
         }
     }

@@ -97,7 +97,7 @@ static double bytes_of(const tw_program *p, const tw_inst *inst)
     double elements = (double)tw_shape_size(node->shape);
     for (int32_t i = 0; i < inst->tile_count; i++) {
         const tw_tile_inst *tile = &p->tiles[inst->tile_begin + i];
-        if (tile->dst.place >= 0) bytes += elements * tile->dst.size;
+        if (tile->dst.place >= 0) bytes += elements / (tile->reduce ? (double)inst->line : 1.0) * tile->dst.size;
         for (int k = 0; k < 3; k++)
             if (tile->arg[k].place >= 0 && (k == 0 || tile->arg[k].place != tile->arg[k - 1].place))
                 bytes += elements * tile->arg[k].size;

@@ -54,9 +54,12 @@ typedef struct tw_tile_operand {
     uint8_t size;  /* bytes of an element */
 } tw_tile_operand;
 
+typedef void (*tw_line_fn)(const void *x, int64_t m, int64_t n, void *out);
+
 typedef struct tw_tile_inst {
     tw_tile_fn fn;
-    int32_t node; /* for printing */
+    tw_line_fn reduce; /* instead: each line of the tile to one element */
+    int32_t node;      /* for printing */
     tw_tile_operand dst, arg[3];
 } tw_tile_inst;
 
@@ -99,6 +102,7 @@ typedef struct tw_inst {
     void *plan; /* made while compiling, by families that need it */
     /* TILE */
     int64_t per_row; /* elements of a row */
+    int64_t line;    /* elements of a line of its reductions: tiles are whole lines; 1 without any */
     int32_t tile_begin, tile_count, load_begin, load_count, slots;
 } tw_inst;
 

@@ -85,7 +85,8 @@ static int64_t rows_of(const tw_build *b, int32_t id)
 static bool joins(const tw_build *b, int32_t reader, const tw_view *view)
 {
     const tw_value *r = &b->value[reader], *s = &b->value[view->source];
-    return r->rows == s->rows && r->pieced == s->pieced && r->alone == s->alone && !s->sums && (!view->whole || r->rows == 1);
+    return r->rows == s->rows && r->pieced == s->pieced && r->alone == s->alone && !s->sums &&
+           (!view->whole || r->rows == 1);
 }
 
 /* --- barriers: what reads bytes through one waits for its token too --- */
@@ -361,6 +362,29 @@ static tw_status let_readers_wait(tw_build *b)
     return TW_OK;
 }
 
+/* Reductions of lines short enough for a tile are done by the tile program that makes the line, which then needs not be
+ * stored. One program has lines of one length. */
+static void find_in_tile(tw_build *b)
+{
+    for (int32_t i = 0; i < b->n; i++) {
+        tw_value *v = &b->value[i];
+        if (!v->computed || v->sums || v->pieced || tw_node_size(b, i) == 0 || tw_at_id(b, i)->dtype > TW_DTYPE_F64)
+            continue;
+        int64_t line = tw_line_of(b, i);
+        if (line < 1 || line > TW_TILE) continue;
+        tw_view view = tw_view_of(b, i, 0);
+        const tw_value *s = &b->value[view.source];
+        bool joined = s->computed && s->region == v->region && s->depth + 1 == v->depth && view.slice < 0 &&
+                      tw_is_elementwise(b, view.source) && joins(b, i, &view);
+        for (int32_t j = 0; j < i && joined; j++) {
+            if (!b->value[j].in_tile || b->value[j].region != v->region || b->value[j].depth != v->depth) continue;
+            int32_t other = tw_view_of(b, j, 0).source;
+            joined = tw_node_size(b, other) != tw_node_size(b, view.source) || tw_line_of(b, j) == line;
+        }
+        v->in_tile = joined;
+    }
+}
+
 typedef struct region_key {
     int32_t stage;
     bool pieced, alone;
@@ -395,10 +419,8 @@ static tw_status make_regions(tw_build *b)
             region->pieces != keys[i].pieced || region->alone != keys[i].alone) {
             TW_TRY(tw_grow(b->ctx, &p->regions, &b->regions_capacity, p->regions_count + 1, sizeof *region));
             region = &p->regions[p->regions_count++];
-            *region = (tw_region){.stage = keys[i].stage,
-                                  .rows = keys[i].rows,
-                                  .pieces = keys[i].pieced,
-                                  .alone = keys[i].alone};
+            *region = (tw_region){
+                .stage = keys[i].stage, .rows = keys[i].rows, .pieces = keys[i].pieced, .alone = keys[i].alone};
         }
         tw_value *v = &b->value[keys[i].node];
         v->region = p->regions_count - 1;
@@ -424,6 +446,7 @@ tw_status tw_build_regions(tw_build *b)
     TW_TRY(make_regions(b));
     assign_depths(b);
     TW_TRY(let_readers_wait(b));
+    find_in_tile(b);
 done:
     return status;
 }

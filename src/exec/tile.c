@@ -1,6 +1,7 @@
 /* exec/tile.c - a group of elementwise nodes as a tile program: straight-line code over registers of TW_TILE elements
  * that stay in L1. Broadcast arguments are read through index maps, a*b+c becomes one instruction, values needed later
- * are written straight to their place. */
+ * are written straight to their place. Sums and maxima of lines no longer than a tile end the program: its tiles are
+ * then whole lines. */
 #include "exec/build.h"
 
 static const struct {
@@ -262,6 +263,22 @@ static tw_status emit_code(codegen *c, int32_t id)
     return TW_OK;
 }
 
+static tw_status emit_line(codegen *c, int32_t id)
+{
+    tw_build *b = c->b;
+    tw_program *p = b->p;
+    const tw_node *node = tw_at_id(b, id);
+    bool sums = node->op == TW_OP_sum;
+    tw_tile_inst inst = {.node = id, .reduce = (sums ? p->cpu->sum_inner : p->cpu->max_inner)[node->dtype]};
+    for (int k = 0; k < 3; k++) inst.arg[k] = c->result[tw_view_of(b, id, 0).source];
+    inst.dst = (tw_tile_operand){.slot = -1, .size = (uint8_t)tw_dtype_size((tw_dtype)node->dtype)};
+    inst.dst.place = new_place(c, tw_place_in(b, c->region, id, c->region->rows == 1));
+    if (inst.dst.place < 0) return tw_fail_memory(b->ctx, sizeof inst);
+    tw_status status = tw_grow(b->ctx, &p->tiles, &b->tiles_capacity, p->tiles_count + 1, sizeof *p->tiles);
+    if (status == TW_OK) p->tiles[p->tiles_count++] = inst;
+    return status;
+}
+
 /* Virtual registers to slots: scalars keep theirs, others are reused last freed first. Returns slots needed, -1 on
  * failure. */
 static int32_t assign_slots(codegen *c)
@@ -315,7 +332,7 @@ done:
     return used;
 }
 
-tw_status tw_emit_tile(tw_build *b, tw_region *region, int32_t count, const int32_t *nodes)
+tw_status tw_emit_tile(tw_build *b, tw_region *region, int32_t count, int32_t reductions, const int32_t *nodes)
 {
     tw_status status = TW_OK;
     tw_program *p = b->p;
@@ -333,7 +350,9 @@ tw_status tw_emit_tile(tw_build *b, tw_region *region, int32_t count, const int3
     for (int32_t i = 0; i < count; i++) absorb_silu(&c, nodes[i]);
     for (int32_t i = 0; i < count; i++)
         if (!c.absorbed[nodes[i]]) TW_TRY(emit_code(&c, nodes[i]));
+    for (int32_t i = count; i < count + reductions; i++) TW_TRY(emit_line(&c, nodes[i]));
     tw_inst *inst = &p->insts[number];
+    inst->line = reductions > 0 ? tw_line_of(b, nodes[count]) : 1;
     inst->tile_begin = c.first;
     inst->tile_count = p->tiles_count - c.first;
     inst->load_begin = c.loads_first;

@@ -58,7 +58,7 @@ static void run_tile(const tw_block *b, const tw_inst *inst)
 {
     const tw_program *p = b->p;
     enum { SLOT = TW_TILE * (int)sizeof(double) };
-    int64_t total = b->rows * inst->per_row;
+    int64_t total = b->rows * inst->per_row, step = TW_TILE / inst->line * inst->line;
     for (int32_t t = 0; t < inst->tile_count; t++) {
         const tw_tile_inst *tile = &p->tiles[inst->tile_begin + t];
         if (tile->dst.place >= 0) b->pointer[tile->dst.place] = tw_block_at(b, &p->places[tile->dst.place]);
@@ -73,8 +73,8 @@ static void run_tile(const tw_block *b, const tw_inst *inst)
             tw_fill(b->registers + (size_t)load->slot * SLOT, b->pointer[load->place], tw_min_i64(total, TW_TILE),
                     load->size);
     }
-    for (int64_t e = 0; e < total; e += TW_TILE) {
-        int64_t n = tw_min_i64(total - e, TW_TILE);
+    for (int64_t e = 0; e < total; e += step) {
+        int64_t n = tw_min_i64(total - e, step);
         for (int32_t l = 0; l < inst->load_count; l++) {
             const tw_tile_load *load = &p->loads[inst->load_begin + l];
             if (!load->scalar)
@@ -87,6 +87,11 @@ static void run_tile(const tw_block *b, const tw_inst *inst)
             for (int k = 0; k < 3; k++)
                 arg[k] = tile->arg[k].slot >= 0 ? b->registers + (size_t)tile->arg[k].slot * SLOT
                                                 : b->pointer[tile->arg[k].place] + (size_t)e * tile->arg[k].size;
+            if (tile->reduce) {
+                tile->reduce(arg[0], n / inst->line, inst->line,
+                             b->pointer[tile->dst.place] + (size_t)(e / inst->line) * tile->dst.size);
+                continue;
+            }
             unsigned char *dst = tile->dst.slot >= 0 ? b->registers + (size_t)tile->dst.slot * SLOT
                                                      : b->pointer[tile->dst.place] + (size_t)e * tile->dst.size;
             tile->fn(dst, arg[0], arg[1], arg[2], n);
