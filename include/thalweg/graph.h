@@ -285,11 +285,14 @@ typedef struct tw_scan_desc {
     const tw_val *xs;     /* (length,...) each: step t takes row t */
     int64_t length;       /* steps; looked at when there are no xs */
     bool reversed;        /* t = length-1..0 */
+    int64_t segment;      /* steps; see below [1] */
     tw_build_fn body;     /* inputs: consts, carries, rows of xs; outputs: carries of the same types, ys */
     void *user;
 } tw_scan_desc;
 /* The carry after the last step, and the ys stacked to (length,...). Reverse mode keeps the carry of every step and
- * computes each step again on the way back. */
+ * computes each step again on the way back. With segments it keeps the carry of each `segment` steps only, goes through
+ * a segment once more to find those between, and then back: about sqrt(length) steps a segment take the least memory,
+ * twice their number of carries. */
 TW_API void tw_scan(tw_graph *g, const tw_scan_desc *desc, tw_val *out_carries, tw_val *out_ys);
 /* carry = body(consts, carry) while condition(consts, carry), one bool, holds. Forward mode only: the number of steps
  * is not known, so reverse mode is an error (a scan can be reversed). */

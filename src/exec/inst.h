@@ -22,8 +22,7 @@ struct tw_block {
     const void *const *in;
     void *const *out;
     unsigned char *global, *local, *registers;
-    void *workspace; /* of the matrix product */
-    void *scratch;   /* as many bytes as the instruction asked for, 64-byte aligned */
+    void *scratch; /* as many bytes as the instruction asked for, 64-byte aligned */
     unsigned char **pointer;
     tw_state *const *children; /* of the program's children, one running at a time */
     unsigned char *control;    /* what the loop at hand keeps between its steps */

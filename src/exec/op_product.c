@@ -43,9 +43,9 @@ static void gemm(const tw_block *b, const tw_inst *inst, int64_t m, int64_t k, c
     if (m == 0 || inst->n == 0) return;
     if (packed || p->bf16 || inst->dtype == TW_DTYPE_F64)
         p->product[inst->dtype]->run(inst->ta, inst->tb, m, inst->n, k, x, lda, y, ldb, packed, accumulate, c, inst->n,
-                                     b->workspace, ahead);
+                                     b->scratch, ahead);
     else
-        p->gemm->f32(inst->ta, inst->tb, m, inst->n, k, x, lda, y, ldb, accumulate, c, inst->n, b->workspace);
+        p->gemm->f32(inst->ta, inst->tb, m, inst->n, k, x, lda, y, ldb, accumulate, c, inst->n, b->scratch);
 }
 
 /* How far the rows of A are apart: it may be a part of wider ones. */
@@ -238,6 +238,7 @@ tw_status tw_emit_dot(tw_build *b, tw_region *region, int32_t id)
                                 : by_result(b->g, node) ? &product_part_kind
                                                         : &product_kind);
     if (!inst) return TW_ERR_MEMORY;
+    inst->scratch_bytes = (int64_t)b->p->gemm->workspace;
     inst->arg[0] = tw_arg_place(b, region, id, 0);
     inst->arg[1] = tw_arg_place(b, region, id, 1);
     inst->ta = dot.ta;

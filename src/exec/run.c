@@ -12,9 +12,9 @@ struct tw_state {
     unsigned char *memory; /* global arena, scratch, work memory of loops, memory of children, one behind another */
     size_t bytes;
     unsigned char *global;
-    unsigned char *scratch; /* one slice a thread: locals, registers, product workspace, resolved places */
+    unsigned char *scratch; /* one slice a thread: locals, registers, memory of instructions, resolved places */
     size_t slice;
-    size_t registers_at, workspace_at, scratch_at, pointers_at;
+    size_t registers_at, scratch_at, pointers_at;
     unsigned char *control;
     tw_state **children; /* one runs at a time: all have the same memory */
 };
@@ -36,8 +36,7 @@ static size_t aligned(size_t bytes)
 static void layout(const tw_program *p, tw_state *s)
 {
     s->registers_at = aligned((size_t)p->local_bytes);
-    s->workspace_at = s->registers_at + aligned((size_t)p->register_bytes);
-    s->scratch_at = s->workspace_at + aligned(p->gemm->workspace);
+    s->scratch_at = s->registers_at + aligned((size_t)p->register_bytes);
     s->pointers_at = s->scratch_at + aligned((size_t)p->scratch_bytes);
     s->slice = s->pointers_at + aligned((size_t)p->places_count * sizeof(void *)) + 64;
 }
@@ -209,7 +208,6 @@ static void run_chunk(const run *r, const tw_region *region, int64_t item, int t
     b.chunk = item;
     b.local = slice;
     b.registers = slice + r->state->registers_at;
-    b.workspace = slice + r->state->workspace_at;
     b.scratch = slice + r->state->scratch_at;
     b.pointer = (unsigned char **)(void *)(slice + r->state->pointers_at);
     int64_t rows = active_rows(r, region), step = region->block_rows;

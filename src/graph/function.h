@@ -94,5 +94,7 @@ tw_val tw_produce(tw_graph *g, tw_op op, const tw_attr *attr, int args_count, co
 void tw_parts(tw_val producer, int count, tw_val *out);
 /* Every value none. */
 void tw_no_values(tw_graph *g, int count, tw_val *out);
+/* tw_scan of more steps than a segment has (segments.c). */
+void tw_scan_segments(tw_graph *g, const tw_scan_desc *desc, int64_t length, tw_val *out_carries, tw_val *out_ys);
 
 #endif

@@ -63,12 +63,19 @@ static tw_type row_type(tw_val xs)
 void tw_scan(tw_graph *g, const tw_scan_desc *desc, tw_val *out_carries, tw_val *out_ys)
 {
     int consts = desc->consts_count, carries = desc->carries_count, xs = desc->xs_count, count = consts + carries + xs;
+    int64_t length = length_of(g, desc);
+    if (desc->segment < 0)
+        tw_graph_fail(g, TW_ERR_INVALID, "scan: a segment of %lld steps, expected 1 or more", (long long)desc->segment);
+    if (desc->segment > 1 && desc->segment < length) {
+        tw_scan_segments(g, desc, length, out_carries, out_ys);
+        return;
+    }
     tw_val *args = tw_alloc(g->ctx, (size_t)count, sizeof *args);
     tw_type *types = tw_alloc(g->ctx, (size_t)count, sizeof *types);
     if (!args || !types) tw_graph_fail(g, TW_ERR_MEMORY, "out of memory: scan with %d arguments", count);
     tw_val node = tw_val_of(g, -1);
     if (g->status == TW_OK) {
-        tw_attr attr = {.consts = consts, .carries = carries, .length = length_of(g, desc), .reversed = desc->reversed};
+        tw_attr attr = {.consts = consts, .carries = carries, .length = length, .reversed = desc->reversed};
         for (int i = 0; i < consts; i++) args[i] = desc->consts[i];
         for (int i = 0; i < carries; i++) args[consts + i] = desc->init[i];
         for (int i = 0; i < xs; i++) args[consts + carries + i] = desc->xs[i];

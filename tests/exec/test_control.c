@@ -283,6 +283,76 @@ static size_t deep_gradient(int64_t batch, bool normalised, bool checkpointed, f
     return bytes;
 }
 
+/* --- segments of long scans: less memory, the same gradients --- */
+
+enum { LONG = 1000, CARRY = 64 };
+
+/* a' = sin(a w) + x */
+static void long_step(void *user, tw_graph *g, const tw_val *in3, tw_val *out1)
+{
+    (void)user;
+    (void)g;
+    out1[0] = tw_add(tw_sin(tw_mul(in3[1], in3[0])), in3[2]);
+}
+
+static size_t long_gradient(int64_t segment, bool reversed, double *gradients)
+{
+    tw_context *ctx = tw_context_create(&(tw_context_desc){.threads = 2});
+    tw_graph *g = new_graph(ctx);
+    tw_val w = tw_input(g, "w", TW_DTYPE_F64, tw_shape_of(CARRY)),
+           a = tw_input(g, "a", TW_DTYPE_F64, tw_shape_of(CARRY));
+    tw_val x = tw_input(g, "x", TW_DTYPE_F64, tw_shape_of(LONG)), in3[3] = {w, a, x}, gradient[3], last;
+    tw_scan(g,
+            &(tw_scan_desc){.consts_count = 1,
+                            .consts = &w,
+                            .carries_count = 1,
+                            .init = &a,
+                            .xs_count = 1,
+                            .xs = &x,
+                            .reversed = reversed,
+                            .segment = segment,
+                            .body = long_step},
+            &last, NULL);
+    check_status(g, tw_grad(tw_sum_all(tw_square(last)), 3, in3, gradient));
+    tw_program *program = NULL;
+    tw_state *s = NULL;
+    tw_program_desc desc = {.inputs_count = 3, .inputs = in3, .outputs_count = 3, .outputs = gradient};
+    check_status(g, tw_program_compile(ctx, &desc, &program));
+    check_status(g, tw_state_create(program, 0, &s));
+    size_t bytes = tw_program_bytes(program, 2);
+    double values[2 * CARRY + LONG];
+    tw_random r = {.seed = 12};
+    for (int i = 0; i < 2 * CARRY + LONG; i++) values[i] = tw_random_normal(&r);
+    tw_state_poison(s);
+    check_status(g, tw_program_run(s, (const void *[]){values, values + CARRY, values + 2 * CARRY},
+                                   (void *[]){gradients, gradients + CARRY, gradients + 2 * CARRY}, 0));
+    tw_state_destroy(s);
+    tw_program_destroy(program);
+    tw_graph_destroy(g);
+    tw_context_destroy(ctx);
+    return bytes;
+}
+
+/* 1000 carries of 512 bytes; in segments of 32 steps 31 and 32 of them, beside x, its cotangents and their parts. Sums
+ * over steps are cut otherwise. */
+static void segments(void **state)
+{
+    (void)state;
+    enum { ALL = 2 * CARRY + LONG };
+    double plain[ALL], cut[ALL];
+    for (int reversed = 0; reversed < 2; reversed++) {
+        size_t before = long_gradient(0, reversed, plain);
+        for (int64_t segment = 7; segment <= LONG; segment = segment == 7 ? 32 : segment * LONG / 32) {
+            size_t after = long_gradient(segment, reversed, cut);
+            print_message("segments of %lld: %zu bytes, %zu without\n", (long long)segment, after, before);
+            if (segment == 32) assert_true(after < before / 5);
+            double largest = 0.0;
+            for (int k = 0; k < ALL; k++) largest = fmax(largest, fabs(plain[k]));
+            for (int k = 0; k < ALL; k++) assert_true(fabs(plain[k] - cut[k]) < 1e-12 * largest);
+        }
+    }
+}
+
 static void checkpoints(void **state)
 {
     (void)state;
@@ -475,10 +545,10 @@ static void allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scans),       cmocka_unit_test(solver),  cmocka_unit_test(nested),
-        cmocka_unit_test(branches),    cmocka_unit_test(customs), cmocka_unit_test(checkpoints),
-        cmocka_unit_test(overwrites),  cmocka_unit_test(groups),  cmocka_unit_test(threads),
-        cmocka_unit_test(allocations),
+        cmocka_unit_test(scans),    cmocka_unit_test(solver),      cmocka_unit_test(nested),
+        cmocka_unit_test(branches), cmocka_unit_test(customs),     cmocka_unit_test(checkpoints),
+        cmocka_unit_test(segments), cmocka_unit_test(overwrites),  cmocka_unit_test(groups),
+        cmocka_unit_test(threads),  cmocka_unit_test(allocations),
     };
     return cmocka_run_group_tests_name("exec/control", tests, NULL, NULL);
 }

@@ -13,12 +13,12 @@ static void compare(int64_t size, const double *a, const double *b, const char *
 
 enum { STEPS = 5 };
 
-/* The scan of body_step over 5 rows, its last carries and ys; or the same without a loop. */
-static void step_loop(tw_graph *g, tw_val w, tw_val a, tw_val x, bool reversed, bool unrolled, tw_val *carries, tw_val *y)
+/* The scan of body_step over 5 rows, its last carries and ys; or, without segments, the same without a loop. */
+static void step_loop(tw_graph *g, tw_val w, tw_val a, tw_val x, bool reversed, int segment, tw_val *carries, tw_val *y)
 {
     tw_val n = tw_const(g, TW_DTYPE_I32, 2.0), zero = tw_const(g, TW_DTYPE_I32, 0.0), ys[2], rows[STEPS];
     tw_val init[3] = {a, zero, tw_muls(a, 0.3)};
-    if (!unrolled) {
+    if (segment > 0) {
         tw_scan(g,
                 &(tw_scan_desc){.consts_count = 2,
                                 .consts = (tw_val[]){w, n},
@@ -28,6 +28,7 @@ static void step_loop(tw_graph *g, tw_val w, tw_val a, tw_val x, bool reversed, 
                                 .xs = &x,
                                 .ys_count = 2,
                                 .reversed = reversed,
+                                .segment = segment,
                                 .body = body_step},
                 carries, ys);
         tw_shape column = {.rank = tw_shape_at(x).rank, .dim = {tw_dim(x, 0), 1, 1}};
@@ -55,13 +56,14 @@ static void scan_equals_steps(void **state)
                         tw_input(g, "x", TW_DTYPE_F64, stack)};
         tw_val v[3] = {tw_input(g, "vw", TW_DTYPE_F64, shape), tw_input(g, "va", TW_DTYPE_F64, shape),
                        tw_input(g, "vx", TW_DTYPE_F64, stack)};
-        tw_val found[2][12];
-        for (int unrolled = 0; unrolled < 2; unrolled++) {
-            tw_val carries[3], y, *out = found[unrolled];
-            step_loop(g, in[0], in[1], in[2], reversed, unrolled, carries, &y);
+        tw_val found[STEPS + 2][12]; /* by the segment */
+        for (int segment = 0; segment <= STEPS + 1; segment++) {
+            tw_val carries[3], y, *out = found[segment];
+            step_loop(g, in[0], in[1], in[2], reversed, segment, carries, &y);
             out[0] = carries[0];
             out[1] = y;
-            tw_val loss = tw_sum_all(tw_add(tw_sin(tw_mul(carries[0], carries[2])), tw_sum(tw_square(y), 1, (int[]){0})));
+            tw_val loss =
+                tw_sum_all(tw_add(tw_sin(tw_mul(carries[0], carries[2])), tw_sum(tw_square(y), 1, (int[]){0})));
             check_status(g, tw_jvp(3, in, v, 2, out, out + 2));
             check_status(g, tw_grad(loss, 3, in, out + 4));
             check_status(g, tw_hvp(loss, 3, in, v, out + 7));
@@ -76,9 +78,12 @@ static void scan_equals_steps(void **state)
             values[i] = random_array(&r, TW_DTYPE_F64, size_at(all[i]), -1.0, 1.0);
         }
         for (int k = 0; k < 12; k++) {
-            double *a = evaluate(6, all, values, found[0][k]), *b = evaluate(6, all, values, found[1][k]);
-            compare(size_at(found[1][k]), b, a, "scan");
-            free(a);
+            double *b = evaluate(6, all, values, found[0][k]);
+            for (int segment = 1; segment <= STEPS + 1; segment++) {
+                double *a = evaluate(6, all, values, found[segment][k]);
+                compare(size_at(found[0][k]), b, a, "scan");
+                free(a);
+            }
             free(b);
         }
         for (int i = 0; i < 6; i++) free(values[i]);
@@ -92,7 +97,7 @@ static void scan_of_nothing(void **state)
     tw_graph *g = new_graph(*state);
     tw_val w = tw_input(g, "w", TW_DTYPE_F64, tw_shape_of(2)), a = tw_input(g, "a", TW_DTYPE_F64, tw_shape_of(2));
     tw_val x = tw_input(g, "x", TW_DTYPE_F64, tw_shape_of(0, 2)), carries[3], y, gradients[2], args[2] = {w, a};
-    step_loop(g, w, a, x, false, false, carries, &y);
+    step_loop(g, w, a, x, false, 1, carries, &y);
     assert_int_equal(carries[0].id, a.id);
     assert_true(tw_shape_equal(tw_shape_at(y), tw_shape_of(0, 2)));
     check_status(g, tw_grad(tw_sum_all(tw_square(carries[0])), 2, args, gradients));
@@ -116,15 +121,11 @@ static void exponential_euler(void **state)
     double h = 0.02;
     tw_graph *g = new_graph(*state);
     tw_val k = tw_input(g, "k", TW_DTYPE_F64, TW_SCALAR), x0 = tw_input(g, "x0", TW_DTYPE_F64, TW_SCALAR), xT;
-    tw_scan(g,
-            &(tw_scan_desc){.consts_count = 1,
-                            .consts = &k,
-                            .carries_count = 1,
-                            .init = &x0,
-                            .length = T,
-                            .body = decay,
-                            .user = &h},
-            &xT, NULL);
+    tw_scan(
+        g,
+        &(tw_scan_desc){
+            .consts_count = 1, .consts = &k, .carries_count = 1, .init = &x0, .length = T, .body = decay, .user = &h},
+        &xT, NULL);
     tw_val in[2] = {k, x0}, gradient[2], second, one = tw_ones_like(k), none = TW_NONE;
     check_status(g, tw_grad(xT, 2, in, gradient));
     check_status(g, tw_jvp(2, in, (tw_val[]){one, none}, 1, gradient, &second));
@@ -193,12 +194,8 @@ static void twice_times_w(void *user, tw_graph *g, const tw_val *in, tw_val *out
 {
     (void)user;
     tw_scan(g,
-            &(tw_scan_desc){.consts_count = 1,
-                            .consts = in,
-                            .carries_count = 1,
-                            .init = in + 1,
-                            .length = 2,
-                            .body = times_w},
+            &(tw_scan_desc){
+                .consts_count = 1, .consts = in, .carries_count = 1, .init = in + 1, .length = 2, .body = times_w},
             out, NULL);
 }
 static void halve(void *user, tw_graph *g, const tw_val *in, tw_val *out)
@@ -219,14 +216,11 @@ static void nested(void **state)
     tw_graph *g = new_graph(*state);
     tw_val in[2] = {tw_input(g, "w", TW_DTYPE_F64, TW_SCALAR), tw_input(g, "x", TW_DTYPE_F64, TW_SCALAR)};
     tw_val x, gradient[2], product[2], v[2] = {tw_ones_like(in[0]), tw_zeros_like(in[1])};
-    tw_scan(g,
-            &(tw_scan_desc){.consts_count = 1,
-                            .consts = in,
-                            .carries_count = 1,
-                            .init = in + 1,
-                            .length = 6,
-                            .body = grow_or_halve},
-            &x, NULL);
+    tw_scan(
+        g,
+        &(tw_scan_desc){
+            .consts_count = 1, .consts = in, .carries_count = 1, .init = in + 1, .length = 6, .body = grow_or_halve},
+        &x, NULL);
     check_status(g, tw_grad(x, 2, in, gradient));
     check_status(g, tw_hvp(x, 2, in, v, product));
     double wv = 1.5, xv = 0.9, *values[2] = {&wv, &xv}, at = xv;
@@ -383,12 +377,8 @@ static void text(void **state)
     tw_val in[2] = {tw_input(g, "w", TW_DTYPE_F64, TW_SCALAR), tw_input(g, "x", TW_DTYPE_F64, tw_shape_of(2))}, x, y;
     tw_custom made = cube(&right_scale);
     tw_scan(g,
-            &(tw_scan_desc){.consts_count = 1,
-                            .consts = in,
-                            .carries_count = 1,
-                            .init = in + 1,
-                            .length = 3,
-                            .body = times_w},
+            &(tw_scan_desc){
+                .consts_count = 1, .consts = in, .carries_count = 1, .init = in + 1, .length = 3, .body = times_w},
             &x, NULL);
     tw_custom_call(g, &made, 1, &x, &y);
     char *printed = NULL;
@@ -436,8 +426,7 @@ static void text_errors(void **state)
         const tw_val *inputs, *outputs;
         assert_int_not_equal(tw_graph_parse(g, rows[i].text, &inputs_count, &inputs, &outputs_count, &outputs), TW_OK);
         const char *found = tw_context_error(*state);
-        if (strcmp(found, rows[i].sentence) != 0)
-            fail_msg("row %d: %s\nexpected: %s", i, found, rows[i].sentence);
+        if (strcmp(found, rows[i].sentence) != 0) fail_msg("row %d: %s\nexpected: %s", i, found, rows[i].sentence);
         tw_graph_destroy(g);
     }
 }
@@ -507,6 +496,10 @@ static void sentences(void **state)
     expect_error(g, "scan: the new carry 1 is f64() where f64(2) is expected");
     g = new_graph(*state);
     x = tw_input(g, "x", TW_DTYPE_F64, tw_shape_of(2));
+    tw_scan(g, &(tw_scan_desc){.carries_count = 1, .init = &x, .length = 2, .segment = -3, .body = sum_of}, &out, NULL);
+    expect_error(g, "scan: a segment of -3 steps, expected 1 or more");
+    g = new_graph(*state);
+    x = tw_input(g, "x", TW_DTYPE_F64, tw_shape_of(2));
     flag = tw_lt(x, x);
     tw_cond(g, flag, sum_of, sum_of, NULL, 1, &x, 1, &out);
     expect_error(g, "cond: the condition is bool(2), not one bool");
@@ -541,7 +534,7 @@ static tw_status everything(tw_context *ctx, void *user)
     tw_val x = tw_input(g, "x", TW_DTYPE_F64, tw_shape_of(STEPS)), flag = tw_input(g, "flag", TW_DTYPE_BOOL, TW_SCALAR);
     tw_val carries[3], y, pair[2], cubed, in[4] = {w, a, x, flag}, gradient[3], product[3], looped[2], tangent;
     tw_custom made = cube(&right_scale);
-    step_loop(g, w, a, x, false, false, carries, &y);
+    step_loop(g, w, a, x, false, 1, carries, &y);
     tw_cond(g, flag, body_pair, body_other_pair, NULL, 2, (tw_val[]){carries[0], carries[2]}, 2, pair);
     tw_checkpoint(g, body_pair, NULL, 2, (tw_val[]){pair[0], pair[1]}, 2, pair);
     tw_custom_call(g, &made, 1, pair, &cubed);
@@ -589,12 +582,18 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scan_equals_steps),      cmocka_unit_test(scan_of_nothing),
-        cmocka_unit_test(exponential_euler),      cmocka_unit_test(implicit_function),
-        cmocka_unit_test(nested),                 cmocka_unit_test(wrong_rules_are_caught),
-        cmocka_unit_test(checkpoints),            cmocka_unit_test(simplified),
-        cmocka_unit_test(text),                   cmocka_unit_test(text_errors),
-        cmocka_unit_test(sentences),              cmocka_unit_test(every_allocation_fails_once),
+        cmocka_unit_test(scan_equals_steps),
+        cmocka_unit_test(scan_of_nothing),
+        cmocka_unit_test(exponential_euler),
+        cmocka_unit_test(implicit_function),
+        cmocka_unit_test(nested),
+        cmocka_unit_test(wrong_rules_are_caught),
+        cmocka_unit_test(checkpoints),
+        cmocka_unit_test(simplified),
+        cmocka_unit_test(text),
+        cmocka_unit_test(text_errors),
+        cmocka_unit_test(sentences),
+        cmocka_unit_test(every_allocation_fails_once),
     };
     return cmocka_run_group_tests_name("graph/control", tests, setup, teardown);
 }
