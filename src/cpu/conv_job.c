@@ -101,11 +101,6 @@ static int64_t images_of_band(const tw_conv_job *j, int64_t images)
     return tw_max_i64(tw_min_i64(tw_min_i64(fit, enough), images), 1);
 }
 
-static int64_t aligned(int64_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 void tw_conv_job_make(tw_conv_job *j, tw_conv_pass pass, const tw_conv_sizes *z, const int64_t *phase, int64_t images,
                       size_t size)
 {
@@ -134,9 +129,9 @@ void tw_conv_job_make(tw_conv_job *j, tw_conv_pass pass, const tw_conv_sizes *z,
     int64_t panel = weights        ? pixels * columns
                     : j->depthwise ? j->segments * j->channels
                                    : j->segments * j->depth * columns;
-    j->panel_at = aligned(tables * (int64_t)sizeof(int64_t));
-    j->window_at = j->panel_at + aligned(panel * j->size);
-    j->bytes = j->window_at + (j->direct ? 0 : aligned(j->images * j->image * j->size)) + TW_CONV_PANEL;
+    j->panel_at = tw_aligned(tables * (int64_t)sizeof(int64_t));
+    j->window_at = j->panel_at + tw_aligned(panel * j->size);
+    j->bytes = j->window_at + (j->direct ? 0 : tw_aligned(j->images * j->image * j->size)) + TW_CONV_PANEL;
 }
 
 int64_t tw_conv_job_bytes(tw_conv_pass pass, const tw_conv_sizes *z, int64_t images, size_t size)
@@ -199,8 +194,7 @@ const void *tw_conv_window(const tw_conv_job *j, const void *src, int64_t images
             for (int64_t y = 0; y < height; y++) {
                 int64_t z = first + t * d->delta, at = top + y;
                 bool there = z >= 0 && z < d->source && at >= 0 && at < h->source;
-                const unsigned char *from =
-                    (const unsigned char *)src + ((i * d->source + z) * h->source + at) * line;
+                const unsigned char *from = (const unsigned char *)src + ((i * d->source + z) * h->source + at) * line;
                 fill_row(j, there ? from : NULL, window + (i * j->image + t * j->plane + y * j->row) * j->size);
             }
     return window;

@@ -54,11 +54,6 @@ static int64_t complex_length(int64_t n, bool real)
     return real && n % 2 == 0 ? n / 2 : n;
 }
 
-static int64_t rounded(int64_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 /* (radix - 1) factors for each point of the sub-transforms of each pass */
 static int64_t twiddle_bytes(const tw_fft_plan *plan, int64_t element)
 {
@@ -67,19 +62,19 @@ static int64_t twiddle_bytes(const tw_fft_plan *plan, int64_t element)
         left /= plan->radix[p];
         bytes += left * (plan->radix[p] - 1) * 2 * element;
     }
-    return rounded(bytes);
+    return tw_aligned(bytes);
 }
 
 /* Sizes and offsets; nothing is written beyond the plan itself. */
 static tw_fft_plan lay_out(int64_t length, bool halves, int64_t element)
 {
     tw_fft_plan plan = {.length = length};
-    int64_t at = rounded(sizeof plan);
+    int64_t at = tw_aligned(sizeof plan);
     if (needs_convolution(length)) {
         int64_t m = convolution_length(length);
         plan.chirp = at;
-        plan.kernel = plan.chirp + rounded(length * 2 * element);
-        plan.inner = plan.kernel + rounded(m * 2 * element);
+        plan.kernel = plan.chirp + tw_aligned(length * 2 * element);
+        plan.inner = plan.kernel + tw_aligned(m * 2 * element);
         at = plan.inner + lay_out(m, false, element).bytes;
     } else {
         plan.passes = factor(length, plan.radix);
@@ -88,7 +83,7 @@ static tw_fft_plan lay_out(int64_t length, bool halves, int64_t element)
     }
     if (halves) {
         plan.halves = at;
-        at += rounded((length + 1) * 2 * element);
+        at += tw_aligned((length + 1) * 2 * element);
     }
     plan.bytes = at;
     return plan;

@@ -73,7 +73,7 @@ tw_status tw_emit_custom(tw_build *b, tw_region *region, int32_t id)
         bool by_row = k >= c->args || tw_sliced_custom(b->g, tw_at_id(b, id), k);
         c->sliced[k] = region->rows > 1 && by_row;
         c->arrays[k] = (tw_array){.dtype = type.dtype, .shape = type.shape};
-        c->size[k] = (tw_shape_size(type.shape) * (int64_t)tw_dtype_size(type.dtype) + 63) / 64 * 64;
+        c->size[k] = tw_aligned(tw_shape_size(type.shape) * (int64_t)tw_dtype_size(type.dtype));
         bool unread = b->p->places[inst->places_begin + k].home == TW_HOME_NONE;
         if (k >= c->args && unread) inst->scratch_bytes += c->size[k];
     }

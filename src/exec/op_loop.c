@@ -5,11 +5,6 @@
 
 /* --- emitting --- */
 
-static int64_t align(int64_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 /* The part node of result k of a producer, or -1 when nothing reads it. */
 static int32_t part_of(const tw_build *b, int32_t producer, int k)
 {
@@ -96,10 +91,10 @@ static tw_status lay_out(tw_build *b, tw_control *c, const tw_function *f, const
         c->result_of[c->outputs] = keep[k];
         outputs[c->outputs++] = f->outputs[k];
     }
-    int64_t at = align((c->inputs + c->outputs) * (int64_t)sizeof(void *));
+    int64_t at = tw_aligned((c->inputs + c->outputs) * (int64_t)sizeof(void *));
     for (int i = 0; i < carries; i++) {
         c->carry_at[i] = at + c->set_bytes;
-        c->set_bytes += align(c->size[c->consts + i]);
+        c->set_bytes += tw_aligned(c->size[c->consts + i]);
     }
     at += 2 * c->set_bytes + 64;
     if (at > b->p->control_bytes) b->p->control_bytes = at;

@@ -6,11 +6,6 @@
 
 enum { ALIGN = 64 };
 
-static int64_t aligned(int64_t bytes)
-{
-    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
-}
-
 static int by_size(const void *x, const void *y)
 {
     const tw_lease *a = x, *b = y;
@@ -32,14 +27,15 @@ int64_t tw_pack(int32_t count, tw_lease *leases, bool apart)
             for (int32_t j = 0; j < i; j++) {
                 const tw_lease *other = &leases[j];
                 if (other->last < lease->first || other->first > lease->last) continue;
-                if (offset < other->offset + aligned(other->bytes) && other->offset < offset + aligned(lease->bytes)) {
-                    offset = other->offset + aligned(other->bytes);
+                if (offset < other->offset + tw_aligned(other->bytes) &&
+                    other->offset < offset + tw_aligned(lease->bytes)) {
+                    offset = other->offset + tw_aligned(other->bytes);
                     moved = true;
                 }
             }
         }
         lease->offset = offset;
-        if (offset + aligned(lease->bytes) > total) total = offset + aligned(lease->bytes);
+        if (offset + tw_aligned(lease->bytes) > total) total = offset + tw_aligned(lease->bytes);
     }
     return total;
 }
@@ -381,7 +377,7 @@ tw_status tw_plan_global(tw_build *b)
     }
     for (int32_t i = 0; i < p->combines_count; i++) {
         tw_combine *c = &p->combines[i];
-        c->src.chunk_bytes = aligned(tw_node_bytes(b, c->src.index));
+        c->src.chunk_bytes = tw_aligned(tw_node_bytes(b, c->src.index));
         leases[count++] = (tw_lease){.bytes = c->src.chunk_bytes * p->regions[c->region].chunks,
                                      .first = c->stage,
                                      .last = c->stage,

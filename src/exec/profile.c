@@ -63,7 +63,7 @@ static double peak_flops(tw_context *ctx, int threads)
     int count = threads < 64 ? threads : 64;
     peak_job job = {.gemm = tw_gemm_best()};
     job.slice = (PEAK_M * PEAK_K + PEAK_K * PEAK_N + PEAK_M * PEAK_N) * sizeof(float) + job.gemm->workspace;
-    job.slice = (job.slice + 63) / 64 * 64;
+    job.slice = (size_t)tw_aligned((int64_t)job.slice);
     job.memory = tw_alloc_aligned(ctx, job.slice * (size_t)count);
     if (!job.memory) return 0;
     double sum = 0;
@@ -146,7 +146,8 @@ static double gather(const tw_program *p, group *groups, int32_t *count)
                          share * bytes_of(p, &p->insts[i]));
         }
     }
-    static const char *const extra[TW_PROFILE_EXTRA] = {"packing operands", "adding up sums over rows", "copies at the end"};
+    static const char *const extra[TW_PROFILE_EXTRA] = {"packing operands", "adding up sums over rows",
+                                                        "copies at the end"};
     for (int i = 0; i < TW_PROFILE_EXTRA; i++) {
         const tw_counter *c = &profile->counter[profile->count + i];
         char *what = atomic_load(&c->calls) > 0 ? tw_strdup(p->ctx, extra[i]) : NULL;

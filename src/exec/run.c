@@ -28,25 +28,20 @@ typedef struct run {
     int32_t first, count; /* regions of the stage */
 } run;
 
-static size_t aligned(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 static void layout(const tw_program *p, tw_state *s)
 {
-    s->registers_at = aligned((size_t)p->local_bytes);
-    s->scratch_at = s->registers_at + aligned((size_t)p->register_bytes);
-    s->pointers_at = s->scratch_at + aligned((size_t)p->scratch_bytes);
-    s->slice = s->pointers_at + aligned((size_t)p->places_count * sizeof(void *)) + 64;
+    s->registers_at = (size_t)tw_aligned(p->local_bytes);
+    s->scratch_at = s->registers_at + (size_t)tw_aligned(p->register_bytes);
+    s->pointers_at = s->scratch_at + (size_t)tw_aligned(p->scratch_bytes);
+    s->slice = s->pointers_at + (size_t)tw_aligned(p->places_count * (int64_t)sizeof(void *)) + 64;
 }
 
 /* Bytes of a state before those of its children. */
 static size_t own_bytes(const tw_program *p, int threads, tw_state *out_layout)
 {
     layout(p, out_layout);
-    return aligned((size_t)p->global_bytes + 64) + out_layout->slice * (size_t)threads +
-           aligned((size_t)p->control_bytes);
+    return (size_t)tw_aligned(p->global_bytes + 64) + out_layout->slice * (size_t)threads +
+           (size_t)tw_aligned(p->control_bytes);
 }
 
 size_t tw_program_bytes(const tw_program *program, int threads)
@@ -78,7 +73,7 @@ static tw_status create(tw_program *program, bool pooled, int threads, unsigned 
     s->memory = memory ? memory : tw_alloc_aligned(ctx, s->bytes);
     if (!s->children || !s->memory) TW_TRY(tw_fail_memory(ctx, s->bytes));
     s->global = s->memory;
-    s->scratch = s->global + aligned((size_t)program->global_bytes + 64);
+    s->scratch = s->global + (size_t)tw_aligned(program->global_bytes + 64);
     s->control = s->scratch + s->slice * (size_t)threads;
     for (int32_t i = 0; i < program->children_count; i++)
         TW_TRY(create(program->children[i], pooled, threads, s->memory + own, &s->children[i]));

@@ -18,6 +18,7 @@
 #include "cpu/gemm.h"
 #include "cpu/kernels.h"
 #include "graph/reference.h"
+#include "support/context.h"
 
 typedef struct conv_case {
     int rank;
@@ -186,8 +187,7 @@ static void every_instruction_set(void **state)
         for (int pass = TW_CONV_FORWARD; pass <= TW_CONV_WEIGHTS; pass++) {
             pass_test t = make_test(*state, &cases[i], (tw_conv_pass)pass, &r);
             for (int v = 0; v < count; v++)
-                for (int wide = 0; wide < 2; wide++)
-                    check(&t, wide, convolve_isa, variants[v], variants[v]->name, i);
+                for (int wide = 0; wide < 2; wide++) check(&t, wide, convolve_isa, variants[v], variants[v]->name, i);
             free_test(&t);
         }
 }
@@ -253,8 +253,8 @@ static void library(void **state)
         for (int pass = TW_CONV_FORWARD; pass <= TW_CONV_WEIGHTS; pass++) {
             pass_test t = make_test(*state, &cases[i], (tw_conv_pass)pass, &r);
             tw_conv_plan *plan = NULL;
-            tw_status status = tw_conv_library.create(*state, (tw_conv_pass)pass, TW_DTYPE_F32, &t.sizes, t.sizes.n,
-                                                      &plan);
+            tw_status status =
+                tw_conv_library.create(*state, (tw_conv_pass)pass, TW_DTYPE_F32, &t.sizes, t.sizes.n, &plan);
             if (status != TW_OK) fail_msg("%s", tw_context_error(*state));
             if (plan) {
                 planned++;
@@ -266,18 +266,6 @@ static void library(void **state)
     print_message("%d passes by %s\n", planned, tw_conv_library.name);
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 1});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -285,5 +273,5 @@ int main(void)
         cmocka_unit_test(same_bits),
         cmocka_unit_test(library),
     };
-    return cmocka_run_group_tests_name("cpu/conv", tests, setup, teardown);
+    return cmocka_run_group_tests_name("cpu/conv", tests, open_context, close_context);
 }

@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include "graph/op_cases.h"
+#include "support/context.h"
 
 static void add(check *c, tw_val v)
 {
@@ -65,20 +66,8 @@ static void every_composite(void **state)
     print_message("%d programs\n", total);
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 2});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_composite)};
-    return cmocka_run_group_tests_name("exec/composites", tests, setup, teardown);
+    return cmocka_run_group_tests_name("exec/composites", tests, open_pool, close_context);
 }

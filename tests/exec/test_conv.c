@@ -1,6 +1,7 @@
 /* Convolutions in programs: the three passes of many shapes against the reference, a small network with its gradients
  * and a Hessian product, the same bits for any number of threads, fewer rows. */
 #include "exec/check.h"
+#include "support/context.h"
 
 typedef struct conv_case {
     int rank;
@@ -38,14 +39,14 @@ static void every_pass(void **state)
                    w = tw_input(g, "w", dtype, tw_shape_make(cases[i].rank, cases[i].w)), warm = tw_sin(x),
                    y = tw_conv(warm, w, desc), back = tw_conv_input(tw_sin(y), w, desc, tw_shape_at(x));
             /* a sum over thousands of terms: f32 rounds each of them */
-            check c = {.ctx = *state,
-                       .inputs_count = 2,
-                       .inputs = {x, w},
-                       .outputs_count = 3,
-                       .outputs = {tw_muls(y, 0.5), tw_add(back, x),
-                                   tw_conv_weights(warm, tw_cos(y), desc, tw_shape_at(w))},
-                       .tolerance = wide ? 1e-13 : 2e-5,
-                       .seed = (uint64_t)i};
+            check c = {
+                .ctx = *state,
+                .inputs_count = 2,
+                .inputs = {x, w},
+                .outputs_count = 3,
+                .outputs = {tw_muls(y, 0.5), tw_add(back, x), tw_conv_weights(warm, tw_cos(y), desc, tw_shape_at(w))},
+                .tolerance = wide ? 1e-13 : 2e-5,
+                .seed = (uint64_t)i};
             if (tw_graph_check(g) != TW_OK) fail_msg("%s", tw_context_error(*state));
             check_all_ways(&c);
             tw_graph_destroy(g);
@@ -55,8 +56,7 @@ static void every_pass(void **state)
 /* (N,H,W,C) -> means of 2 x 2 pixels, and each pixel four times: how networks change the size of images. */
 static tw_val pooled(tw_val x)
 {
-    tw_val parts = tw_reshape(
-        x, tw_shape_of(tw_dim(x, 0), tw_dim(x, 1) / 2, 2, tw_dim(x, 2) / 2, 2, tw_dim(x, 3)));
+    tw_val parts = tw_reshape(x, tw_shape_of(tw_dim(x, 0), tw_dim(x, 1) / 2, 2, tw_dim(x, 2) / 2, 2, tw_dim(x, 3)));
     return tw_muls(tw_sum(parts, 2, (int[]){2, 4}), 0.25);
 }
 
@@ -74,9 +74,9 @@ static void small_network(void **state)
     assert_int_equal(tw_graph_create(*state, &g), TW_OK);
     tw_conv_desc same = {.low = {1, 1}, .high = {1, 1}}, half = {.stride = {2, 2}, .low = {1, 1}, .high = {1, 1}};
     tw_dtype f64 = TW_DTYPE_F64;
-    tw_val in[] = {tw_input(g, "x", f64, tw_shape_of(5, 8, 8, 2)),    tw_input(g, "a", f64, tw_shape_of(3, 3, 2, 6)),
-                   tw_input(g, "b", f64, tw_shape_of(3, 3, 6, 8)),    tw_input(g, "c", f64, tw_shape_of(3, 3, 8, 6)),
-                   tw_input(g, "d", f64, tw_shape_of(1, 1, 12, 1)),   tw_input(g, "bias", f64, tw_shape_of(8)),
+    tw_val in[] = {tw_input(g, "x", f64, tw_shape_of(5, 8, 8, 2)),  tw_input(g, "a", f64, tw_shape_of(3, 3, 2, 6)),
+                   tw_input(g, "b", f64, tw_shape_of(3, 3, 6, 8)),  tw_input(g, "c", f64, tw_shape_of(3, 3, 8, 6)),
+                   tw_input(g, "d", f64, tw_shape_of(1, 1, 12, 1)), tw_input(g, "bias", f64, tw_shape_of(8)),
                    tw_input(g, "v", f64, tw_shape_of(3, 3, 6, 8))};
     tw_val first = tw_silu(tw_conv(in[0], in[1], &same)),
            low = tw_silu(tw_add(tw_conv(pooled(first), in[2], &half), in[5])),
@@ -138,18 +138,6 @@ static void own(void **state)
     assert_int_equal(unsetenv("TW_CONV"), 0);
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 3});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,5 +146,5 @@ int main(void)
         cmocka_unit_test(fewer_rows),
         cmocka_unit_test(own),
     };
-    return cmocka_run_group_tests_name("exec/conv", tests, setup, teardown);
+    return cmocka_run_group_tests_name("exec/conv", tests, open_pool, close_context);
 }

@@ -1,6 +1,7 @@
 /* Identities of linear algebra, Fourier transforms, sorting and windows on the reference interpreter: what holds
  * whatever the kernels do; bad input by its sentence; batching equals doing it sample by sample. */
 #include "graph/support.h"
+#include "support/context.h"
 
 static tw_graph *begin(void **state, tw_random *r)
 {
@@ -332,18 +333,6 @@ static void bad_input(void **state)
     refused(state, wrong_order, "order 31");
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 1});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,5 +340,5 @@ int main(void)
         cmocka_unit_test(fourier),        cmocka_unit_test(sorting),     cmocka_unit_test(windows),
         cmocka_unit_test(batching),       cmocka_unit_test(bad_input),
     };
-    return cmocka_run_group_tests_name("graph/arrays", tests, setup, teardown);
+    return cmocka_run_group_tests_name("graph/arrays", tests, open_context, close_context);
 }

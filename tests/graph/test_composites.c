@@ -1,6 +1,7 @@
 /* Every composite of the table: its own rules against those of its body written out in primitives - value, forward and
  * reverse derivative, Hessian-vector product - and the ways of using it that rules get wrong most easily. */
 #include "graph/op_cases.h"
+#include "support/context.h"
 
 typedef struct pair {
     tw_graph *g;
@@ -256,18 +257,6 @@ static void sentences(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 1});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,5 +268,5 @@ int main(void)
         cmocka_unit_test(dropout),
         cmocka_unit_test(sentences),
     };
-    return cmocka_run_group_tests_name("graph/composites", tests, setup, teardown);
+    return cmocka_run_group_tests_name("graph/composites", tests, open_context, close_context);
 }

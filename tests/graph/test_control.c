@@ -2,6 +2,7 @@
  * implicit function, branches, custom functions with a wrong rule, checkpoints, text, sentences of errors, memory. */
 #include "graph/bodies.h"
 #include "support/limited_memory.h"
+#include "support/context.h"
 
 /* The same values to rounding: sums of a few hundred terms of order one. */
 static void compare(int64_t size, const double *a, const double *b, const char *what)
@@ -567,18 +568,6 @@ static void every_allocation_fails_once(void **state)
     run_with_limited_memory(everything, NULL);
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 1});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -595,5 +584,5 @@ int main(void)
         cmocka_unit_test(sentences),
         cmocka_unit_test(every_allocation_fails_once),
     };
-    return cmocka_run_group_tests_name("graph/control", tests, setup, teardown);
+    return cmocka_run_group_tests_name("graph/control", tests, open_context, close_context);
 }

@@ -2,6 +2,7 @@
  * as shifted sums, shapes that do not fit, batching. Derivatives are tested with every other op (test_ops). */
 #include "graph/node.h"
 #include "graph/support.h"
+#include "support/context.h"
 
 /* y = x correlated with w, by hand:
  *   x = 1 2 3      w = 1 0     y = 1+5*2 2+6*2      = 11 14
@@ -39,8 +40,8 @@ static tw_val by_shifts(tw_val x, tw_val w, int64_t stride, int64_t low, int64_t
         for (int64_t i = 0; i < tw_dim(w, 0); i++)
             for (int64_t j = 0; j < tw_dim(w, 1); j++) {
                 int64_t begin[] = {0, i * dilation, j * dilation, k * cs}, step[] = {1, stride, stride, 1};
-                int64_t end[] = {tw_dim(x, 0), begin[1] + (height - 1) * stride + 1, begin[2] + (width - 1) * stride + 1,
-                                 (k + 1) * cs};
+                int64_t end[] = {tw_dim(x, 0), begin[1] + (height - 1) * stride + 1,
+                                 begin[2] + (width - 1) * stride + 1, (k + 1) * cs};
                 tw_val tap = tw_slice(tw_slice(tw_slice(w, 0, i, i + 1), 1, j, j + 1), 3, k * os, (k + 1) * os);
                 tw_val term =
                     tw_matmul(tw_slice_strided(padded, begin, end, step), tw_reshape(tap, tw_shape_of(cs, os)));
@@ -70,8 +71,8 @@ static void as_shifts(void **state)
                              .dilation = {cases[i].dilation, cases[i].dilation},
                              .groups = cases[i].groups};
         tw_val made = tw_conv(in[0], in[1], &desc);
-        tw_val wanted = by_shifts(in[0], in[1], cases[i].stride, cases[i].low, cases[i].high, cases[i].dilation,
-                                  cases[i].groups);
+        tw_val wanted =
+            by_shifts(in[0], in[1], cases[i].stride, cases[i].low, cases[i].high, cases[i].dilation, cases[i].groups);
         check_ok(g);
         assert_true(tw_shape_equal(tw_shape_at(made), tw_shape_at(wanted)));
         double *values[2];
@@ -122,14 +123,30 @@ static void sentences(void **state)
         tw_status status;
         const char *text;
     } cases[] = {
-        {4, {1, 5, 5, 3}, {3, 3, 2, 4}, {.groups = 1}, TW_ERR_SHAPE,
+        {4,
+         {1, 5, 5, 3},
+         {3, 3, 2, 4},
+         {.groups = 1},
+         TW_ERR_SHAPE,
          "conv: images (1,5,5,3) and weights (3,3,2,4) do not fit in 1 group: 3 channels, weights for 2 and 4 results"},
-        {4, {1, 5, 5, 4}, {3, 3, 2, 3}, {.groups = 2}, TW_ERR_SHAPE,
+        {4,
+         {1, 5, 5, 4},
+         {3, 3, 2, 3},
+         {.groups = 2},
+         TW_ERR_SHAPE,
          "conv: images (1,5,5,4) and weights (3,3,2,3) do not fit in 2 groups"},
-        {4, {1, 2, 5, 4}, {3, 3, 4, 3}, {.groups = 1}, TW_ERR_SHAPE,
+        {4,
+         {1, 2, 5, 4},
+         {3, 3, 4, 3},
+         {.groups = 1},
+         TW_ERR_SHAPE,
          "conv: weights (3,3,4,3) do not fit into images (1,2,5,4): along axis 1, 3 of them 1 apart, padding 0 and 0"},
         {4, {1, 5, 5, 4}, {0, 3, 4, 3}, {.groups = 1}, TW_ERR_SHAPE, "conv: weights (0,3,4,3) do not fit into images"},
-        {4, {1, 5, 5, 4}, {3, 3, 4, 3}, {.stride = {-1}}, TW_ERR_INVALID,
+        {4,
+         {1, 5, 5, 4},
+         {3, 3, 4, 3},
+         {.stride = {-1}},
+         TW_ERR_INVALID,
          "conv: stride, dilation and groups are at least 1, padding at least 0"},
         {4, {1, 5, 5, 4}, {3, 3, 4, 3}, {.low = {0, -1}}, TW_ERR_INVALID, "padding at least 0"},
         {4, {1, 5, 5, 4}, {3, 3, 4, 3}, {.groups = -2}, TW_ERR_INVALID, "groups are at least 1"},
@@ -142,8 +159,7 @@ static void sentences(void **state)
                w = tw_input(g, "w", TW_DTYPE_F32, tw_shape_make(cases[i].rank, cases[i].w));
         assert_true(tw_is_none(tw_conv(x, w, &cases[i].desc)));
         assert_int_equal(tw_graph_check(g), cases[i].status);
-        if (!strstr(tw_context_error(g->ctx), cases[i].text))
-            fail_msg("case %d: %s", i, tw_context_error(g->ctx));
+        if (!strstr(tw_context_error(g->ctx), cases[i].text)) fail_msg("case %d: %s", i, tw_context_error(g->ctx));
         tw_graph_destroy(g);
     }
 }
@@ -167,8 +183,10 @@ static void sentences_of_the_others(void **state)
         if (i == 2) tw_conv_input(y, flat, NULL, TW_SCALAR);
         if (i == 3) tw_conv(x, w, NULL);
         assert_int_not_equal(tw_graph_check(g), TW_OK);
-        if (i == 2) assert_non_null(strstr(tw_context_error(g->ctx), "(1,3,3,4) and (3,3,2) must both have 3 to 5"));
-        else if (!strstr(tw_context_error(g->ctx), text[i])) fail_msg("case %d: %s", i, tw_context_error(g->ctx));
+        if (i == 2)
+            assert_non_null(strstr(tw_context_error(g->ctx), "(1,3,3,4) and (3,3,2) must both have 3 to 5"));
+        else if (!strstr(tw_context_error(g->ctx), text[i]))
+            fail_msg("case %d: %s", i, tw_context_error(g->ctx));
         tw_graph_destroy(g);
     }
 }
@@ -195,8 +213,7 @@ static void batched(void **state)
         double slice[R * ONE], *at[] = {values[0], slice};
         for (int i = 0; i < R * ONE; i++) slice[i] = values[1][(i / ONE * K + k) * ONE + i % ONE];
         double *one = evaluate(2, (tw_val[]){w, x}, at, back);
-        for (int i = 0; i < R * ONE; i++)
-            assert_near(one[i], all[(i / ONE * K + k) * ONE + i % ONE], 0.0, "batched");
+        for (int i = 0; i < R * ONE; i++) assert_near(one[i], all[(i / ONE * K + k) * ONE + i % ONE], 0.0, "batched");
         free(one);
     }
     for (int k = 0; k < 2; k++) free(values[k]);
@@ -209,24 +226,11 @@ static void batched(void **state)
     tw_graph_destroy(g);
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 1});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(by_hand),   cmocka_unit_test(as_shifts),
-        cmocka_unit_test(one_form),  cmocka_unit_test(sentences),
-        cmocka_unit_test(batched),   cmocka_unit_test(sentences_of_the_others),
+        cmocka_unit_test(by_hand),   cmocka_unit_test(as_shifts), cmocka_unit_test(one_form),
+        cmocka_unit_test(sentences), cmocka_unit_test(batched),   cmocka_unit_test(sentences_of_the_others),
     };
-    return cmocka_run_group_tests_name("graph/conv", tests, setup, teardown);
+    return cmocka_run_group_tests_name("graph/conv", tests, open_context, close_context);
 }

@@ -1,6 +1,7 @@
 /* Divergences: exact against the diagonal of the Jacobian; estimates by their mean and variance over many rows, against
  * the formulas of the papers. Seeds are fixed; bounds are four standard errors. */
 #include "graph/support.h"
+#include "support/context.h"
 
 enum { D = 6 };
 
@@ -232,23 +233,11 @@ static void sentences(void **state)
     free_field(&f);
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 1});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact),  cmocka_unit_test(hutchinson), cmocka_unit_test(hutch_plus_plus),
         cmocka_unit_test(probes), cmocka_unit_test(gradients),  cmocka_unit_test(sentences),
     };
-    return cmocka_run_group_tests_name("graph/divergence", tests, setup, teardown);
+    return cmocka_run_group_tests_name("graph/divergence", tests, open_context, close_context);
 }

@@ -1,5 +1,6 @@
 /* Sentences of errors, poisoned graphs, and every allocation failing in turn. */
 #include "graph/support.h"
+#include "support/context.h"
 
 /* The graph has failed with this sentence; a new graph follows. */
 static void expect_error(tw_graph **g, tw_status status, const char *sentence)
@@ -236,18 +237,6 @@ static void every_allocation_fails_once(void **state)
     print_message("%lld allocations failed in turn\n", (long long)failures);
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 1});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,5 +244,5 @@ int main(void)
         cmocka_unit_test(first_error_stays), cmocka_unit_test(wrong_values),
         cmocka_unit_test(not_linear),        cmocka_unit_test(every_allocation_fails_once),
     };
-    return cmocka_run_group_tests_name("graph/errors", tests, setup, teardown);
+    return cmocka_run_group_tests_name("graph/errors", tests, open_context, close_context);
 }

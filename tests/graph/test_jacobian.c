@@ -1,6 +1,7 @@
 /* Jacobians, Hessians, Laplacians against formulas written down by hand, forward against reverse, rows against wholes;
  * stop_gradient in every mode. */
 #include "graph/support.h"
+#include "support/context.h"
 
 static void free_values(int count, double **values)
 {
@@ -213,18 +214,6 @@ static void sentences(void **state)
     tw_graph_destroy(other);
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 1});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,5 +221,5 @@ int main(void)
         cmocka_unit_test(rows_of_a_network), cmocka_unit_test(bell),
         cmocka_unit_test(stop_gradient),     cmocka_unit_test(sentences),
     };
-    return cmocka_run_group_tests_name("graph/jacobian", tests, setup, teardown);
+    return cmocka_run_group_tests_name("graph/jacobian", tests, open_context, close_context);
 }

@@ -1,6 +1,7 @@
 /* Every op of the table over many shapes: forward derivative against central differences, reverse against forward,
  * second derivatives symmetric and equal to differences of the gradient, text and back. */
 #include "graph/op_cases.h"
+#include "support/context.h"
 
 typedef struct op_test {
     tw_context *ctx;
@@ -316,18 +317,6 @@ static void composites_equal_bodies(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 1});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,5 +325,5 @@ int main(void)
         cmocka_unit_test(composites_third_derivative),
         cmocka_unit_test(composites_equal_bodies),
     };
-    return cmocka_run_group_tests_name("graph/ops", tests, setup, teardown);
+    return cmocka_run_group_tests_name("graph/ops", tests, open_context, close_context);
 }

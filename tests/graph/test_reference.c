@@ -1,5 +1,6 @@
 /* The reference kernels against small results worked out by hand and against mathematics they do not use. */
 #include "graph/support.h"
+#include "support/context.h"
 
 /* Evaluates a value without inputs and compares it with what it should be. */
 static void expect(tw_val v, tw_shape shape, const double *expected, double tolerance)
@@ -237,18 +238,6 @@ static void missing_input(void **state)
     tw_graph_destroy(g);
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 1});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,5 +246,5 @@ int main(void)
         cmocka_unit_test(products),      cmocka_unit_test(random_bits),      cmocka_unit_test(uniform_ends),
         cmocka_unit_test(missing_input), cmocka_unit_test(normal_quantiles),
     };
-    return cmocka_run_group_tests_name("graph/reference", tests, setup, teardown);
+    return cmocka_run_group_tests_name("graph/reference", tests, open_context, close_context);
 }

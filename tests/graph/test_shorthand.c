@@ -1,6 +1,7 @@
 /* Functions that are a few nodes of others: comparisons with NaN, clamping, products with zero factors and their
  * derivatives, triangles, complex arithmetic. */
 #include "graph/support.h"
+#include "support/context.h"
 
 #include <complex.h>
 
@@ -161,18 +162,6 @@ static void special_identities(void **state)
     tw_graph_destroy(g);
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 1});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,5 +169,5 @@ int main(void)
         cmocka_unit_test(products),         cmocka_unit_test(triangles),          cmocka_unit_test(complex_numbers),
         cmocka_unit_test(products_of_axes), cmocka_unit_test(special_identities),
     };
-    return cmocka_run_group_tests_name("graph/shorthand", tests, setup, teardown);
+    return cmocka_run_group_tests_name("graph/shorthand", tests, open_context, close_context);
 }

@@ -1,5 +1,6 @@
 /* Simplification: the rules one by one, folding in f32, and random expressions against direct arithmetic. */
 #include "graph/support.h"
+#include "support/context.h"
 
 static void rules(void **state)
 {
@@ -325,18 +326,6 @@ static void random_expressions(void **state)
     print_message("%d random graphs, %lld nodes\n", (int)GRAPHS, (long long)nodes);
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 1});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,5 +334,5 @@ int main(void)
         cmocka_unit_test(nothing_twice),
         cmocka_unit_test(random_expressions),
     };
-    return cmocka_run_group_tests_name("graph/simplify", tests, setup, teardown);
+    return cmocka_run_group_tests_name("graph/simplify", tests, open_context, close_context);
 }

@@ -1,5 +1,6 @@
 /* Functions as text: what it looks like, that it reads back, and where it says an error is. */
 #include "graph/support.h"
+#include "support/context.h"
 
 static const char golden[] =
     "%0 = input(\"x\") f32[64,2]\n"
@@ -158,18 +159,6 @@ static void inner_values_as_inputs(void **state)
     tw_graph_destroy(g);
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 1});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,5 +168,5 @@ int main(void)
         cmocka_unit_test(numbers_survive),
         cmocka_unit_test(inner_values_as_inputs),
     };
-    return cmocka_run_group_tests_name("graph/text", tests, setup, teardown);
+    return cmocka_run_group_tests_name("graph/text", tests, open_context, close_context);
 }

@@ -1,6 +1,7 @@
 /* Transforms on whole functions: gradients of a network in the form the compiler expects, substitution, batching behind
  * the rows, derivatives of derivatives. */
 #include "graph/support.h"
+#include "support/context.h"
 
 typedef struct network {
     tw_graph *g;
@@ -349,18 +350,6 @@ static void batching_refused(void **state)
     tw_graph_destroy(g);
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 1});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,5 +357,5 @@ int main(void)
         cmocka_unit_test(substitution),  cmocka_unit_test(unusual_inputs),    cmocka_unit_test(high_derivatives),
         cmocka_unit_test(basis_vectors), cmocka_unit_test(batched_ops),       cmocka_unit_test(batching_refused),
     };
-    return cmocka_run_group_tests_name("graph/transforms", tests, setup, teardown);
+    return cmocka_run_group_tests_name("graph/transforms", tests, open_context, close_context);
 }

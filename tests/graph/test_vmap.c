@@ -2,6 +2,7 @@
  * forward derivative, its gradient, the gradient of the batched function - with each choice of batched inputs. */
 #include "graph/op_cases.h"
 #include "graph/vmap.h"
+#include "support/context.h"
 
 /* Ops that may be refused: their rule is missing. Everything else must have one. */
 static const tw_op without_rule[] = {TW_OP_input, TW_OP_const, TW_OP_iota};
@@ -337,18 +338,6 @@ static void sentences(void **state)
     tw_graph_destroy(g);
 }
 
-static int setup(void **state)
-{
-    *state = tw_context_create(&(tw_context_desc){.threads = 1});
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    tw_context_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,5 +345,5 @@ int main(void)
         cmocka_unit_test(random_bits), cmocka_unit_test(sentences),  cmocka_unit_test(loops_of_different_length),
         cmocka_unit_test(functions),
     };
-    return cmocka_run_group_tests_name("graph/vmap", tests, setup, teardown);
+    return cmocka_run_group_tests_name("graph/vmap", tests, open_context, close_context);
 }
