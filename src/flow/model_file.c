@@ -99,9 +99,12 @@ static tw_status read_names(tw_context *ctx, const char *path, const tw_tensor_f
     tw_status status = TW_OK;
     /* format 1 knew the pieces up to the coupling */
     for (int i = 0; i < TW_PIECE_COUNT; i++) {
-        const char *field = tw_flow_piece_at(i)->field;
-        if (i <= TW_PIECE_coupling || tw_safetensors_metadata(file, field))
-            TW_TRY(tw_metadata_text(ctx, path, file, field, tw_flow_piece_name(desc, i)));
+        const char *field = tw_flow_piece_at(i)->field, **name = tw_flow_piece_name(desc, i);
+        if (i > TW_PIECE_coupling && !tw_safetensors_metadata(file, field)) continue;
+        TW_TRY(tw_metadata_text(ctx, path, file, field, name));
+        if (strchr(*name, '@'))
+            TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: %s '%.60s' names a file: a model holds its numbers", path, field,
+                           *name));
     }
     TW_TRY(tw_metadata_text(ctx, path, file, "network.kind", &desc->network.kind));
     TW_TRY(tw_metadata_int(ctx, path, file, "network.width", 1, INT32_MAX, &width));

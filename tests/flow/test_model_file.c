@@ -172,6 +172,10 @@ static void method(tw_tensor *t, int *n, tw_metadata *m)
 {
     (void)t, (void)n, set(m, "method", "telepathy");
 }
+static void other_file(tw_tensor *t, int *n, tw_metadata *m)
+{
+    (void)t, (void)n, set(m, "schedule", "table:@/etc/passwd");
+}
 static void wider(tw_tensor *t, int *n, tw_metadata *m)
 {
     (void)t, (void)n, set(m, "network.width", "16000");
@@ -239,6 +243,7 @@ static void test_wrong_content_is_told(void **state)
         {bad_version, TW_ERR_FORMAT, "format_version"},
         {foreign, TW_ERR_FORMAT, "not a Thalweg model"},
         {method, TW_ERR_FORMAT, "unknown method 'telepathy'"},
+        {other_file, TW_ERR_FORMAT, "names a file"},
         {wider, TW_ERR_SHAPE, "elements where"},
         {text_width, TW_ERR_FORMAT, "network.width"},
         {columns, TW_ERR_FORMAT, "entry 2"},

@@ -71,7 +71,6 @@ static void test_all_that_is_listed_works(void **state)
     (void)state;
     const tw_flow_desc plain = {.columns = 2, .coupling = "independent", .network = {.width = 8, .depth = 1}};
     for (int kind = 0; kind < TW_PIECE_COUNT; kind++) {
-        if (kind == TW_PIECE_coupling || kind == TW_PIECE_source) continue; /* other rooms' */
         for (int i = 0; tw_flow_piece_at(kind)->at(i); i++) {
             tw_flow_desc desc = plain;
             const tw_piece_info *info = tw_flow_piece_at(kind)->at(i);
@@ -119,6 +118,10 @@ static void test_defaults_of_methods(void **state)
     assert_string_equal(tw_flow_about(flow)->schedule, "edm:sigma_min=0.002,sigma_max=80,rho=7");
     assert_string_equal(tw_flow_about(flow)->predict, "v");
     assert_string_equal(tw_flow_about(flow)->time_density, "skewed:mean=-1.2,std=1.2");
+    tw_flow_destroy(flow);
+    assert_int_equal(tw_flow_create(ctx, &(tw_flow_desc){.columns = 2, .method = "sbcfm:0.5"}, &flow), TW_OK);
+    assert_non_null(
+        strstr(tw_flow_about(flow)->coupling, "epsilon=0.5,")); /* 2 sigma^2; torchcfm's default ignores it */
     tw_flow_destroy(flow);
     tw_flow_desc desc = {.columns = 2, .method = "edm", .schedule = "ve:0.01,50", .predict = "x0"};
     assert_int_equal(tw_flow_create(ctx, &desc, &flow), TW_OK); /* what is named wins */
