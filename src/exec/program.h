@@ -63,10 +63,11 @@ typedef struct tw_tile_inst {
     tw_tile_operand dst, arg[3];
 } tw_tile_inst;
 
-/* Fills register `slot` from a stretched operand before the instructions of each tile (scalars: once). */
+/* Fills register `slot` from a stretched operand before the instructions of each tile; once when that is the same for
+ * all (steady: a number, a short row). */
 typedef struct tw_tile_load {
     int32_t slot, place;
-    bool scalar;
+    bool steady;
     uint8_t size;
     tw_stretch stretch;
 } tw_tile_load;

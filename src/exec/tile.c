@@ -125,11 +125,13 @@ static tw_tile_operand new_load(codegen *c, tw_place place, tw_stretch stretch, 
     if (number < 0) return none;
     if (tw_grow(c->b->ctx, &p->loads, &c->b->loads_capacity, p->loads_count + 1, sizeof *p->loads) != TW_OK)
         return none;
-    bool scalar = stretch.rank == 1 && stretch.stride[0] == 0;
+    int64_t period = 1;
+    for (int i = 1; i < stretch.rank; i++) period *= stretch.dim[i];
+    bool steady = stretch.stride[0] == 0 && period > 0 && TW_TILE % period == 0;
     for (int32_t i = c->loads_first; i < p->loads_count; i++) {
         const tw_tile_load *l = &p->loads[i];
         const tw_place *q = &p->places[l->place];
-        if (l->scalar == scalar && l->size == size && l->stretch.rank == stretch.rank && q->home == place.home &&
+        if (l->steady == steady && l->size == size && l->stretch.rank == stretch.rank && q->home == place.home &&
             q->index == place.index && q->offset == place.offset && q->row_bytes == place.row_bytes) {
             bool same = true;
             for (int k = 0; k < stretch.rank; k++)
@@ -142,7 +144,7 @@ static tw_tile_operand new_load(codegen *c, tw_place place, tw_stretch stretch, 
     }
     tw_tile_load *load = &p->loads[p->loads_count++];
     *load = (tw_tile_load){
-        .slot = c->registers++, .place = number, .scalar = scalar, .size = (uint8_t)size, .stretch = stretch};
+        .slot = c->registers++, .place = number, .steady = steady, .size = (uint8_t)size, .stretch = stretch};
     return (tw_tile_operand){.slot = load->slot, .place = -1, .size = (uint8_t)size};
 }
 
@@ -279,7 +281,7 @@ static tw_status emit_line(codegen *c, int32_t id)
     return status;
 }
 
-/* Virtual registers to slots: scalars keep theirs, others are reused last freed first. Returns slots needed, -1 on
+/* Virtual registers to slots: steady loads keep theirs, others are reused last freed first. Returns slots needed, -1 on
  * failure. */
 static int32_t assign_slots(codegen *c)
 {
@@ -297,7 +299,7 @@ static int32_t assign_slots(codegen *c)
         for (int k = 0; k < 3; k++)
             if (p->tiles[c->first + i].arg[k].slot >= 0) last[p->tiles[c->first + i].arg[k].slot] = i;
     for (int32_t i = c->loads_first; i < p->loads_count; i++) {
-        if (p->loads[i].scalar) last[p->loads[i].slot] = INT32_MAX;
+        if (p->loads[i].steady) last[p->loads[i].slot] = INT32_MAX;
         slot[p->loads[i].slot] = used;
         p->loads[i].slot = used++;
     }

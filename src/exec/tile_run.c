@@ -69,15 +69,15 @@ static void run_tile(const tw_block *b, const tw_inst *inst)
     for (int32_t l = 0; l < inst->load_count; l++) {
         const tw_tile_load *load = &p->loads[inst->load_begin + l];
         b->pointer[load->place] = tw_block_at(b, &p->places[load->place]);
-        if (load->scalar)
-            tw_fill(b->registers + (size_t)load->slot * SLOT, b->pointer[load->place], tw_min_i64(total, TW_TILE),
-                    load->size);
+        if (load->steady)
+            stretch(b->registers + (size_t)load->slot * SLOT, b->pointer[load->place], &load->stretch, 0,
+                    tw_min_i64(total, TW_TILE), load->size);
     }
     for (int64_t e = 0; e < total; e += step) {
         int64_t n = tw_min_i64(total - e, step);
         for (int32_t l = 0; l < inst->load_count; l++) {
             const tw_tile_load *load = &p->loads[inst->load_begin + l];
-            if (!load->scalar)
+            if (!load->steady)
                 stretch(b->registers + (size_t)load->slot * SLOT, b->pointer[load->place], &load->stretch, e, n,
                         load->size);
         }
