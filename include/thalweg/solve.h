@@ -42,6 +42,7 @@ typedef struct tw_ode_desc {
     double first_step;  /* 0: chosen */
     int64_t max_steps;  /* per row, accepted and rejected together; 0: 100000 */
     int error_columns;  /* only the first so many columns enter the error norm; 0: all */
+    int error_parts[3]; /* instead: lengths of runs of columns, the first ones; the norm is the largest of theirs */
 
     /* The controller of an adaptive method, with r the error over the tolerance of this step and the two before, and k
      * the power of the step in it (Soederlind 2002, in the parameters of diffrax):

@@ -2,6 +2,7 @@
 #ifndef THALWEG_THALWEG_H
 #define THALWEG_THALWEG_H
 
+#include <thalweg/adjoint.h>
 #include <thalweg/base.h>
 #include <thalweg/coupling.h>
 #include <thalweg/data.h>

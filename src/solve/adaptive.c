@@ -11,16 +11,30 @@
 #include <math.h>
 #include <string.h>
 
-/* Root mean square over the error columns of (v - w) / (atol + rtol |y|); w may be NULL. */
+/* The largest root mean square over a part of the columns whose squares are given; NaN when a square is. */
+static double norm_of(const tw_ode *ode, const double *square)
+{
+    double largest = 0;
+    for (int p = 0; p < TW_COUNT(ode->part); p++) {
+        double sum = 0;
+        if (ode->part[p] == 0) continue;
+        for (int c = 0; c < ode->part[p]; c++) sum += square[c];
+        double mean = sum / ode->part[p];
+        if (!(mean <= largest) && !isnan(largest)) largest = mean;
+        square += ode->part[p];
+    }
+    return sqrt(largest);
+}
+
+/* The norm of (v - w) / (atol + rtol |y|); w may be NULL. */
 static double row_norm(const tw_ode *ode, int64_t a, const double *v, const double *w)
 {
     int64_t at = a * ode->columns;
-    double sum = 0;
     for (int64_t i = at; i < at + ode->error_columns; i++) {
         double r = (w ? v[i] - w[i] : v[i]) / (ode->desc.atol + ode->desc.rtol * fabs(ode->y[i]));
-        sum += r * r;
+        ode->square[i] = r * r;
     }
-    return sqrt(sum / ode->error_columns);
+    return norm_of(ode, ode->square + at);
 }
 
 /* Turns the wished size into the step that is taken: exactly onto t1 when that is near (stretching by 1 %), two even
@@ -44,8 +58,8 @@ bool tw_adaptive_plan(tw_ode *ode, int64_t a)
         tw_ode_fail_row(ode, a, why[ode->bad[a]]);
         return false;
     }
-    ode->h[a] = ode->direction * (wish * 2 > left ? 0.5 * left : wish);
-    ode->t_next[a] = t + ode->h[a];
+    ode->t_next[a] = t + ode->direction * (wish * 2 > left ? 0.5 * left : wish);
+    ode->h[a] = ode->t_next[a] - t; /* the times of steps tell all about them: solve/tape.c */
     return true;
 }
 
@@ -134,11 +148,10 @@ static void scaled_squares(tw_ode *ode)
 
 static double error_ratio(const tw_ode *ode, int64_t a)
 {
-    const double *square = ode->square + a * ode->columns, *z = ode->z + a * ode->columns;
-    double sum = 0;
-    for (int c = 0; c < ode->error_columns; c++) sum += square[c];
-    for (int c = ode->error_columns; c < ode->columns; c++) sum += 0 * z[c];
-    return sqrt(sum / ode->error_columns);
+    const double *z = ode->z + a * ode->columns;
+    double rest = 0; /* not finite when a state left out is not */
+    for (int c = ode->error_columns; c < ode->columns; c++) rest += 0 * z[c];
+    return norm_of(ode, ode->square + a * ode->columns) + rest;
 }
 
 /* Decides on one row; true when its step is accepted. */
@@ -147,7 +160,7 @@ static bool control(tw_ode *ode, int64_t a)
     const tw_ode_desc *d = &ode->desc;
     const double *exponent = ode->exponent;
     double ratio = error_ratio(ode, a), factor = d->min_factor;
-    bool finite = isfinite(ratio), accepted = ratio <= 1 || (finite && fabs(ode->h[a]) <= d->min_step);
+    bool finite = isfinite(ratio), accepted = ratio <= 1 || (finite && fmin(fabs(ode->h[a]), ode->wish[a]) <= d->min_step);
     if (ode->bad[a] != TW_ODE_NO_SOLUTION || finite) ode->bad[a] = finite ? TW_ODE_WENT_WELL : TW_ODE_NOT_FINITE;
     if (accepted) {
         /* The floors keep a ratio of zero from spoiling the memory; a factor of ten is reached long before them. */

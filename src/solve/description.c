@@ -135,6 +135,25 @@ static tw_status check_events(tw_context *ctx, const tw_ode_desc *d)
     return TW_OK;
 }
 
+/* The columns whose error counts, and the runs of them that count each by itself. */
+static tw_status fill_parts(tw_context *ctx, tw_ode *ode)
+{
+    const tw_ode_desc *d = &ode->desc;
+    int64_t all = d->error_columns;
+    bool wrong = d->error_columns < 0;
+    for (int i = 0; i < TW_COUNT(ode->part); i++) {
+        ode->part[i] = d->error_parts[i];
+        wrong |= d->error_parts[i] < 0 || (d->error_parts[i] > 0 && d->error_columns > 0);
+        all += d->error_parts[i];
+    }
+    if (wrong || all > ode->columns)
+        return tw_fail(ctx, TW_ERR_INVALID, "error_columns or error_parts of the ODE solver are %lld, of %d columns",
+                       (long long)all, ode->columns);
+    ode->error_columns = all ? (int)all : ode->columns;
+    if (ode->error_columns != all || d->error_columns > 0) ode->part[0] = ode->error_columns;
+    return TW_OK;
+}
+
 tw_status tw_ode_describe(tw_context *ctx, const tw_ode_desc *desc, tw_ode *ode)
 {
     tw_status status = TW_OK;
@@ -149,10 +168,7 @@ tw_status tw_ode_describe(tw_context *ctx, const tw_ode_desc *desc, tw_ode *ode)
     TW_TRY(check_events(ctx, d));
     if ((d->steps > 0) + (d->step_size > 0) + (d->time_grid != NULL) > 1)
         return tw_fail(ctx, TW_ERR_INVALID, "give the ODE solver steps, step_size or time_grid, not both");
-    if (d->error_columns < 0 || d->error_columns > ode->columns)
-        return tw_fail(ctx, TW_ERR_INVALID, "error_columns of the ODE solver is %d, of %d columns", d->error_columns,
-                       ode->columns);
-    ode->error_columns = d->error_columns ? d->error_columns : ode->columns;
+    TW_TRY(fill_parts(ctx, ode));
     ode->adaptive = ode->table->info.adaptive && d->steps == 0 && d->step_size == 0 && !d->time_grid;
     ode->looks = d->times_count > 0 || d->events_count > 0;
     ode->error_power = ode->table->error_power ? ode->table->error_power : ode->table->info.order;

@@ -1,6 +1,6 @@
 /* solve/drive.c - the loop every method runs in: a step of all active rows, a verdict, a look, and on. Rows that are
  * done leave at once; the others stay packed. */
-#include "solve/ode.h"
+#include "solve/tape.h"
 
 #include <string.h>
 
@@ -89,6 +89,7 @@ tw_status tw_ode_drive(tw_ode *ode)
         else
             tw_fixed_judge(ode);
         if (ode->looks) TW_TRY(tw_ode_look(ode));
+        if (ode->tape) TW_TRY(tw_tape_record(ode));
         advance(ode);
         go_on(ode);
         TW_TRY(refresh(ode));

@@ -61,6 +61,7 @@ struct tw_ode {
     bool adaptive;
     int64_t fixed_steps;
     int columns, error_columns;
+    int part[3]; /* lengths of the runs of columns whose norms count, in all error_columns; 0: none */
     int error_power;
     double exponent[3]; /* of the three last error ratios in the factor of a step */
     int64_t block;      /* rows held at once */
@@ -74,7 +75,8 @@ struct tw_ode {
     void *memory;
     double *grid, *times;
     tw_ode_event *events;
-    tw_newton *newton; /* of implicit methods */
+    tw_newton *newton;        /* of implicit methods */
+    struct tw_ode_tape *tape; /* remembers accepted steps, NULL: nobody does */
 
     /* Per element (block, columns). */
     double *y, *z;                /* state; state of the stage under way, in the end the state after the step */

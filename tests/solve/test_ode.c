@@ -397,6 +397,33 @@ static void columns_outside_the_norm_do_not_steer(void **state)
                      TW_ERR_INVALID);
 }
 
+/* x' = x cos t, and beside it a column that stands still. */
+static tw_status growth_beside_nothing(void *user, int64_t rows, const double *t, const double *x, double *out_dx)
+{
+    (void)user;
+    for (int64_t i = 0; i < rows; i++) {
+        out_dx[2 * i] = x[2 * i] * cos(t[i]);
+        out_dx[2 * i + 1] = 0;
+    }
+    return TW_OK;
+}
+
+/* In a mean over all columns the one at rest halves the square of the error; a part of its own it does not. */
+static void parts_of_the_norm_count_by_themselves(void **state)
+{
+    (void)state;
+    double alone = 1, mean[2] = {1, 1}, parts[2] = {1, 1};
+    const tw_ode_desc by_parts = {.t1 = 5, .error_parts = {1, 1}}, wrong[] = {{.error_parts = {1, 2}},
+                                                                              {.error_parts = {-1, 2}},
+                                                                              {.error_parts = {1}, .error_columns = 1}};
+    assert_int_equal(tw_ode_solve(ctx, &(tw_ode_desc){.t1 = 5}, cosine_growth, NULL, 1, 1, &alone, NULL), TW_OK);
+    assert_int_equal(tw_ode_solve(ctx, &by_parts, growth_beside_nothing, NULL, 1, 2, parts, NULL), TW_OK);
+    assert_int_equal(tw_ode_solve(ctx, &(tw_ode_desc){.t1 = 5}, growth_beside_nothing, NULL, 1, 2, mean, NULL), TW_OK);
+    assert_true(parts[0] == alone && mean[0] != alone);
+    for (int i = 0; i < TW_COUNT(wrong); i++)
+        assert_int_equal(tw_ode_solve(ctx, &wrong[i], growth_beside_nothing, NULL, 1, 2, mean, NULL), TW_ERR_INVALID);
+}
+
 /* ---- failures ---- */
 
 enum { KIND_SMOOTH, KIND_BLOWS_UP, KIND_TURNS_NAN, KIND_NAN_AT_ONCE, KIND_FAST };
@@ -663,6 +690,7 @@ int main(void)
         cmocka_unit_test(there_and_back_again),
         cmocka_unit_test(a_hard_row_is_alone_in_any_batch),
         cmocka_unit_test(columns_outside_the_norm_do_not_steer),
+        cmocka_unit_test(parts_of_the_norm_count_by_themselves),
         cmocka_unit_test(failed_rows_do_not_spoil_others),
         cmocka_unit_test(reasons_are_told),
         cmocka_unit_test(a_failing_field_ends_the_run),

@@ -1,0 +1,81 @@
+/* thalweg/adjoint.h - gradients through the solution of an ordinary differential equation: of a loss of its end, and of
+ * states on the way, with respect to where it began and to the parameters of the field.
+ *
+ * Two ways:
+ *   a tape     the exact derivative of the steps a solver took, sizes of steps as they came out. Of any explicit
+ *              Runge-Kutta method; in as much memory as it is given, to the same bits for any.
+ *   adjoint    the adjoint equation solved backwards beside the state (Chen et al. 2018, Neural ordinary differential
+ *              equations): keeps nothing, agrees with the other as tolerances shrink. */
+#ifndef THALWEG_ADJOINT_H
+#define THALWEG_ADJOINT_H
+
+#include <thalweg/graph.h>
+#include <thalweg/solve.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* out_dx = w' df/dx for every row; adds w' df/dtheta, summed over the rows, to dparams (params): t (rows), x, w and
+ * out_dx (rows, columns). dparams is NULL when there are no params. */
+typedef tw_status (*tw_field_vjp_fn)(void *user, int64_t rows, const double *t, const double *x, const double *w,
+                                     double *out_dx, double *dparams);
+
+/* dx/dt = f(t, x; theta) with its transposed derivative. The rows of a field must not depend on each other. */
+typedef struct tw_ode_equation {
+    int columns;
+    int64_t params; /* length of theta; 0: no gradient in it is wanted */
+    tw_field_fn field;
+    tw_field_vjp_fn vjp;
+    void *user;
+} tw_ode_equation;
+
+/* --- the exact gradient --------------------------------------------------------------------------------------------
+ */
+
+/* Solves an equation and remembers the steps: the times of all, the states of as many as fit. */
+typedef struct tw_ode_tape tw_ode_tape;
+
+/* For up to max_rows rows. `memory`: bytes for states, of which one is kept at least; those left out are computed again
+ * from the ones before, few times over (Griewank, Walther 2000, Revolve); 0: all states are kept. Any explicit
+ * Runge-Kutta method, adaptive or not, with `times`; without events. */
+TW_NODISCARD TW_API tw_status tw_ode_tape_create(tw_context *ctx, const tw_ode_desc *desc,
+                                                 const tw_ode_equation *equation, int64_t max_rows, size_t memory,
+                                                 tw_ode_tape **out_tape);
+TW_API void tw_ode_tape_destroy(tw_ode_tape *tape);
+/* tw_ode_run_output, remembered. output may be NULL unless states at times are asked for. A run of which a row fails
+ * has no gradient. */
+TW_NODISCARD TW_API tw_status tw_ode_tape_run(tw_ode_tape *tape, int64_t rows, double *x, tw_ode_output *output,
+                                              tw_ode_stats *out_stats, char *error, size_t size);
+/* The gradient of a loss of the last run: a (rows, columns) holds its derivative with respect to the end, and that with
+ * respect to where the solution began afterwards; that with respect to theta is added to dparams (params).
+ * dstates (times_count, rows, columns): its derivative with respect to the states at times, NULL: none. Stages of steps
+ * are computed again. out_stats (may be NULL): evaluations of the way back, those of vjp as jvps. May be called again,
+ * after a failure too. */
+TW_NODISCARD TW_API tw_status tw_ode_tape_gradient(tw_ode_tape *tape, const double *dstates, double *a, double *dparams,
+                                                   tw_ode_stats *out_stats, char *error, size_t size);
+
+/* --- the adjoint equation ------------------------------------------------------------------------------------------
+ */
+
+typedef struct tw_ode_adjoint_desc {
+    const tw_ode_desc *solver; /* of the way there: t0, t1, times. Its method, tolerances and sizes of steps serve for
+                                  the way back (steps: between two times) */
+    bool seminorm; /* the integrals of theta are left out of the error of a step, as nothing depends on them (Kidger,
+                      Chen, Lyons 2021) */
+    const double *states;  /* (times_count, rows, columns) at the times, from the way there: the solution is put right
+                              on them */
+    const double *dstates; /* the derivative of the loss with respect to them */
+} tw_ode_adjoint_desc;
+
+/* The same gradient by the adjoint equation, da/dt = -a' df/dx and its integral a' df/dtheta: x (rows, columns) is
+ * where the solution ended, and where it would have begun afterwards; a and dparams as above. Every row has its own
+ * steps without params; with them all rows take the same, as they share an integral. */
+TW_NODISCARD TW_API tw_status tw_ode_adjoint(tw_context *ctx, const tw_ode_adjoint_desc *desc,
+                                             const tw_ode_equation *equation, int64_t rows, double *x, double *a,
+                                             double *dparams, tw_ode_stats *out_stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
