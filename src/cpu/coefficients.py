@@ -51,6 +51,9 @@ for bits, degree in ((24, 4), (53, 10)):
     # e^r = 1 + r + r^2 E(r); the weight makes the error relative to e^r - 1
     fit(f"EXP f{bits}", lambda r: (expm1(r) - r) / r**2, lambda r: abs(r**2 / expm1(r)), -half_log2, half_log2, degree, bits)
 
+half = mpf("0.5") * mpf("1.0001")
+fit("EXP2 f24", lambda r: 2**r, lambda r: 2**-r, -half, half, 5, 24, exact=(1,))
+
 root = sqrt(mpf(2))
 # log(1+f) = f - f^2/2 + f^3 L(f)
 fit("LOG f24", lambda f: (log(1 + f) - f + f * f / 2) / f**3, lambda f: abs(f**3 / log(1 + f)), 1 / root - 1, root - 1, 8, 24)
