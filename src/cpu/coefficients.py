@@ -80,6 +80,15 @@ fit("ERF small f24", lambda z: erf(sqrt(z)) / sqrt(z) - 1, lambda z: mpf(1), tin
 fit("ERF large f24", lambda a: -log(erfc(a)), lambda a: erfc(a) / erf(a), mpf("0.9"), mpf("4.0"), 8, 24)
 
 
+def normal_tail(a):
+    """Phi(-a)"""
+    return erfc(a / sqrt(mpf(2))) / 2
+
+
+fit("NORMAL TAIL f24", lambda a: -log(normal_tail(a), 2), lambda a: normal_tail(a) * log(2) * max(a, 1) + mpf("1e-6"),
+    mpf(0), mpf(9), 9, 24)
+
+
 def normal_over_x(w):
     """z/x at w = -log(1 - x^2), z the normal quantile of (1 + x)/2."""
     mp.dps = 80

@@ -33,7 +33,8 @@
     X(MUL_ADD, 3)     /* a*b + c, one rounding */                                                  \
     X(MUL_SUB, 3)     /* a*b - c */                                                                \
     X(NEG_MUL_ADD, 3) /* c - a*b */                                                                \
-    X(SILU, 1)        /* a * sigmoid(a) */
+    X(SILU, 1)        /* a * sigmoid(a) */                                                         \
+    X(GELU, 1) X(GELU_SLOPE, 1)
 
 typedef enum tw_tile_op {
 #define TW_TILE_ENUM(name, arity) TW_TILE_##name,

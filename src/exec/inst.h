@@ -54,6 +54,7 @@ typedef struct tw_exec_op {
     tw_status (*emit)(tw_build *b, tw_region *region, int32_t node); /* NULL: no instruction of its own */
     bool late;  /* its sums over rows want many rows at a time: they run once a block, after all else */
     bool alone; /* not by a thread of the pool: it needs the pool, or an order */
+    bool tile;  /* a composite that is one instruction of tile programs */
     bool (*keeps)(const tw_draft *draft); /* composites with an instruction: for such arguments; NULL: for all */
 } tw_exec_op;
 

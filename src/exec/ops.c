@@ -116,6 +116,8 @@ const tw_exec_op tw_exec_table[TW_OP_COUNT] = {
     [TW_OP_lu] = {.rows = tw_rows_matrices, .emit = tw_emit_linalg},
     [TW_OP_triangular_solve] = {.rows = tw_rows_matrices, .emit = tw_emit_linalg},
     /* composites with kernels */
+    [TW_OP_gelu] = {.tile = true},
+    [TW_OP_gelu_slope] = {.tile = true},
     [TW_OP_attention] = ATTENTION,
     [TW_OP_attention_tangent] = ATTENTION,
     [TW_OP_attention_gradient] = ATTENTION,
@@ -153,5 +155,5 @@ const tw_exec_op tw_exec_table[TW_OP_COUNT] = {
 bool tw_exec_keeps(const tw_draft *draft)
 {
     const tw_exec_op *op = &tw_exec_table[draft->op];
-    return op->emit && (!op->keeps || op->keeps(draft));
+    return op->tile || (op->emit && (!op->keeps || op->keeps(draft)));
 }

@@ -20,6 +20,8 @@ static const struct {
                 {TW_OP_rsqrt, TW_TILE_RSQRT},
                 {TW_OP_abs, TW_TILE_ABS},
                 {TW_OP_sigmoid, TW_TILE_SIGMOID},
+                {TW_OP_gelu, TW_TILE_GELU},
+                {TW_OP_gelu_slope, TW_TILE_GELU_SLOPE},
                 {TW_OP_sign, TW_TILE_SIGN},
                 {TW_OP_floor, TW_TILE_FLOOR},
                 {TW_OP_is_finite, TW_TILE_IS_FINITE},

@@ -40,6 +40,20 @@ tw_val tw_body_gelu(const tw_draft *call)
     return tw_mul(x, tw_adds(tw_muls(tw_erf(tw_muls(x, inv_sqrt2)), 0.5), 0.5));
 }
 
+/* Phi(x) + x phi(x), a composite so that one kernel does it. */
+tw_val tw_jvp_gelu(tw_val y, const tw_val *x, const tw_val *t)
+{
+    (void)y;
+    return tw_mul(t[0], activation(TW_OP_gelu_slope, x[0]));
+}
+
+tw_val tw_body_gelu_slope(const tw_draft *call)
+{
+    const double inv_sqrt2 = 0.70710678118654752440, inv_sqrt_2pi = 0.39894228040143267794;
+    tw_val x = call->args[0], density = tw_muls(tw_exp(tw_muls(tw_square(x), -0.5)), inv_sqrt_2pi);
+    return tw_add(tw_adds(tw_muls(tw_erf(tw_muls(x, inv_sqrt2)), 0.5), 0.5), tw_mul(x, density));
+}
+
 /* x sigmoid(2 u) with u = sqrt(2/pi) (x + 0.044715 x^3), which is x (1 + tanh u) / 2. */
 tw_val tw_body_gelu_tanh(const tw_draft *call)
 {

@@ -83,6 +83,8 @@ static double unary(tw_op op, tw_dtype dtype, double x)
         return x / (1.0 + exp(-x));
     case TW_OP_gelu:
         return 0.5 * x * erfc(-x * inv_sqrt2);
+    case TW_OP_gelu_slope:
+        return 0.5 * erfc(-x * inv_sqrt2) + x * 0.39894228040143267794 * exp(-0.5 * x * x);
     case TW_OP_gelu_tanh:
         return 0.5 * x * (1.0 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)));
     case TW_OP_softplus:
