@@ -160,6 +160,35 @@ static void test_f64_functions(void **state)
     }
 }
 
+/* GELU and its slope in f32, from 1e-30 to where the slope is 0 or 1: within 2e-7 of the value or of one, whichever is
+ * larger - what is added to them has no more digits. Beyond, x or nothing at all. */
+static void test_gelu(void **state)
+{
+    (void)state;
+    const tw_cpu *cpu = tw_cpu_best();
+    double worst[2] = {0, 0};
+    for (int i = -200000; i <= 200000; i++) {
+        float x = (float)i * 6e-5f, y[2];
+        if (i % 3 == 0) x *= 1e-3f;
+        if (i % 1000 == 1) x *= 1e-25f;
+        cpu->tile[TW_TILE_GELU][TW_DTYPE_F32](&y[0], &x, NULL, NULL, 1);
+        cpu->tile[TW_TILE_GELU_SLOPE][TW_DTYPE_F32](&y[1], &x, NULL, NULL, 1);
+        double z = (double)x, cdf = 0.5 * erfc(-z * M_SQRT1_2), unit = fmin(fabs(z), 1);
+        double slope = cdf + z * exp(-0.5 * z * z) * 0.39894228040143267794;
+        worst[0] = fmax(worst[0], fabs((double)y[0] - z * cdf) / fmax(fabs(z * cdf), unit));
+        worst[1] = fmax(worst[1], fabs((double)y[1] - slope));
+    }
+    print_message("    gelu f32: %.3g, slope %.3g\n", worst[0], worst[1]);
+    assert_true(worst[0] <= 2e-7 && worst[1] <= 2e-7);
+    static const float far[] = {1e4f, -1e4f, 1e30f, -1e30f};
+    for (int i = 0; i < TW_COUNT(far); i++) {
+        float y[2];
+        cpu->tile[TW_TILE_GELU][TW_DTYPE_F32](&y[0], &far[i], NULL, NULL, 1);
+        cpu->tile[TW_TILE_GELU_SLOPE][TW_DTYPE_F32](&y[1], &far[i], NULL, NULL, 1);
+        assert_true(far[i] > 0 ? y[0] == far[i] && y[1] == 1 : y[0] == 0 && y[1] == 0);
+    }
+}
+
 /* Arguments next to multiples of pi/2 lose all leading digits in the reduction. */
 static void test_sine_near_its_zeros(void **state)
 {
@@ -233,7 +262,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_f32_functions),       cmocka_unit_test(test_f64_functions),
-        cmocka_unit_test(test_sine_near_its_zeros), cmocka_unit_test(test_pow),
+        cmocka_unit_test(test_sine_near_its_zeros), cmocka_unit_test(test_gelu), cmocka_unit_test(test_pow),
         cmocka_unit_test(test_special_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
