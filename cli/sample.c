@@ -13,8 +13,8 @@
 
 typedef struct job {
     int64_t n;
-    int frames; /* 0: no picture of the flow */
-    double *rows, *frame_rows;
+    int frames;                              /* 0: no picture of the flow */
+    double *rows, *frame_rows, *log_density; /* log_density: NULL unless asked for */
     tw_ode_stats stats;
     double seconds;
 } job;
@@ -43,12 +43,18 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
                            .grid = opt_text(&c->set, OPT_GRID),
                            .schedule = opt_text(&c->set, OPT_OTHER_SCHEDULE),
                            .guidance = opt_number(&c->set, OPT_GUIDANCE),
+                           .probes = (int)opt_int(&c->set, OPT_PROBES),
                            .on_progress = on_rows,
                            .user = &bar};
     size_t row = (size_t)m->about->columns * sizeof(double);
     if (!(j->rows = tw_alloc(c->ctx, (size_t)j->n, row))) TW_TRY(tw_fail_memory(c->ctx, (size_t)j->n * row));
     if (j->frames && !(j->frame_rows = tw_alloc(c->ctx, (size_t)j->n * (size_t)j->frames, row)))
         TW_TRY(tw_fail_memory(c->ctx, (size_t)j->n * (size_t)j->frames * row));
+    if (opt_flag(&c->set, OPT_LOG_DENSITY)) {
+        j->log_density = tw_alloc(c->ctx, (size_t)j->n, sizeof(double));
+        if (!j->log_density) TW_TRY(tw_fail_memory(c->ctx, (size_t)j->n * sizeof(double)));
+        desc.log_density = j->log_density;
+    }
     TW_TRY(begin_open(c, m, NULL, j->n, &b));
     begin_set(&b, &desc);
     progress_begin(&c->progress);
@@ -61,12 +67,42 @@ done:
     return status;
 }
 
+static tw_status write_table(cli *c, int columns, const char *const *names, const int *decimals, int64_t n,
+                             const double *rows, const char *path)
+{
+    if (has_ending(path, ".npy")) return tw_npy_write(c->ctx, path, tw_shape_of(n, columns), rows);
+    return write_csv(c->ctx, path, columns, names, opt_flag(&c->set, OPT_FULL_PRECISION) ? NULL : decimals, n, rows);
+}
+
+/* The samples, with their log-density as one more column. */
+static tw_status write_scored(cli *c, const model *m, const job *j, const char *path)
+{
+    size_t columns = (size_t)m->about->columns, wide = columns + 1;
+    tw_status status = TW_OK;
+    double *rows = tw_alloc(c->ctx, (size_t)j->n, wide * sizeof *rows);
+    const char **names = tw_alloc(c->ctx, wide, sizeof *names);
+    int *decimals = tw_alloc(c->ctx, wide, sizeof *decimals);
+    if (!rows || !names || !decimals) TW_TRY(tw_fail_memory(c->ctx, (size_t)j->n * wide * sizeof *rows));
+    memcpy(names, m->about->names, columns * sizeof *names);
+    memcpy(decimals, m->about->decimals, columns * sizeof *decimals);
+    names[columns] = "log_density";
+    decimals[columns] = 6;
+    for (size_t i = 0; i < (size_t)j->n; i++) {
+        memcpy(rows + i * wide, j->rows + i * columns, columns * sizeof *rows);
+        rows[i * wide + columns] = j->log_density[i];
+    }
+    TW_TRY(write_table(c, (int)wide, names, decimals, j->n, rows, path));
+done:
+    tw_free(c->ctx, rows);
+    tw_free(c->ctx, names);
+    tw_free(c->ctx, decimals);
+    return status;
+}
+
 static tw_status write_rows_to(cli *c, const model *m, const job *j, const char *path)
 {
-    int columns = m->about->columns;
-    if (has_ending(path, ".npy")) return tw_npy_write(c->ctx, path, tw_shape_of(j->n, columns), j->rows);
-    const int *decimals = opt_flag(&c->set, OPT_FULL_PRECISION) ? NULL : m->about->decimals;
-    return write_csv(c->ctx, path, columns, m->about->names, decimals, j->n, j->rows);
+    if (j->log_density) return write_scored(c, m, j, path);
+    return write_table(c, m->about->columns, m->about->names, m->about->decimals, j->n, j->rows, path);
 }
 
 static tw_status draw_pictures(cli *c, const model *m, const job *j)
@@ -147,6 +183,7 @@ done:
     if (status != TW_OK) result = cli_exit(c, status);
     tw_free(c->ctx, j.rows);
     tw_free(c->ctx, j.frame_rows);
+    tw_free(c->ctx, j.log_density);
     model_close(&m);
     return result;
 }

@@ -47,25 +47,35 @@ static bool is_whole(int64_t rows, int columns, const double *values)
     return true;
 }
 
+/* Mean negative log-density and its standard error. */
+static void summarise_scores(int64_t rows, const double *log_density, score *s)
+{
+    double mean = 0, squares = 0;
+    for (int64_t i = 0; i < rows; i++) mean -= log_density[i] / (double)rows;
+    for (int64_t i = 0; i < rows; i++) squares += (log_density[i] + mean) * (log_density[i] + mean);
+    s->nll = mean;
+    s->error = rows > 1 ? sqrt(squares / (double)(rows - 1) / (double)rows) : (double)NAN;
+}
+
 tw_status score_rows(cli *c, const model *m, const tw_ode_desc *solver, int64_t rows, const double *values,
                      const double *conditions, double *out_log_density, score *out_score)
 {
     tw_status status = TW_OK;
     row_bar bar = {.c = c, .label = "score"};
-    tw_sample_desc desc = {
-        .solver = *solver, .seed = opt_seed(&c->set, OPT_SEED), .conditions = conditions, .on_progress = on_rows, .user = &bar};
+    tw_sample_desc desc = {.solver = *solver,
+                           .seed = opt_seed(&c->set, OPT_SEED),
+                           .conditions = conditions,
+                           .probes = (int)opt_int(&c->set, OPT_PROBES),
+                           .on_progress = on_rows,
+                           .user = &bar};
     score s = {.n = rows, .bits_per_dim = (double)NAN};
     progress_begin(&c->progress);
     signals_watch();
     TW_TRY(tw_log_density(m->flow, rows, values, &desc, out_log_density, &s.stats));
     s.seconds = tw_clock() - c->progress.begun;
-    double mean = 0, squares = 0;
-    for (int64_t i = 0; i < rows; i++) mean -= out_log_density[i] / (double)rows;
-    for (int64_t i = 0; i < rows; i++) squares += (out_log_density[i] + mean) * (out_log_density[i] + mean);
-    s.nll = mean;
-    s.error = rows > 1 ? sqrt(squares / (double)(rows - 1) / (double)rows) : (double)NAN;
+    summarise_scores(rows, out_log_density, &s);
     int columns = m->about->columns;
-    if (is_whole(rows, columns, values)) s.bits_per_dim = mean / columns / log(2);
+    if (is_whole(rows, columns, values)) s.bits_per_dim = s.nll / columns / log(2);
     *out_score = s;
 done:
     signals_release();
@@ -76,12 +86,51 @@ done:
 double exact_nll(const tw_dataset *data, int64_t rows, int columns, const double *values)
 {
     double sum = 0, log_density;
-    if (tw_dataset_conditions_count(data) > 0) return (double)NAN; /* known of the rows alone, not of what they are told */
+    if (tw_dataset_conditions_count(data) > 0)
+        return (double)NAN; /* known of the rows alone, not of what they are told */
     for (int64_t i = 0; i < rows; i++) {
         if (!tw_dataset_log_density(data, values + i * columns, &log_density)) return (double)NAN;
         sum -= log_density;
     }
     return sum / (double)rows;
+}
+
+/* --- whole numbers ------------------------------------------------------------------------------------------------ */
+
+/* Scores rows + u, u uniform in [0,1), `draws` times: by Jensen's inequality the mean is a bound on the log-probability
+ * of the whole numbers (Theis, van den Oord, Bethge 2016). log_density (rows) becomes the mean of each row. */
+static tw_status score_dequantised(cli *c, const model *m, const tw_ode_desc *solver, int64_t rows,
+                                   const double *values, const double *conditions, int64_t draws,
+                                   double *out_log_density, score *out_score)
+{
+    int columns = m->about->columns;
+    size_t numbers = (size_t)rows * (size_t)columns;
+    score mean = {0};
+    tw_status status = TW_OK;
+    double *noisy = tw_alloc(c->ctx, numbers, sizeof *noisy), *one = tw_alloc(c->ctx, (size_t)rows, sizeof *one);
+    if (!noisy || !one) TW_TRY(tw_fail_memory(c->ctx, numbers * sizeof *noisy));
+    if (!is_whole(rows, columns, values))
+        TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "--dequantise: the rows are not whole numbers"));
+    for (int64_t i = 0; i < rows; i++) out_log_density[i] = 0;
+    for (int64_t k = 0; k < draws; k++) {
+        tw_random random = {.seed = opt_seed(&c->set, OPT_SEED), .stream = TW_STREAM_DEQUANTISE};
+        random.index = (uint64_t)k << 44;
+        for (size_t i = 0; i < numbers; i++) { /* columns that never change have one value, of probability 1 */
+            double u = tw_random_uniform(&random);
+            noisy[i] = values[i] + (tw_flow_is_constant(m->flow, (int)(i % (size_t)columns)) ? 0 : u);
+        }
+        TW_TRY(score_rows(c, m, solver, rows, noisy, conditions, one, &mean));
+        out_score->seconds += mean.seconds;
+        for (int64_t i = 0; i < rows; i++) out_log_density[i] += one[i] / (double)draws;
+    }
+    mean.seconds = out_score->seconds;
+    summarise_scores(rows, out_log_density, &mean);
+    mean.bits_per_dim = mean.nll / columns / log(2);
+    *out_score = mean;
+done:
+    tw_free(c->ctx, noisy);
+    tw_free(c->ctx, one);
+    return status;
 }
 
 /* --- the verb ---------------------------------------------------------------------------------------------------- */
@@ -107,7 +156,8 @@ static tw_status take_rows(scoring *s)
     s->conditions = random_conditions(c, 0, &s->held, s->m.about, n);
     s->log_density = tw_alloc(c->ctx, (size_t)n, sizeof(double));
     s->score.n = n;
-    if (!s->rows || !s->log_density || (s->held.conditions && !s->conditions)) return tw_fail_memory(c->ctx, (size_t)n * sizeof(double));
+    if (!s->rows || !s->log_density || (s->held.conditions && !s->conditions))
+        return tw_fail_memory(c->ctx, (size_t)n * sizeof(double));
     return TW_OK;
 }
 
@@ -163,7 +213,11 @@ int run_score(cli *c)
     if (result != EXIT_DONE) goto done;
     TW_TRY(held_out_open(c, &s.m, false, &s.held));
     TW_TRY(take_rows(&s));
-    TW_TRY(score_rows(c, &s.m, &solver, s.score.n, s.rows, s.conditions, s.log_density, &s.score));
+    if (opt_int(&c->set, OPT_DEQUANTISE) > 0)
+        TW_TRY(score_dequantised(c, &s.m, &solver, s.score.n, s.rows, s.conditions, opt_int(&c->set, OPT_DEQUANTISE),
+                                 s.log_density, &s.score));
+    else
+        TW_TRY(score_rows(c, &s.m, &solver, s.score.n, s.rows, s.conditions, s.log_density, &s.score));
     s.exact = exact_nll(s.held.data, s.score.n, s.held.columns, s.rows);
     if (per_row) TW_TRY(write_csv(c->ctx, per_row, 1, per_row_names, NULL, s.score.n, s.log_density));
     tell(&s);

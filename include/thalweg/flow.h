@@ -27,9 +27,9 @@ typedef struct tw_flow_desc {
     const char *weight;       /* of the loss over time, "none" */
     const char *time_density; /* of training times, "uniform" */
     tw_network_desc network;
-    int columns;              /* dimension D of the data, at least 1 */
-    const char *const *names; /* column names, NULL: x1.. */
-    const int *decimals;      /* digits written per column, -1 or NULL: all */
+    int columns;                    /* dimension D of the data, at least 1 */
+    const char *const *names;       /* column names, NULL: x1.. */
+    const int *decimals;            /* digits written per column, -1 or NULL: all */
     const tw_condition *conditions; /* what the flow is told, copied; tw_dataset_condition */
     int conditions_count;
     uint64_t seed; /* of the initial weights */
@@ -48,6 +48,8 @@ TW_NODISCARD TW_API tw_status tw_flow_load(tw_context *ctx, const char *path, tw
 /* What it is made of: every name filled in, with its parameters. Valid as long as the flow. */
 TW_API const tw_flow_desc *tw_flow_about(const tw_flow *flow);
 TW_API int64_t tw_flow_parameters(const tw_flow *flow);
+/* Whether a column never changed in training: samples hold its value, other values are impossible. */
+TW_API bool tw_flow_is_constant(const tw_flow *flow, int column);
 /* Training facts kept in the model by name ("steps", "seconds", "loss", "data", "version", "split", ...); NULL when
  * absent. */
 TW_API const char *tw_flow_fact(const tw_flow *flow, const char *name);
@@ -60,12 +62,12 @@ typedef struct tw_sample_desc {
                  */
     bool double_precision; /* evaluate the network in f64 */
     const char *grid; /* times at which the steps end, solver.steps of them (thalweg list grids); NULL: equal steps */
-    /* What each row is told: (n, conditions_count), or one row for all; the number of a class, or a number in data units,
-     * NaN: nothing. NULL: nothing at all. */
+    /* What each row is told: (n, conditions_count), or one row for all; the number of a class, or a number in data
+     * units, NaN: nothing. NULL: nothing at all. */
     const double *conditions;
     bool same_conditions; /* one row for all */
-    double guidance;      /* w of classifier-free guidance: u + w (u - u told nothing); 0: off. Often written s = 1 + w */
-    const double *from;   /* (n, columns): begin at these rows, in data units, instead of at draws of the source */
+    double guidance;    /* w of classifier-free guidance: u + w (u - u told nothing); 0: off. Often written s = 1 + w */
+    const double *from; /* (n, columns): begin at these rows, in data units, instead of at draws of the source */
     const char *schedule; /* go along another schedule than the trained one, to the same distribution; NULL: that one */
     /* Sample with noise, by dx = (u + w/2 s) dt + sqrt(w) dW with the score s: w by name and scale (list diffusions),
      * "sigma", "constant:0.5", ...; the same distribution whatever w. Methods are then those of tw_sde_method_list()
@@ -74,6 +76,10 @@ typedef struct tw_sample_desc {
     const char *diffusion;
     double *log_prob; /* (steps, n), with diffusion and method "euler": log-density of every step, in normalised units;
                          with frames, steps are rounded up to a multiple of frames - 1. NULL: not wanted */
+    /* How divergences are found: 0 exactly, by D tangents a row; else Hutchinson's estimate from so many random signs a
+     * row, unbiased and the same for a whole solve (Grathwohl et al. 2019, FFJORD, eq. 7). */
+    int probes;
+    double *log_density; /* (n), tw_sample: the log-density of each sample in data units, found on the way; NULL */
     /* called between blocks with rows done; non-zero stops with TW_ERR_CANCELLED */
     int (*on_progress)(void *user, int64_t done, int64_t total);
     void *user;
@@ -84,13 +90,14 @@ typedef struct tw_sample_desc {
 TW_NODISCARD TW_API tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out,
                                         double *out_frames, tw_ode_stats *out_stats);
 
-/* Log-density (nats, in data units) of rows x (n, columns) by the instantaneous change of variables with exact
- * divergence: all D tangents of a row in one forward-mode sweep (Chen et al. 2018, eq. 8). out (n). */
+/* Log-density (nats, in data units) of rows x (n, columns) by the instantaneous change of variables (Chen et al. 2018,
+ * eq. 8), with exact divergence - all D tangents of a row in one forward-mode sweep - or an estimate (desc->probes).
+ * With solver.t1 < 1 the density of the flow at that time. out (n). */
 TW_NODISCARD TW_API tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc,
                                              double *out, tw_ode_stats *out_stats);
 
-/* u_t(x) in normalised coordinates, (n, columns) each; t (n); schedule, conditions, guidance and precision of desc, which
- * may be NULL. For tests and studies. */
+/* u_t(x) in normalised coordinates, (n, columns) each; t (n); schedule, conditions, guidance and precision of desc,
+ * which may be NULL. For tests and studies. */
 TW_NODISCARD TW_API tw_status tw_velocity(tw_flow *flow, int64_t n, const double *t, const double *x,
                                           const tw_sample_desc *desc, double *out);
 

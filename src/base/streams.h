@@ -16,6 +16,7 @@ typedef enum tw_stream {
     TW_STREAM_STAND_IN = 10,    /* numbers in place of columns that never change */
     TW_STREAM_COUPLING = 11,    /* pairs drawn from a plan */
     TW_STREAM_TRAIN_NOISE = 12, /* z of methods whose paths are noisy */
+    TW_STREAM_DEQUANTISE = 14,  /* noise that whole numbers are scored with */
     TW_STREAM_TRAIN_TELL = 13,  /* which rows are told their condition */
     TW_STREAM_NOISE = 16,       /* Brownian motions (+ level of the tree << 8 + number of the motion << 16) */
 } tw_stream;

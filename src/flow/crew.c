@@ -1,7 +1,9 @@
 /* flow/crew.c - see crew.h. */
 #include "flow/crew.h"
 
+#include "base/philox.h"
 #include "base/pool.h"
+#include "base/streams.h"
 #include "solve/ode.h"
 #include "solve/sde.h"
 
@@ -34,14 +36,36 @@ static void unpack(const tw_worker *w, bool divergence, int64_t rows, int64_t st
         double *row = out + i * stride;
         for (int64_t j = 0; j < w->columns; j++) row[j] = number(w, w->u, i * w->columns + j);
         if (w->program->second == TW_FLOW_DIVERGENCE) row[w->columns] = divergence ? number(w, w->second, i) : 0;
-        for (int64_t j = stride - w->conditions; j < stride; j++) row[j] = 0;
+        for (int64_t j = stride - w->conditions - (w->signs != NULL); j < stride; j++) row[j] = 0;
     }
+}
+
+/* Random signs, a function of seed and row number, which rides in the state behind the divergence. */
+static void draw_signs(const tw_worker *w, int64_t rows, int64_t stride, const double *state)
+{
+    int64_t columns = w->columns, words = (columns + 31) / 32, at = 0;
+    for (int64_t i = 0; i < rows; i++)
+        for (int k = 0; k < w->probes; k++) {
+            int64_t row = (int64_t)state[i * stride + columns + 1];
+            tw_random random = {.seed = w->probe_seed, .stream = TW_STREAM_PROBE};
+            uint32_t bits = 0;
+            random.index = ((uint64_t)row * (uint64_t)w->probes + (uint64_t)k) * (uint64_t)words;
+            for (int64_t j = 0; j < columns; j++, at++) {
+                if (j % 32 == 0) bits = tw_random_u32(&random);
+                double sign = bits >> j % 32 & 1 ? 1 : -1;
+                if (w->program->wide)
+                    ((double *)w->signs)[at] = sign;
+                else
+                    ((float *)w->signs)[at] = (float)sign;
+            }
+        }
 }
 
 static tw_status field(void *user, int64_t rows, const double *t, const double *x, double *out_dx)
 {
     tw_worker *w = user;
     int64_t told = w->conditions, stride = w->columns + (w->program->second == TW_FLOW_DIVERGENCE) + told;
+    stride += w->signs != NULL;
     void *outputs[2] = {w->u, w->second};
     bool bare = w->bare && w->ode && w->ode->weightless;
     for (int64_t begin = 0; begin < rows; begin += w->program->rows) {
@@ -49,6 +73,7 @@ static tw_status field(void *user, int64_t rows, const double *t, const double *
         take(w, count, 1, 0, 1, t + begin, w->t);
         take(w, count, stride, 0, w->columns, x + begin * stride, w->x);
         if (told > 0) take(w, count, stride, stride - told, told, x + begin * stride, w->condition);
+        if (w->signs && !bare) draw_signs(w, count, stride, x + begin * stride);
         tw_status status =
             tw_program_run(bare ? w->bare_state : w->state, bare ? w->bare_inputs : w->inputs, outputs, count);
         if (status != TW_OK) return status;
@@ -101,6 +126,7 @@ static void worker_free(tw_context *ctx, tw_worker *w)
     tw_free_aligned(ctx, w->t);
     tw_free_aligned(ctx, w->second);
     tw_free_aligned(ctx, w->condition);
+    tw_free_aligned(ctx, w->signs);
     tw_free(ctx, w->inputs);
     tw_free(ctx, w->bare_inputs);
     *w = (tw_worker){0};
@@ -109,13 +135,15 @@ static void worker_free(tw_context *ctx, tw_worker *w)
 /* The program's inputs with the worker's x, t and conditions behind the parameters; NULL when memory is used up. */
 static const void **inputs_of(tw_context *ctx, const tw_worker *w, const tw_flow_program *program)
 {
-    int parameters = program->inputs_count - (w->conditions > 0 ? 3 : 2);
+    bool probing = program->second == TW_FLOW_DIVERGENCE && w->signs;
+    int parameters = program->inputs_count - 2 - (w->conditions > 0) - probing;
     const void **inputs = tw_alloc(ctx, (size_t)program->inputs_count, sizeof(void *));
     if (!inputs) return NULL;
     memcpy(inputs, program->inputs, (size_t)parameters * sizeof(void *));
     inputs[parameters] = w->x;
     inputs[parameters + 1] = w->t;
     if (w->conditions > 0) inputs[parameters + 2] = w->condition;
+    if (probing) inputs[program->inputs_count - 1] = w->signs;
     return inputs;
 }
 
@@ -138,6 +166,9 @@ static tw_status worker_ready(const tw_crew *crew, tw_worker *w)
     if (program->second)
         w->second = tw_alloc_aligned(ctx, rows * element * (program->second == TW_FLOW_SCORE ? columns : 1));
     if (told > 0) w->condition = tw_alloc_aligned(ctx, rows * told * element);
+    w->probes = program->second == TW_FLOW_DIVERGENCE ? crew->flow->probes : 0;
+    if (w->probes > 0 && !(w->signs = tw_alloc_aligned(ctx, rows * (size_t)w->probes * columns * element)))
+        TW_TRY(tw_fail_memory(ctx, rows * (size_t)w->probes * columns * element));
     w->inputs = inputs_of(ctx, w, program);
     if (bare) w->bare_inputs = inputs_of(ctx, w, bare);
     if (!w->x || !w->u || !w->t || !w->inputs || (program->second && !w->second) || (bare && !w->bare_inputs) ||
@@ -170,7 +201,8 @@ tw_status tw_crew_get(tw_flow *flow, tw_flow_second second, bool wide, tw_crew *
                           .bare = bare,
                           .count = count,
                           .worker = worker,
-                          .columns = flow->desc.columns + (second == TW_FLOW_DIVERGENCE) + flow->desc.conditions_count};
+                          .columns = flow->desc.columns + flow->desc.conditions_count};
+        if (second == TW_FLOW_DIVERGENCE) crew->columns += 1 + (flow->probes > 0);
         program->crew = crew;
     }
     *out_crew = program->crew;
@@ -276,11 +308,13 @@ static tw_status make_ready(tw_crew *crew, const tw_ode_desc *solver, const tw_c
     tw_context *ctx = crew->flow->ctx;
     tw_status status = TW_OK;
     tw_ode_desc desc = *solver;
-    if (desc.error_columns == 0) desc.error_columns = crew->columns - crew->flow->desc.conditions_count;
+    bool integrated = crew->program->second == TW_FLOW_DIVERGENCE;
+    if (desc.error_columns == 0) desc.error_columns = crew->flow->desc.columns + integrated;
     if (desc.difference == 0 && !crew->program->wide) desc.difference = 1e-3; /* of implicit methods: u is a float */
     for (int i = 0; i < count; i++) {
         tw_worker *w = &crew->worker[i];
         TW_TRY(worker_ready(crew, w));
+        w->probe_seed = crew->flow->probe_seed;
         tw_ode_destroy(w->ode);
         tw_sde_destroy(w->sde);
         tw_free(ctx, w->rows);

@@ -19,11 +19,14 @@ typedef struct tw_worker {
     tw_ode *ode;
     tw_sde *sde; /* instead, for sampling with noise */
     const tw_diffusion *diffusion;
-    const double *told; /* with noise: the conditions of the block's rows, a row of the state apart */
-    double *rows;       /* with noise and conditions: the block's x alone */
+    const double *told;       /* with noise: the conditions of the block's rows, a row of the state apart */
+    double *rows;             /* with noise and conditions: the block's x alone */
     int columns, conditions;  /* of the data; told */
     void *x, *t, *u, *second; /* one block, in the program's number type */
     void *condition;          /* (rows, conditions), likewise */
+    void *signs;              /* (rows, probes, columns), likewise; NULL: exact divergences */
+    int probes;
+    uint64_t probe_seed;
     const void **inputs, **bare_inputs;
 } tw_worker;
 
@@ -32,14 +35,14 @@ typedef struct tw_crew {
     tw_flow_program *program, *bare;
     int count;         /* of threads that may work */
     tw_worker *worker; /* each made when first needed: a few rows are work for one */
-    int columns; /* of the state: D, then 1 for the divergence when it is integrated, then the conditions, which stand
-                    still */
+    int columns; /* of the state: D, then 1 for the divergence when it is integrated; then, standing still, the number
+                    of the row when the divergence is estimated, and the conditions */
 } tw_crew;
 
 typedef int (*tw_rows_progress_fn)(void *user, int64_t done, int64_t total);
 
-/* The flow's crew for u, or u and what is wanted beside it, in f32 or f64: made when first asked for and kept with the program,
- * because fresh memory costs a single row more than its whole journey. */
+/* The flow's crew for u, or u and what is wanted beside it, in f32 or f64: made when first asked for and kept with the
+ * program, because fresh memory costs a single row more than its whole journey. */
 TW_NODISCARD tw_status tw_crew_get(tw_flow *flow, tw_flow_second second, bool wide, tw_crew **out_crew);
 void tw_crew_destroy(tw_crew *crew); /* what the program does with its own */
 
@@ -50,10 +53,11 @@ typedef struct tw_crew_noise {
     double *log_prob; /* (steps, n) or NULL, see tw_sde_out */
 } tw_crew_noise;
 
-/* Integrates the rows of `state` (n, crew->columns) in place, by `solver`, or by `noise` unless that is NULL. Adds to *stats (nfe and nfe_mean of successive solves add
- * up). Rows that fail are counted and told by TW_ERR_NUMERIC when all others are done. */
-TW_NODISCARD tw_status tw_crew_solve(tw_crew *crew, const tw_ode_desc *solver, const tw_crew_noise *noise, int64_t n, double *state,
-                                     tw_rows_progress_fn on_progress, void *user, tw_ode_stats *stats);
+/* Integrates the rows of `state` (n, crew->columns) in place, by `solver`, or by `noise` unless that is NULL. Adds to
+ * *stats (nfe and nfe_mean of successive solves add up). Rows that fail are counted and told by TW_ERR_NUMERIC when all
+ * others are done. */
+TW_NODISCARD tw_status tw_crew_solve(tw_crew *crew, const tw_ode_desc *solver, const tw_crew_noise *noise, int64_t n,
+                                     double *state, tw_rows_progress_fn on_progress, void *user, tw_ode_stats *stats);
 
 /* The field itself, on worker 0: dx (rows, columns) of x (rows, columns) at t (rows). */
 TW_NODISCARD tw_status tw_crew_field(tw_crew *crew, int64_t rows, const double *t, const double *x, double *out_dx);

@@ -1,5 +1,5 @@
-/* flow/field.c - what is solved: the trained velocity, guided or not, along the trained schedule or along another by its
- * scale and pace (path/schedule.h). */
+/* flow/field.c - what is solved: the trained velocity, guided or not, along the trained schedule or along another by
+ * its scale and pace (path/schedule.h). */
 #include "flow/flow.h"
 
 #include <string.h>
@@ -53,6 +53,17 @@ void tw_flow_use_guidance(tw_flow *flow, double guidance)
     flow->guidance = guidance;
 }
 
+tw_status tw_flow_use_probes(tw_flow *flow, int probes, uint64_t seed)
+{
+    enum { MOST = 1024 };
+    if (probes < 0 || probes > MOST)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "%d probes of a divergence: expected 0 (exact) to %d", probes, MOST);
+    if (probes != flow->probes) tw_flow_programs_drop(flow);
+    flow->probes = probes;
+    flow->probe_seed = seed;
+    return TW_OK;
+}
+
 static tw_val velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
 {
     if (!flow->other_schedule.info) return tw_method_velocity(flow->method, model, x, t);
@@ -69,7 +80,8 @@ static tw_val score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val
     return tw_div(tw_method_score(flow->method, model, x, t), c.scale);
 }
 
-/* Classifier-free guidance (Ho, Salimans 2022; of velocities: Zheng et al. 2023, Guided flows, eq. 9), of both alike. */
+/* Classifier-free guidance (Ho, Salimans 2022; of velocities: Zheng et al. 2023, Guided flows, eq. 9), of both alike.
+ */
 static tw_val guided(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t,
                      tw_val (*of)(const tw_flow *, const tw_model *, tw_val, tw_val))
 {

@@ -181,6 +181,11 @@ const tw_flow_desc *tw_flow_about(const tw_flow *flow)
     return &flow->desc;
 }
 
+bool tw_flow_is_constant(const tw_flow *flow, int column)
+{
+    return column >= 0 && column < flow->desc.columns && flow->constant[column];
+}
+
 int64_t tw_flow_parameters(const tw_flow *flow)
 {
     return tw_params_parameters(flow->params);

@@ -26,8 +26,8 @@ typedef enum tw_flow_second {
     TW_FLOW_SECONDS
 } tw_flow_second;
 
-/* u(x,t) and what is wanted beside it, in f32 or f64, for blocks of `rows` rows. Inputs: the parameters, then x (rows,D),
- * t (rows) and, when there are, conditions (rows,K). */
+/* u(x,t) and what is wanted beside it, in f32 or f64, for blocks of `rows` rows. Inputs: the parameters, then x
+ * (rows,D), t (rows) and, when there are, conditions (rows,K). */
 typedef struct tw_flow_program {
     tw_graph *graph;
     tw_params *params;
@@ -47,6 +47,8 @@ struct tw_flow {
     tw_piece piece[TW_PIECE_COUNT];
     tw_piece other_schedule; /* sampled with instead of the trained one; info NULL: none */
     double guidance;         /* solved with, 0: none */
+    int probes;              /* of the divergence, 0: exact; drawn by seed and row */
+    uint64_t probe_seed;
     const tw_method *method;
     tw_model model;  /* without the network, which needs a graph: tw_flow_model */
     tw_graph *graph; /* the network once, for the layout of its parameters */
@@ -58,7 +60,7 @@ struct tw_flow {
     tw_fact *facts;
     int64_t facts_count, facts_capacity;
     tw_flow_program *program[TW_FLOW_SECONDS][2]; /* [second][wide], NULL until needed */
-    double *curve_step, *curve_loss; /* of the last training */
+    double *curve_step, *curve_loss;              /* of the last training */
     int64_t curve_count;
 };
 
@@ -84,12 +86,14 @@ const tw_schedule *tw_flow_schedule(const tw_flow *flow);
 void tw_flow_interval(const tw_flow *flow, double *out_low, double *out_high);
 /* The weight of guidance that programs are made with; they are made anew when it changes. */
 void tw_flow_use_guidance(tw_flow *flow, double guidance);
+/* Probes of the divergence, likewise. */
+TW_NODISCARD tw_status tw_flow_use_probes(tw_flow *flow, int probes, uint64_t seed);
 /* Velocity and score along it, as graphs: what programs are made from. */
 tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
 tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
 
 TW_NODISCARD tw_status tw_flow_program_get(tw_flow *flow, tw_flow_second second, bool wide,
-                                          tw_flow_program **out_program);
+                                           tw_flow_program **out_program);
 /* To be called when weights change. */
 void tw_flow_programs_drop(tw_flow *flow);
 

@@ -6,10 +6,18 @@
 
 /* Rows a block holds: enough for products to run near their peak, few enough for several blocks a thread and, with D
  * tangents a row, for the cache. */
-static int64_t block_rows(int columns, tw_flow_second second)
+static int64_t block_rows(const tw_flow *flow, tw_flow_second second)
 {
+    int tangents = flow->probes > 0 ? flow->probes : flow->desc.columns;
     if (second != TW_FLOW_DIVERGENCE) return 256;
-    return tw_max_i64(8, tw_min_i64(256, 512 / columns / 8 * 8));
+    return tw_max_i64(8, tw_min_i64(256, 512 / tangents / 8 * 8));
+}
+
+/* Of u: exact, or along the signs that are given for each row. */
+static tw_status divergence_of(const tw_flow *flow, tw_val x, tw_val u, tw_val signs, tw_val *out)
+{
+    tw_divergence_desc desc = {.trace = TW_TRACE_HUTCHINSON, .probes = flow->probes, .vectors = signs};
+    return tw_divergence(x, u, flow->probes > 0 ? &desc : NULL, out);
 }
 
 static tw_status build(tw_flow *flow, tw_flow_program *p)
@@ -32,10 +40,13 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     tw_val t = tw_input(p->graph, "t", dtype, tw_shape_of(p->rows));
     tw_val outputs[2] = {tw_flow_velocity(flow, &model, x, t), TW_NONE};
     TW_TRY(tw_graph_check(p->graph));
-    if (p->second == TW_FLOW_DIVERGENCE) TW_TRY(tw_divergence(x, outputs[0], NULL, &outputs[1]));
+    bool probing = p->second == TW_FLOW_DIVERGENCE && flow->probes > 0;
+    tw_val signs = TW_NONE;
+    if (probing) signs = tw_input(p->graph, "signs", dtype, tw_shape_of(p->rows, flow->probes, flow->desc.columns));
+    if (p->second == TW_FLOW_DIVERGENCE) TW_TRY(divergence_of(flow, x, outputs[0], signs, &outputs[1]));
     if (p->second == TW_FLOW_SCORE) outputs[1] = tw_flow_score(flow, &model, x, t);
     TW_TRY(tw_graph_check(p->graph));
-    int count = tw_params_count(p->params), given = told > 0 ? 3 : 2;
+    int count = tw_params_count(p->params), given = 2 + (told > 0) + probing;
     inputs = tw_alloc(ctx, (size_t)(count + given), sizeof(*inputs));
     constants = tw_alloc(ctx, (size_t)(count + given), sizeof(*constants));
     if (!inputs || !constants) TW_TRY(tw_fail_memory(ctx, (size_t)(count + given) * sizeof(*inputs)));
@@ -46,6 +57,7 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     inputs[count] = x;
     inputs[count + 1] = t;
     if (told > 0) inputs[count + 2] = condition;
+    if (probing) inputs[count + given - 1] = signs;
     p->inputs_count = count + given;
     tw_program_desc desc = {.name = names[p->second],
                             .inputs_count = count + given,
@@ -101,8 +113,7 @@ tw_status tw_flow_program_get(tw_flow *flow, tw_flow_second second, bool wide, t
     if (!*slot) {
         tw_flow_program *p = tw_alloc(flow->ctx, 1, sizeof(*p));
         if (!p) return tw_fail_memory(flow->ctx, sizeof(*p));
-        *p = (tw_flow_program){
-            .second = second, .wide = wide, .rows = block_rows(flow->desc.columns, second)};
+        *p = (tw_flow_program){.second = second, .wide = wide, .rows = block_rows(flow, second)};
         status = build(flow, p);
         if (status == TW_OK) status = bind_weights(flow, p);
         if (status != TW_OK) {

@@ -45,7 +45,7 @@ static double source_scale(const tw_flow *flow)
     return tw_schedule_at(tw_flow_schedule(flow), low).sigma;
 }
 
-/* Log-density of the flow's beginning at x: that of the source, scaled. */
+/* Log-density of the flow's beginning at x: that of the source, scaled. x is used up. */
 static double begin_log_density(const tw_flow *flow, double scale, int columns, double *x)
 {
     for (int j = 0; j < columns; j++) x[j] /= scale;
@@ -65,7 +65,8 @@ static tw_ode_desc leg(tw_ode_desc solver, int number, int legs)
     return solver;
 }
 
-/* The solver's state of n rows: x, one more column for the divergence when it is integrated, then what each row is told.
+/* The solver's state of n rows: x, one more column for the divergence when it is integrated, then what each row is
+ * told.
  */
 typedef struct journey {
     tw_flow *flow;
@@ -87,18 +88,24 @@ static tw_status journey_begin(tw_flow *flow, const tw_sample_desc *desc, tw_flo
     *j = (journey){.flow = flow, .n = n, .state = out};
     if (d->conditions && told == 0)
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "conditions for a flow that was trained without any"));
-    if (!isfinite(d->guidance)) TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "a guidance of %g: expected a number", d->guidance));
+    if (!isfinite(d->guidance))
+        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "a guidance of %g: expected a number", d->guidance));
     tw_flow_use_guidance(flow, d->guidance);
+    TW_TRY(tw_flow_use_probes(flow, d->probes, d->seed));
     TW_TRY(tw_crew_get(flow, second, d->double_precision, &j->crew));
     int columns = j->crew->columns;
     if (columns == flow->desc.columns) return TW_OK;
     j->owned = true;
     j->state = tw_alloc(ctx, (size_t)tw_max_i64(n, 1), (size_t)columns * sizeof(double));
     if (!j->state) TW_TRY(tw_fail_memory(ctx, (size_t)n * (size_t)columns * sizeof(double)));
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++) {
+        double *behind = j->state + i * columns + flow->desc.columns;
+        if (second == TW_FLOW_DIVERGENCE) behind[0] = 0;
+        if (second == TW_FLOW_DIVERGENCE && d->probes > 0) behind[1] = (double)i;
         TW_TRY(tw_conditions_take(ctx, told, flow->desc.conditions, i,
                                   d->conditions ? d->conditions + (d->same_conditions ? 0 : i * told) : NULL,
                                   j->state + (i + 1) * columns - told));
+    }
 done:
     return status;
 }
@@ -110,8 +117,8 @@ static void journey_end(journey *j)
 
 static tw_status travel(journey *j, const tw_ode_desc *solver, const tw_crew_noise *noise, const tw_sample_desc *desc)
 {
-    return tw_crew_solve(j->crew, solver, noise, j->n, j->state, desc ? desc->on_progress : NULL, desc ? desc->user : NULL,
-                         &j->stats);
+    return tw_crew_solve(j->crew, solver, noise, j->n, j->state, desc ? desc->on_progress : NULL,
+                         desc ? desc->user : NULL, &j->stats);
 }
 
 /* Rows of x between the state and an array of their own, which may be the state. */
@@ -145,7 +152,8 @@ static tw_status check_noise(tw_context *ctx, const tw_sample_desc *desc, const 
     if (!desc->diffusion)
         return desc->log_prob ? tw_fail(ctx, TW_ERR_INVALID, "log_prob of a flow's steps needs a diffusion") : TW_OK;
     if (desc->log_prob && desc->grid && desc->frames > 1)
-        return tw_fail(ctx, TW_ERR_UNSUPPORTED, "log_prob along a grid of times goes without frames, which cut its steps");
+        return tw_fail(ctx, TW_ERR_UNSUPPORTED,
+                       "log_prob along a grid of times goes without frames, which cut its steps");
     if (solver->rtol > 0 || solver->atol > 0)
         return tw_fail(ctx, TW_ERR_INVALID, "tolerances have no meaning for sampling with noise: give steps");
     if (!(solver->t0 < solver->t1))
@@ -218,10 +226,45 @@ static tw_status begin_rows(const tw_flow *flow, const tw_sample_desc *desc, int
     return TW_OK;
 }
 
+static tw_status check_density(const tw_flow *flow)
+{
+    if (flow->model.source->rules->log_density) return TW_OK;
+    return tw_fail(flow->ctx, TW_ERR_INVALID, "no likelihood: the density of the flow's source is not known");
+}
+
+static tw_status check_scored(const tw_flow *flow, const tw_sample_desc *desc, const tw_ode_desc *solver)
+{
+    if (desc->diffusion)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "samples with noise have no log_density of their own: see log_prob");
+    if (solver->t0 != 0)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "the log_density of samples is known from t=0 on, not from t=%g",
+                       solver->t0);
+    return check_density(flow);
+}
+
+/* Log-densities of the rows where the flow begins, in data units. A column that never changes begins at 0, as rows to
+ * be scored do: its share of the density is left out. */
+static void begin_densities(const tw_flow *flow, int64_t n, double *rows, double *out)
+{
+    int columns = flow->desc.columns, constant = 0;
+    double scale = source_scale(flow), zero = 0, log_jacobian = tw_normaliser_log_jacobian(&flow->normaliser);
+    for (int k = 0; k < columns; k++) constant += flow->constant[k];
+    double beside = constant * begin_log_density(flow, scale, 1, &zero);
+    for (int64_t i = 0; i < n; i++) {
+        double *row = rows + i * columns;
+        for (int k = 0; k < columns; k++)
+            if (flow->constant[k]) row[k] = 0;
+        out[i] = begin_log_density(flow, scale, columns, row) + log_jacobian - beside;
+        for (int k = 0; k < columns; k++) row[k] *= scale; /* as it was */
+    }
+}
+
 tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out, double *out_frames,
                     tw_ode_stats *out_stats)
 {
     journey j = {0};
+    double *scored = desc ? desc->log_density : NULL;
+    tw_flow_second second = scored ? TW_FLOW_DIVERGENCE : TW_FLOW_ALONE;
     tw_ode_desc solver = solver_of(desc);
     tw_flow_grid grid = {0};
     tw_diffusion diffusion = {0};
@@ -231,14 +274,16 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
     if (n < 0) TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "%lld rows asked for", (long long)n));
     TW_TRY(check_interval(flow, &solver));
     if (desc) TW_TRY(check_noise(flow->ctx, desc, &solver));
+    if (scored) TW_TRY(check_scored(flow, desc, &solver));
     if (noisy) TW_TRY(tw_piece_read(flow->ctx, "diffusion", desc->diffusion, tw_diffusion_list, &diffusion.piece));
     TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
     diffusion.schedule = tw_flow_schedule(flow);
     hold(flow, &solver);
     TW_TRY(tw_flow_grid_make(flow, desc ? desc->grid : NULL, &solver, &grid));
     if (!noisy) share_default_steps(&solver, legs);
-    TW_TRY(journey_begin(flow, desc, noisy ? TW_FLOW_SCORE : TW_FLOW_ALONE, n, out, &j));
+    TW_TRY(journey_begin(flow, desc, noisy ? TW_FLOW_SCORE : second, n, out, &j));
     TW_TRY(begin_rows(flow, desc, n, out));
+    if (scored) begin_densities(flow, n, out, scored);
     state_from(&j, out);
     if (frames > 1) keep_frame(flow, n, 0, out, out_frames);
     for (int i = 0; i < legs; i++) {
@@ -251,6 +296,7 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
         if (frames > 1) keep_frame(flow, n, i + 1, out, out_frames);
     }
     to_data_units(flow, n, out, out);
+    for (int64_t i = 0; scored && i < n; i++) scored[i] -= j.state[i * j.crew->columns + flow->desc.columns];
     if (out_stats) *out_stats = j.stats;
 done:
     tw_flow_grid_free(flow->ctx, &grid);
@@ -280,12 +326,11 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
     tw_ode_desc solver = solver_of(desc);
     int columns = flow->desc.columns;
     tw_status status = TW_OK;
-    if (!flow->model.source->rules->log_density)
-        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "no likelihood: the density of the flow's source is not known"));
-    if (solver.t0 != 0 || solver.t1 != 1)
-        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "a likelihood needs the whole way from 0 to 1, not %g to %g", solver.t0,
-                       solver.t1));
-    solver.t0 = 1;
+    TW_TRY(check_density(flow));
+    if (solver.t0 != 0 || !(solver.t1 > 0 && solver.t1 <= 1))
+        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "a likelihood needs the whole way from 0 to a time up to 1, not %g to %g",
+                       solver.t0, solver.t1));
+    solver.t0 = solver.t1;
     solver.t1 = 0;
     TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
     hold(flow, &solver);

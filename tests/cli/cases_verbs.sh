@@ -129,3 +129,27 @@ works 'network  *mlp, width 16' info ref
 fails 'holds a run on other data' train spirals --steps 2 --out ref
 works 'model' train spirals --steps 2 --rows 500 --width 8 --depth 1 --out ref --force
 holds "nothing half-written is left" no_leftovers
+
+# likelihoods on the way, estimated, of whole numbers
+train_tiny runs/likely
+works '3 rows' sample runs/likely -n 3 --log-density -o scored.csv --quiet
+holds 'a column of log-densities' grep -q '^x1,x2,log_density$' scored.csv
+refused 'unknown option --log-density' score runs/likely --log-density
+works 'nats a row' score runs/likely -n 50 --probes 3 --quiet
+refused 'probes' score runs/likely --probes -1
+fails 'not whole numbers' score runs/likely -n 5 --dequantise 2 --quiet
+awk 'BEGIN { srand(1); print "a,b"; for (i = 0; i < 400; i++) printf "%d,%d\n", 9 * rand(), 5 * rand() }' >whole.csv
+"$program" train whole.csv --steps 60 --batch 64 --width 16 --depth 1 --threads 1 --out runs/whole --quiet >out 2>err
+works 'bits per dimension' score runs/whole --dequantise 3 --quiet
+# told and guided; begun at other rows
+train_tiny runs/told --condition class
+works '5 rows' sample runs/told -n 5 --condition class=1 --guidance 2 -o told.csv --quiet
+fails "has no class '7'" sample runs/told -n 5 --condition class=7 -o told.csv
+fails "told nothing called 'clas'; the nearest is 'class'" sample runs/told --condition clas=1 -o told.csv
+fails 'trained without conditions' sample runs/likely --condition class=1 -o told.csv
+works 'against test part' eval runs/told --pairs 100 --quiet
+"$program" train moons --source-data 8gaussians --coupling ot $tiny --out runs/from --quiet >out 2>err || fail 'data to data'
+works '4 rows' sample runs/from -n 4 -o from.csv --quiet
+works '4 rows' sample runs/from -n 4 --from 8gaussians -o from.csv --quiet
+fails 'the density of the flow' score runs/from --quiet
+works 'No likelihood' eval runs/from --pairs 100 --quiet

@@ -142,6 +142,57 @@ static void test_log_density_is_exact(void **state)
     assert_true(fabs(got[0] - linear_log_density(x)) < 1e-3); /* default tolerance */
 }
 
+/* A sample's log-density found on the way is that of the row scored afterwards, at the end and in between. */
+static void test_samples_know_their_density(void **state)
+{
+    (void)state;
+    enum { N = 300 };
+    static double x[2 * N], plain[2 * N], on_the_way[N], afterwards[N];
+    for (int half = 0; half < 2; half++) {
+        tw_sample_desc desc = {.double_precision = true,
+                               .seed = 7,
+                               .solver = {.t1 = half ? 0.5 : 1, .rtol = 1e-11, .atol = 1e-11},
+                               .log_density = on_the_way};
+        assert_int_equal(tw_sample(flow, N, &desc, x, NULL, NULL), TW_OK);
+        desc.log_density = NULL;
+        assert_int_equal(tw_sample(flow, N, &desc, plain, NULL, NULL), TW_OK);
+        assert_true(largest_error(N, x, plain, 2) < 1e-9);
+        assert_int_equal(tw_log_density(flow, N, x, &desc, afterwards, NULL), TW_OK);
+        for (int i = 0; i < N; i++) assert_true(fabs(on_the_way[i] - afterwards[i]) < 1e-9);
+        for (int i = 0; i < N && !half; i++) assert_true(fabs(on_the_way[i] - linear_log_density(x + 2 * i)) < 1e-9);
+    }
+    tw_sample_desc noisy = {.diffusion = "sigma", .log_density = on_the_way};
+    assert_int_equal(tw_sample(flow, N, &noisy, x, NULL, NULL), TW_ERR_INVALID);
+}
+
+/* v'Av of signs v is p + r + q v_1 v_2: each row's estimate is off by exactly q, up or down alike often; with many
+ * probes the mean of so many coins. */
+static void test_estimated_densities_are_unbiased(void **state)
+{
+    (void)state;
+    enum { N = 4000 };
+    static double x[2 * N], got[N], again[N];
+    exact_samples(9, N, x);
+    tw_sample_desc desc = {.double_precision = true, .probes = 1, .seed = 3, .solver = {.rtol = 1e-9, .atol = 1e-9}};
+    assert_int_equal(tw_log_density(flow, N, x, &desc, got, NULL), TW_OK);
+    double sum = 0;
+    for (int i = 0; i < N; i++) {
+        double error = got[i] - linear_log_density(x + 2 * i);
+        assert_true(fabs(fabs(error) - fabs(linear_q)) < 1e-6);
+        sum += error;
+    }
+    assert_true(fabs(sum / N) < 5 * fabs(linear_q) / sqrt(N));
+    assert_int_equal(tw_log_density(flow, 10, x, &desc, again, NULL), TW_OK); /* a row's signs are its own */
+    for (int i = 0; i < 10; i++) assert_true(fabs(again[i] - got[i]) < 1e-12);
+    desc.probes = 64;
+    assert_int_equal(tw_log_density(flow, N, x, &desc, got, NULL), TW_OK);
+    sum = 0;
+    for (int i = 0; i < N; i++) sum += pow(got[i] - linear_log_density(x + 2 * i), 2);
+    assert_true(fabs(sqrt(sum / N) / (fabs(linear_q) / 8) - 1) < 0.1);
+    desc.probes = -1;
+    assert_int_equal(tw_log_density(flow, N, x, &desc, got, NULL), TW_ERR_INVALID);
+}
+
 static void test_velocity_is_linear(void **state)
 {
     (void)state;
@@ -290,7 +341,8 @@ static void test_refusals(void **state)
     assert_int_equal(tw_sample(flow, 1, &(tw_sample_desc){.solver = {.method = "dopri6"}}, x, NULL, NULL),
                      TW_ERR_INVALID);
     assert_non_null(strstr(tw_context_error(ctx), "dopri5"));
-    assert_int_equal(tw_log_density(flow, 1, x, &(tw_sample_desc){.solver = {.t1 = 0.5}}, &l, NULL), TW_ERR_INVALID);
+    assert_int_equal(tw_log_density(flow, 1, x, &(tw_sample_desc){.solver = {.t0 = 0.5, .t1 = 1}}, &l, NULL),
+                     TW_ERR_INVALID);
     assert_int_equal(tw_sample(flow, 0, NULL, x, NULL, NULL), TW_OK);
     double broken[2] = {(double)NAN, 0};
     assert_int_equal(tw_log_density(flow, 1, broken, NULL, &l, NULL), TW_ERR_NUMERIC);
@@ -321,6 +373,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_another_schedule_ends_the_same, setup, teardown),
         cmocka_unit_test_setup_teardown(test_grids, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_density_is_exact, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_samples_know_their_density, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_estimated_densities_are_unbiased, setup, teardown),
         cmocka_unit_test_setup_teardown(test_velocity_is_linear, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rows_do_not_depend_on_how_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_likelihood_rows_do_not_depend_on_how_many, setup, teardown),
