@@ -161,6 +161,15 @@ tw_status measure_path_energy(const subject *s, measured *out)
     return path_costs(s, &out->value, &bend);
 }
 
+/* What is left of the energy without the bends: the chord is the mean of the velocity. */
+tw_status measure_transport(const subject *s, measured *out)
+{
+    double energy, bend;
+    tw_status status = path_costs(s, &energy, &bend);
+    if (status == TW_OK) *out = (measured){energy - bend, (double)NAN};
+    return status;
+}
+
 tw_status measure_straightness(const subject *s, measured *out)
 {
     double energy;

@@ -40,13 +40,9 @@ static int find_model(cli *c, const char *given, model *m)
     return EXIT_FAILED;
 }
 
-int model_open(cli *c, model *out_model)
+int model_open_at(cli *c, const char *given, model *out_model)
 {
     model m = {0};
-    const char *given = opt_text(&c->set, OPT_MODEL);
-    if (!given)
-        return cli_usage("%s needs a MODEL: a run's folder or a .safetensors file (thalweg %s --help)", c->verb->name,
-                         c->verb->name);
     int result = find_model(c, given, &m);
     if (result != EXIT_DONE) return result;
     tw_status status = tw_flow_load(c->ctx, m.path, &m.flow);
@@ -54,6 +50,14 @@ int model_open(cli *c, model *out_model)
     m.about = tw_flow_about(m.flow);
     *out_model = m;
     return EXIT_DONE;
+}
+
+int model_open(cli *c, model *out_model)
+{
+    const char *given = opt_text(&c->set, OPT_MODEL);
+    if (given) return model_open_at(c, given, out_model);
+    return cli_usage("%s needs a MODEL: a run's folder or a .safetensors file (thalweg %s --help)", c->verb->name,
+                     c->verb->name);
 }
 
 void model_close(model *m)
@@ -188,8 +192,7 @@ static tw_status open_builtin(cli *c, const model *m, const char *name, held_out
                             .rows = FRESH_ROWS,
                             .known_conditions = m->about->conditions,
                             .known_conditions_count = m->about->conditions_count};
-    tw_status status =
-        tw_dataset_open_like(c->ctx, name, &desc, m->about->columns, m->about->names, &h->data);
+    tw_status status = tw_dataset_open_like(c->ctx, name, &desc, m->about->columns, m->about->names, &h->data);
     if (status == TW_OK) snprintf(h->label, sizeof h->label, "fresh rows of %s (seed %" PRIu64 ")", name, seed);
     return status;
 }

@@ -128,10 +128,16 @@ static void sweep(const run_files *f)
 
 static tw_status write_config(cli *c, const run_files *f)
 {
-    char data[PATH_MAX];
+    char data[PATH_MAX], error[512];
+    static const option_id beside[] = {OPT_SOURCE_DATA, OPT_TEACHER};
     tw_status status = TW_OK;
     tw_writer writer = {0};
     tw_text text = tw_text_new(c->ctx);
+    for (int i = 0; i < TW_COUNT(beside); i++)
+        if (opt_given(&c->set, beside[i]) &&
+            !settings_set(&c->set, beside[i], full_path(opt_text(&c->set, beside[i]), data),
+                          c->set.value[beside[i]].from, error, sizeof error))
+            TW_TRY(tw_fail(c->ctx, TW_ERR_INTERNAL, "%s", error));
     tw_text_add(&text, "# what this run used; thalweg train --config FILE uses it again\n");
     config_write(&c->set, full_path(opt_text(&c->set, OPT_DATA), data), &text);
     TW_TRY(tw_text_check(&text));

@@ -23,6 +23,7 @@ typedef struct training {
     cli *c;
     run_files files;
     tw_dataset *data, *source; /* source: NULL unless --source-data */
+    model teacher;             /* nothing unless --teacher */
     tw_flow *flow;
     tw_train_result result;
     tw_train_progress seen; /* the last progress */
@@ -103,7 +104,8 @@ static tw_status create_flow(training *t)
                          .source = t->source ? "data" : opt_text(s, OPT_SOURCE),
                          .path = opt_text(s, OPT_PATH),
                          .schedule = opt_text(s, OPT_SCHEDULE),
-                         .coupling = opt_text(s, OPT_COUPLING),
+                         .coupling =
+                             t->teacher.flow && !opt_given(s, OPT_COUPLING) ? "given" : opt_text(s, OPT_COUPLING),
                          .predict = opt_text(s, OPT_PREDICT),
                          .loss = opt_text(s, OPT_LOSS),
                          .weight = opt_text(s, OPT_WEIGHT),
@@ -177,6 +179,8 @@ static tw_status fit(training *t)
         .products = strcmp(opt_text(s, OPT_PRECISION), "bf16") == 0 ? TW_PRODUCTS_BF16 : TW_PRODUCTS_F32,
         .independent_times = !opt_flag(s, OPT_STRATIFIED),
         .source = t->source,
+        .teacher = t->teacher.flow,
+        .pairs = opt_int(s, OPT_TEACHER_PAIRS),
         .condition_dropout = or_none(opt_number(s, OPT_CONDITION_DROPOUT), -1),
         .seed = opt_seed(s, OPT_SEED),
         .checkpoint = t->files.checkpoint,
@@ -321,6 +325,8 @@ int run_train(cli *c)
     shell_word(t.last_word, sizeof t.last_word, t.files.folder);
     TW_TRY(cli_start(c));
     if (finished) return run_tell_finished(c, &t.files);
+    if (opt_given(&c->set, OPT_TEACHER)) result = model_open_at(c, opt_text(&c->set, OPT_TEACHER), &t.teacher);
+    if (result != EXIT_DONE) return result;
     TW_TRY(prepare(&t));
     status = fit(&t);
     if (status == TW_ERR_CANCELLED && signals_caught()) {
@@ -337,6 +343,7 @@ int run_train(cli *c)
 done:
     if (status != TW_OK) result = cli_exit(c, status);
     tw_flow_destroy(t.flow);
+    model_close(&t.teacher);
     tw_dataset_destroy(t.data);
     tw_dataset_destroy(t.source);
     return result;

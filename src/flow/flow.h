@@ -92,6 +92,10 @@ TW_NODISCARD tw_status tw_flow_use_probes(tw_flow *flow, int probes, uint64_t se
 tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
 tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
 
+/* Takes n normalised rows, as the source draws them, to the data's end, in place; of desc what tw_sample reads but
+ * frames, grid, from and diffusion. */
+TW_NODISCARD tw_status tw_flow_carry(tw_flow *flow, const tw_sample_desc *desc, int64_t n, double *rows);
+
 TW_NODISCARD tw_status tw_flow_program_get(tw_flow *flow, tw_flow_second second, bool wide,
                                            tw_flow_program **out_program);
 /* To be called when weights change. */

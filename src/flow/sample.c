@@ -305,6 +305,25 @@ done:
     return status;
 }
 
+tw_status tw_flow_carry(tw_flow *flow, const tw_sample_desc *desc, int64_t n, double *rows)
+{
+    journey j = {0};
+    tw_ode_desc solver = solver_of(desc);
+    tw_status status = TW_OK;
+    TW_TRY(check_interval(flow, &solver));
+    TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
+    hold(flow, &solver);
+    double scale = source_scale(flow);
+    TW_TRY(journey_begin(flow, desc, TW_FLOW_ALONE, n, rows, &j));
+    for (int64_t i = 0; i < n * flow->desc.columns; i++) rows[i] *= scale;
+    state_from(&j, rows);
+    TW_TRY(travel(&j, &solver, NULL, desc));
+    state_to(&j, rows);
+done:
+    journey_end(&j);
+    return status;
+}
+
 /* The network takes columns that never change for standard normal ones, independent of the others: at 0 their share of
  * the log-density is that of the source, and is left out. A row that has another value there is impossible. */
 static double density_beside_constants(const tw_flow *flow, double scale, const double *x, double log_density)

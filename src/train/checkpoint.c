@@ -51,7 +51,7 @@ static void state_settings(const tw_trainer *r, tw_metadata *m)
     tw_metadata_add(m, "times", d->independent_times ? "independent" : "stratified");
     tw_metadata_add_double(m, "condition_dropout", d->condition_dropout);
     tw_metadata_add(m, "seed", seed);
-    tw_metadata_add(m, "data", tw_checksum_show(r->data_hash).text);
+    tw_metadata_add(m, "data", tw_checksum_show(r->tables.hash).text);
     tw_metadata_add(m, "initial weights", tw_checksum_show(r->initial_hash).text);
 }
 

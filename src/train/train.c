@@ -5,8 +5,6 @@
 #include "train/trainer.h"
 
 #include "base/file.h"
-#include "base/philox.h"
-#include "base/streams.h"
 #include "flow/checksum.h"
 
 #include <math.h>
@@ -26,143 +24,11 @@ double tw_trainer_seconds(const tw_trainer *r)
 /* --- making
  * -------------------------------------------------------------------------------------------------------------- */
 
-static tw_status check_data(tw_flow *flow, const tw_dataset *data)
-{
-    int64_t rows = tw_dataset_rows(data, TW_PART_TRAIN);
-    if (tw_dataset_columns(data) != flow->desc.columns)
-        return tw_fail(flow->ctx, TW_ERR_SHAPE, "the data has %d columns and the flow %d", tw_dataset_columns(data),
-                       flow->desc.columns);
-    if (rows < 1) return tw_fail(flow->ctx, TW_ERR_INVALID, "the training part of the data has no rows");
-    if (tw_dataset_conditions_count(data) != flow->desc.conditions_count)
-        return tw_fail(flow->ctx, TW_ERR_SHAPE, "the data has %d conditions and the flow %d",
-                       tw_dataset_conditions_count(data), flow->desc.conditions_count);
-    if (rows > INT32_MAX)
-        return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "%lld training rows: at most %d can be drawn from",
-                       (long long)rows, INT32_MAX);
-    return TW_OK;
-}
-
-/* A flow begins at rows of a data set when its source says so. */
-static tw_status check_source(const tw_flow *flow, const tw_dataset *data, const tw_dataset *source)
-{
-    bool wants = !flow->model.source->rules->draw;
-    bool given = strcmp(flow->piece[TW_PIECE_coupling].info->name, "given") == 0;
-    if (wants != (source != NULL))
-        return tw_fail(flow->ctx, TW_ERR_INVALID, "the flow's source is '%s', and %s rows to begin at are given",
-                       flow->desc.source, source ? "" : "no");
-    if (given && !source)
-        return tw_fail(flow->ctx, TW_ERR_INVALID, "the coupling 'given' needs a data set of source points");
-    if (!source) return TW_OK;
-    if (tw_dataset_columns(source) != flow->desc.columns)
-        return tw_fail(flow->ctx, TW_ERR_SHAPE, "the source data has %d columns and the flow %d",
-                       tw_dataset_columns(source), flow->desc.columns);
-    if (given && tw_dataset_rows(source, TW_PART_ALL) != tw_dataset_rows(data, TW_PART_ALL))
-        return tw_fail(flow->ctx, TW_ERR_SHAPE, "the source data has %lld rows and the data %lld: given pairs go row by row",
-                       (long long)tw_dataset_rows(source, TW_PART_ALL), (long long)tw_dataset_rows(data, TW_PART_ALL));
-    return TW_OK;
-}
-
-static void find_constants(tw_trainer *r, int64_t rows, const double *values)
-{
-    int columns = r->flow->desc.columns;
-    for (int j = 0; j < columns; j++) {
-        r->constant[j] = 1;
-        for (int64_t i = 1; i < rows && r->constant[j]; i++)
-            if (values[i * columns + j] != values[j]) r->constant[j] = 0;
-    }
-}
-
-/* Rows in normalised units. A column that never changes would be a point to squeeze all noise into, ever faster towards
- * t = 1: the network gets noise there instead, which is no work at all, and the flow puts the value back. `first`
- * counts rows over parts. */
-static void normalise(const tw_trainer *r, int64_t first, int64_t rows, const double *values, double *out)
-{
-    int columns = r->flow->desc.columns;
-    tw_normaliser_apply(&r->normaliser, rows, values, out);
-    for (int j = 0; j < columns; j++) {
-        tw_random random = {.seed = r->options.seed, .stream = TW_STREAM_STAND_IN + ((uint32_t)j << 8)};
-        random.index = (uint64_t)first * 4; /* words a normal takes */
-        for (int64_t i = 0; r->constant[j] && i < rows; i++) out[i * columns + j] = tw_random_normal(&random);
-    }
-}
-
-/* Rows of a part, normalised, as floats; NULL: no memory. `first` counts rows over parts and data sets. */
-static float *normalised_rows(const tw_trainer *r, const tw_dataset *data, tw_part part, int64_t first)
-{
-    int64_t rows = tw_dataset_rows(data, part);
-    int columns = r->flow->desc.columns;
-    const double *values = tw_dataset_values(data, part);
-    float *out = tw_alloc_aligned(r->ctx, (size_t)rows * (size_t)columns * sizeof(float));
-    double *row = tw_alloc(r->ctx, (size_t)columns, sizeof(double));
-    for (int64_t i = 0; out && row && i < rows; i++) {
-        normalise(r, first + i, 1, values + i * columns, row);
-        for (int j = 0; j < columns; j++) out[i * columns + j] = (float)row[j];
-    }
-    if (!row) {
-        tw_free_aligned(r->ctx, out);
-        out = NULL;
-    }
-    tw_free(r->ctx, row);
-    if (!out) (void)tw_fail_memory(r->ctx, (size_t)rows * (size_t)columns * sizeof(float));
-    return out;
-}
-
-/* Conditions of a part as the network takes them, NULL when there are none; *status tells. */
-static float *condition_rows(const tw_trainer *r, tw_part part, tw_status *status)
-{
-    int64_t rows = tw_dataset_rows(r->data, part);
-    int count = r->flow->desc.conditions_count;
-    const double *values = tw_dataset_condition_values(r->data, part);
-    if (count == 0) return NULL;
-    float *out = tw_alloc_aligned(r->ctx, (size_t)tw_max_i64(rows, 1) * (size_t)count * sizeof(float));
-    double *row = tw_alloc(r->ctx, (size_t)count, sizeof(double));
-    if (!out || !row) *status = tw_fail_memory(r->ctx, (size_t)rows * (size_t)count * sizeof(float));
-    for (int64_t i = 0; *status == TW_OK && i < rows; i++) {
-        *status = tw_conditions_take(r->ctx, count, r->flow->desc.conditions, i, values + i * count, row);
-        for (int j = 0; j < count; j++) out[i * count + j] = (float)row[j];
-    }
-    tw_free(r->ctx, row);
-    return out;
-}
-
-static uint64_t hash_rows(uint64_t hash, const float *table, int64_t rows, int columns)
-{
-    return table ? tw_checksum(hash, table, (size_t)rows * (size_t)columns * sizeof(float)) : hash;
-}
-
-/* What batches are drawn from, and the fingerprint of all that training reads. */
-static tw_status make_tables(tw_trainer *r)
-{
-    const tw_dataset *source = r->options.source;
-    int64_t rows = tw_dataset_rows(r->data, TW_PART_TRAIN), held = tw_dataset_rows(r->data, TW_PART_VALIDATION);
-    int columns = r->flow->desc.columns;
-    const double *values = tw_dataset_values(r->data, TW_PART_TRAIN);
-    tw_status status = tw_normaliser_fit(r->ctx, rows, columns, values, &r->normaliser);
-    if (status != TW_OK) return status;
-    r->constant = tw_alloc(r->ctx, (size_t)columns, sizeof(int));
-    if (!r->constant) return tw_fail_memory(r->ctx, (size_t)columns * sizeof(int));
-    find_constants(r, rows, values);
-    if (!(r->table[TW_FEED_DATA] = normalised_rows(r, r->data, TW_PART_TRAIN, 0))) return TW_ERR_MEMORY;
-    if (source) {
-        r->source_rows = tw_dataset_rows(source, TW_PART_TRAIN);
-        r->table[TW_FEED_SOURCE] = normalised_rows(r, source, TW_PART_TRAIN, tw_dataset_rows(r->data, TW_PART_ALL));
-        if (!r->table[TW_FEED_SOURCE]) return TW_ERR_MEMORY;
-    }
-    r->table[TW_FEED_CONDITION] = condition_rows(r, TW_PART_TRAIN, &status);
-    r->data_hash = hash_rows((uint64_t)columns, r->table[TW_FEED_DATA], rows, columns);
-    r->data_hash = hash_rows(r->data_hash, r->table[TW_FEED_SOURCE], r->source_rows, columns);
-    r->data_hash = hash_rows(r->data_hash, r->table[TW_FEED_CONDITION], rows, r->flow->desc.conditions_count);
-    if (held > 0)
-        r->data_hash = tw_checksum(r->data_hash, tw_dataset_values(r->data, TW_PART_VALIDATION),
-                                   (size_t)held * (size_t)columns * sizeof(double));
-    return status;
-}
-
 static tw_step_desc step_desc(const tw_trainer *r)
 {
     const tw_train_desc *d = &r->options;
-    return (tw_step_desc){.rows = tw_dataset_rows(r->data, TW_PART_TRAIN),
-                          .source_rows = r->source_rows,
+    return (tw_step_desc){.rows = r->tables.train.rows,
+                          .source_rows = r->tables.train.source_rows,
                           .batch = d->batch,
                           .fed = tw_producer_needed(r->flow),
                           .dropout = d->condition_dropout,
@@ -178,48 +44,58 @@ static tw_step_desc step_desc(const tw_trainer *r)
 
 static tw_status make_validation(tw_trainer *r)
 {
-    int64_t rows = tw_dataset_rows(r->data, TW_PART_VALIDATION), train = tw_dataset_rows(r->data, TW_PART_TRAIN);
-    if (rows < 1) return TW_OK;
-    const tw_dataset *source = r->options.source;
-    float *held[TW_FEEDS] = {0};
-    tw_validation_data data = {.rows = rows};
+    tw_table_set *held = &r->tables.held;
+    if (held->rows < 1) return TW_OK;
+    tw_validation_data data = {.rows = held->rows, .source_rows = held->source_rows};
     tw_step_desc desc = step_desc(r);
     tw_batch_desc batch = tw_step_batch(r->flow, &desc);
     tw_status status = TW_OK;
     r->best = tw_alloc_aligned(r->ctx, (size_t)tw_params_size(r->flow->params) * sizeof(float));
     if (!r->best) return tw_fail_memory(r->ctx, (size_t)tw_params_size(r->flow->params) * sizeof(float));
-    if (!(held[TW_FEED_DATA] = normalised_rows(r, r->data, TW_PART_VALIDATION, train))) return TW_ERR_MEMORY;
-    held[TW_FEED_CONDITION] = condition_rows(r, TW_PART_VALIDATION, &status);
-    TW_TRY(status);
-    if (source) { /* its own held-out rows, or the training ones when it has none */
-        tw_part part = tw_dataset_rows(source, TW_PART_VALIDATION) > 0 ? TW_PART_VALIDATION : TW_PART_TRAIN;
-        data.source_rows = tw_dataset_rows(source, part);
-        held[TW_FEED_SOURCE] = normalised_rows(r, source, part, tw_dataset_rows(r->data, TW_PART_ALL));
-        if (!held[TW_FEED_SOURCE]) TW_TRY(TW_ERR_MEMORY);
-    }
-    for (int f = 0; f < TW_FEEDS; f++) data.table[f] = held[f];
+    for (int f = 0; f < TW_FEEDS; f++) data.table[f] = held->feed[f];
     TW_TRY(tw_validation_create(r->flow, &data, &batch, r->options.seed, &r->validation));
+    tw_table_set_free(r->ctx, held);
     r->validates = true;
 done:
-    for (int f = 0; f < TW_FEEDS; f++) tw_free_aligned(r->ctx, held[f]);
     return status;
+}
+
+static bool same_piece(const tw_flow *a, const tw_flow *b, tw_flow_piece piece)
+{
+    return strcmp(a->piece[piece].text, b->piece[piece].text) == 0;
+}
+
+/* A teacher's weights where they mean the same to the flow, else its own: what was learned is a good beginning. */
+static const float *first_weights(const tw_flow *flow, const tw_flow *teacher)
+{
+    bool same = teacher && tw_params_count(flow->params) == tw_params_count(teacher->params) &&
+                tw_params_size(flow->params) == tw_params_size(teacher->params) &&
+                strcmp(flow->desc.network.kind, teacher->desc.network.kind) == 0 &&
+                same_piece(flow, teacher, TW_PIECE_method) && same_piece(flow, teacher, TW_PIECE_schedule) &&
+                same_piece(flow, teacher, TW_PIECE_predict);
+    for (int i = 0; same && i < tw_params_count(flow->params); i++)
+        same = strcmp(tw_params_name(flow->params, i), tw_params_name(teacher->params, i)) == 0 &&
+               tw_shape_equal(tw_shape_at(tw_params_value(flow->params, i)),
+                              tw_shape_at(tw_params_value(teacher->params, i)));
+    return same ? teacher->weights : flow->weights;
 }
 
 static tw_status make_step(tw_trainer *r)
 {
     const tw_train_desc *d = &r->options;
-    const float *const *tables = (const float *const *)r->table;
+    const float *const *tables = (const float *const *)r->tables.train.feed;
+    const float *weights = first_weights(r->flow, d->teacher);
     tw_step_desc desc = step_desc(r);
     tw_status status = tw_optimiser_find(r->ctx, d->optimiser, &desc.optimiser);
     if (status != TW_OK) return status;
     status = tw_step_create(r->flow, &desc, tables, d->seed, &r->step);
     if (status != TW_OK) return status;
-    memcpy(r->step.flat[TW_WEIGHTS], r->flow->weights, r->step.flat_bytes[TW_WEIGHTS]);
-    memcpy(r->step.flat[TW_AVERAGE], r->flow->weights, r->step.flat_bytes[TW_WEIGHTS]);
-    r->initial_hash = tw_checksum(0, r->flow->weights, r->step.flat_bytes[TW_WEIGHTS]);
+    memcpy(r->step.flat[TW_WEIGHTS], weights, r->step.flat_bytes[TW_WEIGHTS]);
+    memcpy(r->step.flat[TW_AVERAGE], weights, r->step.flat_bytes[TW_WEIGHTS]);
+    r->initial_hash = tw_checksum(0, weights, r->step.flat_bytes[TW_WEIGHTS]);
     if (!desc.fed) return TW_OK;
     tw_producer_desc producer = {.batch = tw_step_batch(r->flow, &desc), .seed = d->seed};
-    memcpy(producer.table, r->table, sizeof(producer.table));
+    memcpy(producer.table, r->tables.train.feed, sizeof(producer.table));
     return tw_producer_create(r->flow, &producer, &r->producer);
 }
 
@@ -229,17 +105,14 @@ static tw_status trainer_create(tw_flow *flow, const tw_dataset *data, const tw_
     tw_status status = TW_OK;
     *r = (tw_trainer){.ctx = ctx,
                       .flow = flow,
-                      .data = data,
                       .last_validation = (double)NAN,
                       .best_validation = (double)INFINITY,
                       .started = tw_clock()};
-    TW_TRY(check_data(flow, data));
-    TW_TRY(check_source(flow, data, desc ? desc->source : NULL));
     TW_TRY(tw_train_complete(ctx, desc, tw_dataset_rows(data, TW_PART_TRAIN), &r->options));
     r->plan = tw_plan_make(r->options.steps, r->options.minutes * 60, r->options.warmup, r->options.lr);
     r->curve = tw_alloc(ctx, 1, sizeof(tw_curve));
     if (!r->curve) TW_TRY(tw_fail_memory(ctx, sizeof(tw_curve)));
-    TW_TRY(make_tables(r));
+    TW_TRY(tw_tables_make(flow, data, &r->options, &r->tables));
     TW_TRY(make_validation(r));
     TW_TRY(make_step(r));
 done:
@@ -252,7 +125,8 @@ static void tell_producer(const tw_trainer *r)
     double worked, waited;
     if (!r->producer || !r->ctx->profile) return;
     tw_producer_times(r->producer, &worked, &waited);
-    tw_report(r->ctx, TW_LOG_DEBUG, "coupling %s: %.2f s of pairing beside the steps, which waited %.2f s (%.0f %% hidden)",
+    tw_report(r->ctx, TW_LOG_DEBUG,
+              "coupling %s: %.2f s of pairing beside the steps, which waited %.2f s (%.0f %% hidden)",
               r->flow->desc.coupling, worked, waited, worked > 0 ? 100 * fmax(0, 1 - waited / worked) : 100.0);
 }
 
@@ -262,9 +136,7 @@ static void trainer_free(tw_trainer *r)
     tw_producer_destroy(r->producer);
     tw_step_destroy(&r->step);
     tw_validation_destroy(&r->validation);
-    tw_normaliser_free(r->ctx, &r->normaliser);
-    for (int f = 0; f < TW_FEEDS; f++) tw_free_aligned(r->ctx, r->table[f]);
-    tw_free(r->ctx, r->constant);
+    tw_tables_free(r->ctx, &r->tables);
     tw_free_aligned(r->ctx, r->best);
     tw_free(r->ctx, r->curve);
 }
@@ -305,7 +177,7 @@ static tw_status one_step(tw_trainer *r)
         tw_step_feed(&r->step, feed);
     }
     status = tw_step_run(&r->step, r->done, r->updates + 1, tw_plan_rate(&r->plan, r->done),
-                                   tw_average_decay(r->options.ema, r->updates + 1));
+                         tw_average_decay(r->options.ema, r->updates + 1));
     if (status != TW_OK) return status;
     r->done++;
     if (r->step.finite > 0) {
@@ -413,7 +285,7 @@ static tw_status set_facts(tw_trainer *r)
     TW_TRY(set_int(flow, "batch", r->options.batch));
     TW_TRY(set_real(flow, "lr", r->options.lr));
     TW_TRY(set_real(flow, "loss", tw_curve_recent(r->curve)));
-    TW_TRY(set_int(flow, "train_rows", tw_dataset_rows(r->data, TW_PART_TRAIN)));
+    TW_TRY(set_int(flow, "train_rows", r->tables.train.rows));
     TW_TRY(set_int(flow, "skipped_steps", r->skipped));
     if (r->validates && r->best_step > 0) {
         TW_TRY(set_real(flow, "validation", r->best_validation));
@@ -441,9 +313,9 @@ static tw_status hand_over(tw_trainer *r)
     flow->curve_count = r->curve->count;
     step = loss = NULL;
     tw_normaliser_free(ctx, &flow->normaliser);
-    flow->normaliser = r->normaliser;
-    r->normaliser = (tw_normaliser){0};
-    memcpy(flow->constant, r->constant, (size_t)flow->desc.columns * sizeof(int));
+    flow->normaliser = r->tables.normaliser;
+    r->tables.normaliser = (tw_normaliser){0};
+    memcpy(flow->constant, r->tables.constant, (size_t)flow->desc.columns * sizeof(int));
     memcpy(flow->weights, r->best_step > 0 ? r->best : r->step.flat[TW_AVERAGE], r->step.flat_bytes[TW_WEIGHTS]);
     tw_flow_programs_drop(flow);
 done:

@@ -6,6 +6,7 @@
 #include "train/plan.h"
 #include "train/producer.h"
 #include "train/step.h"
+#include "train/tables.h"
 #include "train/validation.h"
 
 #include <thalweg/train.h>
@@ -15,17 +16,13 @@ enum { TW_CHECKPOINT_FORMAT_VERSION = 3 };
 typedef struct tw_trainer {
     tw_context *ctx;
     tw_flow *flow;
-    const tw_dataset *data;
     tw_train_desc options; /* every default filled in */
-    tw_normaliser normaliser;
-    int *constant; /* columns, see flow/flow.h */
-    float *table[TW_FEEDS]; /* training rows and source points, normalised; conditions */
-    int64_t source_rows;
+    tw_tables tables;
     tw_producer *producer; /* NULL: the step draws its batches itself */
     tw_step step;
     tw_validation validation;
     bool validates;
-    uint64_t data_hash, initial_hash; /* of what is trained on; of the weights at the start */
+    uint64_t initial_hash; /* of the weights at the start */
 
     /* what a checkpoint holds, beside the step's flat arrays */
     tw_plan plan;

@@ -27,6 +27,14 @@ holds "another seed gives another model" sh -c '! cmp -s ref/model.safetensors o
 works 'steps' train --config ref/config.yaml --out again --threads 1
 holds "config.yaml makes the same model" cmp -s ref/model.safetensors again/model.safetensors
 
+# reflow
+works 'steps' train moons $tiny --teacher ref --pairs 500 --out straight
+holds "the teacher's path is kept" grep -q '^teacher: "/.*/ref"$' straight/config.yaml
+run info straight --json
+holds "its pairs are given" grep -q '"coupling":"given"' out
+fails 'there is none' train moons $tiny --pairs 500 --out none
+fails "cannot open .nowhere" train moons $tiny --teacher nowhere --out none
+
 # sample
 run sample ref -n 300 -o a.csv -j 1 --seed 5
 holds "sample writes" [ "$(wc -l <a.csv)" -eq 301 ]

@@ -1,0 +1,284 @@
+/* train/tables.c - see tables.h. */
+#include "train/tables.h"
+
+#include "base/file.h"
+#include "base/philox.h"
+#include "base/streams.h"
+#include "flow/checksum.h"
+
+#include <string.h>
+
+typedef struct making {
+    tw_context *ctx;
+    const tw_flow *flow;
+    const tw_dataset *data;
+    const tw_train_desc *options;
+    tw_tables *t;
+    int columns;
+} making;
+
+/* --- checks ------------------------------------------------------------------------------------------------------- */
+
+static tw_status check_data(const tw_flow *flow, const tw_dataset *data)
+{
+    int64_t rows = tw_dataset_rows(data, TW_PART_TRAIN);
+    if (tw_dataset_columns(data) != flow->desc.columns)
+        return tw_fail(flow->ctx, TW_ERR_SHAPE, "the data has %d columns and the flow %d", tw_dataset_columns(data),
+                       flow->desc.columns);
+    if (rows < 1) return tw_fail(flow->ctx, TW_ERR_INVALID, "the training part of the data has no rows");
+    if (tw_dataset_conditions_count(data) != flow->desc.conditions_count)
+        return tw_fail(flow->ctx, TW_ERR_SHAPE, "the data has %d conditions and the flow %d",
+                       tw_dataset_conditions_count(data), flow->desc.conditions_count);
+    if (rows > INT32_MAX)
+        return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "%lld training rows: at most %d can be drawn from",
+                       (long long)rows, INT32_MAX);
+    return TW_OK;
+}
+
+static bool pairs_are_given(const tw_flow *flow)
+{
+    return strcmp(flow->piece[TW_PIECE_coupling].info->name, "given") == 0;
+}
+
+/* A flow begins at rows of a data set when its source says so. */
+static tw_status check_source(const tw_flow *flow, const tw_dataset *data, const tw_dataset *source)
+{
+    bool wants = !flow->model.source->rules->draw, given = pairs_are_given(flow);
+    if (wants != (source != NULL))
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "the flow's source is '%s', and %s rows to begin at are given",
+                       flow->desc.source, source ? "" : "no");
+    if (given && !source)
+        return tw_fail(flow->ctx, TW_ERR_INVALID,
+                       "the coupling 'given' needs a data set of source points, or a teacher");
+    if (!source) return TW_OK;
+    if (tw_dataset_columns(source) != flow->desc.columns)
+        return tw_fail(flow->ctx, TW_ERR_SHAPE, "the source data has %d columns and the flow %d",
+                       tw_dataset_columns(source), flow->desc.columns);
+    if (given && tw_dataset_rows(source, TW_PART_ALL) != tw_dataset_rows(data, TW_PART_ALL))
+        return tw_fail(flow->ctx, TW_ERR_SHAPE,
+                       "the source data has %lld rows and the data %lld: given pairs go row by row",
+                       (long long)tw_dataset_rows(source, TW_PART_ALL), (long long)tw_dataset_rows(data, TW_PART_ALL));
+    return TW_OK;
+}
+
+/* A teacher's pairs begin where it does, at draws of a source. */
+static tw_status check_teacher(const tw_flow *flow, const tw_train_desc *options)
+{
+    const tw_flow *teacher = options->teacher;
+    tw_context *ctx = flow->ctx;
+    if (options->source)
+        return tw_fail(ctx, TW_ERR_INVALID,
+                       "a teacher makes the pairs: a data set of source points has no meaning then");
+    if (teacher->desc.columns != flow->desc.columns)
+        return tw_fail(ctx, TW_ERR_SHAPE, "the teacher has %d columns and the flow %d", teacher->desc.columns,
+                       flow->desc.columns);
+    if (!teacher->model.source->rules->draw || strcmp(teacher->desc.source, flow->desc.source) != 0)
+        return tw_fail(ctx, TW_ERR_INVALID,
+                       "the teacher begins at source '%s' and the flow at '%s': expected the same, and no data",
+                       teacher->desc.source, flow->desc.source);
+    if (!pairs_are_given(flow))
+        return tw_fail(ctx, TW_ERR_INVALID,
+                       "a teacher's pairs are taken as they are: the coupling is '%s', expected 'given'",
+                       flow->desc.coupling);
+    if (teacher->desc.conditions_count > 0 || flow->desc.conditions_count > 0)
+        return tw_fail(ctx, TW_ERR_UNSUPPORTED, "pairs of a teacher that is told conditions cannot be made");
+    return TW_OK;
+}
+
+/* --- rows of data ------------------------------------------------------------------------------------------------- */
+
+static void find_constants(const making *m, int64_t rows, const double *values)
+{
+    for (int j = 0; j < m->columns; j++) {
+        m->t->constant[j] = 1;
+        for (int64_t i = 1; i < rows && m->t->constant[j]; i++)
+            if (values[i * m->columns + j] != values[j]) m->t->constant[j] = 0;
+    }
+}
+
+/* Rows in normalised units. A column that never changes would be a point to squeeze all noise into, ever faster towards
+ * t = 1: the network gets noise there instead, which is no work at all, and the flow puts the value back. `first`
+ * counts rows over parts. */
+static void normalise(const making *m, int64_t first, int64_t rows, const double *values, double *out)
+{
+    tw_normaliser_apply(&m->t->normaliser, rows, values, out);
+    for (int j = 0; j < m->columns; j++) {
+        tw_random random = {.seed = m->options->seed, .stream = TW_STREAM_STAND_IN + ((uint32_t)j << 8)};
+        random.index = (uint64_t)first * 4; /* words a normal takes */
+        for (int64_t i = 0; m->t->constant[j] && i < rows; i++) out[i * m->columns + j] = tw_random_normal(&random);
+    }
+}
+
+/* Rows of a part, normalised, as floats. `first` counts rows over parts and data sets. */
+static tw_status normalised_rows(const making *m, const tw_dataset *data, tw_part part, int64_t first, float **out)
+{
+    int64_t rows = tw_dataset_rows(data, part);
+    const double *values = tw_dataset_values(data, part);
+    size_t bytes = (size_t)rows * (size_t)m->columns * sizeof(float);
+    double *row = tw_alloc(m->ctx, (size_t)m->columns, sizeof(double));
+    *out = tw_alloc_aligned(m->ctx, bytes);
+    for (int64_t i = 0; *out && row && i < rows; i++) {
+        normalise(m, first + i, 1, values + i * m->columns, row);
+        for (int j = 0; j < m->columns; j++) (*out)[i * m->columns + j] = (float)row[j];
+    }
+    bool made = *out && row;
+    tw_free(m->ctx, row);
+    return made ? TW_OK : tw_fail_memory(m->ctx, bytes);
+}
+
+/* Conditions of a part as the network takes them; none when the flow is told nothing. */
+static tw_status condition_rows(const making *m, tw_part part, float **out)
+{
+    int64_t rows = tw_dataset_rows(m->data, part);
+    int count = m->flow->desc.conditions_count;
+    const double *values = tw_dataset_condition_values(m->data, part);
+    if (count == 0) return TW_OK;
+    size_t bytes = (size_t)tw_max_i64(rows, 1) * (size_t)count * sizeof(float);
+    tw_status status = TW_OK;
+    double *row = tw_alloc(m->ctx, (size_t)count, sizeof(double));
+    *out = tw_alloc_aligned(m->ctx, bytes);
+    if (!*out || !row) status = tw_fail_memory(m->ctx, bytes);
+    for (int64_t i = 0; status == TW_OK && i < rows; i++) {
+        status = tw_conditions_take(m->ctx, count, m->flow->desc.conditions, i, values + i * count, row);
+        for (int j = 0; j < count; j++) (*out)[i * count + j] = (float)row[j];
+    }
+    tw_free(m->ctx, row);
+    return status;
+}
+
+static tw_status part_of(const making *m, tw_part part, int64_t first, tw_table_set *set)
+{
+    const tw_dataset *source = m->options->source;
+    int64_t all = tw_dataset_rows(m->data, TW_PART_ALL);
+    tw_status status = TW_OK;
+    set->rows = tw_dataset_rows(m->data, part);
+    if (set->rows == 0) return TW_OK;
+    TW_TRY(normalised_rows(m, m->data, part, first, &set->feed[TW_FEED_DATA]));
+    TW_TRY(condition_rows(m, part, &set->feed[TW_FEED_CONDITION]));
+    if (!source) return TW_OK;
+    /* held-out rows of its own, or the training ones when it has none */
+    if (tw_dataset_rows(source, part) == 0) part = TW_PART_TRAIN;
+    set->source_rows = tw_dataset_rows(source, part);
+    TW_TRY(normalised_rows(m, source, part, all, &set->feed[TW_FEED_SOURCE]));
+done:
+    return status;
+}
+
+static tw_status read_data(const making *m)
+{
+    int64_t rows = tw_dataset_rows(m->data, TW_PART_TRAIN);
+    const double *values = tw_dataset_values(m->data, TW_PART_TRAIN);
+    tw_status status = TW_OK;
+    TW_TRY(tw_normaliser_fit(m->ctx, rows, m->columns, values, &m->t->normaliser));
+    find_constants(m, rows, values);
+    TW_TRY(part_of(m, TW_PART_TRAIN, 0, &m->t->train));
+    TW_TRY(part_of(m, TW_PART_VALIDATION, rows, &m->t->held));
+done:
+    return status;
+}
+
+/* --- pairs of a teacher ------------------------------------------------------------------------------------------- */
+
+/* Making pairs counts as no steps; who asks to stop is heard. */
+static int on_pairs(void *user, int64_t done, int64_t total)
+{
+    const tw_train_desc *options = user;
+    tw_train_progress none = {.steps = options->steps};
+    (void)done, (void)total;
+    return options->on_progress ? options->on_progress(options->user, &none) : 0;
+}
+
+/* Pairs number `first` and on: source points by seed, and where the teacher takes them. */
+static tw_status make_pairs(const making *m, int64_t first, int64_t rows, tw_table_set *set)
+{
+    enum { LOT = 8192 };
+    int64_t lot = tw_min_i64(rows, LOT), columns = m->columns;
+    size_t bytes = (size_t)rows * (size_t)columns * sizeof(float);
+    const tw_source_rules *source = m->flow->model.source->rules;
+    tw_sample_desc how = {.on_progress = on_pairs, .user = (void *)(uintptr_t)m->options};
+    tw_status status = TW_OK;
+    float *x0 = set->feed[TW_FEED_SOURCE] = tw_alloc_aligned(m->ctx, bytes);
+    float *x1 = set->feed[TW_FEED_DATA] = tw_alloc_aligned(m->ctx, bytes);
+    double *points = tw_alloc(m->ctx, (size_t)(lot * columns), sizeof(double));
+    if (!x0 || !x1 || !points) TW_TRY(tw_fail_memory(m->ctx, bytes));
+    set->rows = set->source_rows = rows;
+    for (int64_t begin = 0; begin < rows; begin += lot) {
+        int64_t count = tw_min_i64(lot, rows - begin), at = begin * columns;
+        for (int64_t i = 0; i < count; i++)
+            source->draw_row(m->options->seed, TW_STREAM_TEACHER, first + begin + i, m->columns, points + i * columns);
+        for (int64_t i = 0; i < count * columns; i++) x0[at + i] = (float)points[i];
+        TW_TRY(tw_flow_carry(m->options->teacher, &how, count, points));
+        for (int64_t i = 0; i < count * columns; i++) x1[at + i] = (float)points[i];
+    }
+done:
+    tw_free(m->ctx, points);
+    return status;
+}
+
+static tw_status ask_teacher(const making *m)
+{
+    const tw_flow *teacher = m->options->teacher;
+    const tw_normaliser *n = &teacher->normaliser;
+    int64_t pairs = m->options->pairs, few = 10;
+    bool validates = tw_dataset_rows(m->data, TW_PART_VALIDATION) > 0;
+    size_t columns = (size_t)m->columns;
+    tw_status status = TW_OK;
+    m->t->normaliser = (tw_normaliser){.columns = m->columns,
+                                       .shift = tw_alloc(m->ctx, columns, sizeof(double)),
+                                       .scale = tw_alloc(m->ctx, columns, sizeof(double))};
+    if (!m->t->normaliser.shift || !m->t->normaliser.scale) return tw_fail_memory(m->ctx, columns * sizeof(double));
+    memcpy(m->t->normaliser.shift, n->shift, columns * sizeof(double));
+    memcpy(m->t->normaliser.scale, n->scale, columns * sizeof(double));
+    memcpy(m->t->constant, teacher->constant, columns * sizeof(int));
+    TW_TRY(make_pairs(m, 0, pairs, &m->t->train));
+    if (validates) TW_TRY(make_pairs(m, pairs, (pairs + few - 1) / few, &m->t->held));
+done:
+    return status;
+}
+
+/* --- all of it ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t hash_set(uint64_t hash, const making *m, const tw_table_set *set)
+{
+    for (int f = 0; f < TW_FEEDS; f++) {
+        int64_t rows = f == TW_FEED_SOURCE ? set->source_rows : set->rows;
+        int columns = f == TW_FEED_CONDITION ? m->flow->desc.conditions_count : m->columns;
+        if (set->feed[f]) hash = tw_checksum(hash, set->feed[f], (size_t)rows * (size_t)columns * sizeof(float));
+    }
+    return hash;
+}
+
+tw_status tw_tables_make(tw_flow *flow, const tw_dataset *data, const tw_train_desc *options, tw_tables *out_tables)
+{
+    making m = {.ctx = flow->ctx,
+                .flow = flow,
+                .data = data,
+                .options = options,
+                .t = out_tables,
+                .columns = flow->desc.columns};
+    tw_status status = TW_OK;
+    *out_tables = (tw_tables){.constant = NULL};
+    TW_TRY(check_data(flow, data));
+    TW_TRY(options->teacher ? check_teacher(flow, options) : check_source(flow, data, options->source));
+    out_tables->constant = tw_alloc(flow->ctx, (size_t)m.columns, sizeof(int));
+    if (!out_tables->constant) TW_TRY(tw_fail_memory(flow->ctx, (size_t)m.columns * sizeof(int)));
+    TW_TRY(options->teacher ? ask_teacher(&m) : read_data(&m));
+    out_tables->hash = hash_set(hash_set((uint64_t)m.columns, &m, &out_tables->train), &m, &out_tables->held);
+done:
+    return status;
+}
+
+void tw_table_set_free(tw_context *ctx, tw_table_set *set)
+{
+    for (int f = 0; f < TW_FEEDS; f++) tw_free_aligned(ctx, set->feed[f]);
+    *set = (tw_table_set){0};
+}
+
+void tw_tables_free(tw_context *ctx, tw_tables *tables)
+{
+    tw_table_set_free(ctx, &tables->train);
+    tw_table_set_free(ctx, &tables->held);
+    tw_normaliser_free(ctx, &tables->normaliser);
+    tw_free(ctx, tables->constant);
+    *tables = (tw_tables){.constant = NULL};
+}
