@@ -1,11 +1,12 @@
 /* thalweg/adjoint.h - gradients through the solution of an ordinary differential equation: of a loss of its end, and of
  * states on the way, with respect to where it began and to the parameters of the field.
  *
- * Two ways:
+ * Three ways:
  *   a tape     the exact derivative of the steps a solver took, sizes of steps as they came out. Of any explicit
  *              Runge-Kutta method; in as much memory as it is given, to the same bits for any.
  *   adjoint    the adjoint equation solved backwards beside the state (Chen et al. 2018, Neural ordinary differential
- *              equations): keeps nothing, agrees with the other as tolerances shrink. */
+ *              equations): keeps nothing, agrees with the other as tolerances shrink.
+ *   unrolled   steps of equal size as a graph, for training: derivatives of every order. */
 #ifndef THALWEG_ADJOINT_H
 #define THALWEG_ADJOINT_H
 
@@ -74,6 +75,25 @@ typedef struct tw_ode_adjoint_desc {
 TW_NODISCARD TW_API tw_status tw_ode_adjoint(tw_context *ctx, const tw_ode_adjoint_desc *desc,
                                              const tw_ode_equation *equation, int64_t rows, double *x, double *a,
                                              double *dparams, tw_ode_stats *out_stats);
+
+/* --- the solution as a graph --------------------------------------------------------------------------------------- */
+
+enum { TW_UNROLL_STATES = 8 };
+
+typedef struct tw_ode_unroll_desc {
+    const char *method; /* an explicit Runge-Kutta method; NULL: "rk4" */
+    double t0, t1;      /* both 0: from 0 to 1 */
+    int steps;          /* 0: 50 */
+    int64_t segment;    /* of the scan (tw_scan_desc): about sqrt(steps) for the least memory on the way back; 0: 1 */
+    int states_count;   /* at most TW_UNROLL_STATES */
+    /* Writes d state / dt at a time t (a scalar) in the same graph, of the same types as the states. What it needs
+     * beside them - parameters, conditions, random numbers - it may use as it stands. */
+    void (*field)(void *user, tw_val t, const tw_val *states, tw_val *out_slopes);
+    void *user;
+} tw_ode_unroll_desc;
+
+/* States (real, any shapes) at t1 from those at t0: a scan over the steps, the field written once for each stage. */
+TW_API void tw_ode_unroll(tw_graph *g, const tw_ode_unroll_desc *desc, const tw_val *states, tw_val *out_states);
 
 #ifdef __cplusplus
 }

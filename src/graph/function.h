@@ -42,6 +42,20 @@ int32_t tw_body_end(tw_graph *g, const char *who, tw_graph *body, int inputs_cou
 int32_t tw_body_write(tw_graph *g, const char *who, tw_build_fn body, void *user, int inputs_count,
                       const tw_type *inputs, int outputs_count);
 
+/* A function of values that stand in a graph: `outputs` (one at least) as a function of `inputs`, which are stand-ins
+ * made by tw_input, and of what else they need, the captures. */
+typedef struct tw_closure {
+    int inputs_count, outputs_count, captures_count;
+    const tw_val *inputs;
+    tw_val *outputs;
+    tw_val *args; /* captures, then inputs */
+} tw_closure;
+/* Finds the captures; false with g failed when that cannot be. The caller sets inputs and outputs, and closes. */
+bool tw_closure_open(tw_closure *c, tw_graph *g);
+void tw_closure_close(tw_closure *c, const tw_graph *g);
+/* The tw_build_fn of a closure, `user`: its inputs are the captures, then those of the closure. */
+void tw_closure_body(void *user, tw_graph *g, const tw_val *inputs, tw_val *outputs);
+
 /* Writes the body into `to` with other inputs; false and `to` failed when that cannot be. */
 bool tw_function_inline(const tw_function *f, tw_graph *to, const tw_val *args, tw_val *out);
 /* Writes body and forward derivative into `to`: out[k] is the tangent of output k, or none. tangents[i] may be none. */

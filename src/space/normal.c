@@ -16,16 +16,24 @@ static void draw_row(uint64_t seed, uint32_t stream, int64_t row, int columns, d
     for (int i = 0; i < columns; i++) out[i] = tw_random_normal(&random);
 }
 
+static const double half_log_two_pi = 0.91893853320467274178;
+
 static double log_density(int columns, const double *x)
 {
-    const double half_log_two_pi = 0.91893853320467274178;
     double sum = 0;
     for (int i = 0; i < columns; i++) sum += 0.5 * x[i] * x[i] + half_log_two_pi;
     return -sum;
+}
+
+static tw_val density(tw_val x)
+{
+    if (tw_is_none(x)) return x;
+    return tw_adds(tw_muls(tw_sum_axis(tw_square(x), 1), -0.5), -half_log_two_pi * (double)tw_last_dim(x));
 }
 
 const tw_source_rules tw_source_normal = {
     .draw = draw,
     .draw_row = draw_row,
     .log_density = log_density,
+    .density = density,
 };

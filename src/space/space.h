@@ -20,6 +20,7 @@ typedef struct tw_source_rules {
     /* row `row` of the draws of a seed (columns), whatever other rows are drawn */
     void (*draw_row)(uint64_t seed, uint32_t stream, int64_t row, int columns, double *out);
     double (*log_density)(int columns, const double *x);
+    tw_val (*density)(tw_val x); /* the same as a graph: x (B,D) -> (B) */
 } tw_source_rules;
 
 typedef struct tw_source {

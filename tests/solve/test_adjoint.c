@@ -1,5 +1,6 @@
 /* Gradients through ODE solvers: the exact one against central differences of the steps taken, the same bits in any
  * memory, the adjoint equation against it as tolerances shrink, and what the seminorm saves. */
+#include "solve/bent.h"
 #include "solve/tape.h"
 #include "support/limited_memory.h"
 
@@ -26,46 +27,14 @@ static int close_context(void **state)
     return 0;
 }
 
-/* ---- a field that is not linear, depends on time and couples its columns; row r of theta[2] is stiffer or not ---- */
-
-enum { ROWS = 5, COLUMNS = 2, SIZE = ROWS * COLUMNS, PARAMS = 3, TIMES = 5 };
+enum { ROWS = 5, SIZE = ROWS * COLUMNS, TIMES = 5 };
 static double theta[PARAMS];
-
-/* x' = theta0 tanh(theta1 y + sin 3t) - theta2 x, y' = cos(x) y - x^2 / 4 + t */
-static tw_status bent(void *user, int64_t rows, const double *t, const double *x, double *out)
-{
-    (void)user;
-    for (int64_t i = 0; i < rows; i++) {
-        double u = x[2 * i], v = x[2 * i + 1];
-        out[2 * i] = theta[0] * tanh(theta[1] * v + sin(3 * t[i])) - theta[2] * u;
-        out[2 * i + 1] = cos(u) * v - u * u / 4 + t[i];
-    }
-    return TW_OK;
-}
-
-static tw_status bent_vjp(void *user, int64_t rows, const double *t, const double *x, const double *w, double *out_dx,
-                          double *dparams)
-{
-    (void)user;
-    for (int64_t i = 0; i < rows; i++) {
-        double u = x[2 * i], v = x[2 * i + 1], p = w[2 * i], q = w[2 * i + 1];
-        double y = tanh(theta[1] * v + sin(3 * t[i])), slope = theta[0] * (1 - y * y);
-        out_dx[2 * i] = -theta[2] * p + (-sin(u) * v - u / 2) * q;
-        out_dx[2 * i + 1] = slope * theta[1] * p + cos(u) * q;
-        if (!dparams) continue;
-        dparams[0] += y * p;
-        dparams[1] += slope * v * p;
-        dparams[2] += -u * p;
-    }
-    return TW_OK;
-}
-
-static const tw_ode_equation equation = {.columns = COLUMNS, .params = PARAMS, .field = bent, .vjp = bent_vjp};
+static const tw_ode_equation equation = {.columns = COLUMNS, .params = PARAMS, .field = bent, .vjp = bent_vjp, .user = theta};
 static const double asked[TIMES] = {0, 0.3, 0.71, 0.72, 1.5};
 
 static void start(double *x)
 {
-    theta[0] = 1.4, theta[1] = 0.9, theta[2] = 0.6;
+    bent_parameters(theta);
     for (int i = 0; i < SIZE; i++) x[i] = 2 * sin(2.0 * i + 1); /* rows of different steps */
 }
 
@@ -130,7 +99,7 @@ static double loss_of_steps(const tw_ode_tape *tape, const double *x0, double *d
                              .time_grid_count = tape->taken[row] + 1,
                              .times = desc->times,
                              .times_count = desc->times_count};
-        assert_int_equal(tw_ode_solve_output(ctx, &fixed, bent, NULL, 1, COLUMNS, x + COLUMNS * row, &output, NULL),
+        assert_int_equal(tw_ode_solve_output(ctx, &fixed, bent, theta, 1, COLUMNS, x + COLUMNS * row, &output, NULL),
                          TW_OK);
         for (int i = 0; i < TIMES && desc->times; i++)
             memcpy(states + i * SIZE + row * COLUMNS, some + i * COLUMNS, COLUMNS * sizeof *some);
@@ -283,7 +252,7 @@ static gradients continuous(const tw_ode_desc *desc, bool seminorm)
     gradients g = {0};
     tw_ode_output output = {.states = states};
     start(x);
-    assert_int_equal(tw_ode_solve_output(ctx, desc, bent, NULL, ROWS, COLUMNS, x, &output, &g.there), TW_OK);
+    assert_int_equal(tw_ode_solve_output(ctx, desc, bent, theta, ROWS, COLUMNS, x, &output, &g.there), TW_OK);
     loss(x, desc->times ? states : NULL, g.x, dstates);
     tw_ode_adjoint_desc way = {.solver = desc, .seminorm = seminorm, .states = states, .dstates = dstates};
     assert_int_equal(tw_ode_adjoint(ctx, &way, &equation, ROWS, x, g.x, g.params, &g.back), TW_OK);
