@@ -76,7 +76,8 @@ TW_NODISCARD TW_API tw_status tw_ode_adjoint(tw_context *ctx, const tw_ode_adjoi
                                              const tw_ode_equation *equation, int64_t rows, double *x, double *a,
                                              double *dparams, tw_ode_stats *out_stats);
 
-/* --- the solution as a graph --------------------------------------------------------------------------------------- */
+/* --- the solution as a graph ---------------------------------------------------------------------------------------
+ */
 
 enum { TW_UNROLL_STATES = 8 };
 

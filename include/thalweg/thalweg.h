@@ -9,6 +9,7 @@
 #include <thalweg/eval.h>
 #include <thalweg/exec.h>
 #include <thalweg/flow.h>
+#include <thalweg/gradient.h>
 #include <thalweg/graph.h>
 #include <thalweg/nn.h>
 #include <thalweg/sde.h>

@@ -61,7 +61,7 @@ static void draw_signs(const tw_worker *w, int64_t rows, int64_t stride, const d
         }
 }
 
-static tw_status field(void *user, int64_t rows, const double *t, const double *x, double *out_dx)
+tw_status tw_worker_field(void *user, int64_t rows, const double *t, const double *x, double *out_dx)
 {
     tw_worker *w = user;
     int64_t told = w->conditions, stride = w->columns + (w->program->second == TW_FLOW_DIVERGENCE) + told;
@@ -78,6 +78,35 @@ static tw_status field(void *user, int64_t rows, const double *t, const double *
             tw_program_run(bare ? w->bare_state : w->state, bare ? w->bare_inputs : w->inputs, outputs, count);
         if (status != TW_OK) return status;
         unpack(w, !bare, count, stride, out_dx + begin * stride);
+    }
+    return TW_OK;
+}
+
+/* Adds the parameters' gradients of a block. */
+static void add_gradients(const tw_worker *w, double *dweights)
+{
+    const tw_params *params = w->program->params;
+    for (int i = 0; i < tw_params_count(params); i++) {
+        int64_t at = tw_params_offset(params, i), size = tw_shape_size(tw_shape_at(tw_params_value(params, i)));
+        for (int64_t j = at; j < at + size; j++) dweights[j] += number(w, w->gradients, j);
+    }
+}
+
+tw_status tw_worker_pull(void *user, int64_t rows, const double *t, const double *x, const double *w, double *out_dx,
+                         double *dweights)
+{
+    tw_worker *worker = user;
+    int64_t columns = worker->columns, told = worker->conditions, stride = columns + told;
+    for (int64_t begin = 0; begin < rows; begin += worker->program->rows) {
+        int64_t count = tw_min_i64(rows - begin, worker->program->rows);
+        take(worker, count, 1, 0, 1, t + begin, worker->t);
+        take(worker, count, stride, 0, columns, x + begin * stride, worker->x);
+        take(worker, count, stride, 0, columns, w + begin * stride, worker->second);
+        if (told > 0) take(worker, count, stride, columns, told, x + begin * stride, worker->condition);
+        tw_status status = tw_program_run(worker->state, worker->inputs, worker->outputs, count);
+        if (status != TW_OK) return status;
+        unpack(worker, false, count, stride, out_dx + begin * stride);
+        if (dweights) add_gradients(worker, dweights);
     }
     return TW_OK;
 }
@@ -129,22 +158,42 @@ static void worker_free(tw_context *ctx, tw_worker *w)
     tw_free_aligned(ctx, w->signs);
     tw_free(ctx, w->inputs);
     tw_free(ctx, w->bare_inputs);
+    tw_free_aligned(ctx, w->gradients);
+    tw_free(ctx, w->outputs);
     *w = (tw_worker){0};
 }
 
 /* The program's inputs with the worker's x, t and conditions behind the parameters; NULL when memory is used up. */
 static const void **inputs_of(tw_context *ctx, const tw_worker *w, const tw_flow_program *program)
 {
-    bool probing = program->second == TW_FLOW_DIVERGENCE && w->signs;
-    int parameters = program->inputs_count - 2 - (w->conditions > 0) - probing;
+    const void *beside = tw_flow_pulls(program->second)          ? w->second
+                         : program->second == TW_FLOW_DIVERGENCE ? w->signs
+                                                                 : NULL;
+    int parameters = program->inputs_count - 2 - (w->conditions > 0) - (beside != NULL);
     const void **inputs = tw_alloc(ctx, (size_t)program->inputs_count, sizeof(void *));
     if (!inputs) return NULL;
     memcpy(inputs, program->inputs, (size_t)parameters * sizeof(void *));
     inputs[parameters] = w->x;
     inputs[parameters + 1] = w->t;
     if (w->conditions > 0) inputs[parameters + 2] = w->condition;
-    if (probing) inputs[program->inputs_count - 1] = w->signs;
+    if (beside) inputs[program->inputs_count - 1] = beside;
     return inputs;
+}
+
+/* Where a program that pulls writes: u, then the parameters' gradients. */
+static tw_status make_outputs(tw_context *ctx, const tw_flow_program *program, tw_worker *w)
+{
+    size_t element = program->wide ? sizeof(double) : sizeof(float);
+    size_t bytes = (size_t)tw_params_size(program->params) * element;
+    w->outputs = tw_alloc(ctx, (size_t)program->outputs_count, sizeof(void *));
+    if (!w->outputs) return tw_fail_memory(ctx, (size_t)program->outputs_count * sizeof(void *));
+    w->outputs[0] = w->u;
+    if (program->outputs_count == 1) return TW_OK;
+    w->gradients = tw_alloc_aligned(ctx, bytes);
+    if (!w->gradients) return tw_fail_memory(ctx, bytes);
+    for (int i = 0; i + 1 < program->outputs_count; i++)
+        w->outputs[i + 1] = (char *)w->gradients + (size_t)tw_params_offset(program->params, i) * element;
+    return TW_OK;
 }
 
 /* Makes worker `w` unless it is there. */
@@ -164,7 +213,7 @@ static tw_status worker_ready(const tw_crew *crew, tw_worker *w)
     w->u = tw_alloc_aligned(ctx, rows * columns * element);
     w->t = tw_alloc_aligned(ctx, rows * element);
     if (program->second)
-        w->second = tw_alloc_aligned(ctx, rows * element * (program->second == TW_FLOW_SCORE ? columns : 1));
+        w->second = tw_alloc_aligned(ctx, rows * element * (program->second == TW_FLOW_DIVERGENCE ? 1 : columns));
     if (told > 0) w->condition = tw_alloc_aligned(ctx, rows * told * element);
     w->probes = program->second == TW_FLOW_DIVERGENCE ? crew->flow->probes : 0;
     if (w->probes > 0 && !(w->signs = tw_alloc_aligned(ctx, rows * (size_t)w->probes * columns * element)))
@@ -174,6 +223,7 @@ static tw_status worker_ready(const tw_crew *crew, tw_worker *w)
     if (!w->x || !w->u || !w->t || !w->inputs || (program->second && !w->second) || (bare && !w->bare_inputs) ||
         (told > 0 && !w->condition))
         TW_TRY(tw_fail_memory(ctx, rows * columns * element));
+    if (tw_flow_pulls(program->second)) TW_TRY(make_outputs(ctx, program, w));
     w->program = program;
 done:
     if (status != TW_OK) worker_free(ctx, w);
@@ -219,10 +269,17 @@ void tw_crew_destroy(tw_crew *crew)
     tw_free(ctx, crew);
 }
 
+tw_status tw_crew_ready(tw_crew *crew, int count)
+{
+    tw_status status = TW_OK;
+    for (int i = 0; i < count && status == TW_OK; i++) status = worker_ready(crew, &crew->worker[i]);
+    return status;
+}
+
 tw_status tw_crew_field(tw_crew *crew, int64_t rows, const double *t, const double *x, double *out_dx)
 {
     tw_status status = worker_ready(crew, &crew->worker[0]);
-    return status == TW_OK ? field(&crew->worker[0], rows, t, x, out_dx) : status;
+    return status == TW_OK ? tw_worker_field(&crew->worker[0], rows, t, x, out_dx) : status;
 }
 
 /* --- solving ---------------------------------------------------------------------------------------------------- */
@@ -277,8 +334,8 @@ static void solve_block(void *user, int64_t item, int thread)
     block *b = &w->blocks[item];
     *b = (block){0};
     b->status = w->noise ? run_with_noise(w, worker, begin, rows, b)
-                         : tw_ode_run(worker->ode, field, worker, rows, w->state + begin * w->crew->columns, &b->stats,
-                                      b->error, sizeof(b->error));
+                         : tw_ode_run(worker->ode, tw_worker_field, worker, rows, w->state + begin * w->crew->columns,
+                                      &b->stats, b->error, sizeof(b->error));
 }
 
 static tw_status ready_for_noise(tw_context *ctx, tw_worker *w, const tw_crew_noise *noise, int64_t rows)
@@ -327,8 +384,7 @@ done:
     return status;
 }
 
-/* Rows of a block, by the number of rows alone: few rows are shared out, many fill the program. */
-static int64_t rows_of_block(const tw_crew *crew, int64_t n)
+int64_t tw_crew_block(const tw_crew *crew, int64_t n)
 {
     enum { FEWEST = 16, BLOCKS = 8 };
     int64_t share = (n + BLOCKS - 1) / BLOCKS;
@@ -336,7 +392,7 @@ static int64_t rows_of_block(const tw_crew *crew, int64_t n)
     return tw_max_i64(1, tw_min_i64(crew->program->rows, share));
 }
 
-static void add_stats(tw_ode_stats *sum, const tw_ode_stats *part, double share)
+void tw_crew_add_stats(tw_ode_stats *sum, const tw_ode_stats *part, double share)
 {
     sum->nfe = tw_max_i64(sum->nfe, part->nfe);
     sum->nfe_mean += part->nfe_mean * share;
@@ -354,7 +410,7 @@ static tw_status fold_wave(const wave *w, int64_t blocks, tw_ode_stats *stats, b
     for (int64_t i = 0; i < blocks; i++) {
         const block *b = &w->blocks[i];
         int64_t begin = (w->first + i) * w->size, rows = tw_min_i64(w->size, w->rows - begin);
-        add_stats(stats, &b->stats, (double)rows / (double)w->rows);
+        tw_crew_add_stats(stats, &b->stats, (double)rows / (double)w->rows);
         if (b->status == TW_OK) continue;
         if (b->status != TW_ERR_NUMERIC)
             return tw_fail(w->crew->flow->ctx, b->status, "rows %lld to %lld: %s", (long long)begin + 1,
@@ -372,7 +428,7 @@ tw_status tw_crew_solve(tw_crew *crew, const tw_ode_desc *solver, const tw_crew_
 {
     tw_context *ctx = crew->flow->ctx;
     tw_ode_stats total = {0};
-    int64_t size = rows_of_block(crew, n), blocks = (n + size - 1) / size, per_wave = (int64_t)crew->count * 2;
+    int64_t size = tw_crew_block(crew, n), blocks = (n + size - 1) / size, per_wave = (int64_t)crew->count * 2;
     block first = {0};
     wave w = {.crew = crew, .rows = n, .size = size, .state = state, .noise = noise};
     tw_status status = TW_OK;
@@ -388,7 +444,7 @@ tw_status tw_crew_solve(tw_crew *crew, const tw_ode_desc *solver, const tw_crew_
             TW_TRY(tw_fail(ctx, TW_ERR_CANCELLED, "stopped after %lld of %lld rows", (long long)done, (long long)n));
     }
     total.nfe += stats->nfe; /* stages of one journey: what a row saw adds up */
-    add_stats(stats, &total, 1);
+    tw_crew_add_stats(stats, &total, 1);
     if (first.status != TW_OK)
         TW_TRY(tw_fail(ctx, first.status, "%lld of %lld rows failed; in the block from row %lld: %s",
                        (long long)total.failed, (long long)n, (long long)first.stats.calls + 1, first.error));

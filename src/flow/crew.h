@@ -22,12 +22,14 @@ typedef struct tw_worker {
     const double *told;       /* with noise: the conditions of the block's rows, a row of the state apart */
     double *rows;             /* with noise and conditions: the block's x alone */
     int columns, conditions;  /* of the data; told */
-    void *x, *t, *u, *second; /* one block, in the program's number type */
+    void *x, *t, *u, *second; /* one block, in the program's number type; of a crew that pulls, w is `second` */
     void *condition;          /* (rows, conditions), likewise */
     void *signs;              /* (rows, probes, columns), likewise; NULL: exact divergences */
     int probes;
     uint64_t probe_seed;
     const void **inputs, **bare_inputs;
+    void *gradients; /* of a crew that pulls with weights: the parameters', flat */
+    void **outputs;
 } tw_worker;
 
 typedef struct tw_crew {
@@ -58,6 +60,19 @@ typedef struct tw_crew_noise {
  * others are done. */
 TW_NODISCARD tw_status tw_crew_solve(tw_crew *crew, const tw_ode_desc *solver, const tw_crew_noise *noise, int64_t n,
                                      double *state, tw_rows_progress_fn on_progress, void *user, tw_ode_stats *stats);
+
+/* Makes the first `count` workers ready to evaluate. */
+TW_NODISCARD tw_status tw_crew_ready(tw_crew *crew, int count);
+/* A worker's field for solvers, `user` the worker: rows of the crew's columns. */
+tw_status tw_worker_field(void *user, int64_t rows, const double *t, const double *x, double *out_dx);
+/* The same of a crew that pulls: w' times its derivative in x, in the same columns; adds that in the weights to
+ * dweights (as tw_params lays them out), NULL: none. */
+tw_status tw_worker_pull(void *user, int64_t rows, const double *t, const double *x, const double *w, double *out_dx,
+                         double *dweights);
+/* Rows of a block, by the number of rows alone: few rows are shared out, many fill the program. */
+int64_t tw_crew_block(const tw_crew *crew, int64_t n);
+/* Adds up those of a part of the rows. */
+void tw_crew_add_stats(tw_ode_stats *sum, const tw_ode_stats *part, double share);
 
 /* The field itself, on worker 0: dx (rows, columns) of x (rows, columns) at t (rows). */
 TW_NODISCARD tw_status tw_crew_field(tw_crew *crew, int64_t rows, const double *t, const double *x, double *out_dx);

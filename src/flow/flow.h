@@ -23,8 +23,14 @@ typedef enum tw_flow_second {
     TW_FLOW_ALONE,
     TW_FLOW_DIVERGENCE, /* (rows) */
     TW_FLOW_SCORE,      /* (rows,D) */
+    TW_FLOW_PULL,       /* in place of u, from one more input w (rows,D): w' du/dx (rows,D) */
+    TW_FLOW_PULL_ALL,   /* likewise, and w' du/dtheta summed over the rows for every parameter */
     TW_FLOW_SECONDS
 } tw_flow_second;
+static inline bool tw_flow_pulls(tw_flow_second second)
+{
+    return second == TW_FLOW_PULL || second == TW_FLOW_PULL_ALL;
+}
 
 /* u(x,t) and what is wanted beside it, in f32 or f64, for blocks of `rows` rows. Inputs: the parameters, then x
  * (rows,D), t (rows) and, when there are, conditions (rows,K). */
@@ -37,7 +43,7 @@ typedef struct tw_flow_program {
     bool wide;
     void *weights;       /* copy in double when wide */
     const void **inputs; /* parameters in place, those behind them left to the caller */
-    int inputs_count;
+    int inputs_count, outputs_count;
     struct tw_crew *crew; /* threads that run it (flow/crew.h), NULL until needed */
 } tw_flow_program;
 

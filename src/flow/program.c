@@ -1,4 +1,5 @@
-/* flow/program.c - a flow's velocity, and its divergence or score, as compiled programs.
+/* flow/program.c - a flow's velocity with its divergence or score, and the transpose of its derivative, as compiled
+ * programs.
  *
  * The exact divergence (tw_divergence) shares the velocity's own evaluation: a row costs one and D tangents in a single
  * sweep. */
@@ -20,12 +21,23 @@ static tw_status divergence_of(const tw_flow *flow, tw_val x, tw_val u, tw_val s
     return tw_divergence(x, u, flow->probes > 0 ? &desc : NULL, out);
 }
 
+/* w' du/dx, and w' du/dtheta for every parameter when they are wanted, in place of u. */
+static tw_status pull_of(const tw_flow_program *p, tw_val x, tw_val w, tw_val *outputs)
+{
+    int count = p->second == TW_FLOW_PULL_ALL ? tw_params_count(p->params) : 0;
+    tw_val u = outputs[0];
+    outputs[0] = x;
+    for (int i = 0; i < count; i++) outputs[1 + i] = tw_params_value(p->params, i);
+    return tw_vjp(1 + count, outputs, 1, &u, &w, outputs);
+}
+
 static tw_status build(tw_flow *flow, tw_flow_program *p)
 {
-    static const char *const names[] = {"the velocity", "velocity and divergence", "velocity and score"};
+    static const char *const names[] = {"the velocity", "velocity and divergence", "velocity and score",
+                                        "the velocity's transpose", "the velocity's transpose, with weights"};
     tw_context *ctx = flow->ctx;
     tw_dtype dtype = p->wide ? TW_DTYPE_F64 : TW_DTYPE_F32;
-    tw_val *inputs = NULL;
+    tw_val *inputs = NULL, *outputs = NULL;
     bool *constants = NULL;
     tw_status status = TW_OK;
     TW_TRY(tw_graph_create(ctx, &p->graph));
@@ -38,18 +50,23 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     tw_model model = tw_flow_model(flow, &binding);
     tw_val x = tw_input(p->graph, "x", dtype, tw_shape_of(p->rows, flow->desc.columns));
     tw_val t = tw_input(p->graph, "t", dtype, tw_shape_of(p->rows));
-    tw_val outputs[2] = {tw_flow_velocity(flow, &model, x, t), TW_NONE};
+    tw_val u = tw_flow_velocity(flow, &model, x, t), beside = TW_NONE; /* one more input a row */
     TW_TRY(tw_graph_check(p->graph));
-    bool probing = p->second == TW_FLOW_DIVERGENCE && flow->probes > 0;
-    tw_val signs = TW_NONE;
-    if (probing) signs = tw_input(p->graph, "signs", dtype, tw_shape_of(p->rows, flow->probes, flow->desc.columns));
-    if (p->second == TW_FLOW_DIVERGENCE) TW_TRY(divergence_of(flow, x, outputs[0], signs, &outputs[1]));
-    if (p->second == TW_FLOW_SCORE) outputs[1] = tw_flow_score(flow, &model, x, t);
-    TW_TRY(tw_graph_check(p->graph));
-    int count = tw_params_count(p->params), given = 2 + (told > 0) + probing;
+    if (p->second == TW_FLOW_DIVERGENCE && flow->probes > 0)
+        beside = tw_input(p->graph, "signs", dtype, tw_shape_of(p->rows, flow->probes, flow->desc.columns));
+    if (tw_flow_pulls(p->second)) beside = tw_input(p->graph, "w", dtype, tw_shape_of(p->rows, flow->desc.columns));
+    int count = tw_params_count(p->params), given = 2 + (told > 0) + !tw_is_none(beside);
     inputs = tw_alloc(ctx, (size_t)(count + given), sizeof(*inputs));
+    outputs = tw_alloc(ctx, (size_t)count + 2, sizeof(*outputs));
     constants = tw_alloc(ctx, (size_t)(count + given), sizeof(*constants));
-    if (!inputs || !constants) TW_TRY(tw_fail_memory(ctx, (size_t)(count + given) * sizeof(*inputs)));
+    if (!inputs || !outputs || !constants) TW_TRY(tw_fail_memory(ctx, (size_t)(count + given) * sizeof(*inputs)));
+    outputs[0] = u;
+    p->outputs_count = 1;
+    if (p->second == TW_FLOW_DIVERGENCE) TW_TRY(divergence_of(flow, x, u, beside, &outputs[p->outputs_count++]));
+    if (p->second == TW_FLOW_SCORE) outputs[p->outputs_count++] = tw_flow_score(flow, &model, x, t);
+    if (tw_flow_pulls(p->second)) TW_TRY(pull_of(p, x, beside, outputs));
+    if (p->second == TW_FLOW_PULL_ALL) p->outputs_count += count;
+    TW_TRY(tw_graph_check(p->graph));
     for (int i = 0; i < count; i++) {
         inputs[i] = tw_params_value(p->params, i);
         constants[i] = true; /* programs are dropped when weights change */
@@ -57,12 +74,12 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     inputs[count] = x;
     inputs[count + 1] = t;
     if (told > 0) inputs[count + 2] = condition;
-    if (probing) inputs[count + given - 1] = signs;
+    if (!tw_is_none(beside)) inputs[count + given - 1] = beside;
     p->inputs_count = count + given;
     tw_program_desc desc = {.name = names[p->second],
                             .inputs_count = count + given,
                             .inputs = inputs,
-                            .outputs_count = p->second == TW_FLOW_ALONE ? 1 : 2,
+                            .outputs_count = p->outputs_count,
                             .outputs = outputs,
                             .rows = p->rows,
                             .constants = constants,
@@ -70,6 +87,7 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     TW_TRY(tw_program_compile(ctx, &desc, &p->program));
 done:
     tw_free(ctx, inputs);
+    tw_free(ctx, outputs);
     tw_free(ctx, constants);
     return status;
 }

@@ -4,46 +4,13 @@
  *   log p_1(x(1)) = log p_0(x(0)) - int_0^1 div u_t(x(t)) dt             (Chen et al. 2018, Neural ODEs, eq. 8)
  *
  * then from normalised to data units, whose log-determinant is the normaliser's. */
-#include "flow/crew.h"
 #include "flow/grid.h"
+#include "flow/journey.h"
 
 #include "base/streams.h"
 
 #include <math.h>
 #include <string.h>
-
-static tw_status check_interval(tw_flow *flow, const tw_ode_desc *solver)
-{
-    /* negated comparisons refuse NaN too */
-    if (!(solver->t0 >= 0 && solver->t0 <= 1) || !(solver->t1 >= 0 && solver->t1 <= 1))
-        return tw_fail(flow->ctx, TW_ERR_INVALID, "times from %g to %g: a flow lives on 0 to 1", solver->t0,
-                       solver->t1);
-    return TW_OK;
-}
-
-static tw_ode_desc solver_of(const tw_sample_desc *desc)
-{
-    tw_ode_desc solver = desc ? desc->solver : (tw_ode_desc){0};
-    if (solver.t0 == 0 && solver.t1 == 0) solver.t1 = 1;
-    return solver;
-}
-
-/* Keeps a solver within the times at which the flow can be solved. */
-static void hold(const tw_flow *flow, tw_ode_desc *solver)
-{
-    double low, high;
-    tw_flow_interval(flow, &low, &high);
-    solver->t0 = fmin(fmax(solver->t0, low), high);
-    solver->t1 = fmin(fmax(solver->t1, low), high);
-}
-
-/* What a source point is multiplied by where the flow begins. */
-static double source_scale(const tw_flow *flow)
-{
-    double low, high;
-    tw_flow_interval(flow, &low, &high);
-    return tw_schedule_at(tw_flow_schedule(flow), low).sigma;
-}
 
 /* Log-density of the flow's beginning at x: that of the source, scaled. x is used up. */
 static double begin_log_density(const tw_flow *flow, double scale, int columns, double *x)
@@ -63,85 +30,6 @@ static tw_ode_desc leg(tw_ode_desc solver, int number, int legs)
     else if (legs > 1 && solver.step_size > 0)
         solver.step_size = fmin(solver.step_size, fabs(t1 - t0) / legs);
     return solver;
-}
-
-/* The solver's state of n rows: x, one more column for the divergence when it is integrated, then what each row is
- * told.
- */
-typedef struct journey {
-    tw_flow *flow;
-    tw_crew *crew;
-    int64_t n;
-    double *state; /* (n, crew->columns); owned unless it is the caller's */
-    bool owned;
-    tw_ode_stats stats;
-} journey;
-
-static tw_status journey_begin(tw_flow *flow, const tw_sample_desc *desc, tw_flow_second second, int64_t n, double *out,
-                               journey *j)
-{
-    static const tw_sample_desc none;
-    const tw_sample_desc *d = desc ? desc : &none;
-    tw_context *ctx = flow->ctx;
-    int told = flow->desc.conditions_count;
-    tw_status status = TW_OK;
-    *j = (journey){.flow = flow, .n = n, .state = out};
-    if (d->conditions && told == 0)
-        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "conditions for a flow that was trained without any"));
-    if (!isfinite(d->guidance))
-        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "a guidance of %g: expected a number", d->guidance));
-    tw_flow_use_guidance(flow, d->guidance);
-    TW_TRY(tw_flow_use_probes(flow, d->probes, d->seed));
-    TW_TRY(tw_crew_get(flow, second, d->double_precision, &j->crew));
-    int columns = j->crew->columns;
-    if (columns == flow->desc.columns) return TW_OK;
-    j->owned = true;
-    j->state = tw_alloc(ctx, (size_t)tw_max_i64(n, 1), (size_t)columns * sizeof(double));
-    if (!j->state) TW_TRY(tw_fail_memory(ctx, (size_t)n * (size_t)columns * sizeof(double)));
-    for (int64_t i = 0; i < n; i++) {
-        double *behind = j->state + i * columns + flow->desc.columns;
-        if (second == TW_FLOW_DIVERGENCE) behind[0] = 0;
-        if (second == TW_FLOW_DIVERGENCE && d->probes > 0) behind[1] = (double)i;
-        TW_TRY(tw_conditions_take(ctx, told, flow->desc.conditions, i,
-                                  d->conditions ? d->conditions + (d->same_conditions ? 0 : i * told) : NULL,
-                                  j->state + (i + 1) * columns - told));
-    }
-done:
-    return status;
-}
-
-static void journey_end(journey *j)
-{
-    if (j->owned) tw_free(j->flow->ctx, j->state);
-}
-
-static tw_status travel(journey *j, const tw_ode_desc *solver, const tw_crew_noise *noise, const tw_sample_desc *desc)
-{
-    return tw_crew_solve(j->crew, solver, noise, j->n, j->state, desc ? desc->on_progress : NULL,
-                         desc ? desc->user : NULL, &j->stats);
-}
-
-/* Rows of x between the state and an array of their own, which may be the state. */
-static void state_to(const journey *j, double *out)
-{
-    size_t columns = (size_t)j->flow->desc.columns, stride = (size_t)j->crew->columns;
-    for (size_t i = 0; out != j->state && i < (size_t)j->n; i++)
-        memcpy(out + i * columns, j->state + i * stride, columns * sizeof(double));
-}
-static void state_from(const journey *j, const double *x)
-{
-    size_t columns = (size_t)j->flow->desc.columns, stride = (size_t)j->crew->columns;
-    for (size_t i = 0; x != j->state && i < (size_t)j->n; i++)
-        memcpy(j->state + i * stride, x + i * columns, columns * sizeof(double));
-}
-
-/* Normalised to data units; columns that never change are what they are. */
-static void to_data_units(const tw_flow *flow, int64_t n, const double *z, double *out)
-{
-    int columns = flow->desc.columns;
-    tw_normaliser_undo(&flow->normaliser, n, z, out);
-    for (int j = 0; j < columns; j++)
-        for (int64_t i = 0; flow->constant[j] && i < n; i++) out[i * columns + j] = flow->normaliser.shift[j];
 }
 
 /* --- with noise ---------------------------------------------------------------------------------------------------
@@ -191,7 +79,7 @@ static tw_crew_noise noisy_leg(const tw_sample_desc *desc, const tw_ode_desc *pa
 
 static void keep_frame(const tw_flow *flow, int64_t n, int frame, const double *state, double *out_frames)
 {
-    if (out_frames) to_data_units(flow, n, state, out_frames + (int64_t)frame * n * flow->desc.columns);
+    if (out_frames) tw_flow_to_data_units(flow, n, state, out_frames + (int64_t)frame * n * flow->desc.columns);
 }
 
 /* Frames of a fixed-step method without a step count of its own: the default number of steps is shared out, not
@@ -221,7 +109,7 @@ static tw_status begin_rows(const tw_flow *flow, const tw_sample_desc *desc, int
                        "the flow begins at rows of another data set: it needs such rows to begin at");
     for (int64_t i = 0; i < n; i++)
         source->draw_row(desc ? desc->seed : 0, TW_STREAM_SAMPLE, i, columns, out + i * columns);
-    double scale = source_scale(flow);
+    double scale = tw_journey_scale(flow);
     for (int64_t i = 0; i < n * columns; i++) out[i] *= scale;
     return TW_OK;
 }
@@ -247,7 +135,7 @@ static tw_status check_scored(const tw_flow *flow, const tw_sample_desc *desc, c
 static void begin_densities(const tw_flow *flow, int64_t n, double *rows, double *out)
 {
     int columns = flow->desc.columns, constant = 0;
-    double scale = source_scale(flow), zero = 0, log_jacobian = tw_normaliser_log_jacobian(&flow->normaliser);
+    double scale = tw_journey_scale(flow), zero = 0, log_jacobian = tw_normaliser_log_jacobian(&flow->normaliser);
     for (int k = 0; k < columns; k++) constant += flow->constant[k];
     double beside = constant * begin_log_density(flow, scale, 1, &zero);
     for (int64_t i = 0; i < n; i++) {
@@ -262,65 +150,65 @@ static void begin_densities(const tw_flow *flow, int64_t n, double *rows, double
 tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out, double *out_frames,
                     tw_ode_stats *out_stats)
 {
-    journey j = {0};
+    tw_journey j = {0};
     double *scored = desc ? desc->log_density : NULL;
     tw_flow_second second = scored ? TW_FLOW_DIVERGENCE : TW_FLOW_ALONE;
-    tw_ode_desc solver = solver_of(desc);
+    tw_ode_desc solver = tw_journey_solver(desc);
     tw_flow_grid grid = {0};
     tw_diffusion diffusion = {0};
     bool noisy = desc && desc->diffusion;
     int frames = desc ? desc->frames : 0, legs = frames > 1 ? frames - 1 : 1;
     tw_status status = TW_OK;
     if (n < 0) TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "%lld rows asked for", (long long)n));
-    TW_TRY(check_interval(flow, &solver));
+    TW_TRY(tw_journey_check(flow, &solver));
     if (desc) TW_TRY(check_noise(flow->ctx, desc, &solver));
     if (scored) TW_TRY(check_scored(flow, desc, &solver));
     if (noisy) TW_TRY(tw_piece_read(flow->ctx, "diffusion", desc->diffusion, tw_diffusion_list, &diffusion.piece));
     TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
     diffusion.schedule = tw_flow_schedule(flow);
-    hold(flow, &solver);
+    tw_journey_hold(flow, &solver);
     TW_TRY(tw_flow_grid_make(flow, desc ? desc->grid : NULL, &solver, &grid));
     if (!noisy) share_default_steps(&solver, legs);
-    TW_TRY(journey_begin(flow, desc, noisy ? TW_FLOW_SCORE : second, n, out, &j));
+    TW_TRY(tw_journey_begin(flow, desc, noisy ? TW_FLOW_SCORE : second, n, out, &j));
     TW_TRY(begin_rows(flow, desc, n, out));
     if (scored) begin_densities(flow, n, out, scored);
-    state_from(&j, out);
+    tw_journey_give(&j, out);
     if (frames > 1) keep_frame(flow, n, 0, out, out_frames);
     for (int i = 0; i < legs; i++) {
         tw_ode_desc part = leg(solver, i, legs);
         tw_flow_grid_use(&grid, &part);
         tw_crew_noise noise = {0};
         if (noisy) noise = noisy_leg(desc, &part, &diffusion, n, i, legs);
-        TW_TRY(travel(&j, &part, noisy ? &noise : NULL, desc));
-        state_to(&j, out);
+        TW_TRY(tw_journey_travel(&j, &part, noisy ? &noise : NULL, desc));
+        tw_journey_take(&j, out);
         if (frames > 1) keep_frame(flow, n, i + 1, out, out_frames);
     }
-    to_data_units(flow, n, out, out);
+    tw_flow_to_data_units(flow, n, out, out);
     for (int64_t i = 0; scored && i < n; i++) scored[i] -= j.state[i * j.crew->columns + flow->desc.columns];
     if (out_stats) *out_stats = j.stats;
 done:
     tw_flow_grid_free(flow->ctx, &grid);
     tw_piece_free(flow->ctx, &diffusion.piece);
-    journey_end(&j);
+    tw_journey_end(&j);
     return status;
 }
 
 tw_status tw_flow_carry(tw_flow *flow, const tw_sample_desc *desc, int64_t n, double *rows)
 {
-    journey j = {0};
-    tw_ode_desc solver = solver_of(desc);
+    tw_journey j = {0};
+    tw_ode_desc solver = tw_journey_solver(desc);
     tw_status status = TW_OK;
-    TW_TRY(check_interval(flow, &solver));
+    TW_TRY(tw_journey_check(flow, &solver));
     TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
-    hold(flow, &solver);
-    double scale = source_scale(flow);
-    TW_TRY(journey_begin(flow, desc, TW_FLOW_ALONE, n, rows, &j));
+    tw_journey_hold(flow, &solver);
+    double scale = tw_journey_scale(flow);
+    TW_TRY(tw_journey_begin(flow, desc, TW_FLOW_ALONE, n, rows, &j));
     for (int64_t i = 0; i < n * flow->desc.columns; i++) rows[i] *= scale;
-    state_from(&j, rows);
-    TW_TRY(travel(&j, &solver, NULL, desc));
-    state_to(&j, rows);
+    tw_journey_give(&j, rows);
+    TW_TRY(tw_journey_travel(&j, &solver, NULL, desc));
+    tw_journey_take(&j, rows);
 done:
-    journey_end(&j);
+    tw_journey_end(&j);
     return status;
 }
 
@@ -341,8 +229,8 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
                          tw_ode_stats *out_stats)
 {
     tw_context *ctx = flow->ctx;
-    journey j = {0};
-    tw_ode_desc solver = solver_of(desc);
+    tw_journey j = {0};
+    tw_ode_desc solver = tw_journey_solver(desc);
     int columns = flow->desc.columns;
     tw_status status = TW_OK;
     TW_TRY(check_density(flow));
@@ -352,9 +240,9 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
     solver.t0 = solver.t1;
     solver.t1 = 0;
     TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
-    hold(flow, &solver);
-    double scale = source_scale(flow);
-    TW_TRY(journey_begin(flow, desc, TW_FLOW_DIVERGENCE, n, NULL, &j));
+    tw_journey_hold(flow, &solver);
+    double scale = tw_journey_scale(flow);
+    TW_TRY(tw_journey_begin(flow, desc, TW_FLOW_DIVERGENCE, n, NULL, &j));
     int64_t stride = j.crew->columns;
     double *state = j.state;
     for (int64_t i = 0; i < n; i++) {
@@ -362,7 +250,7 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
         for (int k = 0; k < columns; k++)
             if (flow->constant[k]) state[i * stride + k] = 0;
     }
-    TW_TRY(travel(&j, &solver, NULL, desc));
+    TW_TRY(tw_journey_travel(&j, &solver, NULL, desc));
     double log_jacobian = tw_normaliser_log_jacobian(&flow->normaliser);
     /* integrated from 1 back to 0, the last column holds minus the integral from 0 to 1 */
     for (int64_t i = 0; i < n; i++) {
@@ -372,28 +260,28 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
     }
     if (out_stats) *out_stats = j.stats;
 done:
-    journey_end(&j);
+    tw_journey_end(&j);
     return status;
 }
 
 tw_status tw_velocity(tw_flow *flow, int64_t n, const double *t, const double *x, const tw_sample_desc *desc,
                       double *out)
 {
-    journey j = {0};
+    tw_journey j = {0};
     double *du = NULL;
     tw_status status = TW_OK;
     TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
-    TW_TRY(journey_begin(flow, desc, TW_FLOW_ALONE, n, out, &j));
+    TW_TRY(tw_journey_begin(flow, desc, TW_FLOW_ALONE, n, out, &j));
     if (!j.owned) return tw_crew_field(j.crew, n, t, x, out);
     size_t bytes = (size_t)tw_max_i64(n, 1) * (size_t)j.crew->columns * sizeof(double);
     du = tw_alloc(flow->ctx, bytes, 1);
     if (!du) TW_TRY(tw_fail_memory(flow->ctx, bytes));
-    state_from(&j, x);
+    tw_journey_give(&j, x);
     TW_TRY(tw_crew_field(j.crew, n, t, j.state, du));
     memcpy(j.state, du, bytes);
-    state_to(&j, out);
+    tw_journey_take(&j, out);
 done:
     tw_free(flow->ctx, du);
-    journey_end(&j);
+    tw_journey_end(&j);
     return status;
 }

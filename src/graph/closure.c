@@ -31,13 +31,13 @@ static void find(tw_closure *c, const tw_graph *g, const bool *depends, bool *wa
 {
     for (int32_t id = 0; id < g->count; id++) {
         const tw_node *n = tw_node_of(g, id);
-        for (int k = 0; depends[id] && !is_input(c, id) && k < n->args_count; k++)
-            wanted[tw_node_args(g, n)[k]] = true;
+        for (int k = 0; depends[id] && !is_input(c, id) && k < n->args_count; k++) wanted[tw_node_args(g, n)[k]] = true;
     }
     for (int k = 0; k < c->outputs_count; k++) wanted[c->outputs[k].id] = true;
     c->captures_count = 0;
     for (int32_t id = 0; id < g->count; id++)
-        if (wanted[id] && is_captured(g, id, depends)) c->args[c->captures_count++] = tw_val_of((tw_graph *)(uintptr_t)g, id);
+        if (wanted[id] && is_captured(g, id, depends))
+            c->args[c->captures_count++] = tw_val_of((tw_graph *)(uintptr_t)g, id);
     for (int i = 0; i < c->inputs_count; i++) c->args[c->captures_count + i] = c->inputs[i];
 }
 

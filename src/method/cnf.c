@@ -5,8 +5,8 @@
  *   loss(row) = -log p_1(x_1) = -log p_0(x(0)) + int_0^1 div u_t(x(t)) dt
  *
  * in nats. The solver is `steps` steps of the classic Runge-Kutta method, unrolled, so that the gradient is that of
- * what is computed. The divergence is exact, or with `probe` one of FFJORD's estimates for each row and step of training
- * from one random sign a column, the same all the way. */
+ * what is computed. The divergence is exact, or with `probe` one of FFJORD's estimates for each row and step of
+ * training from one random sign a column, the same all the way. */
 #include "method/method.h"
 
 #include <thalweg/adjoint.h>
@@ -33,12 +33,8 @@ static tw_val row_loss(const tw_model *model, const tw_draws *d)
     if (model->method->value[PROBE] > 0) signs = tw_expand_dim(tw_sign(d->z), 1);
     const void *user[] = {model, &signs};
     tw_val state[2] = {x, tw_zeros_like(tw_sum_axis(x, 1))};
-    tw_ode_unroll_desc desc = {.t0 = 1,
-                               .t1 = 0,
-                               .steps = (int)model->method->value[STEPS],
-                               .states_count = 2,
-                               .field = field,
-                               .user = user};
+    tw_ode_unroll_desc desc = {
+        .t0 = 1, .t1 = 0, .steps = (int)model->method->value[STEPS], .states_count = 2, .field = field, .user = user};
     tw_ode_unroll(x.graph, &desc, state, state);
     return tw_neg(tw_add(model->source->rules->density(state[0]), state[1]));
 }

@@ -1,5 +1,5 @@
-/* solve/lbfgs.c - see lbfgs.h. The inverse Hessian is that of the last pairs of steps s and changes of gradient y, by the
- * two-loop recursion; the step along it is found between brackets by cubic interpolation. */
+/* solve/lbfgs.c - see lbfgs.h. The inverse Hessian is that of the last pairs of steps s and changes of gradient y, by
+ * the two-loop recursion; the step along it is found between brackets by cubic interpolation. */
 #include "solve/lbfgs.h"
 
 #include <math.h>
@@ -57,7 +57,8 @@ static tw_status make_memory(tw_context *ctx, search *w)
     return TW_OK;
 }
 
-/* --- the direction ------------------------------------------------------------------------------------------------- */
+/* --- the direction -------------------------------------------------------------------------------------------------
+ */
 
 /* p = -H g, from the youngest pair to the oldest and back. */
 static void choose_direction(search *w)
@@ -99,7 +100,8 @@ static void move(search *w)
     if (w->kept < w->history) w->kept++;
 }
 
-/* --- the line ------------------------------------------------------------------------------------------------------ */
+/* --- the line ------------------------------------------------------------------------------------------------------
+ */
 
 static tw_status look(search *w, double a, place *out)
 {
@@ -178,7 +180,8 @@ done:
     return status;
 }
 
-/* --- all ----------------------------------------------------------------------------------------------------------- */
+/* --- all -----------------------------------------------------------------------------------------------------------
+ */
 
 static bool reached(const tw_lbfgs_desc *d, const search *w, double value)
 {

@@ -47,7 +47,8 @@ static tw_val start_times(tw_graph *g, const tw_ode *ode, tw_dtype dtype)
 static void scan(tw_graph *g, unrolled *u, tw_dtype dtype, const tw_val *states, tw_val *out_states)
 {
     tw_val inputs[TW_UNROLL_STATES + 1], outputs[TW_UNROLL_STATES];
-    for (int i = 0; i < u->states; i++) inputs[i] = tw_input(g, "state", tw_dtype_at(states[i]), tw_shape_at(states[i]));
+    for (int i = 0; i < u->states; i++)
+        inputs[i] = tw_input(g, "state", tw_dtype_at(states[i]), tw_shape_at(states[i]));
     tw_val t = inputs[u->states] = tw_input(g, "t", dtype, TW_SCALAR);
     write_step(u, t, inputs, outputs);
     tw_closure body = {.inputs_count = u->states + 1, .inputs = inputs, .outputs_count = u->states, .outputs = outputs};
@@ -79,7 +80,9 @@ void tw_ode_unroll(tw_graph *g, const tw_ode_unroll_desc *desc, const tw_val *st
     for (int i = 0; i < count; i++) given[i] = states[i];
     tw_no_values(g, count, out_states);
     if (g->status != TW_OK) return;
-    tw_ode_desc solver = {.method = desc->method ? desc->method : "rk4", .t0 = desc->t0, .t1 = desc->t1,
+    tw_ode_desc solver = {.method = desc->method ? desc->method : "rk4",
+                          .t0 = desc->t0,
+                          .t1 = desc->t1,
                           .steps = desc->steps > 0 ? desc->steps : 50};
     tw_status status = tw_ode_create(g->ctx, &solver, 1, 1, &ode);
     if (status != TW_OK)

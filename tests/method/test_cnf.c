@@ -44,7 +44,8 @@ static void open_fixture(tw_context *ctx, const char *text, int64_t rows, const 
     f->x1 = tw_input(f->g, "x1", TW_DTYPE_F64, tw_shape_of(rows, D));
     f->z = tw_input(f->g, "z", TW_DTYPE_F64, tw_shape_of(rows, D));
     f->matrix = tw_input(f->g, "a", TW_DTYPE_F64, tw_shape_of(D, D));
-    tw_model model = {.source = s, .schedule = &f->schedule, .method = &f->method, .network = linear, .user = &f->matrix};
+    tw_model model = {
+        .source = s, .schedule = &f->schedule, .method = &f->method, .network = linear, .user = &f->matrix};
     const tw_method *method = (const tw_method *)f->method.info;
     f->loss = method->rules->row_loss(&model, &(tw_draws){.x1 = f->x1, .z = f->z});
 }
@@ -59,9 +60,9 @@ static void close_fixture(tw_context *ctx, fixture *f)
 static void run(tw_context *ctx, const fixture *f, const double *x, const double *z, const double *matrix, tw_val what,
                 double *out)
 {
-    assert_int_equal(tw_reference_run(ctx, 3, (tw_val[]){f->x1, f->z, f->matrix}, (const double *[]){x, z, matrix}, 1,
-                                      &what, &out),
-                     TW_OK);
+    assert_int_equal(
+        tw_reference_run(ctx, 3, (tw_val[]){f->x1, f->z, f->matrix}, (const double *[]){x, z, matrix}, 1, &what, &out),
+        TW_OK);
 }
 
 /* Backwards from x(1): y = x2 solves y' = r y - t, x = x1 solves x' = p x + q y + t, integrated here by many small

@@ -26,8 +26,8 @@ static inline tw_status bent(void *user, int64_t rows, const double *t, const do
     return TW_OK;
 }
 
-static inline tw_status bent_vjp(void *user, int64_t rows, const double *t, const double *x, const double *w, double *out_dx,
-                          double *dparams)
+static inline tw_status bent_vjp(void *user, int64_t rows, const double *t, const double *x, const double *w,
+                                 double *out_dx, double *dparams)
 {
     const double *theta = user;
     for (int64_t i = 0; i < rows; i++) {

@@ -29,7 +29,8 @@ static int close_context(void **state)
 
 enum { ROWS = 5, SIZE = ROWS * COLUMNS, TIMES = 5 };
 static double theta[PARAMS];
-static const tw_ode_equation equation = {.columns = COLUMNS, .params = PARAMS, .field = bent, .vjp = bent_vjp, .user = theta};
+static const tw_ode_equation equation = {
+    .columns = COLUMNS, .params = PARAMS, .field = bent, .vjp = bent_vjp, .user = theta};
 static const double asked[TIMES] = {0, 0.3, 0.71, 0.72, 1.5};
 
 static void start(double *x)

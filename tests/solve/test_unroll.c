@@ -40,16 +40,22 @@ static problem make(tw_context *ctx, const char *method, int64_t segment)
     assert_int_equal(tw_graph_create(ctx, &p.g), TW_OK);
     p.x = tw_input(p.g, "x", TW_DTYPE_F64, tw_shape_of(ROWS, COLUMNS));
     for (int i = 0; i < PARAMS; i++) p.params[i] = tw_input(p.g, "theta", TW_DTYPE_F64, TW_SCALAR);
-    tw_ode_unroll_desc desc = {.method = method, .t0 = 0.2, .t1 = 1.3, .steps = STEPS, .segment = segment,
-                               .states_count = 1, .field = bent_graph, .user = p.params};
+    tw_ode_unroll_desc desc = {.method = method,
+                               .t0 = 0.2,
+                               .t1 = 1.3,
+                               .steps = STEPS,
+                               .segment = segment,
+                               .states_count = 1,
+                               .field = bent_graph,
+                               .user = p.params};
     tw_ode_unroll(p.g, &desc, &p.x, &end);
     p.loss = tw_muls(tw_sum_all(tw_square(end)), 0.5);
     if (tw_graph_check(p.g) != TW_OK) fail_msg("%s", tw_context_error(ctx));
     return p;
 }
 
-static void run(tw_context *ctx, const problem *p, const double *x, const double *params, tw_val extra, const double *direction,
-                int count, const tw_val *outputs, double *const *results)
+static void run(tw_context *ctx, const problem *p, const double *x, const double *params, tw_val extra,
+                const double *direction, int count, const tw_val *outputs, double *const *results)
 {
     tw_val inputs[PARAMS + 2] = {p->x, p->params[0], p->params[1], p->params[2], extra};
     const double *values[PARAMS + 2] = {x, &params[0], &params[1], &params[2], direction};

@@ -1,0 +1,42 @@
+/* flow/journey.h - what every journey of rows through a flow needs, whatever is wanted of it: a solver within the times
+ * at which the flow can be solved, the rows as the solver's state, and the way back to data units. */
+#ifndef TW_FLOW_JOURNEY_H
+#define TW_FLOW_JOURNEY_H
+
+#include "flow/crew.h"
+
+/* The solver's state of n rows: x, one more column for the divergence when it is integrated, then what each row is
+ * told.
+ */
+typedef struct tw_journey {
+    tw_flow *flow;
+    tw_crew *crew;
+    int64_t n;
+    double *state; /* (n, crew->columns); owned unless it is the caller's */
+    bool owned;
+    tw_ode_stats stats;
+} tw_journey;
+
+/* The solver of a description (NULL: the default), from 0 to 1 unless it says otherwise; refuses other times. */
+tw_ode_desc tw_journey_solver(const tw_sample_desc *desc);
+TW_NODISCARD tw_status tw_journey_check(tw_flow *flow, const tw_ode_desc *solver);
+/* Keeps a solver within the times at which the flow can be solved. */
+void tw_journey_hold(const tw_flow *flow, tw_ode_desc *solver);
+/* What a source point is multiplied by where the flow begins. */
+double tw_journey_scale(const tw_flow *flow);
+
+/* Programs and state for the conditions, guidance and precision of desc. The state is `out` (n, columns) when nothing
+ * rides along with x. */
+TW_NODISCARD tw_status tw_journey_begin(tw_flow *flow, const tw_sample_desc *desc, tw_flow_second second, int64_t n,
+                                        double *out, tw_journey *journey);
+void tw_journey_end(tw_journey *journey);
+TW_NODISCARD tw_status tw_journey_travel(tw_journey *journey, const tw_ode_desc *solver, const tw_crew_noise *noise,
+                                         const tw_sample_desc *desc);
+/* Rows of x between the state and an array of their own, which may be the state. */
+void tw_journey_take(const tw_journey *journey, double *out);
+void tw_journey_give(const tw_journey *journey, const double *x);
+
+/* Normalised to data units; columns that never change are what they are. */
+void tw_flow_to_data_units(const tw_flow *flow, int64_t n, const double *z, double *out);
+
+#endif
