@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { STANDARD_ROWS = 1000 };
+
 /* --- conditions -------------------------------------------------------------------------------------------------- */
 
 static tw_status class_of(cli *c, const tw_condition *condition, const char *text, double *out)
@@ -93,7 +95,7 @@ static tw_status open_conditions(cli *c, const model *m, const held_out *held, i
 
 /* --- rows to begin at -------------------------------------------------------------------------------------------- */
 
-static tw_status open_from(cli *c, const model *m, int64_t n, begin *b)
+static tw_status open_from(cli *c, const model *m, begin *b)
 {
     const tw_flow_desc *about = m->about;
     const char *path = opt_text(&c->set, OPT_FROM);
@@ -109,21 +111,25 @@ static tw_status open_from(cli *c, const model *m, int64_t n, begin *b)
         TW_TRY(model_open_source(c, m, &data));
         part = tw_dataset_rows(data, TW_PART_TEST) > 0 ? TW_PART_TEST : TW_PART_ALL;
     }
-    b->from = tw_alloc(c->ctx, (size_t)n, (size_t)about->columns * sizeof(double));
-    if (!b->from) TW_TRY(tw_fail_memory(c->ctx, (size_t)n * (size_t)about->columns * sizeof(double)));
-    repeat_rows(n, about->columns, tw_dataset_rows(data, part), tw_dataset_values(data, part), b->from);
+    if (b->n == 0 && path) b->n = tw_dataset_rows(data, part);
+    if (b->n == 0) b->n = STANDARD_ROWS;
+    b->from = tw_alloc(c->ctx, (size_t)b->n, (size_t)about->columns * sizeof(double));
+    if (!b->from) TW_TRY(tw_fail_memory(c->ctx, (size_t)b->n * (size_t)about->columns * sizeof(double)));
+    repeat_rows(b->n, about->columns, tw_dataset_rows(data, part), tw_dataset_values(data, part), b->from);
 done:
     tw_dataset_destroy(data);
     return status;
 }
 
-/* --- both ---------------------------------------------------------------------------------------------------------- */
+/* --- both ----------------------------------------------------------------------------------------------------------
+ */
 
 tw_status begin_open(cli *c, const model *m, const held_out *held, int64_t n, begin *out_begin)
 {
-    begin b = {0};
-    tw_status status = open_conditions(c, m, held, n, &b);
-    if (status == TW_OK) status = open_from(c, m, n, &b);
+    begin b = {.n = n};
+    tw_status status = open_from(c, m, &b);
+    if (b.n == 0) b.n = STANDARD_ROWS;
+    if (status == TW_OK) status = open_conditions(c, m, held, b.n, &b);
     if (status != TW_OK)
         begin_close(c, &b);
     else

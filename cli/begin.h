@@ -6,12 +6,13 @@
 #include "model.h"
 
 typedef struct begin {
+    int64_t n;
     double *from;       /* (n, columns), NULL: draws of the source */
     double *conditions; /* (n, conditions), or one row for all, NULL: nothing told */
     bool same;
 } begin;
 
-/* For n samples: --from, or the held-out part of the source data the model was trained on; --condition as
+/* For n samples, 0: as many as --from has rows, else 1000. --from, or the held-out part of the source data the model was trained on; --condition as
  * "name=value,...", or the conditions of a file, row by row and again from the top. `held` gives conditions where no
  * option does; it may be NULL. */
 TW_NODISCARD tw_status begin_open(cli *c, const model *m, const held_out *held, int64_t n, begin *out_begin);

@@ -5,15 +5,18 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Solvers of both kinds of equations; a name that both have stands for either, and is listed once. */
+/* Solvers of both kinds of equations, and samplers; a name that both kinds have stands for either, and is listed once.
+ */
 static bool list_solver(int index, listed *out_item)
 {
-    const tw_ode_method_info *info = tw_ode_method_list(index);
+    int methods = 0, count = 0;
+    while (tw_ode_method_list(methods)) methods++;
+    const tw_ode_method_info *info = index < methods ? tw_ode_method_list(index) : tw_sampler_list(index - methods);
     const tw_sde_method_info *noisy;
     if (info) *out_item = (listed){info->name, info->about, info->source, NULL};
     if (info) return true;
-    int count = 0;
-    while (tw_ode_method_list(count)) count++;
+    while (tw_sampler_list(count)) count++;
+    count += methods;
     for (int i = 0; (noisy = tw_sde_method_list(i)); i++) {
         if (ode_method(noisy->name) || count++ < index) continue;
         *out_item = (listed){noisy->name, noisy->about, noisy->source, NULL};

@@ -273,6 +273,8 @@ const tw_ode_method_info *ode_method(const char *name)
     const tw_ode_method_info *info;
     for (int i = 0; (info = tw_ode_method_list(i)); i++)
         if (strcmp(info->name, name) == 0) return info;
+    for (int i = 0; (info = tw_sampler_list(i)); i++)
+        if (strcmp(info->name, name) == 0) return info;
     return NULL;
 }
 

@@ -55,7 +55,7 @@ TW_NODISCARD tw_status held_out_open(cli *c, const model *m, bool need_training,
 void held_out_close(held_out *h);
 
 bool is_builtin(const char *name);
-/* Solvers by name, NULL when there is none. */
+/* Solvers by name, samplers among them; NULL when there is none. */
 const tw_ode_method_info *ode_method(const char *name);
 const tw_sde_method_info *sde_method(const char *name);
 /* The solver part of --solver, --steps, --rtol ...; false after a complaint about options that do not go together. With

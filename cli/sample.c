@@ -47,6 +47,8 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
                            .on_progress = on_rows,
                            .user = &bar};
     size_t row = (size_t)m->about->columns * sizeof(double);
+    TW_TRY(begin_open(c, m, NULL, j->n, &b));
+    j->n = b.n;
     if (!(j->rows = tw_alloc(c->ctx, (size_t)j->n, row))) TW_TRY(tw_fail_memory(c->ctx, (size_t)j->n * row));
     if (j->frames && !(j->frame_rows = tw_alloc(c->ctx, (size_t)j->n * (size_t)j->frames, row)))
         TW_TRY(tw_fail_memory(c->ctx, (size_t)j->n * (size_t)j->frames * row));
@@ -55,7 +57,6 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
         if (!j->log_density) TW_TRY(tw_fail_memory(c->ctx, (size_t)j->n * sizeof(double)));
         desc.log_density = j->log_density;
     }
-    TW_TRY(begin_open(c, m, NULL, j->n, &b));
     begin_set(&b, &desc);
     progress_begin(&c->progress);
     double begun = tw_clock();
@@ -71,7 +72,8 @@ static tw_status write_table(cli *c, int columns, const char *const *names, cons
                              const double *rows, const char *path)
 {
     if (has_ending(path, ".npy")) return tw_npy_write(c->ctx, path, tw_shape_of(n, columns), rows);
-    return write_csv(c->ctx, path, columns, names, opt_flag(&c->set, OPT_FULL_PRECISION) ? NULL : decimals, n, rows);
+    bool all = opt_flag(&c->set, OPT_FULL_PRECISION) || opt_flag(&c->set, OPT_REVERSE);
+    return write_csv(c->ctx, path, columns, names, all ? NULL : decimals, n, rows);
 }
 
 /* The samples, with their log-density as one more column. */
@@ -166,6 +168,12 @@ int run_sample(cli *c)
     if (!piped && !has_ending(out, ".csv") && !has_ending(out, ".npy") && !has_ending(out, ".txt"))
         return cli_usage("--out: '%s' given, expected a name that ends in .csv or .npy, or - for standard output", out);
     if (!solver_of(c, &solver)) return EXIT_USAGE;
+    if (opt_flag(&c->set, OPT_REVERSE)) {
+        if (opt_flag(&c->set, OPT_SDE)) return cli_usage("--reverse and --sde: noise cannot be undone");
+        if (!opt_given(&c->set, OPT_FROM))
+            return cli_usage("--reverse needs rows of data to go back from: --from FILE");
+        solver.t0 = 1;
+    }
     if (opt_text(&c->set, OPT_FRAMES_PLOT)) j.frames = (int)opt_int(&c->set, OPT_FRAMES);
     if (piped) c->say = stderr;
     TW_TRY(cli_start(c));

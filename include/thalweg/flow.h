@@ -55,8 +55,13 @@ TW_API bool tw_flow_is_constant(const tw_flow *flow, int column);
 TW_API const char *tw_flow_fact(const tw_flow *flow, const char *name);
 TW_NODISCARD TW_API tw_status tw_flow_set_fact(tw_flow *flow, const char *name, const char *value);
 
+/* Samplers by index, NULL past the end: multistep rules that use alpha and sigma of an affine path, besides the methods
+ * of tw_ode_method_list(). They take steps, step_size or a grid, and reach the end of the path exactly. */
+TW_API const tw_ode_method_info *tw_sampler_list(int index);
+
 typedef struct tw_sample_desc {
-    tw_ode_desc solver; /* zeros: dopri5 from 0 to 1 at 1e-5 */
+    tw_ode_desc solver; /* zeros: dopri5 from 0 to 1 at 1e-5; from 1 to 0 it inverts: rows of data (from) become those of
+                           the source. method: of tw_ode_method_list() or tw_sampler_list() */
     uint64_t seed;      /* row i of a seed is the same whatever n */
     int frames; /* > 1: also keep `frames` states at equal times from source to data; the solver stops at each of them
                  */

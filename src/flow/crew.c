@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "base/streams.h"
 #include "solve/ode.h"
+#include "solve/sampler.h"
 #include "solve/sde.h"
 
 #include <math.h>
@@ -143,11 +144,21 @@ static tw_status spread(void *user, int64_t rows, const double *t, const double 
     return TW_OK;
 }
 
-static void worker_free(tw_context *ctx, tw_worker *w)
+static void drop_solver(tw_context *ctx, tw_worker *w)
 {
     tw_ode_destroy(w->ode);
+    tw_sampler_destroy(w->sampler);
     tw_sde_destroy(w->sde);
     tw_free(ctx, w->rows);
+    w->ode = NULL;
+    w->sampler = NULL;
+    w->sde = NULL;
+    w->rows = NULL;
+}
+
+static void worker_free(tw_context *ctx, tw_worker *w)
+{
+    drop_solver(ctx, w);
     tw_state_destroy(w->state);
     tw_state_destroy(w->bare_state);
     tw_free_aligned(ctx, w->x);
@@ -333,9 +344,13 @@ static void solve_block(void *user, int64_t item, int thread)
     int64_t begin = (w->first + item) * w->size, rows = tw_min_i64(w->size, w->rows - begin);
     block *b = &w->blocks[item];
     *b = (block){0};
-    b->status = w->noise ? run_with_noise(w, worker, begin, rows, b)
-                         : tw_ode_run(worker->ode, tw_worker_field, worker, rows, w->state + begin * w->crew->columns,
-                                      &b->stats, b->error, sizeof(b->error));
+    double *state = w->state + begin * w->crew->columns;
+    if (w->noise)
+        b->status = run_with_noise(w, worker, begin, rows, b);
+    else if (worker->sampler)
+        b->status = tw_sampler_run(worker->sampler, tw_worker_field, worker, rows, state, &b->stats, b->error, sizeof(b->error));
+    else
+        b->status = tw_ode_run(worker->ode, tw_worker_field, worker, rows, state, &b->stats, b->error, sizeof(b->error));
 }
 
 static tw_status ready_for_noise(tw_context *ctx, tw_worker *w, const tw_crew_noise *noise, int64_t rows)
@@ -358,6 +373,15 @@ done:
     return status;
 }
 
+/* A sampler that asks nothing at its end goes on to the path's, where the flow itself cannot be asked. */
+static double landing(const tw_flow *flow, const tw_ode_desc *solver)
+{
+    double low, high;
+    tw_flow_interval(flow, &low, &high);
+    if (solver->t1 == high && solver->t0 < high) return 1;
+    return solver->t1 == low && solver->t0 > low ? 0 : solver->t1;
+}
+
 /* The first `count` workers, each with a solver. */
 static tw_status make_ready(tw_crew *crew, const tw_ode_desc *solver, const tw_crew_noise *noise, int64_t rows,
                             int count)
@@ -372,13 +396,14 @@ static tw_status make_ready(tw_crew *crew, const tw_ode_desc *solver, const tw_c
         tw_worker *w = &crew->worker[i];
         TW_TRY(worker_ready(crew, w));
         w->probe_seed = crew->flow->probe_seed;
-        tw_ode_destroy(w->ode);
-        tw_sde_destroy(w->sde);
-        tw_free(ctx, w->rows);
-        w->ode = NULL;
-        w->sde = NULL;
-        w->rows = NULL;
-        TW_TRY(noise ? ready_for_noise(ctx, w, noise, rows) : tw_ode_create(ctx, &desc, rows, crew->columns, &w->ode));
+        drop_solver(ctx, w);
+        if (noise)
+            TW_TRY(ready_for_noise(ctx, w, noise, rows));
+        else if (tw_sampler_find(desc.method))
+            TW_TRY(tw_sampler_create(ctx, &desc, tw_flow_schedule(crew->flow), landing(crew->flow, &desc), rows,
+                                     w->columns, crew->columns, &w->sampler));
+        else
+            TW_TRY(tw_ode_create(ctx, &desc, rows, crew->columns, &w->ode));
     }
 done:
     return status;

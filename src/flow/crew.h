@@ -17,7 +17,8 @@ typedef struct tw_worker {
     const tw_flow_program *bare; /* u alone, for stages at which the divergence has no weight; NULL: the same */
     tw_state *state, *bare_state;
     tw_ode *ode;
-    tw_sde *sde; /* instead, for sampling with noise */
+    struct tw_sampler *sampler; /* instead, for a solver of that list */
+    tw_sde *sde;                /* instead, for sampling with noise */
     const tw_diffusion *diffusion;
     const double *told;       /* with noise: the conditions of the block's rows, a row of the state apart */
     double *rows;             /* with noise and conditions: the block's x alone */

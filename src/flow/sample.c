@@ -8,9 +8,23 @@
 #include "flow/journey.h"
 
 #include "base/streams.h"
+#include "solve/sampler.h"
 
 #include <math.h>
 #include <string.h>
+
+const tw_ode_method_info *tw_sampler_list(int index)
+{
+    return tw_sampler_at(index);
+}
+
+/* Samplers need alpha and sigma of a point on an affine path. */
+static tw_status check_sampler(const tw_flow *flow, const tw_ode_desc *solver)
+{
+    if (!tw_sampler_find(solver->method) || strcmp(flow->model.path->info.name, "affine") == 0) return TW_OK;
+    return tw_fail(flow->ctx, TW_ERR_INVALID, "solver %s is for affine paths, not for path '%s'", solver->method,
+                   flow->model.path->info.name);
+}
 
 /* Log-density of the flow's beginning at x: that of the source, scaled. x is used up. */
 static double begin_log_density(const tw_flow *flow, double scale, int columns, double *x)
@@ -87,6 +101,7 @@ static void keep_frame(const tw_flow *flow, int64_t n, int frame, const double *
 static void share_default_steps(tw_ode_desc *solver, int legs)
 {
     if (legs < 2 || solver->steps > 0 || solver->step_size > 0) return;
+    if (tw_sampler_find(solver->method)) solver->steps = 50;
     for (int i = 0; tw_ode_method_list(i); i++) {
         const tw_ode_method_info *info = tw_ode_method_list(i);
         if (solver->method && strcmp(info->name, solver->method) == 0 && !info->adaptive) solver->steps = 50;
@@ -114,8 +129,12 @@ static tw_status begin_rows(const tw_flow *flow, const tw_sample_desc *desc, int
     return TW_OK;
 }
 
-static tw_status check_density(const tw_flow *flow)
+static tw_status check_density(const tw_flow *flow, const tw_ode_desc *solver)
 {
+    if (tw_sampler_find(solver->method))
+        return tw_fail(flow->ctx, TW_ERR_INVALID,
+                       "solver %s draws samples and follows no density; a likelihood needs another, such as dopri5",
+                       solver->method);
     if (flow->model.source->rules->log_density) return TW_OK;
     return tw_fail(flow->ctx, TW_ERR_INVALID, "no likelihood: the density of the flow's source is not known");
 }
@@ -127,7 +146,21 @@ static tw_status check_scored(const tw_flow *flow, const tw_sample_desc *desc, c
     if (solver->t0 != 0)
         return tw_fail(flow->ctx, TW_ERR_INVALID, "the log_density of samples is known from t=0 on, not from t=%g",
                        solver->t0);
-    return check_density(flow);
+    return check_density(flow, solver);
+}
+
+static tw_status check_run(tw_flow *flow, const tw_sample_desc *desc, const tw_ode_desc *solver)
+{
+    tw_status status = TW_OK;
+    TW_TRY(tw_journey_check(flow, solver));
+    TW_TRY(check_sampler(flow, solver));
+    if (desc) TW_TRY(check_noise(flow->ctx, desc, solver));
+    if (desc && desc->log_density) TW_TRY(check_scored(flow, desc, solver));
+    if (solver->t1 < solver->t0 && !(desc && desc->from))
+        TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "from t=%g back to t=%g: it needs rows of data to begin at",
+                       solver->t0, solver->t1));
+done:
+    return status;
 }
 
 /* Log-densities of the rows where the flow begins, in data units. A column that never changes begins at 0, as rows to
@@ -160,9 +193,7 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
     int frames = desc ? desc->frames : 0, legs = frames > 1 ? frames - 1 : 1;
     tw_status status = TW_OK;
     if (n < 0) TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "%lld rows asked for", (long long)n));
-    TW_TRY(tw_journey_check(flow, &solver));
-    if (desc) TW_TRY(check_noise(flow->ctx, desc, &solver));
-    if (scored) TW_TRY(check_scored(flow, desc, &solver));
+    TW_TRY(check_run(flow, desc, &solver));
     if (noisy) TW_TRY(tw_piece_read(flow->ctx, "diffusion", desc->diffusion, tw_diffusion_list, &diffusion.piece));
     TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
     diffusion.schedule = tw_flow_schedule(flow);
@@ -233,7 +264,7 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
     tw_ode_desc solver = tw_journey_solver(desc);
     int columns = flow->desc.columns;
     tw_status status = TW_OK;
-    TW_TRY(check_density(flow));
+    TW_TRY(check_density(flow, &solver));
     if (solver.t0 != 0 || !(solver.t1 > 0 && solver.t1 <= 1))
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "a likelihood needs the whole way from 0 to a time up to 1, not %g to %g",
                        solver.t0, solver.t1));

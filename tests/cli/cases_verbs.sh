@@ -62,6 +62,18 @@ holds "10 Euler steps are 10 evaluations" [ "$(json nfe)" = 10 ]
 for key in seconds rows_per_second accepted rejected; do
     holds "sample --json has $key" [ -n "$(json $key)" ]
 done
+
+# samplers, and back to the source
+run sample ref -n 30 --json -o data.csv --solver unipc --steps 30 --full-precision
+holds "30 steps of unipc are 30 evaluations" [ "$(json nfe)" = 30 ]
+run sample ref --from data.csv --reverse -o latents.csv --solver rf_solver --steps 30 --json
+holds "as many rows as --from has" [ "$(json n)" = 30 ]
+run sample ref --from latents.csv -o back.csv --solver rf_solver --steps 30 --full-precision
+holds "there and back again" sh -c 'paste -d, data.csv back.csv | tail -n +2 | awk -F, "{ if ((\$1-\$3)^2 + (\$2-\$4)^2 > 1e-4) bad = 1 } END { exit bad || NR != 30 }"'
+holds "the source is elsewhere" sh -c '! cmp -s data.csv latents.csv'
+refused '--reverse needs rows of data' sample ref --reverse
+refused 'noise cannot be undone' sample ref --reverse --sde --from data.csv
+fails 'a likelihood needs another' score ref -n 5 --solver ddim
 works 'points.npy' sample ref -n 20 -o points.npy
 run sample ref -n 200 -o p.csv --profile
 holds "--profile tells where the time went, on standard error" grep -q 'profile of the velocity' err
