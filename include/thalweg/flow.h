@@ -71,7 +71,11 @@ typedef struct tw_sample_desc {
      * units, NaN: nothing. NULL: nothing at all. */
     const double *conditions;
     bool same_conditions; /* one row for all */
-    double guidance;    /* w of classifier-free guidance: u + w (u - u told nothing); 0: off. Often written s = 1 + w */
+    /* w of guidance, u + w (u - worse): away from the flow told nothing (classifier-free) or from `guide`, a worse model
+     * told the same (autoguidance; same columns, units, source and schedule). 0: off. Often written s = 1 + w. */
+    double guidance;
+    const char *guidance_kind; /* how the two are combined, and when (list guidances); NULL: "cfg" */
+    const tw_flow *guide;      /* NULL: none */
     const double *from; /* (n, columns): begin at these rows, in data units, instead of at draws of the source */
     const char *schedule; /* go along another schedule than the trained one, to the same distribution; NULL: that one */
     /* Sample with noise, by dx = (u + w/2 s) dt + sqrt(w) dW with the score s: w by name and scale (list diffusions),
@@ -107,7 +111,7 @@ TW_NODISCARD TW_API tw_status tw_velocity(tw_flow *flow, int64_t n, const double
                                           const tw_sample_desc *desc, double *out);
 
 /* Pieces a flow can be made of: kind "methods", "spaces", "sources", "paths", "schedules", "couplings", "predictions",
- * "losses", "weights", "time-densities", "grids", "networks". NULL past the end, and for another kind. */
+ * "losses", "weights", "time-densities", "grids", "diffusions", "guidances", "networks". NULL past the end, and for another kind. */
 TW_API const tw_piece_info *tw_piece_list(const char *kind, int index);
 
 #ifdef __cplusplus

@@ -2,6 +2,7 @@
  * its scale and pace (path/schedule.h). */
 #include "flow/flow.h"
 
+#include <math.h>
 #include <string.h>
 
 tw_status tw_flow_use_schedule(tw_flow *flow, const char *schedule)
@@ -46,11 +47,54 @@ static tw_schedule_change change(const tw_flow *flow, tw_val *x, tw_val *t)
     return c;
 }
 
-void tw_flow_use_guidance(tw_flow *flow, double guidance)
+/* A guide speaks of the same points: the same columns in the same units along the same schedule, told the same or
+ * nothing. */
+static tw_status check_guide(const tw_flow *flow, const tw_flow *guide)
 {
-    if (flow->desc.conditions_count == 0) guidance = 0;
-    if (guidance != flow->guidance) tw_flow_programs_drop(flow);
-    flow->guidance = guidance;
+    const tw_flow_desc *a = &flow->desc, *b = &guide->desc;
+    const char *what = NULL;
+    if (a->columns != b->columns) what = "columns";
+    if (strcmp(a->schedule, b->schedule) != 0) what = "a schedule";
+    if (strcmp(a->source, b->source) != 0) what = "a source";
+    if (b->conditions_count > 0 && b->conditions_count != a->conditions_count) what = "conditions";
+    for (int i = 0; !what && i < b->conditions_count; i++)
+        if (a->conditions[i].classes != b->conditions[i].classes ||
+            strcmp(a->conditions[i].name, b->conditions[i].name) != 0)
+            what = "conditions";
+    for (int i = 0; !what && i < a->columns; i++) {
+        double scale = flow->normaliser.scale[i], shift = flow->normaliser.shift[i] - guide->normaliser.shift[i];
+        if (fabs(scale - guide->normaliser.scale[i]) > 1e-6 * scale || fabs(shift) > 1e-6 * scale)
+            what = "units (it saw other data, or other rows of them)";
+    }
+    if (!what) return TW_OK;
+    return tw_fail(flow->ctx, TW_ERR_INVALID, "the guide has %s that the flow has not", what);
+}
+
+tw_status tw_flow_use_guidance(tw_flow *flow, const tw_sample_desc *desc)
+{
+    static const tw_sample_desc none;
+    const tw_sample_desc *d = desc ? desc : &none;
+    tw_guidance *now = &flow->guidance, next = {.strength = d->guidance};
+    bool possible = d->guide || flow->desc.conditions_count > 0 ;
+    tw_status status = TW_OK;
+    if (!isfinite(d->guidance))
+        TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "a guidance of %g: expected a number", d->guidance));
+    TW_TRY(tw_piece_read(flow->ctx, "guidance", d->guidance_kind ? d->guidance_kind : "cfg", tw_guidance_list,
+                         &next.piece));
+    if (d->guide) TW_TRY(check_guide(flow, d->guide));
+    if (!possible) next.strength = 0;
+    const tw_flow *guide = next.strength != 0 ? d->guide : NULL;
+    bool same = now->strength == next.strength && !guide && !flow->guide;
+    if (same && next.strength != 0) same = strcmp(now->piece.text, next.piece.text) == 0;
+    if (same) goto done;
+    tw_flow_programs_drop(flow);
+    tw_piece_free(flow->ctx, &now->piece);
+    flow->guide = guide;
+    *now = next;
+    next.piece = (tw_piece){0};
+done:
+    tw_piece_free(flow->ctx, &next.piece);
+    return status;
 }
 
 tw_status tw_flow_use_probes(tw_flow *flow, int probes, uint64_t seed)
@@ -64,34 +108,53 @@ tw_status tw_flow_use_probes(tw_flow *flow, int probes, uint64_t seed)
     return TW_OK;
 }
 
-static tw_val velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
+/* That of `whose` network, along the schedule the flow is solved with. */
+static tw_val velocity(const tw_flow *flow, const tw_flow *whose, const tw_model *model, tw_val x, tw_val t)
 {
-    if (!flow->other_schedule.info) return tw_method_velocity(flow->method, model, x, t);
+    const tw_flow_binding *binding = model->user;
+    if (whose->mixture) return tw_mixture_velocity(whose->mixture, tw_flow_schedule(flow), binding->condition, x, t);
+    if (!flow->other_schedule.info) return tw_method_velocity(whose->method, model, x, t);
     tw_val inner = x;
     tw_schedule_change c = change(flow, &inner, &t);
-    tw_val u = tw_method_velocity(flow->method, model, inner, t);
+    tw_val u = tw_method_velocity(whose->method, model, inner, t);
     return tw_add(tw_mul(tw_div(c.d_scale, c.scale), x), tw_mul(tw_mul(c.scale, c.d_t), u));
 }
 
-static tw_val score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
+static tw_val score(const tw_flow *flow, const tw_flow *whose, const tw_model *model, tw_val x, tw_val t)
 {
-    if (!flow->other_schedule.info) return tw_method_score(flow->method, model, x, t);
+    if (!flow->other_schedule.info) return tw_method_score(whose->method, model, x, t);
     tw_schedule_change c = change(flow, &x, &t);
-    return tw_div(tw_method_score(flow->method, model, x, t), c.scale);
+    return tw_div(tw_method_score(whose->method, model, x, t), c.scale);
 }
 
-/* Classifier-free guidance (Ho, Salimans 2022; of velocities: Zheng et al. 2023, Guided flows, eq. 9), of both alike.
- */
-static tw_val guided(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t,
-                     tw_val (*of)(const tw_flow *, const tw_model *, tw_val, tw_val))
+typedef tw_val (*field_of)(const tw_flow *flow, const tw_flow *whose, const tw_model *model, tw_val x, tw_val t);
+
+static bool is_guided(const tw_flow *flow, const tw_flow_binding *binding)
+{
+    return flow->guidance.strength != 0 && (binding->guide || !tw_is_none(binding->condition));
+}
+
+/* What guidance leads away from: the guide's answer, else the flow's own when it is told nothing. */
+static tw_val worse(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t, field_of of)
 {
     tw_flow_binding *binding = model->user;
-    tw_val told = of(flow, model, x, t), condition = binding->condition;
-    if (flow->guidance == 0 || tw_is_none(condition)) return told;
+    if (binding->guide) {
+        tw_model other = tw_flow_model(binding->guide->flow, binding->guide);
+        return of(flow, binding->guide->flow, &other, x, t);
+    }
+    tw_val condition = binding->condition;
     binding->condition = tw_zeros_like(condition);
-    tw_val untold = of(flow, model, x, t);
+    tw_val untold = of(flow, flow, model, x, t);
     binding->condition = condition;
-    return tw_add(told, tw_muls(tw_sub(told, untold), flow->guidance));
+    return untold;
+}
+
+static tw_val guided(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t, field_of of)
+{
+    tw_val better = of(flow, flow, model, x, t);
+    if (!is_guided(flow, model->user)) return better;
+    tw_schedule_values at = tw_schedule_values_at(tw_flow_schedule(flow), tw_expand_dim(t, 1));
+    return tw_guidance_apply(&flow->guidance, &at, x, t, better, worse(flow, model, x, t, of));
 }
 
 tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
@@ -107,5 +170,12 @@ tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_va
         return tw_graph_fail(x.graph, TW_ERR_UNSUPPORTED,
                              "the score of a flow needs source 'normal' and coupling 'independent', or a method that "
                              "learns it");
-    return guided(flow, model, x, t, score);
+    /* classifier-free guidance is the same sum of scores; others are of velocities, from which the score follows */
+    if (!flow->mixture && (!is_guided(flow, model->user) || flow->guidance.piece.row == 0))
+        return guided(flow, model, x, t, score);
+    if (flow->method->rules->score)
+        return tw_graph_fail(x.graph, TW_ERR_UNSUPPORTED, "guidance '%s' with noise is for methods that learn no score",
+                             flow->guidance.piece.info->name);
+    tw_schedule_values at = tw_schedule_values_at(tw_flow_schedule(flow), tw_expand_dim(t, 1));
+    return tw_prediction_convert(TW_PREDICT_velocity, TW_PREDICT_score, &at, x, tw_flow_velocity(flow, model, x, t));
 }

@@ -86,7 +86,7 @@ static tw_status make_layout(tw_flow *flow)
     tw_status status = TW_OK;
     TW_TRY(tw_graph_create(flow->ctx, &flow->graph));
     TW_TRY(tw_params_create(flow->ctx, flow->graph, TW_DTYPE_F32, &flow->params));
-    tw_flow_binding binding = {flow->params, flow, TW_NONE};
+    tw_flow_binding binding = {.params = flow->params, .flow = flow, .condition = TW_NONE};
     int told = flow->desc.conditions_count;
     if (told > 0)
         binding.condition = tw_conditions_features(
@@ -173,6 +173,7 @@ void tw_flow_destroy(tw_flow *flow)
     tw_free(ctx, flow->curve_loss);
     for (int i = 0; i < TW_PIECE_COUNT; i++) tw_piece_free(ctx, &flow->piece[i]);
     tw_piece_free(ctx, &flow->other_schedule);
+    tw_piece_free(ctx, &flow->guidance.piece);
     tw_free(ctx, flow);
 }
 

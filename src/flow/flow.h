@@ -6,6 +6,8 @@
 #include "base/base.h"
 #include "data/normaliser.h"
 #include "flow/condition.h"
+#include "flow/guidance.h"
+#include "flow/mixture.h"
 #include "flow/pieces.h"
 #include "method/method.h"
 
@@ -36,12 +38,12 @@ static inline bool tw_flow_pulls(tw_flow_second second)
  * (rows,D), t (rows) and, when there are, conditions (rows,K). */
 typedef struct tw_flow_program {
     tw_graph *graph;
-    tw_params *params;
+    tw_params *params, *guide_params; /* of the guide, NULL: none */
     tw_program *program;
     int64_t rows;
     tw_flow_second second;
     bool wide;
-    void *weights;       /* copy in double when wide */
+    void *weights, *guide_weights; /* copies in double when wide */
     const void **inputs; /* parameters in place, those behind them left to the caller */
     int inputs_count, outputs_count;
     struct tw_crew *crew; /* threads that run it (flow/crew.h), NULL until needed */
@@ -52,7 +54,9 @@ struct tw_flow {
     tw_flow_desc desc; /* every name filled in, texts of the pieces; names and decimals owned */
     tw_piece piece[TW_PIECE_COUNT];
     tw_piece other_schedule; /* sampled with instead of the trained one; info NULL: none */
-    double guidance;         /* solved with, 0: none */
+    tw_guidance guidance;     /* solved with */
+    const tw_flow *guide;     /* programs made with it live no longer than the call that named it */
+    const tw_mixture *mixture; /* its velocity instead of the network's, NULL: none */
     int probes;              /* of the divergence, 0: exact; drawn by seed and row */
     uint64_t probe_seed;
     const tw_method *method;
@@ -75,6 +79,7 @@ typedef struct tw_flow_binding {
     tw_params *params;
     const tw_flow *flow;
     tw_val condition; /* features (B, width), TW_NONE: none */
+    struct tw_flow_binding *guide; /* NULL: none */
 } tw_flow_binding;
 /* The flow's pieces with a network whose parameters are made in `binding`, which must outlive the model. */
 tw_model tw_flow_model(const tw_flow *flow, tw_flow_binding *binding);
@@ -90,8 +95,9 @@ const tw_schedule *tw_flow_schedule(const tw_flow *flow);
 /* Where the flow can be solved along it: [0,1] but for ends that tw_prediction_interval leaves out. A source point
  * begins there as sigma(low) times itself. */
 void tw_flow_interval(const tw_flow *flow, double *out_low, double *out_high);
-/* The weight of guidance that programs are made with; they are made anew when it changes. */
-void tw_flow_use_guidance(tw_flow *flow, double guidance);
+/* The guidance of desc (NULL: none) that programs are made with; they are made anew when it changes, and for every call
+ * that names a guide. */
+TW_NODISCARD tw_status tw_flow_use_guidance(tw_flow *flow, const tw_sample_desc *desc);
 /* Probes of the divergence, likewise. */
 TW_NODISCARD tw_status tw_flow_use_probes(tw_flow *flow, int probes, uint64_t seed);
 /* Velocity and score along it, as graphs: what programs are made from. */

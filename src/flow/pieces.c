@@ -2,6 +2,7 @@
 #include "flow/pieces.h"
 
 #include "flow/diffusion.h"
+#include "flow/guidance.h"
 #include "method/method.h"
 #include "path/density.h"
 #include "path/grid.h"
@@ -27,6 +28,7 @@ const tw_piece_info *tw_piece_list(const char *kind, int index)
         if (strcmp(rows[i].kinds, kind) == 0) return rows[i].at(index);
     if (strcmp(kind, "grids") == 0) return tw_grid_list(index);
     if (strcmp(kind, "diffusions") == 0) return tw_diffusion_list(index);
+    if (strcmp(kind, "guidances") == 0) return tw_guidance_list(index);
     return strcmp(kind, "networks") == 0 ? tw_network_list(index) : NULL;
 }
 

@@ -42,11 +42,18 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     tw_status status = TW_OK;
     TW_TRY(tw_graph_create(ctx, &p->graph));
     TW_TRY(tw_params_create(ctx, p->graph, dtype, &p->params));
-    tw_flow_binding binding = {p->params, flow, TW_NONE};
+    tw_flow_binding binding = {.params = p->params, .flow = flow}, guide = {.flow = flow->guide};
     int told = flow->desc.conditions_count;
     tw_val condition = TW_NONE;
     if (told > 0) condition = tw_input(p->graph, "condition", dtype, tw_shape_of(p->rows, told));
     binding.condition = tw_conditions_features(told, flow->desc.conditions, condition);
+    if (flow->guide) {
+        TW_TRY(tw_params_create(ctx, p->graph, dtype, &p->guide_params));
+        guide.params = p->guide_params;
+        guide.condition = tw_conditions_features(flow->guide->desc.conditions_count, flow->guide->desc.conditions,
+                                                 flow->guide->desc.conditions_count > 0 ? condition : TW_NONE);
+        binding.guide = &guide;
+    }
     tw_model model = tw_flow_model(flow, &binding);
     tw_val x = tw_input(p->graph, "x", dtype, tw_shape_of(p->rows, flow->desc.columns));
     tw_val t = tw_input(p->graph, "t", dtype, tw_shape_of(p->rows));
@@ -55,7 +62,8 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     if (p->second == TW_FLOW_DIVERGENCE && flow->probes > 0)
         beside = tw_input(p->graph, "signs", dtype, tw_shape_of(p->rows, flow->probes, flow->desc.columns));
     if (tw_flow_pulls(p->second)) beside = tw_input(p->graph, "w", dtype, tw_shape_of(p->rows, flow->desc.columns));
-    int count = tw_params_count(p->params), given = 2 + (told > 0) + !tw_is_none(beside);
+    int own = tw_params_count(p->params), count = own + (p->guide_params ? tw_params_count(p->guide_params) : 0);
+    int given = 2 + (told > 0) + !tw_is_none(beside);
     inputs = tw_alloc(ctx, (size_t)(count + given), sizeof(*inputs));
     outputs = tw_alloc(ctx, (size_t)count + 2, sizeof(*outputs));
     constants = tw_alloc(ctx, (size_t)(count + given), sizeof(*constants));
@@ -65,10 +73,10 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     if (p->second == TW_FLOW_DIVERGENCE) TW_TRY(divergence_of(flow, x, u, beside, &outputs[p->outputs_count++]));
     if (p->second == TW_FLOW_SCORE) outputs[p->outputs_count++] = tw_flow_score(flow, &model, x, t);
     if (tw_flow_pulls(p->second)) TW_TRY(pull_of(p, x, beside, outputs));
-    if (p->second == TW_FLOW_PULL_ALL) p->outputs_count += count;
+    if (p->second == TW_FLOW_PULL_ALL) p->outputs_count += own;
     TW_TRY(tw_graph_check(p->graph));
     for (int i = 0; i < count; i++) {
-        inputs[i] = tw_params_value(p->params, i);
+        inputs[i] = i < own ? tw_params_value(p->params, i) : tw_params_value(p->guide_params, i - own);
         constants[i] = true; /* programs are dropped when weights change */
     }
     inputs[count] = x;
@@ -92,24 +100,30 @@ done:
     return status;
 }
 
-/* Points the parameter inputs at the flow's weights, or at a copy in double. */
-static tw_status bind_weights(tw_flow *flow, tw_flow_program *p)
+/* Points parameter inputs at a flow's weights, or at a copy in double. */
+static tw_status bind_weights(const tw_flow *flow, const tw_params *params, bool wide, void **copy, const void **inputs)
 {
-    tw_context *ctx = flow->ctx;
-    int64_t size = tw_params_size(p->params);
-    size_t element = p->wide ? sizeof(double) : sizeof(float);
-    p->inputs = tw_alloc(ctx, (size_t)p->inputs_count, sizeof(void *));
-    if (!p->inputs) return tw_fail_memory(ctx, (size_t)p->inputs_count * sizeof(void *));
-    if (p->wide) {
-        double *copy = tw_alloc_aligned(ctx, (size_t)size * sizeof(double));
-        if (!copy) return tw_fail_memory(ctx, (size_t)size * sizeof(double));
-        for (int64_t i = 0; i < size; i++) copy[i] = (double)flow->weights[i];
-        p->weights = copy;
+    int64_t size = tw_params_size(params);
+    size_t element = wide ? sizeof(double) : sizeof(float);
+    if (wide) {
+        double *made = *copy = tw_alloc_aligned(flow->ctx, (size_t)size * sizeof(double));
+        if (!made) return tw_fail_memory(flow->ctx, (size_t)size * sizeof(double));
+        for (int64_t i = 0; i < size; i++) made[i] = (double)flow->weights[i];
     }
-    const char *base = p->wide ? p->weights : (const void *)flow->weights;
-    for (int i = 0; i < tw_params_count(p->params); i++)
-        p->inputs[i] = base + (size_t)tw_params_offset(p->params, i) * element;
+    const char *base = wide ? *copy : (const void *)flow->weights;
+    for (int i = 0; i < tw_params_count(params); i++)
+        inputs[i] = base + (size_t)tw_params_offset(params, i) * element;
     return TW_OK;
+}
+
+static tw_status bind_inputs(const tw_flow *flow, tw_flow_program *p)
+{
+    p->inputs = tw_alloc(flow->ctx, (size_t)p->inputs_count, sizeof(void *));
+    if (!p->inputs) return tw_fail_memory(flow->ctx, (size_t)p->inputs_count * sizeof(void *));
+    tw_status status = bind_weights(flow, p->params, p->wide, &p->weights, p->inputs);
+    if (status != TW_OK || !p->guide_params) return status;
+    return bind_weights(flow->guide, p->guide_params, p->wide, &p->guide_weights,
+                        p->inputs + tw_params_count(p->params));
 }
 
 static void destroy(tw_context *ctx, tw_flow_program *p)
@@ -118,8 +132,10 @@ static void destroy(tw_context *ctx, tw_flow_program *p)
     tw_crew_destroy(p->crew);
     tw_program_destroy(p->program);
     tw_params_destroy(p->params);
+    tw_params_destroy(p->guide_params);
     tw_graph_destroy(p->graph);
     tw_free_aligned(ctx, p->weights);
+    tw_free_aligned(ctx, p->guide_weights);
     tw_free(ctx, p->inputs);
     tw_free(ctx, p);
 }
@@ -133,7 +149,7 @@ tw_status tw_flow_program_get(tw_flow *flow, tw_flow_second second, bool wide, t
         if (!p) return tw_fail_memory(flow->ctx, sizeof(*p));
         *p = (tw_flow_program){.second = second, .wide = wide, .rows = block_rows(flow, second)};
         status = build(flow, p);
-        if (status == TW_OK) status = bind_weights(flow, p);
+        if (status == TW_OK) status = bind_inputs(flow, p);
         if (status != TW_OK) {
             destroy(flow->ctx, p);
             return status;

@@ -70,7 +70,7 @@ static tw_status build(tw_flow *flow, tw_validation *v)
     tw_status status = TW_OK;
     TW_TRY(tw_graph_create(ctx, &v->graph));
     TW_TRY(tw_params_create(ctx, v->graph, TW_DTYPE_F32, &v->params));
-    tw_flow_binding binding = {v->params, flow, TW_NONE};
+    tw_flow_binding binding = {.params = v->params, .flow = flow, .condition = TW_NONE};
     int told = flow->desc.conditions_count;
     tw_val condition = TW_NONE;
     if (told > 0) condition = tw_input(v->graph, "condition", TW_DTYPE_F32, tw_shape_of(v->rows, told));
