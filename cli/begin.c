@@ -121,7 +121,27 @@ done:
     return status;
 }
 
-/* --- both ----------------------------------------------------------------------------------------------------------
+/* --- guidance ---------------------------------------------------------------------------------------------------- */
+
+/* The strength is written in either way: W, or S = 1 + W. */
+static tw_status open_guidance(cli *c, const model *m, begin *b)
+{
+    const settings *s = &c->set;
+    if (c->verb->letter == 'C') return TW_OK; /* likelihoods are those of the flow itself */
+    bool scale = opt_given(s, OPT_GUIDANCE_SCALE);
+    if (scale && opt_given(s, OPT_GUIDANCE))
+        return tw_fail(c->ctx, TW_ERR_INVALID, "--guidance W and --guidance-scale S = 1 + W say the same: give one");
+    b->guidance = scale ? opt_number(s, OPT_GUIDANCE_SCALE) - 1 : opt_number(s, OPT_GUIDANCE);
+    b->guidance_kind = opt_text(s, OPT_GUIDANCE_KIND);
+    const char *run = opt_text(s, OPT_GUIDE);
+    if (run && model_open_at(c, run, &b->guide) != EXIT_DONE)
+        return tw_fail(c->ctx, TW_ERR_INVALID, "--guide: no model in '%s'", run);
+    if (b->guidance == 0 || b->guide.flow || m->about->conditions_count > 0) return TW_OK;
+    return tw_fail(c->ctx, TW_ERR_INVALID,
+                   "guidance needs a model trained with --condition, or a worse one to lead away from: --guide RUN");
+}
+
+/* --- all ----------------------------------------------------------------------------------------------------------
  */
 
 tw_status begin_open(cli *c, const model *m, const held_out *held, int64_t n, begin *out_begin)
@@ -130,6 +150,7 @@ tw_status begin_open(cli *c, const model *m, const held_out *held, int64_t n, be
     tw_status status = open_from(c, m, &b);
     if (b.n == 0) b.n = STANDARD_ROWS;
     if (status == TW_OK) status = open_conditions(c, m, held, b.n, &b);
+    if (status == TW_OK) status = open_guidance(c, m, &b);
     if (status != TW_OK)
         begin_close(c, &b);
     else
@@ -141,6 +162,7 @@ void begin_close(cli *c, begin *b)
 {
     tw_free(c->ctx, b->from);
     tw_free(c->ctx, b->conditions);
+    model_close(&b->guide);
     *b = (begin){0};
 }
 
@@ -149,4 +171,7 @@ void begin_set(const begin *b, tw_sample_desc *desc)
     desc->from = b->from;
     desc->conditions = b->conditions;
     desc->same_conditions = b->same;
+    desc->guidance = b->guidance;
+    desc->guidance_kind = b->guidance_kind;
+    desc->guide = b->guide.flow;
 }

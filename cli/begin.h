@@ -1,5 +1,5 @@
-/* begin.h - where samples begin, and what they are told: the rest of a tw_sample_desc that comes from options, files and
- * the model. */
+/* begin.h - where samples begin, what they are told and how they are guided: the rest of a tw_sample_desc that comes
+ * from options, files and the model. */
 #ifndef THALWEG_CLI_BEGIN_H
 #define THALWEG_CLI_BEGIN_H
 
@@ -10,6 +10,9 @@ typedef struct begin {
     double *from;       /* (n, columns), NULL: draws of the source */
     double *conditions; /* (n, conditions), or one row for all, NULL: nothing told */
     bool same;
+    double guidance;
+    const char *guidance_kind;
+    model guide; /* --guide */
 } begin;
 
 /* For n samples, 0: as many as --from has rows, else 1000. --from, or the held-out part of the source data the model was trained on; --condition as

@@ -35,7 +35,8 @@ static tw_status score_held_out(evaluation *e)
     double *rows = random_rows(c, DRAW_SCORE, e->held.columns, e->held.rows, e->held.values, n);
     double *conditions = random_conditions(c, DRAW_SCORE, &e->held, e->m.about, n);
     double *log_density = tw_alloc(c->ctx, (size_t)n, sizeof *log_density);
-    if (!rows || !log_density || (e->held.conditions && !conditions)) TW_TRY(tw_fail_memory(c->ctx, (size_t)n * sizeof *rows));
+    if (!rows || !log_density || (e->held.conditions && !conditions))
+        TW_TRY(tw_fail_memory(c->ctx, (size_t)n * sizeof *rows));
     TW_TRY(score_rows(c, &e->m, &e->solver, n, rows, conditions, log_density, &e->report.score));
     e->report.exact = exact_nll(e->held.data, n, e->held.columns, rows);
 done:
@@ -70,7 +71,6 @@ static tw_status draw_flow(evaluation *e)
     tw_sample_desc desc = {.solver = e->solver,
                            .seed = opt_seed(&c->set, OPT_SEED),
                            .frames = frames,
-                           .guidance = opt_number(&c->set, OPT_GUIDANCE),
                            .on_progress = on_rows,
                            .user = &bar};
     size_t row = (size_t)e->held.columns * sizeof(double);

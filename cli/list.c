@@ -59,6 +59,7 @@ static const struct {
     {"methods", "how a flow learns", "train --method"},
     {"solvers", "how its equation is solved", "sample, score, eval --solver"},
     {"diffusions", "noise that sampling can add", "sample --sde --diffusion"},
+    {"guidances", "ways of guiding it", "sample, eval --guidance-kind"},
     {"networks", "networks for its velocity", "train --network"},
     {"optimisers", "how weights follow the gradient", "train --optimiser"},
     {"datasets", "built-in data sets", "train SET"},

@@ -109,8 +109,7 @@ static tw_status follow(const subject *s, int *out_columns, double **out_states,
     begin b = {0};
     tw_status status = TW_OK;
     double *rows = NULL, *states = NULL;
-    tw_sample_desc desc = {
-        .seed = opt_seed(&c->set, OPT_SEED), .frames = FRAMES, .guidance = opt_number(&c->set, OPT_GUIDANCE)};
+    tw_sample_desc desc = {.seed = opt_seed(&c->set, OPT_SEED), .frames = FRAMES};
     TW_TRY(open_subject(s, false, &m, &h, &desc.solver));
     size_t row = (size_t)h.columns * sizeof(double);
     rows = tw_alloc(c->ctx, PATHS, row);
@@ -185,7 +184,7 @@ tw_status measure_nfe(const subject *s, measured *out)
     tw_ode_stats stats;
     double *rows = NULL;
     begin b = {0};
-    tw_sample_desc desc = {.seed = opt_seed(&c->set, OPT_SEED), .guidance = opt_number(&c->set, OPT_GUIDANCE)};
+    tw_sample_desc desc = {.seed = opt_seed(&c->set, OPT_SEED)};
     tw_status status = TW_OK;
     TW_TRY(open_subject(s, false, &m, &h, &desc.solver));
     rows = tw_alloc(c->ctx, PATHS, (size_t)h.columns * sizeof *rows);

@@ -42,7 +42,6 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
                            .frames = j->frames,
                            .grid = opt_text(&c->set, OPT_GRID),
                            .schedule = opt_text(&c->set, OPT_OTHER_SCHEDULE),
-                           .guidance = opt_number(&c->set, OPT_GUIDANCE),
                            .probes = (int)opt_int(&c->set, OPT_PROBES),
                            .on_progress = on_rows,
                            .user = &bar};

@@ -164,6 +164,15 @@ works 'bits per dimension' score runs/whole --dequantise 3 --quiet
 # told and guided; begun at other rows
 train_tiny runs/told --condition class
 works '5 rows' sample runs/told -n 5 --condition class=1 --guidance 2 -o told.csv --quiet
+works '5 rows' sample runs/told -n 5 --condition class=1 --guidance-scale 3 -o scaled.csv --quiet
+holds 'a scale of 3 is a strength of 2' cmp -s told.csv scaled.csv
+fails 'give one' sample runs/told --condition class=1 --guidance 2 --guidance-scale 3 -o told.csv
+works '5 rows' sample runs/told -n 5 --condition class=1 --guidance 2 --guidance-kind apg:eta=0.5 -o told.csv --quiet
+works '5 rows' sample runs/likely -n 5 --guidance 1 --guide runs/likely -o guided.csv --quiet
+fails 'the guide has conditions that the flow has not' sample runs/likely -n 5 --guidance 1 --guide runs/told -o told.csv
+fails 'a worse one to lead away from' sample runs/likely -n 5 --guidance 1 -o told.csv
+refused 'guidance-kind' sample runs/told --guidance 1 --guidance-kind cgf -o told.csv
+works 'apg' list guidances
 fails "has no class '7'" sample runs/told -n 5 --condition class=7 -o told.csv
 fails "told nothing called 'clas'; the nearest is 'class'" sample runs/told --condition clas=1 -o told.csv
 fails 'trained without conditions' sample runs/likely --condition class=1 -o told.csv
