@@ -1,5 +1,6 @@
 /* flow/field.c - what is solved: the trained velocity, guided or not, along the trained schedule or along another by
  * its scale and pace (path/schedule.h). */
+#include "flow/checksum.h"
 #include "flow/flow.h"
 
 #include <math.h>
@@ -70,27 +71,40 @@ static tw_status check_guide(const tw_flow *flow, const tw_flow *guide)
     return tw_fail(flow->ctx, TW_ERR_INVALID, "the guide has %s that the flow has not", what);
 }
 
+/* Programs hold the guide's weights where they lie. */
+static tw_flow_guide guide_now(const tw_flow *guide)
+{
+    if (!guide) return (tw_flow_guide){0};
+    size_t bytes = (size_t)tw_params_size(guide->params) * sizeof(float);
+    return (tw_flow_guide){guide, guide->weights, tw_checksum(0, guide->weights, bytes)};
+}
+
+static bool same_guidance(const tw_flow *flow, const tw_guidance *next, const tw_flow_guide *guide)
+{
+    const tw_guidance *now = &flow->guidance;
+    const tw_flow_guide *before = &flow->guide;
+    if (now->strength != next->strength) return false;
+    if (next->strength == 0) return true;
+    return strcmp(now->piece.text, next->piece.text) == 0 && before->flow == guide->flow &&
+           before->weights == guide->weights && before->checksum == guide->checksum;
+}
+
 tw_status tw_flow_use_guidance(tw_flow *flow, const tw_sample_desc *desc)
 {
-    static const tw_sample_desc none;
-    const tw_sample_desc *d = desc ? desc : &none;
-    tw_guidance *now = &flow->guidance, next = {.strength = d->guidance};
-    bool possible = d->guide || flow->desc.conditions_count > 0 ;
+    tw_guidance next = {.strength = desc->guidance};
     tw_status status = TW_OK;
-    if (!isfinite(d->guidance))
-        TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "a guidance of %g: expected a number", d->guidance));
-    TW_TRY(tw_piece_read(flow->ctx, "guidance", d->guidance_kind ? d->guidance_kind : "cfg", tw_guidance_list,
+    if (!isfinite(desc->guidance))
+        TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "a guidance of %g: expected a number", desc->guidance));
+    TW_TRY(tw_piece_read(flow->ctx, "guidance", desc->guidance_kind ? desc->guidance_kind : "cfg", tw_guidance_list,
                          &next.piece));
-    if (d->guide) TW_TRY(check_guide(flow, d->guide));
-    if (!possible) next.strength = 0;
-    const tw_flow *guide = next.strength != 0 ? d->guide : NULL;
-    bool same = now->strength == next.strength && !guide && !flow->guide;
-    if (same && next.strength != 0) same = strcmp(now->piece.text, next.piece.text) == 0;
-    if (same) goto done;
+    if (desc->guide) TW_TRY(check_guide(flow, desc->guide));
+    if (!desc->guide && flow->desc.conditions_count == 0) next.strength = 0;
+    tw_flow_guide guide = guide_now(next.strength != 0 ? desc->guide : NULL);
+    if (same_guidance(flow, &next, &guide)) goto done;
     tw_flow_programs_drop(flow);
-    tw_piece_free(flow->ctx, &now->piece);
+    tw_piece_free(flow->ctx, &flow->guidance.piece);
     flow->guide = guide;
-    *now = next;
+    flow->guidance = next;
     next.piece = (tw_piece){0};
 done:
     tw_piece_free(flow->ctx, &next.piece);

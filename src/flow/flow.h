@@ -44,20 +44,27 @@ typedef struct tw_flow_program {
     tw_flow_second second;
     bool wide;
     void *weights, *guide_weights; /* copies in double when wide */
-    const void **inputs; /* parameters in place, those behind them left to the caller */
+    const void **inputs;           /* parameters in place, those behind them left to the caller */
     int inputs_count, outputs_count;
     struct tw_crew *crew; /* threads that run it (flow/crew.h), NULL until needed */
 } tw_flow_program;
+
+/* What guidance leads away from, as programs know it; it may be gone, or another, when next asked for. */
+typedef struct tw_flow_guide {
+    const tw_flow *flow; /* NULL: none */
+    const float *weights;
+    uint64_t checksum;
+} tw_flow_guide;
 
 struct tw_flow {
     tw_context *ctx;
     tw_flow_desc desc; /* every name filled in, texts of the pieces; names and decimals owned */
     tw_piece piece[TW_PIECE_COUNT];
     tw_piece other_schedule; /* sampled with instead of the trained one; info NULL: none */
-    tw_guidance guidance;     /* solved with */
-    const tw_flow *guide;     /* programs made with it live no longer than the call that named it */
+    tw_guidance guidance;    /* solved with */
+    tw_flow_guide guide;
     const tw_mixture *mixture; /* its velocity instead of the network's, NULL: none */
-    int probes;              /* of the divergence, 0: exact; drawn by seed and row */
+    int probes;                /* of the divergence, 0: exact; drawn by seed and row */
     uint64_t probe_seed;
     const tw_method *method;
     tw_model model;  /* without the network, which needs a graph: tw_flow_model */
@@ -78,7 +85,7 @@ struct tw_flow {
 typedef struct tw_flow_binding {
     tw_params *params;
     const tw_flow *flow;
-    tw_val condition; /* features (B, width), TW_NONE: none */
+    tw_val condition;              /* features (B, width), TW_NONE: none */
     struct tw_flow_binding *guide; /* NULL: none */
 } tw_flow_binding;
 /* The flow's pieces with a network whose parameters are made in `binding`, which must outlive the model. */
@@ -95,8 +102,7 @@ const tw_schedule *tw_flow_schedule(const tw_flow *flow);
 /* Where the flow can be solved along it: [0,1] but for ends that tw_prediction_interval leaves out. A source point
  * begins there as sigma(low) times itself. */
 void tw_flow_interval(const tw_flow *flow, double *out_low, double *out_high);
-/* The guidance of desc (NULL: none) that programs are made with; they are made anew when it changes, and for every call
- * that names a guide. */
+/* The guidance of desc that programs are made with; they are made anew when it changes. */
 TW_NODISCARD tw_status tw_flow_use_guidance(tw_flow *flow, const tw_sample_desc *desc);
 /* Probes of the divergence, likewise. */
 TW_NODISCARD tw_status tw_flow_use_probes(tw_flow *flow, int probes, uint64_t seed);

@@ -31,6 +31,17 @@ static tw_status pull_of(const tw_flow_program *p, tw_val x, tw_val w, tw_val *o
     return tw_vjp(1 + count, outputs, 1, &u, &w, outputs);
 }
 
+/* The guide's network beside the flow's own, told the same or, when it was trained so, nothing. */
+static tw_status bind_guide(tw_flow_program *p, tw_val condition, tw_flow_binding *guide)
+{
+    const tw_flow *flow = guide->flow;
+    int told = flow->desc.conditions_count;
+    guide->condition = tw_conditions_features(told, flow->desc.conditions, told > 0 ? condition : TW_NONE);
+    tw_status status = tw_params_create(flow->ctx, p->graph, p->wide ? TW_DTYPE_F64 : TW_DTYPE_F32, &p->guide_params);
+    guide->params = p->guide_params;
+    return status;
+}
+
 static tw_status build(tw_flow *flow, tw_flow_program *p)
 {
     static const char *const names[] = {"the velocity", "velocity and divergence", "velocity and score",
@@ -42,18 +53,13 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     tw_status status = TW_OK;
     TW_TRY(tw_graph_create(ctx, &p->graph));
     TW_TRY(tw_params_create(ctx, p->graph, dtype, &p->params));
-    tw_flow_binding binding = {.params = p->params, .flow = flow}, guide = {.flow = flow->guide};
+    tw_flow_binding binding = {.params = p->params, .flow = flow}, guide = {.flow = flow->guide.flow};
     int told = flow->desc.conditions_count;
     tw_val condition = TW_NONE;
     if (told > 0) condition = tw_input(p->graph, "condition", dtype, tw_shape_of(p->rows, told));
     binding.condition = tw_conditions_features(told, flow->desc.conditions, condition);
-    if (flow->guide) {
-        TW_TRY(tw_params_create(ctx, p->graph, dtype, &p->guide_params));
-        guide.params = p->guide_params;
-        guide.condition = tw_conditions_features(flow->guide->desc.conditions_count, flow->guide->desc.conditions,
-                                                 flow->guide->desc.conditions_count > 0 ? condition : TW_NONE);
-        binding.guide = &guide;
-    }
+    if (guide.flow) TW_TRY(bind_guide(p, condition, &guide));
+    if (guide.flow) binding.guide = &guide;
     tw_model model = tw_flow_model(flow, &binding);
     tw_val x = tw_input(p->graph, "x", dtype, tw_shape_of(p->rows, flow->desc.columns));
     tw_val t = tw_input(p->graph, "t", dtype, tw_shape_of(p->rows));
@@ -111,8 +117,7 @@ static tw_status bind_weights(const tw_flow *flow, const tw_params *params, bool
         for (int64_t i = 0; i < size; i++) made[i] = (double)flow->weights[i];
     }
     const char *base = wide ? *copy : (const void *)flow->weights;
-    for (int i = 0; i < tw_params_count(params); i++)
-        inputs[i] = base + (size_t)tw_params_offset(params, i) * element;
+    for (int i = 0; i < tw_params_count(params); i++) inputs[i] = base + (size_t)tw_params_offset(params, i) * element;
     return TW_OK;
 }
 
@@ -122,7 +127,7 @@ static tw_status bind_inputs(const tw_flow *flow, tw_flow_program *p)
     if (!p->inputs) return tw_fail_memory(flow->ctx, (size_t)p->inputs_count * sizeof(void *));
     tw_status status = bind_weights(flow, p->params, p->wide, &p->weights, p->inputs);
     if (status != TW_OK || !p->guide_params) return status;
-    return bind_weights(flow->guide, p->guide_params, p->wide, &p->guide_weights,
+    return bind_weights(flow->guide.flow, p->guide_params, p->wide, &p->guide_weights,
                         p->inputs + tw_params_count(p->params));
 }
 
