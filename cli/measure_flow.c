@@ -13,7 +13,7 @@
 
 enum { FRAMES = 65, PATHS = 2000 };
 
-static tw_status open_subject(const subject *s, bool training, model *m, held_out *h, tw_ode_desc *solver)
+tw_status subject_open(const subject *s, bool training, model *m, held_out *h, tw_ode_desc *solver)
 {
     char error[256];
     if (!settings_set(&s->c->set, OPT_MODEL, s->folder, ORIGIN_COMMAND, error, sizeof error))
@@ -29,7 +29,7 @@ static tw_status take_distance(const subject *s, distance_kind kind, measured *o
     held_out h = {0};
     comparison d = {.c = s->c, .m = &m, .held = &h};
     tw_status status = TW_OK;
-    TW_TRY(open_subject(s, true, &m, &h, &d.solver));
+    TW_TRY(subject_open(s, true, &m, &h, &d.solver));
     TW_TRY(comparison_draw(&d));
     TW_TRY(comparison_measure(&d, 1u << kind));
     *out = (measured){d.of[kind].value, d.of[kind].floor};
@@ -64,7 +64,7 @@ tw_status measure_nll(const subject *s, measured *out)
     score found;
     tw_status status = TW_OK;
     double *rows = NULL, *conditions = NULL, *log_density = NULL;
-    TW_TRY(open_subject(s, false, &m, &h, &solver));
+    TW_TRY(subject_open(s, false, &m, &h, &solver));
     int64_t n = tw_min_i64(opt_int(&c->set, OPT_N_EVAL), h.rows);
     rows = random_rows(c, 0, h.columns, h.rows, h.values, n);
     conditions = random_conditions(c, 0, &h, m.about, n);
@@ -88,7 +88,7 @@ tw_status measure_loss(const subject *s, measured *out)
     held_out h = {0};
     tw_ode_desc solver;
     tw_status status = TW_OK;
-    TW_TRY(open_subject(s, false, &m, &h, &solver));
+    TW_TRY(subject_open(s, false, &m, &h, &solver));
     const char *text = tw_flow_fact(m.flow, "validation");
     out->floor = (double)NAN;
     if (!text || !tw_parse_double(text, strlen(text), &out->value))
@@ -110,7 +110,7 @@ static tw_status follow(const subject *s, int *out_columns, double **out_states,
     tw_status status = TW_OK;
     double *rows = NULL, *states = NULL;
     tw_sample_desc desc = {.seed = opt_seed(&c->set, OPT_SEED), .frames = FRAMES};
-    TW_TRY(open_subject(s, false, &m, &h, &desc.solver));
+    TW_TRY(subject_open(s, false, &m, &h, &desc.solver));
     size_t row = (size_t)h.columns * sizeof(double);
     rows = tw_alloc(c->ctx, PATHS, row);
     states = tw_alloc(c->ctx, (size_t)FRAMES * PATHS, row);
@@ -186,7 +186,7 @@ tw_status measure_nfe(const subject *s, measured *out)
     begin b = {0};
     tw_sample_desc desc = {.seed = opt_seed(&c->set, OPT_SEED)};
     tw_status status = TW_OK;
-    TW_TRY(open_subject(s, false, &m, &h, &desc.solver));
+    TW_TRY(subject_open(s, false, &m, &h, &desc.solver));
     rows = tw_alloc(c->ctx, PATHS, (size_t)h.columns * sizeof *rows);
     if (!rows) TW_TRY(tw_fail_memory(c->ctx, PATHS * (size_t)h.columns * sizeof *rows));
     TW_TRY(begin_open(c, &m, &h, PATHS, &b));

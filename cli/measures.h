@@ -2,7 +2,7 @@
 #ifndef THALWEG_CLI_MEASURES_H
 #define THALWEG_CLI_MEASURES_H
 
-#include "cli.h"
+#include "model.h"
 
 /* What is measured now. */
 typedef struct subject {
@@ -14,6 +14,9 @@ typedef struct measured {
     double value;
     double floor; /* the best value to expect of finite data, NAN: not known */
 } measured;
+
+/* The flow, its held-out rows and the solver that the settings ask for; close both. */
+TW_NODISCARD tw_status subject_open(const subject *s, bool training, model *m, held_out *h, tw_ode_desc *solver);
 
 typedef struct measure {
     const char *name, *about;

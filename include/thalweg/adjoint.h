@@ -79,7 +79,7 @@ TW_NODISCARD TW_API tw_status tw_ode_adjoint(tw_context *ctx, const tw_ode_adjoi
 /* --- the solution as a graph ---------------------------------------------------------------------------------------
  */
 
-enum { TW_UNROLL_STATES = 8 };
+enum { TW_UNROLL_STATES = 128 };
 
 typedef struct tw_ode_unroll_desc {
     const char *method; /* an explicit Runge-Kutta method; NULL: "rk4" */

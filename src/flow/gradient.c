@@ -134,6 +134,8 @@ tw_status tw_two_way_open(tw_flow *flow, const tw_flow_gradient_desc *desc, int6
     *w = (tw_two_way){.flow = flow, .desc = *desc, .n = n, .weights = weights};
     TW_TRY(check(flow, desc, n));
     TW_TRY(tw_journey_check(flow, &solver));
+    if (solver.t0 != 0)
+        TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "a gradient begins at the source, t=0, not at t=%g", solver.t0));
     TW_TRY(tw_flow_use_schedule(flow, s ? s->schedule : NULL));
     tw_journey_hold(flow, &solver);
     w->scale = tw_journey_scale(flow);

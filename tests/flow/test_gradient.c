@@ -277,7 +277,8 @@ static void refusals(void **state)
     tw_context *ctx = *state;
     tw_flow *flow = NULL;
     double x0[D] = {0}, loss, dx[D];
-    tw_sample_desc frames = {.frames = 3}, implicit = {.solver = {.method = "explicit_adams"}};
+    tw_sample_desc frames = {.frames = 3}, implicit = {.solver = {.method = "explicit_adams"}},
+                   late = {.solver = {.t0 = 0.5, .t1 = 1}};
     tw_flow_gradient_desc desc = {.loss = nothing};
     assert_int_equal(linear_flow(ctx, &flow), TW_OK);
     assert_int_equal(tw_flow_gradient(flow, &desc, 0, x0, NULL, &loss, dx, NULL, NULL), TW_OK);
@@ -288,6 +289,9 @@ static void refusals(void **state)
     assert_int_equal(tw_flow_gradient(flow, &desc, 1, x0, NULL, &loss, dx, NULL, NULL), TW_ERR_INVALID);
     desc = (tw_flow_gradient_desc){.loss = nothing, .sample = &frames};
     assert_int_equal(tw_flow_gradient(flow, &desc, 1, x0, NULL, &loss, dx, NULL, NULL), TW_ERR_UNSUPPORTED);
+    desc.sample = &late;
+    assert_int_equal(tw_flow_gradient(flow, &desc, 1, x0, NULL, &loss, dx, NULL, NULL), TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(ctx), "t=0.5"));
     desc.sample = &implicit;
     assert_int_equal(tw_flow_gradient(flow, &desc, 1, x0, NULL, &loss, dx, NULL, NULL), TW_ERR_UNSUPPORTED);
     assert_non_null(strstr(tw_context_error(ctx), "explicit_adams"));

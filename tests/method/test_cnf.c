@@ -120,6 +120,29 @@ static void gradients_are_those_of_the_steps(void **state)
     close_fixture(ctx, &f);
 }
 
+/* The adjoint equation is solved with an error of its own, of order 4 in the step. */
+static void adjoint_gradients_agree_as_steps_shrink(void **state)
+{
+    tw_context *ctx = *state;
+    static const char *const methods[][2] = {{"cnf:steps=4", "cnf:steps=4,adjoint=1"},
+                                             {"cnf:steps=8,probe=1", "cnf:steps=8,probe=1,adjoint=1"}};
+    double error[2] = {0}, loss[2][B], slope[2][D * D];
+    for (int m = 0; m < 2; m++) {
+        for (int k = 0; k < 2; k++) {
+            fixture f;
+            tw_val gradient;
+            open_fixture(ctx, methods[m][k], B, "normal", &f);
+            run(ctx, &f, x1, x1, a, f.loss, loss[k]);
+            assert_int_equal(tw_grad(tw_mean_axis(f.loss, 0), 1, &f.matrix, &gradient), TW_OK);
+            run(ctx, &f, x1, x1, a, gradient, slope[k]);
+            close_fixture(ctx, &f);
+        }
+        assert_memory_equal(loss[0], loss[1], sizeof loss[0]);
+        for (int i = 0; i < D * D; i++) error[m] = fmax(error[m], fabs(slope[0][i] - slope[1][i]));
+    }
+    assert_true(error[0] > 0 && error[0] < 1e-3 && error[1] < error[0] / 12);
+}
+
 /* v' A v over random signs: the trace and, off the diagonal, q v1 v2, of mean 0 and variance q^2. */
 static void estimates_are_unbiased(void **state)
 {
@@ -162,6 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(losses_are_likelihoods),
         cmocka_unit_test(gradients_are_those_of_the_steps),
+        cmocka_unit_test(adjoint_gradients_agree_as_steps_shrink),
         cmocka_unit_test(estimates_are_unbiased),
         cmocka_unit_test(a_source_without_density_is_refused),
     };

@@ -135,12 +135,12 @@ static void refusals(void **state)
         const char *words;
     } wrong[] = {{{.method = "explicit_adams", .states_count = 1}, "explicit_adams"},
                  {{.method = "rk5", .states_count = 1}, "rk4"},
-                 {{.states_count = 9}, "1 to 8 states"}};
+                 {{.states_count = 129}, "1 to 128 states"}};
     for (int i = 0; i < (int)(sizeof wrong / sizeof *wrong); i++) {
         tw_graph *g = NULL;
-        tw_val out[9], x[9];
+        tw_val out[129], x[129];
         assert_int_equal(tw_graph_create(ctx, &g), TW_OK);
-        for (int k = 0; k < 9; k++) x[k] = tw_input(g, "x", TW_DTYPE_F64, tw_shape_of(ROWS, COLUMNS));
+        for (int k = 0; k < 129; k++) x[k] = tw_input(g, "x", TW_DTYPE_F64, tw_shape_of(ROWS, COLUMNS));
         tw_ode_unroll(g, &wrong[i].desc, x, out);
         assert_int_not_equal(tw_graph_check(g), TW_OK);
         assert_non_null(strstr(tw_context_error(ctx), wrong[i].words));

@@ -192,14 +192,14 @@ static double best_gaussian(int64_t rows, const double *x)
     return log(2 * acos(-1)) + 1 + log(c[0] * c[2] - c[1] * c[1]) / 2;
 }
 
-/* Maximum likelihood through the solver, by exact divergences and by estimates: other rows, scored by another solver,
- * are likelier than under any normal distribution. */
+/* Maximum likelihood through the solver, by exact divergences and by estimates, and by the adjoint: other rows, scored
+ * by another solver, are likelier than under any normal distribution. */
 static void test_likelihood_is_learned(void **state)
 {
     (void)state;
     enum { N = 400 };
     static double l[N];
-    static const char *const methods[] = {"cnf:steps=4", "cnf:steps=4,probe=1"};
+    static const char *const methods[] = {"cnf:steps=4", "cnf:steps=4,probe=1", "cnf:steps=4,adjoint=1"};
     for (int m = 0; m < TW_COUNT(methods); m++) {
         tw_context *ctx = context(2);
         tw_dataset *data = NULL, *other = NULL;

@@ -1,0 +1,194 @@
+/* measure_dflow.c - measures of gradients through a trained flow and of source points found by them (D-Flow, Ben-Hamu et
+ * al. 2024): against differences, an observation that is not linear, and whether what is found is still data. */
+#include "measures.h"
+
+#include "score.h"
+
+#include "base/philox.h"
+
+#include <thalweg/gradient.h>
+
+#include <math.h>
+#include <string.h>
+
+enum { POINTS = 24, STREAM = 60 };
+
+/* What is observed of a row, and how well a row fits: sum of (what(x) - y)^2 / (2 deviation^2). */
+typedef struct observation {
+    int columns;
+    bool length;     /* |x|^2, else the first column */
+    double deviation;
+    const double *y; /* (n) */
+} observation;
+
+static double observe(const observation *o, const double *x)
+{
+    double square = 0;
+    if (!o->length) return x[0];
+    for (int j = 0; j < o->columns; j++) square += x[j] * x[j];
+    return square;
+}
+
+static tw_status misfit(void *user, int64_t n, const double *x, double *out_loss, double *out_dx)
+{
+    const observation *o = user;
+    double scale = 1 / (o->deviation * o->deviation);
+    *out_loss = 0;
+    for (int64_t i = 0; i < n; i++, x += o->columns, out_dx += o->columns) {
+        double miss = observe(o, x) - o->y[i];
+        *out_loss += scale * miss * miss / 2;
+        for (int j = 0; j < o->columns; j++) out_dx[j] = o->length ? 2 * scale * miss * x[j] : j == 0 ? scale * miss : 0;
+    }
+    return TW_OK;
+}
+
+/* A flow, POINTS held-out rows, what is observed of them, and source points to begin at. */
+typedef struct problem {
+    const subject *s;
+    model m;
+    held_out h;
+    double *rows, *x0, *x1, y[POINTS];
+    observation seen;
+    tw_sample_desc sample;
+} problem;
+
+static tw_status open_problem(const subject *s, bool length, problem *p)
+{
+    cli *c = s->c;
+    tw_status status = TW_OK;
+    *p = (problem){.s = s, .sample = {.double_precision = true}};
+    TW_TRY(subject_open(s, false, &p->m, &p->h, &p->sample.solver));
+    size_t numbers = (size_t)POINTS * (size_t)p->h.columns;
+    if (p->h.rows < POINTS) TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "%d held-out rows are needed", POINTS));
+    p->rows = random_rows(c, 0, p->h.columns, p->h.rows, p->h.values, POINTS);
+    p->x0 = tw_alloc(c->ctx, numbers, sizeof(double));
+    p->x1 = tw_alloc(c->ctx, numbers, sizeof(double));
+    if (!p->rows || !p->x0 || !p->x1) TW_TRY(tw_fail_memory(c->ctx, numbers * sizeof(double)));
+    tw_random random = {.seed = opt_seed(&c->set, OPT_SEED), .stream = STREAM};
+    for (size_t i = 0; i < numbers; i++) p->x0[i] = tw_random_normal(&random);
+    p->seen = (observation){.columns = p->h.columns, .length = length, .deviation = 0.05, .y = p->y};
+    for (int i = 0; i < POINTS; i++) p->y[i] = observe(&p->seen, p->rows + i * p->h.columns);
+done:
+    return status;
+}
+
+static void close_problem(problem *p)
+{
+    tw_context *ctx = p->s->c->ctx;
+    tw_free(ctx, p->rows);
+    tw_free(ctx, p->x0);
+    tw_free(ctx, p->x1);
+    held_out_close(&p->h);
+    model_close(&p->m);
+}
+
+static tw_flow_gradient_desc gradient_of(problem *p)
+{
+    return (tw_flow_gradient_desc){.sample = &p->sample, .loss = misfit, .user = &p->seen};
+}
+
+/* Largest difference from central differences over the largest entry, of the derivative in all source points. */
+static tw_status compare(problem *p, double *out_error)
+{
+    const double step = 1e-5;
+    tw_flow_gradient_desc desc = gradient_of(p);
+    int64_t count = (int64_t)POINTS * p->h.columns;
+    double worst = 0, largest = 0, loss[3];
+    tw_status status = TW_OK;
+    double *slope = tw_alloc(p->s->c->ctx, 2 * (size_t)count, sizeof *slope), *other = slope + count;
+    if (!slope) return tw_fail_memory(p->s->c->ctx, 2 * (size_t)count * sizeof *slope);
+    TW_TRY(tw_flow_gradient(p->m.flow, &desc, POINTS, p->x0, NULL, &loss[0], slope, NULL, NULL));
+    for (int64_t i = 0; i < count; i++) {
+        double keep = p->x0[i];
+        for (int side = 1; side < 3; side++) {
+            p->x0[i] = keep + (side == 1 ? step : -step);
+            TW_TRY(tw_flow_gradient(p->m.flow, &desc, POINTS, p->x0, NULL, &loss[side], other, NULL, NULL));
+        }
+        p->x0[i] = keep;
+        worst = fmax(worst, fabs(slope[i] - (loss[1] - loss[2]) / (2 * step)));
+        largest = fmax(largest, fabs(slope[i]));
+    }
+    *out_error = worst / largest;
+done:
+    tw_free(p->s->c->ctx, slope);
+    return status;
+}
+
+tw_status measure_gradient_error(const subject *s, measured *out)
+{
+    problem p;
+    tw_status status = open_problem(s, true, &p);
+    out->floor = 0;
+    if (status == TW_OK) status = compare(&p, &out->value);
+    close_problem(&p);
+    return status;
+}
+
+/* Finds source points whose samples show what was observed. */
+static tw_status search(problem *p)
+{
+    tw_source_search_desc desc = {.gradient = gradient_of(p), .lambda = 1e-2};
+    return tw_source_search(p->m.flow, &desc, POINTS, p->x0, p->x1, NULL);
+}
+
+tw_status measure_dflow_residual(const subject *s, measured *out)
+{
+    problem p;
+    double worst = 0;
+    tw_status status = open_problem(s, true, &p);
+    if (status == TW_OK) status = search(&p);
+    for (int i = 0; i < POINTS && status == TW_OK; i++)
+        worst = fmax(worst, fabs(observe(&p.seen, p.x1 + i * p.h.columns) - p.y[i]) / p.seen.deviation);
+    *out = (measured){worst, 0};
+    close_problem(&p);
+    return status;
+}
+
+/* How much less likely rows are than held-out ones, nats a row; far ones count as 100. */
+static tw_status lack_of_density(const problem *p, const double *x, double *out)
+{
+    double typical = 0, found = 0, log_density;
+    for (int64_t i = 0; i < p->h.rows; i++) {
+        if (!tw_dataset_log_density(p->h.data, p->h.values + i * p->h.columns, &log_density))
+            return tw_fail(p->s->c->ctx, TW_ERR_INVALID, "the density of '%s' is not known", p->h.label);
+        typical += log_density / (double)p->h.rows;
+    }
+    for (int i = 0; i < POINTS; i++) {
+        tw_dataset_log_density(p->h.data, x + i * p->h.columns, &log_density);
+        found += fmax(log_density, typical - 100) / POINTS;
+    }
+    *out = typical - found;
+    return TW_OK;
+}
+
+tw_status measure_dflow_lack(const subject *s, measured *out)
+{
+    problem p;
+    tw_status status = open_problem(s, false, &p);
+    out->floor = 0;
+    if (status == TW_OK) status = search(&p);
+    if (status == TW_OK) status = lack_of_density(&p, p.x1, &out->value);
+    close_problem(&p);
+    return status;
+}
+
+/* The same observations made to hold by moving the samples themselves: the first column becomes what it should be. */
+tw_status measure_direct_lack(const subject *s, measured *out)
+{
+    problem p;
+    double loss;
+    double *slope = NULL;
+    tw_status status = open_problem(s, false, &p);
+    out->floor = 0;
+    if (status != TW_OK) goto done;
+    tw_flow_gradient_desc desc = gradient_of(&p);
+    slope = tw_alloc(s->c->ctx, (size_t)POINTS * (size_t)p.h.columns, sizeof *slope);
+    if (!slope) TW_TRY(tw_fail_memory(s->c->ctx, (size_t)POINTS * (size_t)p.h.columns * sizeof *slope));
+    TW_TRY(tw_flow_gradient(p.m.flow, &desc, POINTS, p.x0, p.x1, &loss, slope, NULL, NULL));
+    for (int i = 0; i < POINTS; i++) p.x1[i * p.h.columns] = p.y[i];
+    TW_TRY(lack_of_density(&p, p.x1, &out->value));
+done:
+    tw_free(s->c->ctx, slope);
+    close_problem(&p);
+    return status;
+}
