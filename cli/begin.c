@@ -95,6 +95,11 @@ static tw_status open_conditions(cli *c, const model *m, const held_out *held, i
 
 /* --- rows to begin at -------------------------------------------------------------------------------------------- */
 
+static int64_t interpolated(const cli *c)
+{
+    return c->verb->letter == 'S' ? opt_int(&c->set, OPT_INTERPOLATE) : 0;
+}
+
 static tw_status open_from(cli *c, const model *m, begin *b)
 {
     const tw_flow_desc *about = m->about;
@@ -111,11 +116,16 @@ static tw_status open_from(cli *c, const model *m, begin *b)
         TW_TRY(model_open_source(c, m, &data));
         part = tw_dataset_rows(data, TW_PART_TEST) > 0 ? TW_PART_TEST : TW_PART_ALL;
     }
-    if (b->n == 0 && path) b->n = tw_dataset_rows(data, part);
+    int64_t rows = tw_dataset_rows(data, part), between = interpolated(c);
+    if (between > 0) b->n = (rows - 1) * (between + 1) + 1;
+    if (b->n == 0 && path) b->n = rows;
     if (b->n == 0) b->n = STANDARD_ROWS;
     b->from = tw_alloc(c->ctx, (size_t)b->n, (size_t)about->columns * sizeof(double));
     if (!b->from) TW_TRY(tw_fail_memory(c->ctx, (size_t)b->n * (size_t)about->columns * sizeof(double)));
-    repeat_rows(b->n, about->columns, tw_dataset_rows(data, part), tw_dataset_values(data, part), b->from);
+    if (between > 0)
+        TW_TRY(tw_interpolate(m->flow, rows, tw_dataset_values(data, part), between, b->from));
+    else
+        repeat_rows(b->n, about->columns, rows, tw_dataset_values(data, part), b->from);
 done:
     tw_dataset_destroy(data);
     return status;

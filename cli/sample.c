@@ -173,6 +173,12 @@ int run_sample(cli *c)
             return cli_usage("--reverse needs rows of data to go back from: --from FILE");
         solver.t0 = 1;
     }
+    if (opt_given(&c->set, OPT_INTERPOLATE)) {
+        if (opt_flag(&c->set, OPT_REVERSE))
+            return cli_usage("--interpolate and --reverse: go back first, then between");
+        if (!opt_given(&c->set, OPT_FROM)) return cli_usage("--interpolate needs rows to go between: --from FILE");
+        if (opt_given(&c->set, OPT_N_SAMPLES)) return cli_usage("-n and --interpolate: give one of them");
+    }
     if (opt_text(&c->set, OPT_FRAMES_PLOT)) j.frames = (int)opt_int(&c->set, OPT_FRAMES);
     if (piped) c->say = stderr;
     TW_TRY(cli_start(c));

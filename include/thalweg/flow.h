@@ -99,6 +99,12 @@ typedef struct tw_sample_desc {
 TW_NODISCARD TW_API tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out,
                                         double *out_frames, tw_ode_stats *out_stats);
 
+/* `between` points on the way from each of `rows` points of the source to the next, the points themselves included: out
+ * ((rows - 1) (between + 1) + 1, columns), which may not be `points`. Both as tw_sample has them going back and as `from`:
+ * in data units. Along the sphere for a normal source, else straight. */
+TW_NODISCARD TW_API tw_status tw_interpolate(tw_flow *flow, int64_t rows, const double *points, int64_t between,
+                                             double *out);
+
 /* Log-density (nats, in data units) of rows x (n, columns) by the instantaneous change of variables (Chen et al. 2018,
  * eq. 8), with exact divergence - all D tangents of a row in one forward-mode sweep - or an estimate (desc->probes).
  * With solver.t1 < 1 the density of the flow at that time. out (n). */

@@ -71,6 +71,11 @@ holds "as many rows as --from has" [ "$(json n)" = 30 ]
 run sample ref --from latents.csv -o back.csv --solver rf_solver --steps 30 --full-precision
 holds "there and back again" sh -c 'paste -d, data.csv back.csv | tail -n +2 | awk -F, "{ if ((\$1-\$3)^2 + (\$2-\$4)^2 > 1e-4) bad = 1 } END { exit bad || NR != 30 }"'
 holds "the source is elsewhere" sh -c '! cmp -s data.csv latents.csv'
+run sample ref --from latents.csv --interpolate 4 -o between.csv --json --full-precision
+holds "4 samples between each of 30 rows" [ "$(json n)" = 146 ]
+refused 'needs rows to go between' sample ref --interpolate 4
+refused 'give one of them' sample ref --interpolate 4 --from latents.csv -n 3
+refused 'go back first' sample ref --interpolate 4 --from latents.csv --reverse
 refused '--reverse needs rows of data' sample ref --reverse
 refused 'noise cannot be undone' sample ref --reverse --sde --from data.csv
 fails 'a likelihood needs another' score ref -n 5 --solver ddim

@@ -1,6 +1,7 @@
 /* Samplers on whole flows: a flow known in closed form, there and back; the end reached exactly whatever the network
  * predicts; the same bits for any number of threads; what they cannot do is said. */
 #include "flow/linear_flow.h"
+#include "flow/mixture.h"
 
 #include "base/streams.h"
 
@@ -167,12 +168,83 @@ static void what_is_not_possible_is_said(void **state)
     tw_flow_destroy(flow);
 }
 
+/* Rows that are told different things, guided or not, go where dopri5 takes them; told something else on the way
+ * forward than on the way back, they change their class. */
+static void conditions_and_guidance(void **state)
+{
+    (void)state;
+    const double centre[] = {-2, 0, 2, 0};
+    const int class_of[] = {0, 1};
+    const tw_mixture mixture = {
+        .columns = 2, .components = 2, .deviation = 0.5, .centre = centre, .classes = 2, .class_of = class_of};
+    static double told[N], other[N], want[2 * N], got[2 * N];
+    tw_flow *flow = NULL;
+    assert_int_equal(tw_flow_create_exact(ctx, &mixture, "cosine", &flow), TW_OK);
+    for (int i = 0; i < N; i++) told[i] = i % 2;
+    for (int i = 0; i < N; i++) other[i] = (i + 1) % 2;
+    for (int m = 0; tw_sampler_list(m); m++) {
+        const tw_ode_method_info *info = tw_sampler_list(m);
+        for (int w = 0; w < 2; w++) {
+            tw_sample_desc desc = {.seed = 4, .conditions = told, .guidance = w, .double_precision = true};
+            desc.solver = (tw_ode_desc){.rtol = 1e-8, .atol = 1e-8};
+            assert_int_equal(tw_sample(flow, N, &desc, want, NULL, NULL), TW_OK);
+            desc.solver = (tw_ode_desc){.method = info->name, .steps = 100};
+            assert_int_equal(tw_sample(flow, N, &desc, got, NULL, NULL), TW_OK);
+            double worst = 0;
+            for (int i = 0; i < 2 * N; i++) worst = fmax(worst, fabs(got[i] - want[i]));
+            if (!(worst < (info->order == 1 ? 0.1 : 5e-3))) print_error("%s, w = %d: %g\n", info->name, w, worst);
+            assert_true(worst < (info->order == 1 ? 0.1 : 5e-3));
+        }
+        tw_sample_desc back = {
+            .conditions = told, .from = want, .solver = {.method = info->name, .steps = 50, .t0 = 1}};
+        assert_int_equal(tw_sample(flow, N, &back, got, NULL, NULL), TW_OK);
+        tw_sample_desc forth = {.conditions = other, .from = got, .solver = {.method = info->name, .steps = 50}};
+        assert_int_equal(tw_sample(flow, N, &forth, got, NULL, NULL), TW_OK);
+        for (int i = 0; i < N; i++) {
+            assert_true(got[2 * i] * (other[i] > 0 ? 1 : -1) > 0);
+            assert_true(fabs(got[2 * i + 1] - want[2 * i + 1]) < 0.2); /* what the class says nothing of stays */
+        }
+    }
+    tw_flow_destroy(flow);
+}
+
+/* Along the sphere in normalised units: half-way between points of one length, that length; the points themselves stay.
+ */
+static void points_between_lie_on_the_sphere(void **state)
+{
+    (void)state;
+    enum { ROWS = 4, BETWEEN = 3, COUNT = (ROWS - 1) * (BETWEEN + 1) + 1 };
+    const double z[2 * ROWS] = {3, 4, -4, 3, -4, 3, 8, -6};
+    double points[2 * ROWS], out[2 * COUNT], x[2];
+    tw_flow *flow = NULL;
+    assert_int_equal(linear_flow(ctx, &flow), TW_OK);
+    for (int i = 0; i < 2 * ROWS; i++) points[i] = linear_shift[i % 2] + linear_scale[i % 2] * z[i];
+    assert_int_equal(tw_interpolate(flow, ROWS, points, BETWEEN, out), TW_OK);
+    for (int k = 0; k < COUNT; k++) {
+        for (int j = 0; j < 2; j++) x[j] = (out[2 * k + j] - linear_shift[j]) / linear_scale[j];
+        int row = k / (BETWEEN + 1), step = k % (BETWEEN + 1);
+        if (step == 0) assert_true(fabs(x[0] - z[2 * row]) < 1e-12 && fabs(x[1] - z[2 * row + 1]) < 1e-12);
+        if (row == 0) { /* a quarter of the circle of radius 5, in equal angles */
+            double angle = atan2(4, 3) + step * 1.57079632679489661923 / (BETWEEN + 1);
+            assert_true(fabs(x[0] - 5 * cos(angle)) < 1e-12 && fabs(x[1] - 5 * sin(angle)) < 1e-12);
+        }
+        if (row == 1) assert_true(fabs(x[0] + 4) < 1e-12 && fabs(x[1] - 3) < 1e-12); /* the same point twice */
+        /* opposite points: straight */
+        if (row == 2) assert_true(fabs(x[0] + 4 - step * 3) < 1e-9 && fabs(x[1] - 3 + step * 2.25) < 1e-9);
+    }
+    assert_int_equal(tw_interpolate(flow, 1, points, BETWEEN, out), TW_ERR_INVALID);
+    assert_int_equal(tw_interpolate(flow, 2, points, -1, out), TW_ERR_INVALID);
+    tw_flow_destroy(flow);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_known_flow_there_and_back),
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(the_end_is_reached),
+        cmocka_unit_test(conditions_and_guidance),
+        cmocka_unit_test(points_between_lie_on_the_sphere),
         cmocka_unit_test(what_is_not_possible_is_said),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

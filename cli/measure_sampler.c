@@ -1,0 +1,155 @@
+/* measure_sampler.c - measures of solvers for flows: how far they are off where the flow is known, and what they lose
+ * on the way from data to the source and back.
+ *
+ * The known flow leads along straight lines from a standard normal source to eight normal bumps of deviation 0.3 on a
+ * circle of radius 4 (flow/mixture.h), and is computed in double. */
+#include "measures.h"
+
+#include "score.h"
+
+#include "data/normaliser.h"
+#include "flow/mixture.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { POINTS = 4000, BUMPS = 8 };
+
+/* Root of the mean squared distance of rows. */
+static double rms(int64_t rows, int columns, const double *a, const double *b)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < rows * columns; i++) sum += (a[i] - b[i]) * (a[i] - b[i]);
+    return sqrt(sum / (double)rows);
+}
+
+typedef struct known {
+    tw_flow *flow;
+    tw_mixture mixture;
+    double centre[2 * BUMPS];
+    tw_sample_desc by;       /* the solver measured */
+    double *from, *to, *got; /* (POINTS, 2) where points begin, where they end, where the solver ends */
+} known;
+
+static void known_close(const subject *s, known *k)
+{
+    tw_flow_destroy(k->flow);
+    tw_free(s->c->ctx, k->from);
+    tw_free(s->c->ctx, k->to);
+    tw_free(s->c->ctx, k->got);
+}
+
+static tw_status move(known *k, const tw_ode_desc *solver, double t0, double t1, const double *from, double *out)
+{
+    tw_sample_desc desc = k->by;
+    desc.solver = *solver;
+    desc.solver.t0 = t0;
+    desc.solver.t1 = t1;
+    desc.from = from;
+    return tw_sample(k->flow, POINTS, &desc, out, NULL, NULL);
+}
+
+/* Points at t0 (NULL: draws of the source, at 0) and where they are at t1. */
+static tw_status known_open(const subject *s, double t0, double t1, known *k)
+{
+    const tw_ode_desc exact = {.method = "dopri8", .rtol = 1e-11, .atol = 1e-11};
+    const double eighth = 0.78539816339744830962;
+    tw_context *ctx = s->c->ctx;
+    double **arrays[] = {&k->from, &k->to, &k->got};
+    tw_status status = TW_OK;
+    k->by = (tw_sample_desc){.seed = opt_seed(&s->c->set, OPT_SEED), .double_precision = true};
+    if (!solver_of(s->c, &k->by.solver)) TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "the solver cannot be measured"));
+    for (int b = 0; b < BUMPS; b++) {
+        k->centre[2 * b] = 4 * cos(eighth * b);
+        k->centre[2 * b + 1] = 4 * sin(eighth * b);
+    }
+    k->mixture = (tw_mixture){.columns = 2, .components = BUMPS, .deviation = 0.3, .centre = k->centre};
+    TW_TRY(tw_flow_create_exact(ctx, &k->mixture, NULL, &k->flow));
+    for (int i = t0 > 0 ? 0 : 1; i < TW_COUNT(arrays); i++)
+        if (!(*arrays[i] = tw_alloc(ctx, POINTS, 2 * sizeof(double))))
+            TW_TRY(tw_fail_memory(ctx, POINTS * 2 * sizeof(double)));
+    if (t0 > 0) TW_TRY(move(k, &exact, 0, t0, NULL, k->from));
+    TW_TRY(move(k, &exact, t0, t1, k->from, k->to));
+done:
+    return status;
+}
+
+tw_status measure_bumps_error(const subject *s, measured *out)
+{
+    known k = {0};
+    tw_status status = TW_OK;
+    TW_TRY(known_open(s, 0, 1, &k));
+    TW_TRY(move(&k, &k.by.solver, 0, 1, NULL, k.got));
+    *out = (measured){rms(POINTS, 2, k.got, k.to), (double)NAN};
+done:
+    known_close(s, &k);
+    return status;
+}
+
+tw_status measure_bumps_order(const subject *s, measured *out)
+{
+    const double t0 = 0.1, t1 = 0.9;
+    double error[2];
+    known k = {0};
+    tw_status status = TW_OK;
+    TW_TRY(known_open(s, t0, t1, &k));
+    if (k.by.solver.steps == 0) k.by.solver.steps = 50;
+    for (int i = 0; i < 2; i++, k.by.solver.steps *= 2) {
+        TW_TRY(move(&k, &k.by.solver, t0, t1, k.from, k.got));
+        error[i] = rms(POINTS, 2, k.got, k.to);
+    }
+    *out = (measured){log2(error[0] / error[1]), (double)NAN};
+done:
+    known_close(s, &k);
+    return status;
+}
+
+tw_status measure_bumps_inversion(const subject *s, measured *out)
+{
+    known k = {0};
+    tw_status status = TW_OK;
+    TW_TRY(known_open(s, 0, 1, &k));
+    TW_TRY(move(&k, &k.by.solver, 1, 0, k.to, k.got));
+    TW_TRY(move(&k, &k.by.solver, 0, 1, k.got, k.got));
+    *out = (measured){rms(POINTS, 2, k.got, k.to), (double)NAN};
+done:
+    known_close(s, &k);
+    return status;
+}
+
+tw_status measure_inversion(const subject *s, measured *out)
+{
+    cli *c = s->c;
+    model m = {0};
+    held_out h = {0};
+    tw_normaliser scale = {0};
+    double *rows = NULL, *back = NULL, *conditions = NULL;
+    tw_sample_desc desc = {0};
+    tw_status status = TW_OK;
+    TW_TRY(subject_open(s, false, &m, &h, &desc.solver));
+    int64_t n = tw_min_i64(opt_int(&c->set, OPT_N_EVAL), h.rows);
+    rows = random_rows(c, 0, h.columns, h.rows, h.values, n);
+    conditions = random_conditions(c, 0, &h, m.about, n);
+    back = tw_alloc(c->ctx, (size_t)n, (size_t)h.columns * sizeof *back);
+    if (!rows || !back || (h.conditions && !conditions)) TW_TRY(tw_fail_memory(c->ctx, (size_t)n * sizeof *rows));
+    desc.conditions = conditions;
+    desc.solver.t0 = 1;
+    desc.from = rows;
+    TW_TRY(tw_sample(m.flow, n, &desc, back, NULL, NULL));
+    desc.solver.t0 = 0;
+    desc.solver.t1 = 1;
+    desc.from = back;
+    TW_TRY(tw_sample(m.flow, n, &desc, back, NULL, NULL));
+    TW_TRY(tw_normaliser_fit(c->ctx, h.rows, h.columns, h.values, &scale));
+    tw_normaliser_apply(&scale, n, rows, rows);
+    tw_normaliser_apply(&scale, n, back, back);
+    *out = (measured){rms(n, h.columns, rows, back), 0};
+done:
+    tw_free(c->ctx, rows);
+    tw_free(c->ctx, back);
+    tw_free(c->ctx, conditions);
+    tw_normaliser_free(c->ctx, &scale);
+    held_out_close(&h);
+    model_close(&m);
+    return status;
+}
