@@ -60,8 +60,8 @@ TW_NODISCARD TW_API tw_status tw_flow_set_fact(tw_flow *flow, const char *name, 
 TW_API const tw_ode_method_info *tw_sampler_list(int index);
 
 typedef struct tw_sample_desc {
-    tw_ode_desc solver; /* zeros: dopri5 from 0 to 1 at 1e-5; from 1 to 0 it inverts: rows of data (from) become those of
-                           the source. method: of tw_ode_method_list() or tw_sampler_list() */
+    tw_ode_desc solver; /* zeros: dopri5 from 0 to 1 at 1e-5; from 1 to 0 it inverts: rows of data (from) become those
+                           of the source. method: of tw_ode_method_list() or tw_sampler_list() */
     uint64_t seed;      /* row i of a seed is the same whatever n */
     int frames; /* > 1: also keep `frames` states at equal times from source to data; the solver stops at each of them
                  */
@@ -71,12 +71,12 @@ typedef struct tw_sample_desc {
      * units, NaN: nothing. NULL: nothing at all. */
     const double *conditions;
     bool same_conditions; /* one row for all */
-    /* w of guidance, u + w (u - worse): away from the flow told nothing (classifier-free) or from `guide`, a worse model
-     * told the same (autoguidance; same columns, units, source and schedule). 0: off. Often written s = 1 + w. */
+    /* w of guidance, u + w (u - worse): away from the flow told nothing (classifier-free) or from `guide`, a worse
+     * model told the same (autoguidance; same columns, units, source and schedule). 0: off. Often written s = 1 + w. */
     double guidance;
     const char *guidance_kind; /* how the two are combined, and when (list guidances); NULL: "cfg" */
     const tw_flow *guide;      /* NULL: none */
-    const double *from; /* (n, columns): begin at these rows, in data units, instead of at draws of the source */
+    const double *from;        /* (n, columns): begin at these rows, in data units, instead of at draws of the source */
     const char *schedule; /* go along another schedule than the trained one, to the same distribution; NULL: that one */
     /* Sample with noise, by dx = (u + w/2 s) dt + sqrt(w) dW with the score s: w by name and scale (list diffusions),
      * "sigma", "constant:0.5", ...; the same distribution whatever w. Methods are then those of tw_sde_method_list()
@@ -117,7 +117,8 @@ TW_NODISCARD TW_API tw_status tw_velocity(tw_flow *flow, int64_t n, const double
                                           const tw_sample_desc *desc, double *out);
 
 /* Pieces a flow can be made of: kind "methods", "spaces", "sources", "paths", "schedules", "couplings", "predictions",
- * "losses", "weights", "time-densities", "grids", "diffusions", "guidances", "networks". NULL past the end, and for another kind. */
+ * "losses", "weights", "time-densities", "grids", "diffusions", "guidances", "inverses",
+ * "networks". NULL past the end, and for another kind. */
 TW_API const tw_piece_info *tw_piece_list(const char *kind, int index);
 
 #ifdef __cplusplus

@@ -14,6 +14,7 @@
 #include <thalweg/nn.h>
 #include <thalweg/sde.h>
 #include <thalweg/solve.h>
+#include <thalweg/steer.h>
 #include <thalweg/train.h>
 
 #endif

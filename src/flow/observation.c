@@ -1,0 +1,192 @@
+/* flow/observation.c - see observation.h. */
+#include "flow/observation.h"
+
+#include "flow/flow.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MOST_MEASURES = 1024 };
+
+/* Turns rows and columns p, q of a so that a[p][q] is 0, and the vectors with them. */
+static void rotate(int n, int p, int q, double *a, double *vectors)
+{
+    double off = a[p * n + q];
+    if (off == 0) return;
+    double theta = (a[q * n + q] - a[p * n + p]) / (2 * off);
+    double t = (theta < 0 ? -1 : 1) / (fabs(theta) + sqrt(theta * theta + 1)), c = 1 / sqrt(t * t + 1), s = t * c;
+    for (int k = 0; k < n; k++) {
+        double x = a[k * n + p], y = a[k * n + q];
+        a[k * n + p] = c * x - s * y;
+        a[k * n + q] = s * x + c * y;
+    }
+    for (int k = 0; k < n; k++) {
+        double x = a[p * n + k], y = a[q * n + k];
+        a[p * n + k] = c * x - s * y;
+        a[q * n + k] = s * x + c * y;
+        x = vectors[k * n + p], y = vectors[k * n + q];
+        vectors[k * n + p] = c * x - s * y;
+        vectors[k * n + q] = s * x + c * y;
+    }
+}
+
+void tw_eigen_symmetric(int n, double *a, double *values, double *vectors)
+{
+    enum { SWEEPS = 30 }; /* convergence is quadratic: ten are many */
+    double total = 0;
+    for (int i = 0; i < n * n; i++) {
+        vectors[i] = i % (n + 1) == 0;
+        total += a[i] * a[i];
+    }
+    for (int sweep = 0; sweep < SWEEPS; sweep++) {
+        double off = 0;
+        for (int p = 0; p < n; p++)
+            for (int q = p + 1; q < n; q++) off += a[p * n + q] * a[p * n + q];
+        if (off <= 1e-30 * total) break;
+        for (int p = 0; p < n; p++)
+            for (int q = p + 1; q < n; q++) rotate(n, p, q, a, vectors);
+    }
+    for (int i = 0; i < n; i++) values[i] = a[i * n + i];
+}
+
+/* The columns themselves: y in normalised units, and noise likewise. Columns that never change say nothing. */
+static tw_status observe_columns(tw_flow *flow, int64_t rows, const tw_inverse_desc *desc, tw_observation *o)
+{
+    const tw_normaliser *z = &flow->normaliser;
+    for (int j = 0; j < o->width; j++) o->variance[j] = desc->noise * desc->noise / (z->scale[j] * z->scale[j]);
+    for (int64_t i = 0; i < rows * o->width; i++) {
+        int64_t j = i % o->width;
+        if (isinf(desc->observed[i]))
+            return tw_fail(flow->ctx, TW_ERR_INVALID, "row %lld: column '%s' was observed as %g: expected a number",
+                           (long long)(i / o->width) + 1, flow->desc.names[j], desc->observed[i]);
+        o->y[i] = flow->constant[j] ? (double)NAN : (desc->observed[i] - z->shift[j]) / z->scale[j];
+    }
+    return TW_OK;
+}
+
+/* scaled = A diag(scale), gram = scaled scaled', and what the columns' shifts measure. */
+static void scale_matrix(const tw_flow *flow, int measures, const double *matrix, double *scaled, double *gram,
+                         double *offset)
+{
+    int columns = flow->desc.columns;
+    for (int k = 0; k < measures; k++) {
+        offset[k] = 0;
+        for (int j = 0; j < columns; j++) {
+            double a = matrix[(int64_t)k * columns + j];
+            scaled[(int64_t)k * columns + j] = flow->constant[j] ? 0 : a * flow->normaliser.scale[j];
+            offset[k] += a * flow->normaliser.shift[j];
+        }
+    }
+    for (int k = 0; k < measures; k++)
+        for (int l = 0; l < measures; l++) {
+            double sum = 0;
+            for (int j = 0; j < columns; j++)
+                sum += scaled[(int64_t)k * columns + j] * scaled[(int64_t)l * columns + j];
+            gram[k * measures + l] = sum;
+        }
+}
+
+/* out (rows, columns) = U' a (rows of U', columns), for `rows` = all of U's columns. */
+static void turn(int measures, int64_t columns, const double *vectors, const double *a, double *out)
+{
+    memset(out, 0, (size_t)measures * (size_t)columns * sizeof(double));
+    for (int k = 0; k < measures; k++)
+        for (int l = 0; l < measures; l++)
+            for (int64_t j = 0; j < columns; j++)
+                out[k * columns + j] += vectors[l * measures + k] * a[l * columns + j];
+}
+
+static tw_status observe_matrix(tw_flow *flow, int64_t rows, const tw_inverse_desc *desc, tw_observation *o)
+{
+    tw_context *ctx = flow->ctx;
+    int m = desc->measures;
+    size_t square = (size_t)m * (size_t)m;
+    tw_status status = TW_OK;
+    double *scaled = tw_alloc(ctx, (size_t)m * (size_t)o->columns, sizeof(double));
+    double *gram = tw_alloc(ctx, square * 2 + 2 * (size_t)m, sizeof(double));
+    if (!scaled || !gram) TW_TRY(tw_fail_memory(ctx, square * sizeof(double)));
+    double *vectors = gram + square, *offset = vectors + square, *off = offset + m;
+    for (int64_t i = 0; i < (int64_t)m * o->columns; i++)
+        if (!isfinite(desc->matrix[i]))
+            TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "a matrix of measures has an entry that is not finite"));
+    scale_matrix(flow, m, desc->matrix, scaled, gram, offset);
+    tw_eigen_symmetric(m, gram, o->length2, vectors);
+    turn(m, o->columns, vectors, scaled, o->row);
+    for (int64_t i = 0; i < rows; i++) {
+        for (int k = 0; k < m; k++) {
+            off[k] = desc->observed[i * m + k] - offset[k];
+            if (!isfinite(off[k]))
+                TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "row %lld: measure %d is %g: expected a finite number",
+                               (long long)i + 1, k + 1, desc->observed[i * m + k]));
+        }
+        turn(m, 1, vectors, off, o->y + i * m);
+    }
+    double most = 0;
+    for (int k = 0; k < m; k++) most = fmax(most, o->length2[k]);
+    for (int k = 0; k < m; k++) {
+        o->variance[k] = desc->noise * desc->noise;
+        if (o->length2[k] <= 1e-12 * most) o->length2[k] = 0; /* measures that follow from others, but for rounding */
+    }
+done:
+    tw_free(ctx, scaled);
+    tw_free(ctx, gram);
+    return status;
+}
+
+tw_status tw_observation_make(tw_flow *flow, int64_t n, const tw_inverse_desc *desc, tw_observation *out)
+{
+    tw_context *ctx = flow->ctx;
+    bool matrix = desc->measures > 0;
+    tw_observation o = {.columns = flow->desc.columns, .same = desc->same_observed};
+    tw_status status = TW_OK;
+    if (!desc->observed || matrix != (desc->matrix != NULL) || desc->measures < 0 || desc->measures > MOST_MEASURES)
+        TW_TRY(tw_fail(ctx, TW_ERR_INVALID,
+                       "an inverse problem needs what was observed, by its columns or by a matrix of 1 to %d measures",
+                       MOST_MEASURES));
+    if (!(desc->noise >= 0 && isfinite(desc->noise)))
+        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "noise of deviation %g: expected 0 or more", desc->noise));
+    int64_t rows = o.same ? 1 : n;
+    o.width = matrix ? desc->measures : o.columns;
+    size_t width = (size_t)o.width;
+    o.y = tw_alloc(ctx, (size_t)tw_max_i64(rows, 1) * width, sizeof(double));
+    o.variance = tw_alloc(ctx, width, sizeof(double));
+    if (matrix) o.row = tw_alloc(ctx, width * (size_t)o.columns, sizeof(double));
+    if (matrix) o.length2 = tw_alloc(ctx, width, sizeof(double));
+    if (!o.y || !o.variance || (matrix && (!o.row || !o.length2)))
+        TW_TRY(tw_fail_memory(ctx, (size_t)rows * width * sizeof(double)));
+    TW_TRY(matrix ? observe_matrix(flow, rows, desc, &o) : observe_columns(flow, rows, desc, &o));
+    *out = o;
+    o = (tw_observation){0};
+done:
+    tw_observation_free(ctx, &o);
+    return status;
+}
+
+void tw_observation_free(tw_context *ctx, tw_observation *o)
+{
+    tw_free(ctx, o->y);
+    tw_free(ctx, o->variance);
+    tw_free(ctx, o->row);
+    tw_free(ctx, o->length2);
+    *o = (tw_observation){0};
+}
+
+double tw_observation_pull(const tw_observation *o, int64_t row, const double *x, double spread, const double *shake,
+                           double *out)
+{
+    const double *y = o->y + (o->same ? 0 : row) * o->width;
+    double residual2 = 0;
+    memset(out, 0, (size_t)o->columns * sizeof(double));
+    for (int k = 0; k < o->width; k++) {
+        const double *a = o->row ? o->row + (int64_t)k * o->columns : NULL;
+        double length2 = a ? o->length2[k] : 1, off = y[k] + (shake ? shake[k] : 0);
+        if (isnan(off) || length2 == 0) continue;
+        for (int j = 0; a && j < o->columns; j++) off -= a[j] * x[j];
+        if (!a) off -= x[k];
+        residual2 += off * off;
+        double weight = spread < 0 ? off : off / (o->variance[k] + spread * length2);
+        for (int j = 0; a && j < o->columns; j++) out[j] += weight * a[j];
+        if (!a) out[k] = weight;
+    }
+    return residual2;
+}
