@@ -2,6 +2,7 @@
 #include "begin.h"
 
 #include "files.h"
+#include "observe.h"
 
 #include <math.h>
 #include <string.h>
@@ -19,45 +20,36 @@ static tw_status class_of(cli *c, const tw_condition *condition, const char *tex
                    near ? "; there is '" : "", near ? near : "", near ? "'" : "");
 }
 
-static tw_status take_pair(cli *c, const tw_flow_desc *about, char *name, char *value, double *row)
+typedef struct told_row {
+    cli *c;
+    const tw_flow_desc *about;
+    double *row;
+} told_row;
+
+static tw_status take_pair(void *user, const char *name, const char *value)
 {
+    const told_row *r = user;
+    const tw_flow_desc *about = r->about;
     const char *names[64];
     int count = about->conditions_count < 64 ? about->conditions_count : 64;
     for (int i = 0; i < about->conditions_count; i++) {
         const tw_condition *condition = &about->conditions[i];
         if (strcmp(condition->name, name) != 0) continue;
-        if (condition->classes > 0) return class_of(c, condition, value, &row[i]);
-        if (tw_parse_double(value, strlen(value), &row[i])) return TW_OK;
-        return tw_fail(c->ctx, TW_ERR_INVALID, "--condition: %s=%s: expected a number", name, value);
+        if (condition->classes > 0) return class_of(r->c, condition, value, &r->row[i]);
+        if (tw_parse_double(value, strlen(value), &r->row[i])) return TW_OK;
+        return tw_fail(r->c->ctx, TW_ERR_INVALID, "--condition: %s=%s: expected a number", name, value);
     }
     for (int i = 0; i < count; i++) names[i] = about->conditions[i].name;
     const char *near = tw_nearest_name(name, names, count);
-    return tw_fail(c->ctx, TW_ERR_INVALID, "--condition: the model is told nothing called '%s'; %s'%s'", name,
+    return tw_fail(r->c->ctx, TW_ERR_INVALID, "--condition: the model is told nothing called '%s'; %s'%s'", name,
                    near ? "the nearest is " : "it is told ", near ? near : names[0]);
 }
 
 /* "species=Adelie,year=2008"; what is not named is not told. */
-static tw_status parse_pairs(cli *c, const tw_flow_desc *about, const char *text, double *row)
+static tw_status parse_told(cli *c, const tw_flow_desc *about, const char *text, double *row)
 {
-    tw_status status = TW_OK;
-    char *words = tw_strdup(c->ctx, text);
-    if (!words) return tw_fail_memory(c->ctx, strlen(text) + 1);
     for (int i = 0; i < about->conditions_count; i++) row[i] = (double)NAN;
-    for (char *rest = words, *pair; status == TW_OK && (pair = strsep(&rest, ","));) {
-        char *equals = strchr(pair, '=');
-        if (equals) *equals = 0;
-        status = equals ? take_pair(c, about, pair, equals + 1, row)
-                        : tw_fail(c->ctx, TW_ERR_INVALID,
-                                  "--condition: '%s' given, expected NAME=VALUE, or a file of them", pair);
-    }
-    tw_free(c->ctx, words);
-    return status;
-}
-
-static void repeat_rows(int64_t n, int columns, int64_t rows, const double *values, double *out)
-{
-    for (int64_t i = 0; i < n; i++)
-        memcpy(out + i * columns, values + i % rows * columns, (size_t)columns * sizeof *out);
+    return pairs_parse(c, "condition", text, take_pair, &(told_row){c, about, row});
 }
 
 /* A table whose columns are conditions alone is read as data of their names. */
@@ -87,7 +79,7 @@ static tw_status open_conditions(cli *c, const model *m, const held_out *held, i
     b->same = text && !file_exists(text);
     b->conditions = tw_alloc(c->ctx, b->same ? 1 : (size_t)n, (size_t)told * sizeof(double));
     if (!b->conditions) return tw_fail_memory(c->ctx, (size_t)n * (size_t)told * sizeof(double));
-    if (b->same) return parse_pairs(c, about, text, b->conditions);
+    if (b->same) return parse_told(c, about, text, b->conditions);
     if (text) return read_told(c, about, text, n, b->conditions);
     repeat_rows(n, told, held->rows, held->conditions, b->conditions);
     return TW_OK;

@@ -60,6 +60,7 @@ static const struct {
     {"solvers", "how its equation is solved", "sample, score, eval --solver"},
     {"diffusions", "noise that sampling can add", "sample --sde --diffusion"},
     {"guidances", "ways of guiding it", "sample, eval --guidance-kind"},
+    {"inverses", "ways of meeting what was observed", "sample --observe --inverse"},
     {"networks", "networks for its velocity", "train --network"},
     {"optimisers", "how weights follow the gradient", "train --optimiser"},
     {"datasets", "built-in data sets", "train SET"},

@@ -2,6 +2,7 @@
 #include "begin.h"
 #include "files.h"
 #include "model.h"
+#include "observe.h"
 #include "pictures.h"
 #include "signals.h"
 
@@ -35,6 +36,7 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
 {
     tw_status status = TW_OK;
     begin b = {0};
+    observed seen = {0};
     row_bar bar = {.c = c, .label = "sample", .rounds = j->frames - 1};
     tw_sample_desc desc = {.solver = *solver,
                            .diffusion = opt_flag(&c->set, OPT_SDE) ? opt_text(&c->set, OPT_DIFFUSION) : NULL,
@@ -46,6 +48,7 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
                            .on_progress = on_rows,
                            .user = &bar};
     size_t row = (size_t)m->about->columns * sizeof(double);
+    TW_TRY(observe_open(c, m, &j->n, &seen));
     TW_TRY(begin_open(c, m, NULL, j->n, &b));
     j->n = b.n;
     if (!(j->rows = tw_alloc(c->ctx, (size_t)j->n, row))) TW_TRY(tw_fail_memory(c->ctx, (size_t)j->n * row));
@@ -59,10 +62,16 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
     begin_set(&b, &desc);
     progress_begin(&c->progress);
     double begun = tw_clock();
-    TW_TRY(tw_sample(m->flow, j->n, &desc, j->rows, j->frame_rows, &j->stats));
+    const tw_inverse_desc inverse = {.method = opt_text(&c->set, OPT_INVERSE),
+                                     .observed = seen.values,
+                                     .same_observed = seen.same,
+                                     .noise = opt_number(&c->set, OPT_NOISE)};
+    TW_TRY(seen.values ? tw_flow_inverse(m->flow, j->n, &desc, &inverse, j->rows, &j->stats)
+                       : tw_sample(m->flow, j->n, &desc, j->rows, j->frame_rows, &j->stats));
     j->seconds = tw_clock() - begun;
     progress_clear(&c->progress);
 done:
+    observe_close(c, &seen);
     begin_close(c, &b);
     return status;
 }
@@ -145,6 +154,7 @@ static int print_json(cli *c, const model *m, const job *j, const char *solver, 
     json_number(object, "rows_per_second", j->seconds > 0 ? (double)j->n / j->seconds : 0);
     json_text(object, "solver", solver);
     json_text(object, "diffusion", opt_flag(&c->set, OPT_SDE) ? opt_text(&c->set, OPT_DIFFUSION) : NULL);
+    json_text(object, "inverse", opt_given(&c->set, OPT_OBSERVE) ? opt_text(&c->set, OPT_INVERSE) : NULL);
     json_seed(object, "seed", opt_seed(&c->set, OPT_SEED));
     json_int(object, "threads", tw_context_threads(c->ctx));
     json_text(object, "model", m->path);
@@ -166,7 +176,7 @@ int run_sample(cli *c)
     if (piped && c->json) return cli_usage("--json and --out -: both want standard output");
     if (!piped && !has_ending(out, ".csv") && !has_ending(out, ".npy") && !has_ending(out, ".txt"))
         return cli_usage("--out: '%s' given, expected a name that ends in .csv or .npy, or - for standard output", out);
-    if (!solver_of(c, &solver)) return EXIT_USAGE;
+    if (!solver_of(c, &solver) || !observe_check(c, &solver)) return EXIT_USAGE;
     if (opt_flag(&c->set, OPT_REVERSE)) {
         if (opt_flag(&c->set, OPT_SDE)) return cli_usage("--reverse and --sde: noise cannot be undone");
         if (!opt_given(&c->set, OPT_FROM))

@@ -12,10 +12,11 @@ extern "C" {
 #endif
 
 typedef enum tw_missing {
-    TW_MISSING_AUTO,  /* drop rows with gaps when they are at most 5 % of the rows (and say so), else an error */
-    TW_MISSING_ERROR, /* refuse the file, naming the first gap */
-    TW_MISSING_DROP,  /* drop rows with gaps */
-    TW_MISSING_MEDIAN /* fill with the column's median over the training part */
+    TW_MISSING_AUTO,   /* drop rows with gaps when they are at most 5 % of the rows (and say so), else an error */
+    TW_MISSING_ERROR,  /* refuse the file, naming the first gap */
+    TW_MISSING_DROP,   /* drop rows with gaps */
+    TW_MISSING_MEDIAN, /* fill with the column's median over the training part */
+    TW_MISSING_KEEP    /* tw_dataset_open_like: leave them, as NaN */
 } tw_missing;
 
 typedef enum tw_header { TW_HEADER_AUTO, TW_HEADER_YES, TW_HEADER_NO } tw_header;

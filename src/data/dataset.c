@@ -241,6 +241,8 @@ static tw_status make_dataset(tw_context *ctx, tw_table *table, const tw_builtin
             tw_fail(ctx, TW_ERR_INVALID, "%s: medians come from training rows, and there are none here", d->table.path);
         goto done;
     }
+    if (!names && desc->missing == TW_MISSING_KEEP)
+        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "%s: data to train on must have no gaps", d->table.path));
     TW_TRY(tw_table_treat_gaps(&d->table, desc->missing));
     if (names) {
         d->part_rows[TW_PART_TEST] = d->table.rows;

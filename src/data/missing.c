@@ -51,7 +51,7 @@ static void drop_rows(tw_table *table)
 tw_status tw_table_treat_gaps(tw_table *table, tw_missing policy)
 {
     const tw_table_column *first = first_gap(table);
-    if (!first) return TW_OK;
+    if (!first || policy == TW_MISSING_KEEP) return TW_OK;
     int64_t gaps = 0, rows = table->rows;
     for (int64_t r = 0; r < rows; r++) gaps += has_gap(table->values + r * table->stride, table->stride);
     bool few = (double)gaps <= AUTO_SHARE * (double)rows;

@@ -177,6 +177,17 @@ works '5 rows' sample runs/likely -n 5 --guidance 1 --guide runs/likely -o guide
 fails 'the guide has conditions that the flow has not' sample runs/likely -n 5 --guidance 1 --guide runs/told -o told.csv
 fails 'a worse one to lead away from' sample runs/likely -n 5 --guidance 1 -o told.csv
 refused 'guidance-kind' sample runs/told --guidance 1 --guidance-kind cgf -o told.csv
+works '5 rows' sample runs/likely -n 5 --observe x1=0.5 --steps 20 -o seen.csv --quiet
+holds 'what was observed is there' [ "$(tail -n +2 seen.csv | cut -d, -f1 | sort -u)" = 0.5 ]
+printf 'x1,x2\n0.5,\n,1.25\n,\n' >gaps.csv
+works '3 rows' sample runs/likely --observe gaps.csv --steps 20 --inverse flowchef -o filled.csv --quiet
+holds 'gaps are filled' [ "$(sed -n 2p filled.csv | cut -d, -f1) $(sed -n 3p filled.csv | cut -d, -f2)" = '0.5 1.25' ]
+holds 'nothing is left open' [ "$(grep -c '^[^,][^,]*,[^,][^,]*$' filled.csv)" = 4 ]
+fails "no column 'x3'" sample runs/likely --observe x3=1 -o seen.csv
+fails 'expected a number' sample runs/likely --observe x1=a -o seen.csv
+refused 'no meaning with --observe' sample runs/likely --observe x1=1 --solver rk4 -o seen.csv
+refused 'give --observe' sample runs/likely --noise 0.1 -o seen.csv
+works 'ot_ode' list inverses
 works 'apg' list guidances
 fails "has no class '7'" sample runs/told -n 5 --condition class=7 -o told.csv
 fails "told nothing called 'clas'; the nearest is 'class'" sample runs/told --condition clas=1 -o told.csv

@@ -1,5 +1,6 @@
 /* Inverse problems and rewards on flows known exactly: of Gaussian data the posterior is a formula, of eight Gaussians
- * the figures of other programs are known, and a reward that is linear moves Gaussian data without changing its shape. */
+ * the figures of other programs are known, and a reward that is linear moves Gaussian data without changing its shape.
+ */
 #include "flow/flow.h"
 #include "flow/mixture.h"
 #include "flow/observation.h"
@@ -57,7 +58,8 @@ static void test_eigen(void **state)
         }
 }
 
-/* --- Gaussian data ------------------------------------------------------------------------------------------------- */
+/* --- Gaussian data -------------------------------------------------------------------------------------------------
+ */
 
 enum { D = 4, M = 2, ROWS = 8000 };
 static const tw_mixture gauss = {.columns = D, .components = 1, .deviation = 1};
@@ -97,8 +99,7 @@ static void posterior(const double y[M], double noise, double precision[D * D], 
         for (int k = 0; k < M; k++) mean[i] += matrix[k * D + i] * y[k] / (noise * noise);
         for (int j = 0; j < D; j++) {
             precision[i * D + j] = i == j ? 1 / (scale[i] * scale[i]) : 0;
-            for (int k = 0; k < M; k++)
-                precision[i * D + j] += matrix[k * D + i] * matrix[k * D + j] / (noise * noise);
+            for (int k = 0; k < M; k++) precision[i * D + j] += matrix[k * D + i] * matrix[k * D + j] / (noise * noise);
         }
     }
     memcpy(a, precision, sizeof a);
@@ -147,8 +148,7 @@ static void test_posterior(void **state)
     double precision[D * D], mean[D];
     tw_flow *flow = gauss_flow();
     const tw_sample_desc desc = {.seed = 2, .solver.steps = 200};
-    tw_inverse_desc inverse = {
-        .observed = y, .same_observed = true, .measures = M, .matrix = matrix, .noise = 0.4};
+    tw_inverse_desc inverse = {.observed = y, .same_observed = true, .measures = M, .matrix = matrix, .noise = 0.4};
     posterior(y, inverse.noise, precision, mean);
     assert_int_equal(tw_flow_inverse(flow, ROWS, &desc, &inverse, x, NULL), TW_OK);
     double kl = divergence(x, precision, mean);
@@ -159,7 +159,8 @@ static void test_posterior(void **state)
     tw_flow_destroy(flow);
 }
 
-/* A reward b'x makes N(m, s^2) to N(m + s^2 b, s^2), and its derivative through x1-hat of such data is the plain one. */
+/* A reward b'x makes N(m, s^2) to N(m + s^2 b, s^2), and its derivative through x1-hat of such data is the plain one.
+ */
 static int slope(void *user, int64_t first, int64_t rows, double t, const double *x1, double *out)
 {
     (void)user, (void)first, (void)t, (void)x1;
@@ -193,8 +194,7 @@ static void test_reward(void **state)
     reward.skip_network = true;
     assert_int_equal(tw_sample_rewarded(flow, ROWS, &desc, &reward, plain, NULL), TW_OK);
     double worst = 0; /* they differ in the first step, where the slope of x1-hat is 0 and the factor has no bound */
-    for (int i = 0; i < ROWS * D; i++)
-        worst = fmax(worst, fabs(through[i] - plain[i]) / scale[i % D]);
+    for (int i = 0; i < ROWS * D; i++) worst = fmax(worst, fabs(through[i] - plain[i]) / scale[i % D]);
     assert_true(worst < 0.01 * 0.15 * D * 1.5);
     reward.gradient = refuse;
     assert_int_equal(tw_sample_rewarded(flow, ROWS, &desc, &reward, plain, NULL), TW_ERR_CANCELLED);
@@ -203,7 +203,8 @@ static void test_reward(void **state)
     tw_flow_destroy(flow);
 }
 
-/* --- eight Gaussians ------------------------------------------------------------------------------------------------ */
+/* --- eight Gaussians ------------------------------------------------------------------------------------------------
+ */
 
 static double g8_centre[16];
 static tw_mixture g8 = {.columns = 2, .components = 8, .deviation = 0.3, .centre = g8_centre};
@@ -241,20 +242,23 @@ static void judge(const char *method, int steps, double *out_misfit, double *out
     tw_flow_destroy(flow);
 }
 
-/* FlowChef with the exact flow in 50 steps; figures of another program for other draws. */
+/* FlowChef with the exact flow in 50 steps. The figures are those of the paper's loop in NumPy for 40,000 other draws
+ * (seed 0): x -= s * 2 * (x1hat - y) in the column seen; x += v / 50. */
 static void test_flowchef(void **state)
 {
     (void)state;
     const struct {
         const char *method;
         double misfit, inside;
-    } cases[] = {{"flowchef:0", 15.4, 0.985}, {"flowchef:0.02", 0.066, 0.912}, {"flowchef:0.05", 0.0029, 0.715},
-                 {"flowchef:0.2", 0, 0.960}};
+    } cases[] = {{"flowchef:0", 15.80, 0.9864},
+                 {"flowchef:0.02", 0.06169, 0.9062},
+                 {"flowchef:0.05", 0.002966, 0.6875},
+                 {"flowchef:0.2", 1.179e-5, 0.9452}};
     for (int c = 0; c < TW_COUNT(cases); c++) {
         double misfit, inside;
         judge(cases[c].method, 50, &misfit, &inside);
-        assert_near(misfit, cases[c].misfit, 0.15 * cases[c].misfit + 0.0005); /* few rows make most of it */
-        assert_near(inside, cases[c].inside, 0.03);
+        assert_near(misfit, cases[c].misfit, 0.1 * cases[c].misfit);
+        assert_near(inside, cases[c].inside, 0.025); /* three standard errors */
     }
 }
 
@@ -268,9 +272,11 @@ static void test_dps(void **state)
     assert_true(misfit < 1e-6 && inside > 0.8);
 }
 
-/* --- gaps ---------------------------------------------------------------------------------------------------------- */
+/* --- gaps ----------------------------------------------------------------------------------------------------------
+ */
 
-/* Rows with gaps of their own: what was given comes back, what was not is drawn, and a row does not depend on others. */
+/* Rows with gaps of their own: what was given comes back, what was not is drawn, and a row does not depend on others.
+ */
 static void test_gaps(void **state)
 {
     (void)state;
