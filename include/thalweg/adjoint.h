@@ -52,7 +52,7 @@ TW_NODISCARD TW_API tw_status tw_ode_tape_run(tw_ode_tape *tape, int64_t rows, d
  * respect to where the solution began afterwards; that with respect to theta is added to dparams (params).
  * dstates (times_count, rows, columns): its derivative with respect to the states at times, NULL: none. Stages of steps
  * are computed again. out_stats (may be NULL): evaluations of the way back, those of vjp as jvps. May be called again,
- * after a failure too. */
+ * after a failure too, when dparams means nothing. */
 TW_NODISCARD TW_API tw_status tw_ode_tape_gradient(tw_ode_tape *tape, const double *dstates, double *a, double *dparams,
                                                    tw_ode_stats *out_stats, char *error, size_t size);
 

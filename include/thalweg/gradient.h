@@ -16,9 +16,8 @@ typedef tw_status (*tw_sample_loss_fn)(void *user, int64_t n, const double *x, d
 
 typedef struct tw_flow_gradient_desc {
     const tw_sample_desc *sample; /* solver (explicit Runge-Kutta), grid, schedule, conditions, guidance and precision;
-                                     NULL: the defaults. Without noise and frames */
-    size_t memory; /* bytes for states on the way, 0: all are kept (tw_ode_tape_create); any gives the same
-                      bits */
+                                     NULL: the defaults. Without noise and frames; on_progress is not called */
+    size_t memory; /* bytes for states on the way, 0: all are kept (tw_ode_tape_create); any gives the same bits */
     tw_sample_loss_fn loss;
     void *user;
 } tw_flow_gradient_desc;
