@@ -43,8 +43,11 @@ tw_status comparison_draw(comparison *d)
     d->samples_count = tw_max_i64(d->pairs * d->repeats, FEWEST_SAMPLES);
     row_bar bar = {.c = c, .label = "sample"};
     begin b = {0};
-    tw_sample_desc desc = {
-        .solver = d->solver, .seed = opt_seed(&c->set, OPT_SEED), .on_progress = on_rows, .user = &bar};
+    tw_sample_desc desc = {.solver = d->solver,
+                           .seed = opt_seed(&c->set, OPT_SEED),
+                           .diffusion = opt_flag(&c->set, OPT_SDE) ? opt_text(&c->set, OPT_DIFFUSION) : NULL,
+                           .on_progress = on_rows,
+                           .user = &bar};
     size_t row = (size_t)d->held->columns * sizeof(double);
     tw_status status = TW_OK;
     TW_TRY(fit_scale(d));

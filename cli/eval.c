@@ -31,13 +31,14 @@ static tw_status score_held_out(evaluation *e)
 {
     cli *c = e->c;
     int64_t n = tw_min_i64(opt_int(&c->set, OPT_N_EVAL), e->held.rows);
+    tw_ode_desc plain = solver_without_noise(c, &e->solver);
     tw_status status = TW_OK;
     double *rows = random_rows(c, DRAW_SCORE, e->held.columns, e->held.rows, e->held.values, n);
     double *conditions = random_conditions(c, DRAW_SCORE, &e->held, e->m.about, n);
     double *log_density = tw_alloc(c->ctx, (size_t)n, sizeof *log_density);
     if (!rows || !log_density || (e->held.conditions && !conditions))
         TW_TRY(tw_fail_memory(c->ctx, (size_t)n * sizeof *rows));
-    TW_TRY(score_rows(c, &e->m, &e->solver, n, rows, conditions, log_density, &e->report.score));
+    TW_TRY(score_rows(c, &e->m, &plain, n, rows, conditions, log_density, &e->report.score));
     e->report.exact = exact_nll(e->held.data, n, e->held.columns, rows);
 done:
     tw_free(c->ctx, rows);
@@ -68,7 +69,7 @@ static tw_status draw_flow(evaluation *e)
     cli *c = e->c;
     int frames = (int)opt_int(&c->set, OPT_FRAMES);
     row_bar bar = {.c = c, .label = "flow", .rounds = frames - 1};
-    tw_sample_desc desc = {.solver = e->solver,
+    tw_sample_desc desc = {.solver = solver_without_noise(c, &e->solver),
                            .seed = opt_seed(&c->set, OPT_SEED),
                            .frames = frames,
                            .on_progress = on_rows,

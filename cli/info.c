@@ -71,6 +71,7 @@ static int model_json(const model *m)
     json_text(object, "path", about->path);
     json_text(object, "schedule", about->schedule);
     json_text(object, "coupling", about->coupling);
+    json_text(object, "gamma", about->gamma);
     json_text(object, "predict", about->predict);
     json_text(object, "loss_function", about->loss);
     json_text(object, "weight", about->weight);
@@ -110,7 +111,10 @@ static int model_info(cli *c, const model *m)
     cli_say(c, "%s", m->path);
     cli_say(c, "  method           %s", about->method);
     cli_say(c, "  space            %s, source %s", about->space, about->source);
-    cli_say(c, "  path             %s, schedule %s, coupling %s", about->path, about->schedule, about->coupling);
+    const int most = 60; /* of a table */
+    bool more = strlen(about->schedule) > (size_t)most;
+    cli_say(c, "  path             %s, schedule %.*s%s, coupling %s, gamma %s", about->path, most, about->schedule,
+            more ? "..." : "", about->coupling, about->gamma);
     cli_say(c, "  predicts         %s; loss %s, weight %s, times %s", about->predict, about->loss, about->weight,
             about->time_density);
     cli_say(c, "  network          %s, width %d, depth %d, %d time features, %s parameters", about->network.kind,

@@ -74,6 +74,7 @@ static const struct {
     {"losses", "how far a prediction is off", "train --loss"},
     {"weights", "how much the loss counts at a time", "train --weight"},
     {"time-densities", "where training times are drawn from", "train --time-density"},
+    {"gammas", "size of a path's own noise", "train --gamma"},
     {"grids", "times at which a solver's steps end", "sample --grid"},
 };
 

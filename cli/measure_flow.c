@@ -20,6 +20,7 @@ tw_status subject_open(const subject *s, bool training, model *m, held_out *h, t
         return tw_fail(s->c->ctx, TW_ERR_INTERNAL, "%s", error);
     if (!solver_of(s->c, solver) || model_open(s->c, m) != EXIT_DONE)
         return tw_fail(s->c->ctx, TW_ERR_INVALID, "the flow in '%s' cannot be measured", s->folder);
+    if (!training) *solver = solver_without_noise(s->c, solver); /* only samples to compare are made with noise */
     return held_out_open(s->c, m, training, h);
 }
 

@@ -323,6 +323,11 @@ bool solver_of(const cli *c, tw_ode_desc *out_solver)
     return true;
 }
 
+tw_ode_desc solver_without_noise(const cli *c, const tw_ode_desc *solver)
+{
+    return opt_flag(&c->set, OPT_SDE) ? (tw_ode_desc){0} : *solver;
+}
+
 int on_rows(void *user, int64_t done, int64_t total)
 {
     row_bar *bar = user;

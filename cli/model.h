@@ -61,6 +61,8 @@ const tw_sde_method_info *sde_method(const char *name);
 /* The solver part of --solver, --steps, --rtol ...; false after a complaint about options that do not go together. With
  * --sde the method is one of stochastic equations. */
 bool solver_of(const cli *c, tw_ode_desc *out_solver);
+/* The solver for what has no noise - likelihoods, pictures, paths: that one, or the default with --sde. */
+tw_ode_desc solver_without_noise(const cli *c, const tw_ode_desc *solver);
 /* Notes of a data set, once. */
 void show_notes(cli *c, const tw_dataset *data);
 

@@ -110,6 +110,7 @@ static tw_status create_flow(training *t)
                          .loss = opt_text(s, OPT_LOSS),
                          .weight = opt_text(s, OPT_WEIGHT),
                          .time_density = opt_text(s, OPT_TIME_DENSITY),
+                         .gamma = opt_text(s, OPT_GAMMA),
                          .network = {.kind = opt_text(s, OPT_NETWORK),
                                      .width = (int)opt_int(s, OPT_WIDTH),
                                      .depth = (int)opt_int(s, OPT_DEPTH),

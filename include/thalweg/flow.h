@@ -26,6 +26,7 @@ typedef struct tw_flow_desc {
     const char *loss;         /* "mse" */
     const char *weight;       /* of the loss over time, "none" */
     const char *time_density; /* of training times, "uniform" */
+    const char *gamma;        /* size of the path's own noise, for methods that have it: "none" */
     tw_network_desc network;
     int columns;                    /* dimension D of the data, at least 1 */
     const char *const *names;       /* column names, NULL: x1.. */
@@ -117,7 +118,7 @@ TW_NODISCARD TW_API tw_status tw_velocity(tw_flow *flow, int64_t n, const double
                                           const tw_sample_desc *desc, double *out);
 
 /* Pieces a flow can be made of: kind "methods", "spaces", "sources", "paths", "schedules", "couplings", "predictions",
- * "losses", "weights", "time-densities", "grids", "diffusions", "guidances", "inverses",
+ * "losses", "weights", "time-densities", "gammas", "grids", "diffusions", "guidances", "inverses",
  * "networks". NULL past the end, and for another kind. */
 TW_API const tw_piece_info *tw_piece_list(const char *kind, int index);
 

@@ -78,7 +78,8 @@ typedef struct tw_train_result {
  * more than 0.2 %, as it is on small tables once the network learns rows by heart; then those of its lowest value.
  * Facts kept in the flow: "steps", "batch", "lr", "loss", "train_rows", "skipped_steps", and with validation rows
  * "validation" and "best_step". The flow is changed only when training ends or is stopped by on_progress
- * (TW_ERR_CANCELLED), not on failure. */
+ * (TW_ERR_CANCELLED), not on failure; but a schedule that is
+ * fitted to the data ("kinetic") is when training begins. */
 TW_NODISCARD TW_API tw_status tw_train(tw_flow *flow, const tw_dataset *data, const tw_train_desc *desc,
                                        tw_train_result *out_result);
 

@@ -19,6 +19,7 @@ typedef enum tw_stream {
     TW_STREAM_DEQUANTISE = 14,  /* noise that whole numbers are scored with */
     TW_STREAM_TRAIN_TELL = 13,  /* which rows are told their condition */
     TW_STREAM_TEACHER = 14,     /* source points of a teacher's pairs */
+    TW_STREAM_KINETIC = 15,     /* rows and noise that schedules are fitted to */
     TW_STREAM_GUESS = 17,       /* guesses that inverse problems begin with (+ 1 << 8: of the noise observed) */
     TW_STREAM_NOISE = 16,       /* Brownian motions (+ level of the tree << 8 + number of the motion << 16) */
 } tw_stream;

@@ -43,12 +43,13 @@ static tw_status find_pieces(tw_flow *flow, const tw_flow_desc *desc)
     for (int i = 0; i < TW_PIECE_COUNT; i++) *tw_flow_piece_name(&flow->desc, i) = piece[i].text;
     flow->method = (const tw_method *)piece[TW_PIECE_method].info;
     flow->model = (tw_model){.space = (const tw_space *)piece[TW_PIECE_space].info,
-                             .source = (const tw_source *)piece[TW_PIECE_source].info,
+                             .source = &piece[TW_PIECE_source],
                              .path = (const tw_path *)piece[TW_PIECE_path].info,
                              .schedule = &piece[TW_PIECE_schedule],
                              .method = &piece[TW_PIECE_method],
                              .loss = &piece[TW_PIECE_loss],
                              .weight = &piece[TW_PIECE_weight],
+                             .gamma = &piece[TW_PIECE_gamma],
                              .predict = (tw_prediction)piece[TW_PIECE_predict].row};
     return TW_OK;
 }

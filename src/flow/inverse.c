@@ -86,7 +86,7 @@ static tw_status push(const void *user, const tw_steer_step *step, int64_t first
 static tw_status begin(tw_flow *flow, const problem *p, double t, int64_t n, uint64_t seed, double *x)
 {
     const tw_observation *o = &p->observation;
-    const tw_source_rules *source = flow->model.source->rules;
+    const tw_piece *source = flow->model.source;
     tw_schedule_point at = tw_schedule_at(tw_flow_schedule(flow), t);
     int columns = o->columns;
     double *noise = tw_alloc(flow->ctx, 2 * (size_t)columns + (size_t)o->width, sizeof(double));
@@ -94,9 +94,9 @@ static tw_status begin(tw_flow *flow, const problem *p, double t, int64_t n, uin
     double *g = noise, *z = noise + columns, *e = z + columns;
     for (int64_t i = 0; i < n; i++) {
         double *row = x + i * columns;
-        source->draw_row(seed, TW_STREAM_SAMPLE, i, columns, row);
-        source->draw_row(seed, TW_STREAM_GUESS, i, columns, z);
-        source->draw_row(seed, TW_STREAM_GUESS + (1 << 8), i, o->width, e);
+        tw_source_row(source, seed, TW_STREAM_SAMPLE, i, columns, row);
+        tw_source_row(source, seed, TW_STREAM_GUESS, i, columns, z);
+        tw_source_row(source, seed, TW_STREAM_GUESS + (1 << 8), i, o->width, e);
         for (int k = 0; k < o->width; k++) e[k] *= sqrt(o->variance[k]);
         tw_observation_pull(o, i, z, 1, e, g);
         for (int j = 0; j < columns; j++) row[j] = at.alpha * (z[j] + g[j]) + at.sigma * row[j];

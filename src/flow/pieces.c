@@ -6,6 +6,7 @@
 #include "flow/inverse.h"
 #include "method/method.h"
 #include "path/density.h"
+#include "path/gamma.h"
 #include "path/grid.h"
 
 #include <thalweg/coupling.h>
@@ -39,16 +40,25 @@ const char **tw_flow_piece_name(tw_flow_desc *desc, int index)
     return (const char **)((char *)desc + rows[index].in_desc);
 }
 
-/* `coupling`: room for the text of the default coupling. */
-static tw_flow_desc defaults_of(const tw_piece *piece, char *coupling, size_t size)
+/* Texts of defaults that depend on the method's parameters. */
+typedef struct default_texts {
+    char coupling[64], source[64];
+} default_texts;
+
+static tw_flow_desc defaults_of(const tw_piece *piece, default_texts *text)
 {
     const tw_method_rules *rules = ((const tw_method *)piece->info)->rules;
     const tw_method_defaults *d = &rules->defaults;
     if (rules->coupling_epsilon)
-        snprintf(coupling, size, "%s:epsilon=%.9g", d->coupling, rules->coupling_epsilon(piece));
-    return (tw_flow_desc){.path = d->path,
+        snprintf(text->coupling, sizeof(text->coupling), "%s:epsilon=%.9g", d->coupling,
+                 rules->coupling_epsilon(piece));
+    if (rules->source_parameter)
+        snprintf(text->source, sizeof(text->source), "%s:%.9g", d->source, rules->source_parameter(piece));
+    return (tw_flow_desc){.source = rules->source_parameter ? text->source : d->source,
+                          .gamma = d->gamma,
+                          .path = d->path,
                           .schedule = d->schedule,
-                          .coupling = rules->coupling_epsilon ? coupling : d->coupling,
+                          .coupling = rules->coupling_epsilon ? text->coupling : d->coupling,
                           .predict = d->predict,
                           .loss = d->loss,
                           .weight = d->weight,
@@ -58,6 +68,26 @@ static tw_flow_desc defaults_of(const tw_piece *piece, char *coupling, size_t si
 static tw_status check_together(tw_context *ctx, const tw_piece *piece)
 {
     const tw_method *method = (const tw_method *)piece[TW_PIECE_method].info;
+    const tw_piece *source = &piece[TW_PIECE_source];
+    if (piece[TW_PIECE_path].row != 0 && !method->rules->velocity_only)
+        return tw_fail(ctx, TW_ERR_INVALID, "method '%s' goes along path 'affine', not '%s'", method->info.name,
+                       piece[TW_PIECE_path].info->name);
+    if (piece[TW_PIECE_gamma].row != 0 && !method->rules->gamma)
+        return tw_fail(ctx, TW_ERR_INVALID, "method '%s' has no gamma: it is '%s', expected 'none'", method->info.name,
+                       piece[TW_PIECE_gamma].info->name);
+    if (piece[TW_PIECE_predict].row == TW_PREDICT_score && source->row != 0)
+        return tw_fail(ctx, TW_ERR_INVALID, "the score is told by x_0 of source 'normal' only, not '%s'",
+                       source->info->name);
+    if (strcmp(piece[TW_PIECE_schedule].info->name, "kinetic") == 0 &&
+        (source->row != 0 || piece[TW_PIECE_coupling].row != 0))
+        return tw_fail(ctx, TW_ERR_INVALID,
+                       "schedule 'kinetic' is of least energy for source 'normal' and coupling 'independent', not '%s' "
+                       "and '%s'",
+                       source->info->name, piece[TW_PIECE_coupling].info->name);
+    for (int64_t i = 0; i < source->count; i++)
+        if (source->value[i] != (double)(int64_t)source->value[i])
+            return tw_fail(ctx, TW_ERR_INVALID, "source '%s': %s is %g, expected a whole number", source->info->name,
+                           source->info->parameters[i].name, source->value[i]);
     if (method->rules->velocity_only && piece[TW_PIECE_predict].row != TW_PREDICT_velocity)
         return tw_fail(ctx, TW_ERR_INVALID, "method '%s' predicts the velocity, not '%s'", method->info.name,
                        piece[TW_PIECE_predict].info->name);
@@ -67,7 +97,7 @@ static tw_status check_together(tw_context *ctx, const tw_piece *piece)
 tw_status tw_flow_pieces_read(tw_context *ctx, const tw_flow_desc *desc, tw_piece *piece)
 {
     tw_flow_desc asked = *desc, defaults = {0};
-    char coupling[64];
+    default_texts texts;
     tw_status status = TW_OK;
     memset(piece, 0, TW_PIECE_COUNT * sizeof(*piece));
     for (int i = 0; i < TW_COUNT(rows); i++) {
@@ -75,7 +105,7 @@ tw_status tw_flow_pieces_read(tw_context *ctx, const tw_flow_desc *desc, tw_piec
         if (!name) name = *tw_flow_piece_name(&defaults, i);
         if (!name) name = rows[i].at(0)->name;
         TW_TRY(tw_piece_read(ctx, rows[i].field, name, rows[i].at, &piece[i]));
-        if (i == TW_PIECE_method) defaults = defaults_of(&piece[i], coupling, sizeof(coupling));
+        if (i == TW_PIECE_method) defaults = defaults_of(&piece[i], &texts);
     }
     TW_TRY(check_together(ctx, piece));
 done:

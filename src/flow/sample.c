@@ -30,7 +30,7 @@ static tw_status check_sampler(const tw_flow *flow, const tw_ode_desc *solver)
 static double begin_log_density(const tw_flow *flow, double scale, int columns, double *x)
 {
     for (int j = 0; j < columns; j++) x[j] /= scale;
-    return flow->model.source->rules->log_density(columns, x) - columns * log(scale);
+    return tw_source_log_density(flow->model.source, columns, x) - columns * log(scale);
 }
 
 /* The part of a solver's journey between frame - 1 and frame, with its share of the steps. */
@@ -112,18 +112,18 @@ static void share_default_steps(tw_ode_desc *solver, int legs)
 static tw_status begin_rows(const tw_flow *flow, const tw_sample_desc *desc, int64_t n, double *out)
 {
     int columns = flow->desc.columns;
-    const tw_source_rules *source = flow->model.source->rules;
+    const tw_piece *source = flow->model.source;
     if (desc && desc->from) {
         tw_normaliser_apply(&flow->normaliser, n, desc->from, out);
         for (int j = 0; j < columns; j++) /* the network knows noise there */
             for (int64_t i = 0; flow->constant[j] && i < n; i++) out[i * columns + j] = 0;
         return TW_OK;
     }
-    if (!source->draw_row)
+    if (!tw_source_rules_of(source)->draw_row)
         return tw_fail(flow->ctx, TW_ERR_INVALID,
                        "the flow begins at rows of another data set: it needs such rows to begin at");
     for (int64_t i = 0; i < n; i++)
-        source->draw_row(desc ? desc->seed : 0, TW_STREAM_SAMPLE, i, columns, out + i * columns);
+        tw_source_row(source, desc ? desc->seed : 0, TW_STREAM_SAMPLE, i, columns, out + i * columns);
     double scale = tw_journey_scale(flow);
     for (int64_t i = 0; i < n * columns; i++) out[i] *= scale;
     return TW_OK;
@@ -135,8 +135,17 @@ static tw_status check_density(const tw_flow *flow, const tw_ode_desc *solver)
         return tw_fail(flow->ctx, TW_ERR_INVALID,
                        "solver %s draws samples and follows no density; a likelihood needs another, such as dopri5",
                        solver->method);
-    if (flow->model.source->rules->log_density) return TW_OK;
-    return tw_fail(flow->ctx, TW_ERR_INVALID, "no likelihood: the density of the flow's source is not known");
+    const tw_source_rules *source = tw_source_rules_of(flow->model.source);
+    if (!source->log_density)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "no likelihood: the density of the flow's source is not known");
+    for (int j = 0; j < flow->desc.columns && !source->independent; j++)
+        if (flow->constant[j])
+            return tw_fail(
+                flow->ctx, TW_ERR_UNSUPPORTED,
+                "no likelihood: column '%s' never changed in training, and source '%s' does not part it from "
+                "the others",
+                flow->desc.names[j], flow->desc.source);
+    return TW_OK;
 }
 
 static tw_status check_scored(const tw_flow *flow, const tw_sample_desc *desc, const tw_ode_desc *solver)

@@ -210,7 +210,7 @@ static tw_status push_reward(const void *user, const tw_steer_step *s, int64_t f
 tw_status tw_sample_rewarded(tw_flow *flow, int64_t n, const tw_sample_desc *desc, const tw_reward_desc *reward,
                              double *out, tw_ode_stats *out_stats)
 {
-    const tw_source_rules *source = flow->model.source->rules;
+    const tw_piece *source = flow->model.source;
     const rewarded user = {flow, reward};
     const tw_steering steering = {.push = push_reward, .user = &user, .pulled = !reward->skip_network};
     int columns = flow->desc.columns;
@@ -218,12 +218,12 @@ tw_status tw_sample_rewarded(tw_flow *flow, int64_t n, const tw_sample_desc *des
     TW_TRY(tw_steer_check(flow, n, desc));
     if (!reward->gradient || !isfinite(reward->strength))
         TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "a reward needs its gradient and a finite strength"));
-    if (!source->draw_row)
+    if (!tw_source_rules_of(source)->draw_row)
         TW_TRY(tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "rewards steer flows that begin at noise, not at data"));
     TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
     double scale = tw_journey_scale(flow);
     for (int64_t i = 0; i < n; i++)
-        source->draw_row(desc ? desc->seed : 0, TW_STREAM_SAMPLE, i, columns, out + i * columns);
+        tw_source_row(source, desc ? desc->seed : 0, TW_STREAM_SAMPLE, i, columns, out + i * columns);
     for (int64_t i = 0; i < n * columns; i++) out[i] *= scale;
     TW_TRY(tw_steer(flow, n, desc, &steering, out, out_stats));
     tw_flow_to_data_units(flow, n, out, out);

@@ -94,7 +94,7 @@ static tw_val adjoint_slope(tw_graph *g, likelihood *l, tw_val x)
     tw_closure c;
     tw_val inputs[2], outputs[2], state[TW_UNROLL_STATES], sum = TW_NONE;
     if (!find_dependences(g, l, x, &c, inputs, outputs)) return TW_NONE;
-    tw_val density = tw_sum_all(tw_neg(l->model->source->rules->density(x)));
+    tw_val density = tw_sum_all(tw_neg(tw_source_density(l->model->source, x)));
     state[0] = x;
     if (tw_grad(density, 1, &x, &state[1]) == TW_OK) {
         for (int i = 0; i < l->count; i++) state[2 + i] = tw_zeros_like(l->depend[i]);
@@ -122,13 +122,13 @@ static tw_val row_loss(const tw_model *model, const tw_draws *d)
     likelihood l = {.model = model, .signs = TW_NONE};
     if (tw_is_none(x)) return TW_NONE;
     tw_graph *g = x.graph;
-    if (!model->source->rules->density)
+    if (!tw_source_rules_of(model->source)->density)
         return tw_graph_fail(g, TW_ERR_UNSUPPORTED, "method 'cnf' needs a source whose density is known");
     if (model->method->value[PROBE] > 0) l.signs = tw_expand_dim(tw_sign(d->z), 1);
     tw_val state[2] = {x, tw_zeros_like(tw_sum_axis(x, 1))};
     tw_ode_unroll_desc desc = solver(&l);
     tw_ode_unroll(g, &desc, state, state);
-    tw_val loss = tw_neg(tw_add(model->source->rules->density(state[0]), state[1]));
+    tw_val loss = tw_neg(tw_add(tw_source_density(model->source, state[0]), state[1]));
     if (tw_is_none(loss) || !(model->method->value[ADJOINT] > 0)) return loss;
     tw_val slope = adjoint_slope(g, &l, tw_stop_gradient(state[0]));
     if (tw_is_none(slope)) return slope;

@@ -6,6 +6,7 @@
 #define TW_METHOD_INTERPOLANT_H
 
 #include "method/method.h"
+#include "path/gamma.h"
 
 /* gamma(t), elementwise */
 typedef tw_val (*tw_gamma_fn)(const tw_model *model, tw_val t);

@@ -11,11 +11,12 @@
 
 typedef struct tw_model {
     const tw_space *space;
-    const tw_source *source;
+    const tw_piece *source; /* with tw_source_draw and its like */
     const tw_path *path;
     const tw_schedule *schedule;
     const tw_piece *method;        /* its parameters */
     const tw_piece *loss, *weight; /* NULL: the first of their tables */
+    const tw_piece *gamma;         /* of the path's own noise; NULL: none */
     tw_prediction predict;
     /* the network: x (B,D), t (B) -> (B, heads D); building twice shares weights */
     tw_val (*network)(void *user, tw_val x, tw_val t);
@@ -32,15 +33,18 @@ typedef struct tw_draws {
 
 /* Pieces a method asks for when none is named; NULL: the first of their table. */
 typedef struct tw_method_defaults {
-    const char *path, *schedule, *coupling, *predict, *loss, *weight, *time_density;
+    const char *source, *path, *schedule, *coupling, *predict, *loss, *weight, *time_density, *gamma;
 } tw_method_defaults;
 
 typedef struct tw_method_rules {
     tw_method_defaults defaults;
     /* entropic regularisation that the default coupling needs for this method's parameters; NULL: the coupling's own */
     double (*coupling_epsilon)(const tw_piece *method);
+    /* parameter of the default source, likewise */
+    double (*source_parameter)(const tw_piece *method);
     bool noise;         /* draws z */
-    bool velocity_only; /* its point is not the affine path's alone: other predictions make no sense */
+    bool gamma;         /* its noise has the size of the piece gamma */
+    bool velocity_only; /* its point may be another than the affine path's: other predictions make no sense */
     int heads;          /* outputs of the network per column; 0: one */
     /* loss of every row (B) */
     tw_val (*row_loss)(const tw_model *model, const tw_draws *draws);

@@ -31,8 +31,7 @@ static tw_val score(const tw_model *model, tw_val x, tw_val t)
 {
     tw_val noise = tw_model_head(tw_model_predict(model, x, t), HEADS, NOISE);
     tw_val gamma = tw_gamma_bridge(model, tw_expand_dim(t, 1));
-    tw_val some = tw_gt(gamma, tw_zeros_like(gamma));
-    return tw_select(some, tw_neg(tw_div(noise, tw_select(some, gamma, tw_ones_like(gamma)))), tw_zeros_like(noise));
+    return tw_gamma_score(gamma, noise);
 }
 
 const tw_method_rules tw_method_sf2m = {.defaults = {.coupling = "sinkhorn"},

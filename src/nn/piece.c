@@ -125,6 +125,7 @@ static tw_status read_many(reading *r, const char *text)
     const tw_piece_parameter *p = r->piece->info->parameters;
     tw_status status = TW_OK;
     if (*text == '@') return tw_csv_read(r->ctx, text + 1, &(tw_csv_desc){0}, append_row, r, NULL);
+    if (!*text && p->standard != 0) return TW_OK;
     if (!*text)
         return tw_fail(r->ctx, TW_ERR_INVALID, "%s '%s': it needs numbers, as in %s:0,1 or %s:@FILE", r->kind,
                        r->piece->info->name, r->piece->info->name, r->piece->info->name);

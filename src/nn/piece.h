@@ -21,6 +21,7 @@
     }
 #define TW_P(name, standard, low, high) {#name, standard, low, high, false},
 #define TW_P_MANY(name, low, high)      {#name, 0, low, high, true},
+#define TW_P_MAYBE(name, low, high)     {#name, 1, low, high, true}, /* many, or none */
 
 /* The row at an index, NULL past the end. */
 typedef const tw_piece_info *(*tw_piece_at)(int index);

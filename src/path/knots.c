@@ -81,7 +81,7 @@ int64_t tw_knots_find(const tw_schedule *s, bool by_place, double value)
 tw_status tw_schedule_check(tw_context *ctx, const tw_schedule *s)
 {
     const tw_piece_parameter *p = s->info->parameters;
-    if (!p || !p->many) return TW_OK;
+    if (!p || !p->many || (s->count == 0 && p->standard != 0)) return TW_OK;
     const char *name = s->info->name;
     int64_t rows = s->count / 3;
     if (s->count % 3 != 0 || rows < 2)

@@ -7,7 +7,7 @@ static const tw_space spaces[] = {
 };
 
 static const tw_source sources[] = {
-#define TW_SOURCE(name, about, source) {{#name, about, source, NULL}, &tw_source_##name},
+#define TW_SOURCE(name, about, source, parameters) {{#name, about, source, parameters}, &tw_source_##name},
 #include "space/sources.def"
 };
 

@@ -23,7 +23,7 @@ static tw_val draw_rows(tw_val key, tw_val counter, uint32_t stream, int64_t bat
     return tw_cast(tw_floor(tw_muls(tw_bits_to_uniform(bits, TW_DTYPE_F64), (double)rows)), TW_DTYPE_I32);
 }
 
-tw_batch tw_batch_draw(const tw_source *source, const tw_batch_desc *desc, const tw_val feed[TW_FEEDS], tw_val key,
+tw_batch tw_batch_draw(const tw_piece *source, const tw_batch_desc *desc, const tw_val feed[TW_FEEDS], tw_val key,
                        tw_val counter)
 {
     tw_batch batch = {TW_NONE, TW_NONE, TW_NONE};
@@ -32,7 +32,7 @@ tw_batch tw_batch_draw(const tw_source *source, const tw_batch_desc *desc, const
     if (desc->conditions > 0) batch.condition = tw_take_rows(feed[TW_FEED_CONDITION], rows);
     if (desc->source_rows == 0) {
         tw_shape shape = tw_shape_of(desc->batch, desc->columns);
-        batch.x0 = source->rules->draw(key, counter, TW_STREAM_TRAIN_SOURCE, shape, desc->dtype);
+        batch.x0 = tw_source_draw(source, key, counter, TW_STREAM_TRAIN_SOURCE, shape, desc->dtype);
     } else {
         tw_val own = draw_rows(key, counter, TW_STREAM_TRAIN_SOURCE, desc->batch, desc->source_rows);
         batch.x0 = tw_take_rows(feed[TW_FEED_SOURCE], desc->given ? rows : own);

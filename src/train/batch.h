@@ -24,7 +24,7 @@ typedef struct tw_batch {
 
 /* Inputs for tables, TW_NONE where there is none, and a batch drawn from them by key and counter. */
 void tw_batch_tables(tw_graph *graph, const tw_batch_desc *desc, tw_val out_feed[TW_FEEDS]);
-tw_batch tw_batch_draw(const tw_source *source, const tw_batch_desc *desc, const tw_val feed[TW_FEEDS], tw_val key,
+tw_batch tw_batch_draw(const tw_piece *source, const tw_batch_desc *desc, const tw_val feed[TW_FEEDS], tw_val key,
                        tw_val counter);
 /* Inputs for a batch that is drawn elsewhere. */
 tw_batch tw_batch_inputs(tw_graph *graph, const tw_batch_desc *desc, tw_val out_feed[TW_FEEDS]);

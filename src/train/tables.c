@@ -43,7 +43,7 @@ static bool pairs_are_given(const tw_flow *flow)
 /* A flow begins at rows of a data set when its source says so. */
 static tw_status check_source(const tw_flow *flow, const tw_dataset *data, const tw_dataset *source)
 {
-    bool wants = !flow->model.source->rules->draw, given = pairs_are_given(flow);
+    bool wants = !tw_source_rules_of(flow->model.source)->draw, given = pairs_are_given(flow);
     if (wants != (source != NULL))
         return tw_fail(flow->ctx, TW_ERR_INVALID, "the flow's source is '%s', and %s rows to begin at are given",
                        flow->desc.source, source ? "" : "no");
@@ -72,7 +72,7 @@ static tw_status check_teacher(const tw_flow *flow, const tw_train_desc *options
     if (teacher->desc.columns != flow->desc.columns)
         return tw_fail(ctx, TW_ERR_SHAPE, "the teacher has %d columns and the flow %d", teacher->desc.columns,
                        flow->desc.columns);
-    if (!teacher->model.source->rules->draw || strcmp(teacher->desc.source, flow->desc.source) != 0)
+    if (!tw_source_rules_of(teacher->model.source)->draw || strcmp(teacher->desc.source, flow->desc.source) != 0)
         return tw_fail(ctx, TW_ERR_INVALID,
                        "the teacher begins at source '%s' and the flow at '%s': expected the same, and no data",
                        teacher->desc.source, flow->desc.source);
@@ -194,7 +194,7 @@ static tw_status make_pairs(const making *m, int64_t first, int64_t rows, tw_tab
     enum { LOT = 8192 };
     int64_t lot = tw_min_i64(rows, LOT), columns = m->columns;
     size_t bytes = (size_t)rows * (size_t)columns * sizeof(float);
-    const tw_source_rules *source = m->flow->model.source->rules;
+    const tw_piece *source = m->flow->model.source;
     tw_sample_desc how = {.on_progress = on_pairs, .user = (void *)(uintptr_t)m->options};
     tw_status status = TW_OK;
     float *x0 = set->feed[TW_FEED_SOURCE] = tw_alloc_aligned(m->ctx, bytes);
@@ -205,7 +205,8 @@ static tw_status make_pairs(const making *m, int64_t first, int64_t rows, tw_tab
     for (int64_t begin = 0; begin < rows; begin += lot) {
         int64_t count = tw_min_i64(lot, rows - begin), at = begin * columns;
         for (int64_t i = 0; i < count; i++)
-            source->draw_row(m->options->seed, TW_STREAM_TEACHER, first + begin + i, m->columns, points + i * columns);
+            tw_source_row(source, m->options->seed, TW_STREAM_TEACHER, first + begin + i, m->columns,
+                          points + i * columns);
         for (int64_t i = 0; i < count * columns; i++) x0[at + i] = (float)points[i];
         TW_TRY(tw_flow_carry(m->options->teacher, &how, count, points));
         for (int64_t i = 0; i < count * columns; i++) x1[at + i] = (float)points[i];

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "flow/checksum.h"
+#include "path/kinetic.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -40,6 +41,30 @@ static tw_step_desc step_desc(const tw_trainer *r)
                           .products = d->products,
                           .independent_times = d->independent_times,
                           .dtype = TW_DTYPE_F32};
+}
+
+/* A schedule that is to be fitted is, to the rows that are trained on; the flow then goes along its table. */
+static tw_status fit_schedule(tw_trainer *r)
+{
+    tw_flow *flow = r->flow;
+    tw_piece *schedule = &flow->piece[TW_PIECE_schedule], fitted = {0};
+    double lambda[TW_KINETIC_ANGLES];
+    bool degenerate = false;
+    tw_status status = TW_OK;
+    if (strcmp(schedule->info->name, "kinetic") != 0 || schedule->count > 0) return TW_OK;
+    TW_TRY(tw_kinetic_separation(r->ctx, r->tables.train.rows, flow->desc.columns, r->tables.train.feed[TW_FEED_DATA],
+                                 r->options.seed, lambda));
+    TW_TRY(tw_kinetic_schedule(r->ctx, lambda, &fitted, &degenerate));
+    if (degenerate)
+        tw_report(r->ctx, TW_LOG_WARNING,
+                  "schedule 'kinetic': the data is so close to one Gaussian that every pace costs next to nothing; the "
+                  "cosine schedule is used");
+    tw_piece_free(r->ctx, schedule);
+    *schedule = fitted;
+    flow->desc.schedule = fitted.text;
+    tw_flow_programs_drop(flow);
+done:
+    return status;
 }
 
 static tw_status make_validation(tw_trainer *r)
@@ -113,6 +138,7 @@ static tw_status trainer_create(tw_flow *flow, const tw_dataset *data, const tw_
     r->curve = tw_alloc(ctx, 1, sizeof(tw_curve));
     if (!r->curve) TW_TRY(tw_fail_memory(ctx, sizeof(tw_curve)));
     TW_TRY(tw_tables_make(flow, data, &r->options, &r->tables));
+    TW_TRY(fit_schedule(r));
     TW_TRY(make_validation(r));
     TW_TRY(make_step(r));
 done:

@@ -22,7 +22,7 @@ static void source_point(const tw_flow *flow, const tw_validation_data *data, co
         memcpy(out, table + at * columns, (size_t)columns * sizeof(float));
         return;
     }
-    flow->model.source->rules->draw_row(seed, TW_STREAM_EVAL, i, columns, row);
+    tw_source_row(flow->model.source, seed, TW_STREAM_EVAL, i, columns, row);
     for (int j = 0; j < columns; j++) out[j] = (float)row[j];
 }
 

@@ -106,7 +106,7 @@ static void standard_normal_data_stay_it(void **state)
         for (int j = 0; j < 2; j++) assert_normal(out, j, 0, 1);
         /* it moved: without noise this flow stands still */
         double source[2];
-        f->model.source->rules->draw_row(3, 7, 0, 2, source);
+        tw_source_row(f->model.source, 3, 7, 0, 2, source);
         assert_true(fabs(out[0] - source[0]) > 1e-3);
     }
     tw_flow_destroy(f);

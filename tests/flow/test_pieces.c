@@ -73,6 +73,7 @@ static void test_all_that_is_listed_works(void **state)
     for (int kind = 0; kind < TW_PIECE_COUNT; kind++) {
         for (int i = 0; tw_flow_piece_at(kind)->at(i); i++) {
             tw_flow_desc desc = plain;
+            if (kind == TW_PIECE_path || kind == TW_PIECE_gamma) desc.method = "si"; /* which takes all of them */
             const tw_piece_info *info = tw_flow_piece_at(kind)->at(i);
             bool table = info->parameters && info->parameters->name && info->parameters->many;
             *tw_flow_piece_name(&desc, kind) = table ? "table:0,0,1,0.4,0.3,0.8,1,1,0" : info->name;
@@ -101,6 +102,11 @@ static void test_what_does_not_go_together(void **state)
                {{.columns = 2, .schedule = "table:0,0,1"}, "at least two"},
                {{.columns = 2, .method = "icfm:sigma=x"}, "sigma is 'x'"},
                {{.columns = 2, .weight = "min_snr:gama=1"}, "no parameter 'gama', expected at most gamma"},
+               {{.columns = 2, .path = "encoder_decoder"}, "method 'fm' goes along path 'affine', not 'encoder_decoder'"},
+               {{.columns = 2, .gamma = "sine"}, "method 'fm' has no gamma: it is 'sine', expected 'none'"},
+               {{.columns = 2, .source = "student", .predict = "score"}, "of source 'normal' only, not 'student'"},
+               {{.columns = 2, .source = "student:2.5"}, "D is 2.5, expected a whole number"},
+               {{.columns = 2, .schedule = "kinetic", .coupling = "ot"}, "'normal' and 'ot"},
                {{.columns = 2, .predict = "epsilon"}, "unknown predict"}};
     for (int i = 0; i < TW_COUNT(bad); i++) {
         tw_flow *flow = NULL;
@@ -118,6 +124,14 @@ static void test_defaults_of_methods(void **state)
     assert_string_equal(tw_flow_about(flow)->schedule, "edm:sigma_min=0.002,sigma_max=80,rho=7");
     assert_string_equal(tw_flow_about(flow)->predict, "v");
     assert_string_equal(tw_flow_about(flow)->time_density, "skewed:mean=-1.2,std=1.2");
+    assert_string_equal(tw_flow_about(flow)->source, "normal");
+    assert_string_equal(tw_flow_about(flow)->gamma, "none");
+    tw_flow_destroy(flow);
+    assert_int_equal(tw_flow_create(ctx, &(tw_flow_desc){.columns = 2, .method = "pfgmpp:16"}, &flow), TW_OK);
+    assert_string_equal(tw_flow_about(flow)->source, "student:D=16");
+    tw_flow_destroy(flow);
+    assert_int_equal(tw_flow_create(ctx, &(tw_flow_desc){.columns = 2, .method = "si"}, &flow), TW_OK);
+    assert_string_equal(tw_flow_about(flow)->gamma, "brownian:a=1");
     tw_flow_destroy(flow);
     assert_int_equal(tw_flow_create(ctx, &(tw_flow_desc){.columns = 2, .method = "sbcfm:0.5"}, &flow), TW_OK);
     assert_non_null(
@@ -157,8 +171,8 @@ static void test_errors_of_few_steps(void **state)
         double error, scatter;
     } rows[] = {{"euler", 1, 4.03, 0.04}, {"euler", 2, 1.06, 0.06},   {"euler", 4, 0.357, 0.1},
                 {"euler", 8, 0.182, 0.1}, {"euler", 16, 0.0923, 0.1}, {"heun2", 4, 0.0469, 0.25}};
-    const tw_source_rules *normal = ((const tw_source *)tw_source_list(0))->rules;
-    for (int i = 0; i < N; i++) normal->draw_row(11, 1, i, 2, begin + 2 * i);
+    const tw_piece normal = {.info = tw_source_list(0)};
+    for (int i = 0; i < N; i++) tw_source_row(&normal, 11, 1, i, 2, begin + 2 * i);
     memcpy(end, begin, sizeof end);
     tw_ode_desc exact = {.method = "dopri5", .rtol = 1e-8, .atol = 1e-8};
     assert_int_equal(tw_ode_solve(ctx, &exact, g8_velocity, NULL, N, 2, end, NULL), TW_OK);

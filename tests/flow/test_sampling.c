@@ -37,7 +37,7 @@ static void exact_samples(uint64_t seed, int64_t n, double *out)
 {
     for (int64_t i = 0; i < n; i++) {
         double x0[2];
-        flow->model.source->rules->draw_row(seed, TW_STREAM_SAMPLE, i, 2, x0);
+        tw_source_row(flow->model.source, seed, TW_STREAM_SAMPLE, i, 2, x0);
         linear_map(x0, out + 2 * i);
         for (int j = 0; j < 2; j++) out[2 * i + j] = linear_shift[j] + linear_scale[j] * out[2 * i + j];
     }
@@ -286,7 +286,7 @@ static void test_frames(void **state)
     assert_int_equal(tw_sample(flow, N, &desc, out, frames, &stats), TW_OK);
     assert_memory_equal(out, frames + (FRAMES - 1) * 2 * N, sizeof(out));
     for (int i = 0; i < N; i++) {
-        flow->model.source->rules->draw_row(5, TW_STREAM_SAMPLE, i, 2, source);
+        tw_source_row(flow->model.source, 5, TW_STREAM_SAMPLE, i, 2, source);
         for (int j = 0; j < 2; j++)
             assert_true(fabs(frames[2 * i + j] - (linear_shift[j] + linear_scale[j] * source[j])) < 1e-12);
         /* the second coordinate alone: e^{r/2} x + b (e^{r/2} - 1)/r at half time */

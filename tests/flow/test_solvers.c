@@ -16,7 +16,7 @@ static void every_solver_samples(void **state)
     assert_int_equal(linear_flow(ctx, &flow), TW_OK);
     for (int i = 0; i < N; i++) {
         double x0[2];
-        flow->model.source->rules->draw_row(5, TW_STREAM_SAMPLE, i, 2, x0);
+        tw_source_row(flow->model.source, 5, TW_STREAM_SAMPLE, i, 2, x0);
         linear_map(x0, want + 2 * i);
         for (int j = 0; j < 2; j++) want[2 * i + j] = linear_shift[j] + linear_scale[j] * want[2 * i + j];
     }

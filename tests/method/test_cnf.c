@@ -34,18 +34,18 @@ typedef struct fixture {
 
 static void open_fixture(tw_context *ctx, const char *text, int64_t rows, const char *source, fixture *f)
 {
-    const tw_source *s = NULL;
+    tw_piece s = {0};
     *f = (fixture){0};
     assert_int_equal(tw_graph_create(ctx, &f->g), TW_OK);
     assert_int_equal(tw_piece_read(ctx, "method", text, tw_method_list, &f->method), TW_OK);
     assert_int_equal(tw_piece_read(ctx, "schedule", "condot", tw_schedule_list, &f->schedule), TW_OK);
     for (int i = 0; tw_source_list(i); i++)
-        if (strcmp(tw_source_list(i)->name, source) == 0) s = (const tw_source *)tw_source_list(i);
+        if (strcmp(tw_source_list(i)->name, source) == 0) s.info = tw_source_list(i);
     f->x1 = tw_input(f->g, "x1", TW_DTYPE_F64, tw_shape_of(rows, D));
     f->z = tw_input(f->g, "z", TW_DTYPE_F64, tw_shape_of(rows, D));
     f->matrix = tw_input(f->g, "a", TW_DTYPE_F64, tw_shape_of(D, D));
     tw_model model = {
-        .source = s, .schedule = &f->schedule, .method = &f->method, .network = linear, .user = &f->matrix};
+        .source = &s, .schedule = &f->schedule, .method = &f->method, .network = linear, .user = &f->matrix};
     const tw_method *method = (const tw_method *)f->method.info;
     f->loss = method->rules->row_loss(&model, &(tw_draws){.x1 = f->x1, .z = f->z});
 }

@@ -44,7 +44,7 @@ static tw_model model_with(tw_val (*network)(void *, tw_val, tw_val), void *user
 {
     static const tw_schedule condot = {.row = 0};
     return (tw_model){.space = (const tw_space *)tw_space_list(0),
-                      .source = (const tw_source *)tw_source_list(0),
+                      .source = &(tw_piece){.info = tw_source_list(0)},
                       .path = (const tw_path *)tw_path_list(0),
                       .schedule = &condot,
                       .network = network,

@@ -63,7 +63,7 @@ static void open_method(const char *text, fixture *f)
     assert_int_equal(tw_piece_read(ctx, "schedule", schedule ? schedule : "condot", tw_schedule_list, &f->schedule),
                      TW_OK);
     f->model = (tw_model){.space = (const tw_space *)tw_space_list(0),
-                          .source = (const tw_source *)tw_source_list(0),
+                          .source = &(tw_piece){.info = tw_source_list(0)},
                           .path = (const tw_path *)tw_path_list(0),
                           .schedule = &f->schedule,
                           .method = &f->method,

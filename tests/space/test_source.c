@@ -12,12 +12,13 @@
 
 #include <cmocka.h>
 
-static const tw_source *normal_source(void)
+static const tw_piece *normal_source(void)
 {
+    static tw_piece normal;
     for (int i = 0; tw_source_list(i); i++)
-        if (strcmp(tw_source_list(i)->name, "normal") == 0) return (const tw_source *)tw_source_list(i);
-    fail_msg("no normal source");
-    return NULL;
+        if (strcmp(tw_source_list(i)->name, "normal") == 0) normal.info = tw_source_list(i);
+    assert_non_null(normal.info);
+    return &normal;
 }
 
 /* Largest distance between the empirical distribution and the normal one, times sqrt(n) (Kolmogorov-Smirnov). */
@@ -47,7 +48,7 @@ static void test_host_draws(void **state)
     static double column[ROWS];
     double row[COLUMNS], cross = 0;
     for (int i = 0; i < ROWS; i++) {
-        normal_source()->rules->draw_row(11, 7, i, COLUMNS, row);
+        tw_source_row(normal_source(), 11, 7, i, COLUMNS, row);
         column[i] = row[1];
         cross += row[0] * row[2];
     }
@@ -60,16 +61,16 @@ static void test_rows_overlap_nowhere(void **state)
 {
     (void)state;
     double a[3], b[3], c[3];
-    const tw_source_rules *rules = normal_source()->rules;
-    rules->draw_row(1, 7, 41, 3, a);
-    rules->draw_row(1, 7, 42, 3, b);
-    rules->draw_row(1, 7, 41, 3, c);
+    const tw_piece *normal = normal_source();
+    tw_source_row(normal, 1, 7, 41, 3, a);
+    tw_source_row(normal, 1, 7, 42, 3, b);
+    tw_source_row(normal, 1, 7, 41, 3, c);
     assert_memory_equal(a, c, sizeof(a));
     for (int i = 0; i < 3; i++)
         for (int j = 0; j < 3; j++) assert_true(a[i] != b[j]);
-    rules->draw_row(2, 7, 41, 3, c);
+    tw_source_row(normal, 2, 7, 41, 3, c);
     assert_memory_not_equal(a, c, sizeof(a));
-    rules->draw_row(1, 8, 41, 3, c);
+    tw_source_row(normal, 1, 8, 41, 3, c);
     assert_memory_not_equal(a, c, sizeof(a));
 }
 
@@ -84,7 +85,7 @@ static void test_graph_draws(void **state)
     assert_int_equal(tw_graph_create(ctx, &g), TW_OK);
     tw_val in[2] = {tw_input(g, "key", TW_DTYPE_U32, tw_shape_of(2)),
                     tw_input(g, "counter", TW_DTYPE_U32, tw_shape_of(2))};
-    tw_val x0 = normal_source()->rules->draw(in[0], in[1], 6, tw_shape_of(N / 2, 2), TW_DTYPE_F32);
+    tw_val x0 = tw_source_draw(normal_source(), in[0], in[1], 6, tw_shape_of(N / 2, 2), TW_DTYPE_F32);
     assert_int_equal(tw_reference_run(ctx, 2, in, (const double *[]){key, counter}, 1, &x0, (double *[]){out}), TW_OK);
     assert_true(ks(N, out) < 1.95);
     tw_graph_destroy(g);
@@ -96,8 +97,8 @@ static void test_density(void **state)
     (void)state;
     double x[2] = {0, 0}, y[3] = {1, -2, 0.5};
     /* -log(2 pi), and -(3/2) log(2 pi) - (1 + 4 + 0.25) / 2 */
-    assert_true(fabs(normal_source()->rules->log_density(2, x) + 1.8378770664093453) < 1e-14);
-    assert_true(fabs(normal_source()->rules->log_density(3, y) + 2.7568155996140185 + 2.625) < 1e-14);
+    assert_true(fabs(tw_source_log_density(normal_source(), 2, x) + 1.8378770664093453) < 1e-14);
+    assert_true(fabs(tw_source_log_density(normal_source(), 3, y) + 2.7568155996140185 + 2.625) < 1e-14);
 }
 
 int main(void)

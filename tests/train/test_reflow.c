@@ -82,7 +82,7 @@ static void test_pairs_are_the_teachers(void **state)
     /* held-out pairs begin at points of their own, and none of them where samples of that seed begin */
     assert_true(t.held.feed[TW_FEED_SOURCE][0] != t.train.feed[TW_FEED_SOURCE][0]);
     double sampled[2];
-    teacher->model.source->rules->draw_row(options.seed, TW_STREAM_SAMPLE, 0, 2, sampled);
+    tw_source_row(teacher->model.source, options.seed, TW_STREAM_SAMPLE, 0, 2, sampled);
     assert_true(fabs(sampled[0] - x0[0]) > 1e-6);
     assert_true(normality(x0, 2 * PAIRS) > 1e-3);
     assert_memory_equal(t.normaliser.shift, linear_shift, sizeof linear_shift);
@@ -106,7 +106,7 @@ static void test_one_step_is_enough(void **state)
     assert_true(result.validation < 2e-3);
     for (int i = 0; i < N; i++) {
         double x[2];
-        teacher->model.source->rules->draw_row(77, TW_STREAM_EVAL, i, 2, x);
+        tw_source_row(teacher->model.source, 77, TW_STREAM_EVAL, i, 2, x);
         for (int j = 0; j < 2; j++) from[2 * i + j] = linear_shift[j] + linear_scale[j] * x[j];
     }
     tw_sample_desc how = {.solver = {.method = "euler", .steps = 1}, .from = from};
