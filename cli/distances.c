@@ -12,7 +12,7 @@ enum { DRAW_PAIRS = 1 /* and up, three a repeat; 0 is the likelihood's */, FEWES
 
 static int64_t training_rows(const comparison *d)
 {
-    return d->held->training ? tw_dataset_rows(d->held->training, TW_PART_TRAIN) : 0;
+    return d->held->training && !d->halves ? tw_dataset_rows(d->held->training, TW_PART_TRAIN) : 0;
 }
 
 /* Distances between few rows are noisy and cheap: averaged over more draws. */
@@ -33,14 +33,22 @@ static tw_status fit_scale(comparison *d)
     return tw_normaliser_fit(d->c->ctx, h->rows, h->columns, h->values, &d->scale);
 }
 
-tw_status comparison_draw(comparison *d)
+tw_status comparison_settle(comparison *d, int64_t most_pairs)
 {
     cli *c = d->c;
-    d->pairs = tw_min_i64(opt_int(&c->set, OPT_PAIRS), d->held->rows);
+    d->pairs = tw_min_i64(opt_int(&c->set, OPT_PAIRS), d->halves ? d->held->rows / 2 : d->held->rows);
+    d->pairs = tw_min_i64(d->pairs, most_pairs);
     if (training_rows(d) > 0) d->pairs = tw_min_i64(d->pairs, training_rows(d));
+    if (d->pairs < 1) return tw_fail(c->ctx, TW_ERR_INVALID, "%s: too few rows for a distance", d->held->label);
     d->repeats = (int)opt_int(&c->set, OPT_REPEATS);
     if (d->repeats == 0) d->repeats = repeats_for(d->pairs);
     d->samples_count = tw_max_i64(d->pairs * d->repeats, FEWEST_SAMPLES);
+    return fit_scale(d);
+}
+
+tw_status comparison_draw(comparison *d)
+{
+    cli *c = d->c;
     row_bar bar = {.c = c, .label = "sample"};
     begin b = {0};
     tw_sample_desc desc = {.solver = d->solver,
@@ -50,7 +58,7 @@ tw_status comparison_draw(comparison *d)
                            .user = &bar};
     size_t row = (size_t)d->held->columns * sizeof(double);
     tw_status status = TW_OK;
-    TW_TRY(fit_scale(d));
+    TW_TRY(comparison_settle(d, INT64_MAX));
     TW_TRY(begin_open(c, d->m, d->held, d->samples_count, &b));
     begin_set(&b, &desc);
     d->samples = tw_alloc(c->ctx, (size_t)d->samples_count, row);
@@ -65,11 +73,11 @@ done:
     return status;
 }
 
-/* A draw of `pairs` rows in the units of the distances. NULL: no memory. */
-static double *scaled_rows(comparison *d, uint64_t draw, int64_t rows, const double *values)
+/* A draw of `count` different rows in the units of the distances. NULL: no memory. */
+static double *scaled_rows(comparison *d, uint64_t draw, int64_t rows, const double *values, int64_t count)
 {
-    double *out = random_rows(d->c, draw, d->held->columns, rows, values, d->pairs);
-    if (out && d->scale.columns) tw_normaliser_apply(&d->scale, d->pairs, out, out);
+    double *out = random_rows(d->c, draw, d->held->columns, rows, values, count);
+    if (out && d->scale.columns) tw_normaliser_apply(&d->scale, count, out, out);
     return out;
 }
 
@@ -82,6 +90,7 @@ static tw_status measure(comparison *d, unsigned kinds, const double *a, const d
     tw_status status = TW_OK;
     if (kinds & 1u << DISTANCE_ENERGY) TW_TRY(tw_energy_distance(ctx, columns, n, a, n, b, &out[DISTANCE_ENERGY]));
     if (kinds & 1u << DISTANCE_W2) TW_TRY(tw_wasserstein2(ctx, columns, n, a, b, NULL, &out[DISTANCE_W2]));
+    if (kinds & 1u << DISTANCE_W1) TW_TRY(tw_wasserstein(ctx, 1, columns, n, a, n, b, &out[DISTANCE_W1]));
     if (kinds & 1u << DISTANCE_SLICED)
         TW_TRY(tw_sliced_wasserstein2(ctx, columns, n, a, n, b, projections, seed, &out[DISTANCE_SLICED]));
 done:
@@ -107,15 +116,16 @@ static tw_status one_repeat(comparison *d, unsigned kinds, int k, double *value,
     const held_out *h = d->held;
     uint64_t draw = DRAW_PAIRS + 3 * (uint64_t)k;
     tw_status status = TW_OK;
-    double *held = scaled_rows(d, draw, h->rows, h->values);
-    double *samples = scaled_rows(d, draw + 1, d->pairs, d->samples + (int64_t)k * d->pairs * h->columns);
+    double *held = scaled_rows(d, draw, h->rows, h->values, d->pairs * (d->halves ? 2 : 1));
+    double *samples = scaled_rows(d, draw + 1, d->pairs, d->samples + (int64_t)k * d->pairs * h->columns, d->pairs);
     double *training = NULL;
     if (training_rows(d) > 0)
-        training = scaled_rows(d, draw + 2, training_rows(d), tw_dataset_values(h->training, TW_PART_TRAIN));
+        training = scaled_rows(d, draw + 2, training_rows(d), tw_dataset_values(h->training, TW_PART_TRAIN), d->pairs);
     if (!held || !samples || (training_rows(d) > 0 && !training))
         TW_TRY(tw_fail_memory(d->c->ctx, (size_t)(d->pairs * h->columns) * sizeof *held));
     TW_TRY(measure(d, kinds, samples, held, value));
     if (training) TW_TRY(measure(d, kinds, training, held, floor_value));
+    if (d->halves) TW_TRY(measure(d, kinds, held + d->pairs * h->columns, held, floor_value));
 done:
     tw_free(d->c->ctx, held);
     tw_free(d->c->ctx, samples);

@@ -14,13 +14,14 @@ typedef struct distance {
     double value, value_sd, floor, floor_sd;
 } distance;
 
-typedef enum distance_kind { DISTANCE_ENERGY, DISTANCE_W2, DISTANCE_SLICED, DISTANCE_COUNT } distance_kind;
+typedef enum distance_kind { DISTANCE_ENERGY, DISTANCE_W2, DISTANCE_SLICED, DISTANCE_W1, DISTANCE_COUNT } distance_kind;
 
 typedef struct comparison {
     cli *c;
     const model *m;
     const held_out *held;
     tw_ode_desc solver;
+    bool halves;   /* the floor is the distance of held-out rows to others of them, in place of training rows */
     int64_t pairs; /* rows on each side */
     int repeats;
     int64_t samples_count;
@@ -30,8 +31,10 @@ typedef struct comparison {
     distance of[DISTANCE_COUNT];
 } comparison;
 
-/* Settles pairs and repeats from the options and the rows there are, and draws the samples. c, m, held and solver must
- * be set. */
+/* Settles pairs, repeats, units and how many samples that makes, from the options and the rows there are; at most
+ * `most_pairs` pairs. c, m and held must be set. */
+TW_NODISCARD tw_status comparison_settle(comparison *d, int64_t most_pairs);
+/* The same, with samples drawn from the flow by `solver`. */
 TW_NODISCARD tw_status comparison_draw(comparison *d);
 /* Measures the kinds asked for (a bit each). */
 TW_NODISCARD tw_status comparison_measure(comparison *d, unsigned kinds);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum { DRAW_SCORE = 0, FLOW_ROWS = 2000, PICTURE_ROWS = 20000 };
+enum { REPORTED = 1 << DISTANCE_ENERGY | 1 << DISTANCE_W2 | 1 << DISTANCE_SLICED };
 
 typedef struct evaluation {
     cli *c;
@@ -164,7 +165,7 @@ static tw_status evaluate(evaluation *e)
     if (strcmp(e->m.about->source, "data") != 0) TW_TRY(score_held_out(e));
     e->compared = (comparison){.c = e->c, .m = &e->m, .held = &e->held, .solver = e->solver};
     TW_TRY(comparison_draw(&e->compared));
-    TW_TRY(comparison_measure(&e->compared, ~0u));
+    TW_TRY(comparison_measure(&e->compared, REPORTED));
     TW_TRY(compare_columns(e));
     TW_TRY(tw_make_folder(e->c->ctx, e->folder));
     TW_TRY(draw_pictures(e));

@@ -315,8 +315,10 @@ bool solver_of(const cli *c, tw_ode_desc *out_solver)
         return cli_usage("--rtol and --atol are for adaptive solvers; %s takes --steps", name), false;
     if (tolerance && (steps || size))
         return cli_usage("--rtol and --atol have no meaning with --steps or --step-size"), false;
-    *out_solver = (tw_ode_desc){
-        .method = name, .steps = (int)opt_int(s, OPT_SOLVER_STEPS), .step_size = opt_number(s, OPT_STEP_SIZE)};
+    *out_solver = (tw_ode_desc){.method = name,
+                                .t1 = opt_number(s, OPT_UNTIL),
+                                .steps = (int)opt_int(s, OPT_SOLVER_STEPS),
+                                .step_size = opt_number(s, OPT_STEP_SIZE)};
     if (noisy) return true;
     out_solver->rtol = opt_number(s, OPT_RTOL);
     out_solver->atol = opt_number(s, OPT_ATOL);

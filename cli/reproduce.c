@@ -27,23 +27,28 @@ typedef struct reproduction {
     cli *c;
     char path[MAX_STUDIES][MODEL_PATH];
     int studies;
-    int bars, held;
+    int bars, held, skipped;
     cJSON *array;
 } reproduction;
 
 /* --- which studies --------------------------------------------------------------------------------------------- */
 
-/* Where the studies lie: --studies, else ./reproduce, else where they were installed, beside this program. */
-static const char *studies_folder(const cli *c, char buffer[MODEL_PATH])
+/* A folder that an option names, else ./NAME, else where it was installed, beside this program. */
+static const char *folder_of(const cli *c, option_id id, const char *name, char buffer[MODEL_PATH])
 {
-    static const char beside[] = "/share/thalweg/reproduce";
-    const char *given = opt_text(&c->set, OPT_STUDIES);
-    if (given || folder_exists("reproduce")) return given ? given : "reproduce";
-    ssize_t length = readlink("/proc/self/exe", buffer, MODEL_PATH - sizeof beside);
+    enum { REST = 64 };
+    const char *given = opt_text(&c->set, id);
+    if (given || folder_exists(name)) return given ? given : name;
+    ssize_t length = readlink("/proc/self/exe", buffer, MODEL_PATH - REST);
     for (int up = 0; up < 2; up++) /* PREFIX/bin/thalweg */
         while (length > 0 && buffer[--length] != '/') continue;
-    snprintf(buffer + (length > 0 ? length : 0), sizeof beside, "%s", beside);
+    snprintf(buffer + (length > 0 ? length : 0), REST, "/share/thalweg/%s", name);
     return buffer;
+}
+
+static const char *studies_folder(const cli *c, char buffer[MODEL_PATH])
+{
+    return folder_of(c, OPT_STUDIES, "reproduce", buffer);
 }
 
 static int by_text(const void *a, const void *b)
@@ -119,6 +124,48 @@ static int find_named(reproduction *r, const char *names)
     return result;
 }
 
+/* --- data files ----------------------------------------------------------------------------------------------------
+ */
+
+/* A file named without a folder, and no built-in set: in this folder or the one of data, .gz too. `out` holds where it
+ * lies; false when it is nowhere. Names of other kinds are left as they are. */
+static bool place_data(const cli *c, const char *name, char out[MODEL_PATH])
+{
+    static const char *const endings[] = {"", ".gz"};
+    char buffer[MODEL_PATH], file[MODEL_PATH];
+    const char *folder = folder_of(c, OPT_DATA_FOLDER, "data", buffer);
+    snprintf(out, MODEL_PATH, "%s", name);
+    if (strchr(name, '/') || !strchr(name, '.') || file_exists(name)) return true;
+    for (int i = 0; i < TW_COUNT(endings); i++) {
+        snprintf(file, sizeof file, "%.4000s%s", name, endings[i]);
+        if (path_join(out, MODEL_PATH, folder, file) && file_exists(out)) return true;
+    }
+    return false;
+}
+
+static bool is_data(option_id id)
+{
+    return id == OPT_DATA || id == OPT_SOURCE_DATA;
+}
+
+/* The first data file of the settings that is not there, NULL: all are. */
+static const char *missing_data(const cli *c, const settings *s)
+{
+    char path[MODEL_PATH];
+    for (int i = 0; i < OPT_COUNT; i++)
+        if (is_data((option_id)i) && s->value[i].text && !place_data(c, s->value[i].text, path))
+            return s->value[i].text;
+    return NULL;
+}
+
+static const char *study_missing(const cli *c, const study *s)
+{
+    const char *missing = NULL;
+    for (int i = 0; i < s->flows_count && !missing; i++) missing = missing_data(c, &s->flow[i].set);
+    for (int i = 0; i < s->measures_count && !missing; i++) missing = missing_data(c, &s->measure[i].set);
+    return missing;
+}
+
 /* --- one study --------------------------------------------------------------------------------------------------- */
 
 typedef struct running {
@@ -127,6 +174,7 @@ typedef struct running {
     char folder[MODEL_PATH]; /* of the study's runs */
     int seed;
     outcome outcome[STUDY_MEASURES];
+    double last[STUDY_MEASURES]; /* of this seed */
 } running;
 
 static void put(settings *s, option_id id, const char *text, int *result)
@@ -145,15 +193,16 @@ static bool run_folder(const running *run, int flow, char *out)
 /* The settings of a flow or a measure for this seed: "@NAME" is the run folder of that flow. */
 static int settle(const running *run, const settings *from, settings *out)
 {
-    char text[32], folder[MODEL_PATH];
+    char text[32], path[MODEL_PATH];
     int result = EXIT_DONE;
     *out = (settings){.verb = from->verb};
     for (int i = 0; i < OPT_COUNT && result == EXIT_DONE; i++) {
         const char *value = from->value[i].text;
         if (!value) continue;
         for (int f = 0; value[0] == '@' && f < run->s->flows_count; f++)
-            if (strcmp(value + 1, run->s->flow[f].name) == 0 && run_folder(run, f, folder)) value = folder;
+            if (strcmp(value + 1, run->s->flow[f].name) == 0 && run_folder(run, f, path)) value = path;
         if (value[0] == '@') return cli_usage("%s: there is no flow '%s'", run->s->name, value + 1);
+        if (is_data((option_id)i) && place_data(run->r->c, value, path)) value = path;
         put(out, (option_id)i, value, &result);
     }
     snprintf(text, sizeof text, "%d", run->seed);
@@ -211,6 +260,8 @@ static int measure_once(running *run, int index)
         result = take_measure(run, m, m->over, &below);
         now = (measured){now.value / below.value, (double)NAN};
     }
+    if (m->over_measure >= 0) now = (measured){now.value / run->last[m->over_measure], (double)NAN};
+    run->last[index] = now.value;
     o->count++;
     o->sum += now.value;
     o->squares += now.value * now.value;
@@ -251,10 +302,29 @@ static void tell(running *run, int index)
     cJSON_AddItemToArray(r->array, object);
 }
 
+static int skip_study(reproduction *r, const study *s, const char *missing)
+{
+    char buffer[MODEL_PATH], why[2 * MODEL_PATH];
+    snprintf(why, sizeof why, "'%s' is not in %s; --data-folder FOLDER says where it lies", missing,
+             folder_of(r->c, OPT_DATA_FOLDER, "data", buffer));
+    cli_say(r->c, "%s: %s\n  skipped: %s", s->name, s->paper, why);
+    r->skipped++;
+    if (!r->array) return EXIT_DONE;
+    cJSON *object = cJSON_CreateObject();
+    json_text(object, "name", s->name);
+    json_text(object, "paper", s->paper);
+    json_text(object, "claim", s->claim);
+    json_text(object, "skipped", why);
+    cJSON_AddItemToArray(r->array, object);
+    return EXIT_DONE;
+}
+
 static int run_study(reproduction *r, const study *s)
 {
     cli *c = r->c;
     bool quick = opt_flag(&c->set, OPT_QUICK);
+    const char *missing = study_missing(c, s);
+    if (missing) return skip_study(r, s, missing);
     running *run = calloc(1, sizeof *run);
     char name[STUDY_NAME + 8];
     int result = EXIT_DONE;
@@ -326,7 +396,11 @@ static int run_studies(reproduction *r)
         cJSON_Delete(r->array);
         return result;
     }
-    cli_say(r->c, "%d of %d bars held", r->held, r->bars);
+    char skipped[64] = "", time[32];
+    if (r->skipped)
+        snprintf(skipped, sizeof skipped, ", %d %s skipped", r->skipped, r->skipped == 1 ? "study" : "studies");
+    cli_say(r->c, "%d of %d bars held%s", r->held, r->bars, skipped);
+    cli_note(r->c, "in %s", human_time(tw_clock() - r->c->started, time, sizeof time));
     if (r->array) result = json_print(r->array);
     return result == EXIT_DONE && r->held < r->bars ? EXIT_FAILED : result;
 }

@@ -121,12 +121,29 @@ static int take_kind(const reading *r, study_measure *m)
     return refuse(r, why);
 }
 
+static int measure_index(const study *s, const char *name)
+{
+    int index = 0;
+    while (index < s->measures_count && strcmp(s->measure[index].name, name) != 0) index++;
+    return index;
+}
+
 static int take_flow_name(const reading *r, int *out_index)
 {
     char why[256];
     *out_index = flow_index(r->s, r->item->value);
     if (*out_index >= 0) return EXIT_DONE;
     snprintf(why, sizeof why, "there is no flow '%s' above", r->item->value);
+    return refuse(r, why);
+}
+
+static int take_over(const reading *r, study_measure *m)
+{
+    char why[256];
+    m->over = flow_index(r->s, r->item->value);
+    m->over_measure = m->over < 0 ? measure_index(r->s, r->item->value) : -1;
+    if (m->over >= 0 || m->over_measure < m - r->s->measure) return EXIT_DONE;
+    snprintf(why, sizeof why, "there is no flow or measure '%s' above", r->item->value);
     return refuse(r, why);
 }
 
@@ -142,20 +159,19 @@ static int take_measure(const reading *r, const char *key)
 {
     study *s = r->s;
     char name[STUDY_NAME];
-    int index = 0;
     if (!next_word(&key, name) || !*name || !*key) return refuse(r, "expected measures: {NAME: {KEY: VALUE}}");
-    while (index < s->measures_count && strcmp(s->measure[index].name, name) != 0) index++;
+    int index = measure_index(s, name);
     study_measure *m = &s->measure[index];
     if (index == s->measures_count) {
         if (index == STUDY_MEASURES) return refuse(r, "more than 64 measures");
         s->measures_count++;
         memcpy(m->name, name, sizeof name);
-        m->flow = m->over = -1;
+        m->flow = m->over = m->over_measure = -1;
         m->set.verb = 'E';
     }
     if (strcmp(key, "measure") == 0) return take_kind(r, m);
     if (strcmp(key, "flow") == 0) return take_flow_name(r, &m->flow);
-    if (strcmp(key, "over") == 0) return take_flow_name(r, &m->over);
+    if (strcmp(key, "over") == 0) return take_over(r, m);
     if (strcmp(key, "bar") == 0) return take_bar(r, m);
     if (strcmp(key, "paper") == 0) return take_text(r, &m->paper);
     return take_option(r, &m->set, key);

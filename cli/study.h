@@ -12,7 +12,8 @@
  *                                     # keys beside measure, flow, over, paper and bar are the options of `thalweg
  * eval` quick:                            # what --quick sets differently seeds: 1 flows: {first: {steps: 500}}
  *
- * A measure with `over: FLOW` is divided by the same measure of that flow. */
+ * A measure with `over: NAME` is divided by the same measure of that flow, or by that other measure above. Data files
+ * that are named without a folder lie where --data-folder says; without one of them a study is skipped. */
 #ifndef THALWEG_CLI_STUDY_H
 #define THALWEG_CLI_STUDY_H
 
@@ -28,10 +29,12 @@ typedef struct study_flow {
 typedef struct study_measure {
     char name[STUDY_NAME];
     const measure *what;
-    int flow, over; /* index among the flows, -1: none */
-    char *paper;    /* the published number, NULL; owned */
-    char *bar;      /* ">= 100", "<= 1.5 floors"; owned */
-    settings set;   /* of eval */
+    int flow;         /* index among the flows, -1: none */
+    int over;         /* the same: this measure of another flow */
+    int over_measure; /* index among the measures before this one, -1: none */
+    char *paper;      /* the published number, NULL; owned */
+    char *bar;        /* ">= 100", "<= 1.5 floors"; owned */
+    settings set;     /* of eval */
 } study_measure;
 
 typedef struct study {

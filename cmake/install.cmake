@@ -18,6 +18,7 @@ endif()
 install(DIRECTORY include/thalweg DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY reproduce DESTINATION ${CMAKE_INSTALL_DATADIR}/thalweg FILES_MATCHING PATTERN "*.yaml")
+install(DIRECTORY data DESTINATION ${CMAKE_INSTALL_DATADIR}/thalweg FILES_MATCHING PATTERN "*.csv.gz" PATTERN "README.md")
 install(FILES examples/hello.c DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 
 # pkg-config: flags a static link needs besides the packages that have a .pc file of their own

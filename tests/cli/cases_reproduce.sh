@@ -54,3 +54,32 @@ cp study.yaml studies/moons.yaml
 refused "there is no study 'mons'; the nearest is 'moons'" reproduce mons --studies studies
 works 'a tiny network learns' reproduce --studies studies
 refused 'no studies in' reproduce --studies nowhere
+
+# a snapshot left out: points at its time, nulls, and the measure of another measure
+awk 'BEGIN { srand(1); print "a,b"; for (i = 0; i < 200; i++) print rand() "," rand() }' >before.csv
+for middle in 2 4; do # everything moves by so much along a
+    awk -F, -v by=$middle 'NR == 1 { print; next } { print ($1 + by) "," $2 }' before.csv >after$middle.csv
+done
+cat >cells.yaml <<'END'
+paper: nobody 2026
+claim: a square moves on
+flows:
+  moving: {data: after4.csv, source-data: before.csv, split: "1,0,0", method: otcfm, steps: 200, width: 32, depth: 1}
+measures:
+  still: {measure: still_w1, flow: moving, data: after2.csv, until: 0.5, units: data, bar: "> 1.9"}
+  straight: {measure: straight_w2, flow: moving, data: after2.csv, until: 0.5, units: data, bar: "<= 1.2 floors"}
+  moved: {measure: snapshot_w2, flow: moving, data: after2.csv, until: 0.5, units: data, bar: "< 0.5"}
+  too far: {measure: snapshot_w2, flow: moving, data: after2.csv, until: 1, units: data, bar: "> 1.5"}
+  share: {measure: snapshot_w1, flow: moving, over: still, data: after2.csv, until: 0.5, units: data, bar: "< 0.2"}
+END
+works '5 of 5 bars held' reproduce ./cells.yaml --threads 1 --quiet
+sed 's/over: still/over: stil/' cells.yaml >misspelt.yaml
+refused "no flow or measure 'stil' above" reproduce ./misspelt.yaml
+sed 's/, data: after2.csv, until: 1,/, until: 1,/' cells.yaml >bare.yaml
+fails 'compared with a file of rows' reproduce ./bare.yaml --quiet
+# files of studies lie in a folder of data, or their study is skipped
+mkdir -p elsewhere && mv after4.csv elsewhere/ && gzip elsewhere/after4.csv
+works '0 of 0 bars held, 1 study skipped' reproduce ./cells.yaml --quiet
+holds 'says which file' grep -q "skipped: 'after4.csv' is not in .*data" out
+works '"skipped":"' reproduce ./cells.yaml --quiet --json
+works '5 of 5 bars held' reproduce ./cells.yaml --threads 1 --quiet --data-folder elsewhere
