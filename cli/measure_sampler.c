@@ -134,6 +134,7 @@ tw_status measure_inversion(const subject *s, measured *out)
     if (!rows || !back || (h.conditions && !conditions)) TW_TRY(tw_fail_memory(c->ctx, (size_t)n * sizeof *rows));
     desc.conditions = conditions;
     desc.solver.t0 = 1;
+    desc.solver.t1 = 0;
     desc.from = rows;
     TW_TRY(tw_sample(m.flow, n, &desc, back, NULL, NULL));
     desc.solver.t0 = 0;

@@ -182,6 +182,7 @@ int run_sample(cli *c)
         if (!opt_given(&c->set, OPT_FROM))
             return cli_usage("--reverse needs rows of data to go back from: --from FILE");
         solver.t0 = 1;
+        if (!opt_given(&c->set, OPT_UNTIL)) solver.t1 = 0;
     }
     if (opt_given(&c->set, OPT_INTERPOLATE)) {
         if (opt_flag(&c->set, OPT_REVERSE))

@@ -198,3 +198,11 @@ works '4 rows' sample runs/from -n 4 -o from.csv --quiet
 works '4 rows' sample runs/from -n 4 --from 8gaussians -o from.csv --quiet
 fails 'the density of the flow' score runs/from --quiet
 works 'No likelihood' eval runs/from --pairs 100 --quiet
+
+# a flow is stopped on its way: there is what the frames of the whole way have, and back from there is another way
+train_tiny halfway
+works '' sample halfway --until 0.5 -n 500 -o middle.csv --quiet
+works '' sample halfway -n 500 -o end.csv --quiet
+holds 'the middle is not the end' sh -c '! cmp -s middle.csv end.csv'
+refused 'until' sample halfway --until 1.5
+works '' score halfway --until 0.5 middle.csv --quiet
