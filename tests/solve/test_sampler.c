@@ -2,6 +2,7 @@
  * both ways, and the same numbers as the papers' own formulas. */
 #include "solve/sampler.h"
 
+#include "golden/samplers.inc"
 #include "path/g8.h"
 #include "support/limited_memory.h"
 
@@ -302,6 +303,44 @@ static void formulas_of_the_papers(void **state)
     }
 }
 
+static void move_golden(const char *method, const tw_schedule *schedule, tw_ode_desc desc, double *x)
+{
+    tw_sampler *s = NULL;
+    desc.method = method;
+    memcpy(x, golden_start, sizeof golden_start);
+    assert_int_equal(tw_sampler_create(ctx, &desc, schedule, 1, GOLDEN_ROWS, 2, 2, &s), TW_OK);
+    assert_int_equal(tw_sampler_run(s, eight, (void *)(uintptr_t)schedule, GOLDEN_ROWS, x, NULL, NULL, 0), TW_OK);
+    tw_sampler_destroy(s);
+}
+
+/* Whole journeys of the peers, the last step onto sigma = 0 among them, to the digits that single precision leaves
+ * them. */
+static void peers_arrive_where_we_do(void **state)
+{
+    (void)state;
+    double x[2 * GOLDEN_ROWS];
+    tw_schedule condot = schedule_of("condot"), rectified = schedule_of("rectified");
+    for (int k = 0; k < TW_COUNT(golden_diffusers); k++) {
+        move_golden(golden_diffusers[k].name, &condot,
+                    (tw_ode_desc){.time_grid = golden_diffusers[k].times, .time_grid_count = GOLDEN_STEPS + 1}, x);
+        for (int i = 0; i < 2 * GOLDEN_ROWS; i++) {
+            if (!(fabs(x[i] - golden_diffusers[k].x[i]) < 2e-5))
+                print_error("%s %d: %.9g %.9g\n", golden_diffusers[k].name, i, x[i], golden_diffusers[k].x[i]);
+            assert_true(fabs(x[i] - golden_diffusers[k].x[i]) < 2e-5);
+        }
+    }
+    for (int k = 0; k < TW_COUNT(golden_azula); k++) {
+        move_golden(golden_azula[k].name, &rectified, (tw_ode_desc){.t1 = 1, .steps = GOLDEN_STEPS}, x);
+        for (int i = 0; i < 2 * GOLDEN_ROWS; i++) {
+            if (!(fabs(x[i] - golden_azula[k].x[i]) < 1e-7))
+                print_error("%s %d: %.9g %.9g\n", golden_azula[k].name, i, x[i], golden_azula[k].x[i]);
+            assert_true(fabs(x[i] - golden_azula[k].x[i]) < 1e-7);
+        }
+    }
+    tw_piece_free(ctx, &condot);
+    tw_piece_free(ctx, &rectified);
+}
+
 /* Adams-Bashforth and Heun with a late slope, on the velocity itself. */
 static void velocities_in_time(void **state)
 {
@@ -497,6 +536,7 @@ int main(void)
         cmocka_unit_test(azulas_first_order_reab),
         cmocka_unit_test(ddim_is_euler_in_the_right_variable),
         cmocka_unit_test(formulas_of_the_papers),
+        cmocka_unit_test(peers_arrive_where_we_do),
         cmocka_unit_test(velocities_in_time),
         cmocka_unit_test(ends_are_exact),
         cmocka_unit_test(inversion_by_rf_solver),
