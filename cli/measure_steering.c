@@ -294,6 +294,14 @@ static double *with_gaps(const subject *s, const held_out *h, int64_t n)
     return out;
 }
 
+static tw_status fill(const subject *s, const model *m, int64_t n, const double *seen, const char *method, double *out)
+{
+    const tw_sample_desc desc = {.seed = opt_seed(&s->c->set, OPT_SEED),
+                                 .solver.steps = (int)opt_int(&s->c->set, OPT_SOLVER_STEPS)};
+    const tw_inverse_desc inverse = {.method = method, .observed = seen};
+    return tw_flow_inverse(m->flow, n, &desc, &inverse, out, NULL);
+}
+
 static tw_status take_filled(const subject *s, const char *method, measured *out)
 {
     model m = {0};
@@ -305,10 +313,7 @@ static tw_status take_filled(const subject *s, const char *method, measured *out
     TW_TRY(comparison_draw(&d)); /* how many; the rows are replaced */
     if (!(seen = with_gaps(s, &h, d.samples_count)))
         TW_TRY(tw_fail_memory(s->c->ctx, (size_t)(d.samples_count * h.columns) * sizeof(double)));
-    const tw_sample_desc desc = {.seed = opt_seed(&s->c->set, OPT_SEED),
-                                 .solver.steps = (int)opt_int(&s->c->set, OPT_SOLVER_STEPS)};
-    const tw_inverse_desc inverse = {.method = method, .observed = seen};
-    TW_TRY(tw_flow_inverse(m.flow, d.samples_count, &desc, &inverse, d.samples, NULL));
+    TW_TRY(fill(s, &m, d.samples_count, seen, method, d.samples));
     TW_TRY(comparison_measure(&d, 1u << DISTANCE_ENERGY));
     *out = (measured){d.of[DISTANCE_ENERGY].value, d.of[DISTANCE_ENERGY].floor};
 done:
@@ -332,4 +337,34 @@ tw_status measure_filled_flowchef(const subject *s, measured *out)
 tw_status measure_filled_dps(const subject *s, measured *out)
 {
     return take_filled(s, "dps", out);
+}
+
+tw_status measure_skipping(const subject *s, measured *out)
+{
+    model m = {0};
+    held_out h = {0};
+    tw_ode_desc solver;
+    tw_normaliser scale = {0};
+    tw_context *ctx = s->c->ctx;
+    tw_status status = TW_OK;
+    double *seen = NULL, *skipped = NULL, *through = NULL, sum = 0;
+    TW_TRY(subject_open(s, false, &m, &h, &solver));
+    int64_t count = (int64_t)ROWS * h.columns;
+    seen = with_gaps(s, &h, ROWS);
+    skipped = tw_alloc(ctx, (size_t)count, sizeof(double));
+    through = tw_alloc(ctx, (size_t)count, sizeof(double));
+    if (!seen || !skipped || !through) TW_TRY(tw_fail_memory(ctx, (size_t)count * sizeof(double)));
+    TW_TRY(fill(s, &m, ROWS, seen, "flowchef", skipped));
+    TW_TRY(fill(s, &m, ROWS, seen, "descent", through));
+    TW_TRY(tw_normaliser_fit(ctx, h.rows, h.columns, h.values, &scale));
+    for (int64_t i = 0; i < count; i++) sum += pow((skipped[i] - through[i]) / scale.scale[i % h.columns], 2);
+    *out = (measured){sqrt(sum / ROWS), 0};
+done:
+    tw_free(ctx, seen);
+    tw_free(ctx, skipped);
+    tw_free(ctx, through);
+    tw_normaliser_free(ctx, &scale);
+    held_out_close(&h);
+    model_close(&m);
+    return status;
 }

@@ -57,7 +57,7 @@ static bool is_decimal_comma(const char *text)
 }
 
 /* Every value of the chosen columns is a finite number or a gap, or the first that is not is named. */
-static tw_status check_columns(const tw_table *table, const int *list, int count)
+static tw_status check_columns(const tw_table *table, const int *list, int count, tw_missing missing)
 {
     for (int i = 0; i < count; i++) {
         const tw_table_column *column = &table->column[list[i]];
@@ -68,7 +68,7 @@ static tw_status check_columns(const tw_table *table, const int *list, int count
         if (column->infinite_at > 0)
             return tw_fail(table->ctx, TW_ERR_FORMAT, "%s: column '%s': '%s' is not finite",
                            tw_table_place(table, column->infinite_at).text, column->name, column->infinite);
-        if (is_empty(column))
+        if (is_empty(column) && missing != TW_MISSING_KEEP)
             return tw_fail(table->ctx, TW_ERR_FORMAT, "%s: column '%s' is empty", table->path, column->name);
     }
     return TW_OK;
@@ -110,7 +110,7 @@ static tw_status choose_columns(tw_table *table, const tw_dataset_desc *desc, in
     TW_TRY(tw_conditions_choose(table, desc, &told, &told_count));
     TW_TRY(leave_out_conditions(table, desc, told, told_count, list, &count));
     if (!desc->columns) TW_TRY(leave_out_texts(table, list, &count));
-    TW_TRY(check_columns(table, list, count));
+    TW_TRY(check_columns(table, list, count, desc->missing));
     TW_TRY(tw_conditions_check(table, desc->missing, told, told_count));
     both = tw_alloc(table->ctx, (size_t)(count + told_count), sizeof(int));
     if (!both) TW_TRY(tw_fail_memory(table->ctx, (size_t)(count + told_count) * sizeof(int)));
@@ -163,7 +163,7 @@ static tw_status find_by_place(const tw_table *table, int columns, int *list)
 }
 
 /* The last `conditions` of the columns are told, not drawn. */
-static tw_status choose_like(tw_table *table, int columns, int conditions, const char *const *names)
+static tw_status choose_like(tw_table *table, int columns, int conditions, const char *const *names, tw_missing missing)
 {
     int *list = tw_alloc(table->ctx, (size_t)columns, sizeof(int));
     if (!list) return tw_fail_memory(table->ctx, (size_t)columns * sizeof(int));
@@ -183,7 +183,7 @@ static tw_status choose_like(tw_table *table, int columns, int conditions, const
         TW_TRY(tw_note(table->ctx, &table->notes,
                        "no header, and %d columns where the model has %d: '%s' is taken as column %d and so on",
                        table->columns, columns, names[0], list[0] + 1));
-    TW_TRY(check_columns(table, list, columns - conditions));
+    TW_TRY(check_columns(table, list, columns - conditions, missing));
     TW_TRY(tw_conditions_check(table, TW_MISSING_AUTO, list + columns - conditions, conditions));
     TW_TRY(tw_table_keep(table, list, columns));
     for (int i = 0; i < columns; i++) {
@@ -233,7 +233,7 @@ static tw_status make_dataset(tw_context *ctx, tw_table *table, const tw_builtin
     *table = (tw_table){0};
     int conditions = names ? desc->known_conditions_count : 0;
     if (names)
-        TW_TRY(choose_like(&d->table, columns, conditions, names));
+        TW_TRY(choose_like(&d->table, columns, conditions, names, desc->missing));
     else
         TW_TRY(choose_columns(&d->table, desc, &conditions));
     if (names && desc->missing == TW_MISSING_MEDIAN) {

@@ -49,6 +49,11 @@ static ask flowchef_ask(const double *value, const tw_steer_step *s)
     return (ask){.spread = -1, .factor = 2 * value[0]};
 }
 
+static ask descent_ask(const double *value, const tw_steer_step *s)
+{
+    return flowchef_ask(value, s);
+}
+
 static const struct {
     tw_piece_info info;
     ask (*ask)(const double *value, const tw_steer_step *s);

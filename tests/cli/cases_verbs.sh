@@ -183,6 +183,8 @@ printf 'x1,x2\n0.5,\n,1.25\n,\n' >gaps.csv
 works '3 rows' sample runs/likely --observe gaps.csv --steps 20 --inverse flowchef -o filled.csv --quiet
 holds 'gaps are filled' [ "$(sed -n 2p filled.csv | cut -d, -f1) $(sed -n 3p filled.csv | cut -d, -f2)" = '0.5 1.25' ]
 holds 'nothing is left open' [ "$(grep -c '^[^,][^,]*,[^,][^,]*$' filled.csv)" = 4 ]
+printf 'x1,x2\n0.5,\n0.75,\n' >gaps.csv
+works '2 rows' sample runs/likely --observe gaps.csv --steps 20 -o filled.csv --quiet
 fails "no column 'x3'" sample runs/likely --observe x3=1 -o seen.csv
 fails 'expected a number' sample runs/likely --observe x1=a -o seen.csv
 refused 'no meaning with --observe' sample runs/likely --observe x1=1 --solver rk4 -o seen.csv

@@ -251,8 +251,9 @@ static void opens_like_a_model(void **state)
         for (int k = 0; k < 6; k++) assert_true(v[k] == k + 1);
         if (cases[i].names == unnamed) { /* made-up names may agree by chance: said */
             assert_int_equal(tw_dataset_notes_count(d), 1);
-            assert_string_equal(tw_dataset_note(d, 0), "no header, and 3 columns where the model has 2: 'x1' is taken as column 1 "
-                                                       "and so on");
+            assert_string_equal(tw_dataset_note(d, 0),
+                                "no header, and 3 columns where the model has 2: 'x1' is taken as column 1 "
+                                "and so on");
         }
         tw_dataset_destroy(d);
     }
@@ -270,6 +271,15 @@ static void opens_like_a_model(void **state)
     assert_int_equal(tw_dataset_open_like(ctx, "x.csv", &(tw_dataset_desc){.missing = TW_MISSING_MEDIAN}, 2, names, &d),
                      TW_ERR_INVALID);
     assert_string_equal(tw_context_error(ctx), "x.csv: medians come from training rows, and there are none here");
+    const tw_dataset_desc keep = {.missing = TW_MISSING_KEEP};
+    assert_int_equal(tw_dataset_open_like(ctx, "x.csv", &keep, 2, names, &d), TW_OK);
+    assert_int_equal(tw_dataset_rows(d, TW_PART_ALL), 2);
+    const double *kept = tw_dataset_values(d, TW_PART_ALL);
+    assert_true(kept[0] == 2 && kept[1] == 1 && kept[2] == 3 && isnan(kept[3])); /* b, a */
+    tw_dataset_destroy(d);
+    d = NULL;
+    assert_int_equal(tw_dataset_open(ctx, "x.csv", &keep, &d), TW_ERR_INVALID);
+    assert_string_equal(tw_context_error(ctx), "x.csv: data to train on must have no gaps");
     tw_context_destroy(ctx);
 }
 
