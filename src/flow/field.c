@@ -57,6 +57,7 @@ static tw_status check_guide(const tw_flow *flow, const tw_flow *guide)
     if (a->columns != b->columns) what = "columns";
     if (strcmp(a->schedule, b->schedule) != 0) what = "a schedule";
     if (strcmp(a->source, b->source) != 0) what = "a source";
+    if (strcmp(a->path, b->path) != 0) what = "a path";
     if (b->conditions_count > 0 && b->conditions_count != a->conditions_count) what = "conditions";
     for (int i = 0; !what && i < b->conditions_count; i++)
         if (a->conditions[i].classes != b->conditions[i].classes ||
@@ -97,6 +98,9 @@ tw_status tw_flow_use_guidance(tw_flow *flow, const tw_sample_desc *desc)
         TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "a guidance of %g: expected a number", desc->guidance));
     TW_TRY(tw_piece_read(flow->ctx, "guidance", desc->guidance_kind ? desc->guidance_kind : "cfg", tw_guidance_list,
                          &next.piece));
+    if (strcmp(next.piece.info->name, "apg") == 0 && strcmp(flow->model.path->info.name, "affine") != 0)
+        TW_TRY(tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "guidance 'apg' is for affine paths, not for path '%s'",
+                       flow->model.path->info.name));
     if (desc->guide) TW_TRY(check_guide(flow, desc->guide));
     if (!desc->guide && flow->desc.conditions_count == 0) next.strength = 0;
     tw_flow_guide guide = guide_now(next.strength != 0 ? desc->guide : NULL);

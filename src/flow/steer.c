@@ -30,6 +30,11 @@ typedef struct walk {
 tw_status tw_steer_check(tw_flow *flow, int64_t n, const tw_sample_desc *d)
 {
     if (n < 0) return tw_fail(flow->ctx, TW_ERR_INVALID, "%lld rows asked for", (long long)n);
+    if (strcmp(flow->model.path->info.name, "affine") != 0)
+        return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED,
+                       "steering needs the data point that a velocity means: an affine "
+                       "path, not '%s'",
+                       flow->model.path->info.name);
     if (!d) return TW_OK;
     if (d->solver.method && strcmp(d->solver.method, "euler") != 0)
         return tw_fail(flow->ctx, TW_ERR_INVALID, "a steered flow takes Euler's steps, not those of '%s'",

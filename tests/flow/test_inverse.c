@@ -364,6 +364,12 @@ static void test_bad_input(void **state)
     const tw_inverse_desc measured = {.observed = seen, .measures = M, .matrix = matrix};
     assert_int_equal(tw_flow_inverse(flow, 2, NULL, &measured, x, NULL), TW_ERR_INVALID);
     tw_flow_destroy(flow);
+    seen[1] = 0;
+    const tw_flow_desc bent = {
+        .columns = D, .method = "si", .path = "encoder_decoder", .network = {.width = 2, .depth = 1}};
+    assert_int_equal(tw_flow_create(ctx, &bent, &flow), TW_OK);
+    assert_int_equal(tw_flow_inverse(flow, 2, NULL, &good, x, NULL), TW_ERR_UNSUPPORTED);
+    tw_flow_destroy(flow);
 }
 
 int main(void)
