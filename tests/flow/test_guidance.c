@@ -3,6 +3,7 @@
  * 2023); a guide is another network in the same program. */
 #include "flow/flow.h"
 #include "flow/linear_flow.h"
+#include "support/limited_memory.h"
 
 #include <math.h>
 #include <string.h>
@@ -255,6 +256,27 @@ static void test_noise(void **state)
     tw_flow_destroy(flow);
 }
 
+static tw_status guided_by_another(tw_context *c, void *user)
+{
+    tw_flow *flow = NULL, *guide = NULL;
+    double x[4] = {1, 2, 3, 4}, t[2] = {0.2, 0.7}, u[4];
+    (void)user;
+    tw_status status = linear_flow(c, &flow);
+    if (status == TW_OK) status = linear_flow(c, &guide);
+    const tw_sample_desc desc = {
+        .guidance = 1, .guidance_kind = "apg:norm=1", .guide = guide, .double_precision = true};
+    if (status == TW_OK) status = tw_velocity(flow, 2, t, x, &desc, u);
+    tw_flow_destroy(flow);
+    tw_flow_destroy(guide);
+    return status;
+}
+
+static void test_memory_running_out(void **state)
+{
+    (void)state;
+    run_with_limited_memory(guided_by_another, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +285,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_guide, open_context, close_context),
         cmocka_unit_test_setup_teardown(test_purity, open_context, close_context),
         cmocka_unit_test_setup_teardown(test_noise, open_context, close_context),
+        cmocka_unit_test(test_memory_running_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
