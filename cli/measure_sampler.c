@@ -13,7 +13,17 @@
 #include <math.h>
 #include <string.h>
 
-enum { POINTS = 4000, BUMPS = 8 };
+enum { POINTS = 4000 };
+
+void bumps_mixture(double centre[2 * BUMPS], tw_mixture *out)
+{
+    const double eighth = 0.78539816339744830962;
+    for (int b = 0; b < BUMPS; b++) {
+        centre[2 * b] = 4 * cos(eighth * b);
+        centre[2 * b + 1] = 4 * sin(eighth * b);
+    }
+    *out = (tw_mixture){.columns = 2, .components = BUMPS, .deviation = 0.3, .centre = centre};
+}
 
 /* Root of the mean squared distance of rows. */
 static double rms(int64_t rows, int columns, const double *a, const double *b)
@@ -53,17 +63,12 @@ static tw_status move(known *k, const tw_ode_desc *solver, double t0, double t1,
 static tw_status known_open(const subject *s, double t0, double t1, known *k)
 {
     const tw_ode_desc exact = {.method = "dopri8", .rtol = 1e-11, .atol = 1e-11};
-    const double eighth = 0.78539816339744830962;
     tw_context *ctx = s->c->ctx;
     double **arrays[] = {&k->from, &k->to, &k->got};
     tw_status status = TW_OK;
     k->by = (tw_sample_desc){.seed = opt_seed(&s->c->set, OPT_SEED), .double_precision = true};
     if (!solver_of(s->c, &k->by.solver)) TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "the solver cannot be measured"));
-    for (int b = 0; b < BUMPS; b++) {
-        k->centre[2 * b] = 4 * cos(eighth * b);
-        k->centre[2 * b + 1] = 4 * sin(eighth * b);
-    }
-    k->mixture = (tw_mixture){.columns = 2, .components = BUMPS, .deviation = 0.3, .centre = k->centre};
+    bumps_mixture(k->centre, &k->mixture);
     TW_TRY(tw_flow_create_exact(ctx, &k->mixture, NULL, &k->flow));
     for (int i = t0 > 0 ? 0 : 1; i < TW_COUNT(arrays); i++)
         if (!(*arrays[i] = tw_alloc(ctx, POINTS, 2 * sizeof(double))))

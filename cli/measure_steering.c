@@ -18,7 +18,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ROWS = 4000, BUMPS = 8, STREAM = 70 };
+enum { ROWS = 4000, STREAM = 70 };
 
 static const double eighth = 0.78539816339744830962;
 

@@ -18,6 +18,12 @@ typedef struct measured {
 /* The flow, its held-out rows and the solver that the settings ask for; close both. */
 TW_NODISCARD tw_status subject_open(const subject *s, bool training, model *m, held_out *h, tw_ode_desc *solver);
 
+/* The data of the flow that measures know exactly: eight normal bumps of deviation 0.3 on a circle of radius 4.
+ * `centre` is memory of the mixture. */
+enum { BUMPS = 8 };
+struct tw_mixture;
+void bumps_mixture(double centre[2 * BUMPS], struct tw_mixture *out);
+
 typedef struct measure {
     const char *name, *about;
     bool of_flow; /* needs a flow */

@@ -126,15 +126,21 @@ tw_status tw_flow_use_probes(tw_flow *flow, int probes, uint64_t seed)
     return TW_OK;
 }
 
-/* That of `whose` network, along the schedule the flow is solved with. */
-static tw_val velocity(const tw_flow *flow, const tw_flow *whose, const tw_model *model, tw_val x, tw_val t)
+/* That of `whose` network, or of what stands in its place, along its own schedule. */
+static tw_val own_velocity(const tw_flow *whose, const tw_model *model, tw_val x, tw_val t)
 {
     const tw_flow_binding *binding = model->user;
-    if (whose->mixture) return tw_mixture_velocity(whose->mixture, tw_flow_schedule(flow), binding->condition, x, t);
-    if (!flow->other_schedule.info) return tw_method_velocity(whose->method, model, x, t);
+    return whose->mixture ? tw_mixture_velocity(whose->mixture, model, binding->condition, x, t)
+                          : tw_method_velocity(whose->method, model, x, t);
+}
+
+/* The same along the schedule the flow is solved with. */
+static tw_val velocity(const tw_flow *flow, const tw_flow *whose, const tw_model *model, tw_val x, tw_val t)
+{
+    if (!flow->other_schedule.info) return own_velocity(whose, model, x, t);
     tw_val inner = x;
     tw_schedule_change c = change(flow, &inner, &t);
-    tw_val u = tw_method_velocity(whose->method, model, inner, t);
+    tw_val u = own_velocity(whose, model, inner, t);
     return tw_add(tw_mul(tw_div(c.d_scale, c.scale), x), tw_mul(tw_mul(c.scale, c.d_t), u));
 }
 

@@ -20,19 +20,20 @@ static tw_val possible(const tw_mixture *m, tw_val condition)
     return tw_muls(tw_adds(tw_concat(1, m->components, parts), -1), 1e9);
 }
 
-tw_val tw_mixture_velocity(const tw_mixture *m, const tw_schedule *schedule, tw_val condition, tw_val x, tw_val t)
+tw_val tw_mixture_velocity(const tw_mixture *m, const tw_model *model, tw_val condition, tw_val x, tw_val t)
 {
-    tw_schedule_values at = tw_schedule_values_at(schedule, tw_expand_dim(t, 1));
+    tw_schedule_values at = tw_schedule_values_at(model->schedule, tw_expand_dim(t, 1));
     double s2 = m->deviation * m->deviation;
     tw_val centre = centres_of(m, x), wide = tw_reshape(centre, tw_shape_of(1, m->components, m->columns));
-    tw_val variance = tw_add(tw_muls(tw_square(at.alpha), s2), tw_square(at.sigma));                  /* (B,1) */
-    tw_val off = tw_sub(tw_expand_dim(x, 1), tw_mul(tw_expand_dim(at.alpha, 2), wide));               /* (B,K,D) */
-    tw_val exponent = tw_div(tw_muls(tw_sum_axis(tw_square(off), 2), -0.5), variance);                /* (B,K) */
+    tw_val variance = tw_add(tw_muls(tw_square(at.alpha), s2), tw_square(at.sigma));    /* (B,1) */
+    tw_val off = tw_sub(tw_expand_dim(x, 1), tw_mul(tw_expand_dim(at.alpha, 2), wide)); /* (B,K,D) */
+    tw_val exponent = tw_div(tw_muls(tw_sum_axis(tw_square(off), 2), -0.5), variance);  /* (B,K) */
     if (m->classes > 0 && !tw_is_none(condition)) exponent = tw_add(exponent, possible(m, condition));
     tw_val mean = tw_matmul(tw_softmax(exponent, 1), centre); /* sum w_k m_k */
     tw_val rest = tw_div(tw_sub(x, tw_mul(at.alpha, mean)), variance);
     tw_val x1 = tw_add(mean, tw_mul(tw_muls(at.alpha, s2), rest)), x0 = tw_mul(at.sigma, rest);
-    return tw_add(tw_mul(at.d_alpha, x1), tw_mul(at.d_sigma, x0));
+    tw_val predicted = tw_prediction_of(model->predict, &at, x1, x0);
+    return tw_prediction_convert(model->predict, TW_PREDICT_velocity, &at, x, predicted);
 }
 
 tw_status tw_flow_create_exact(tw_context *ctx, const tw_mixture *mixture, const char *schedule, tw_flow **out_flow)
@@ -41,6 +42,7 @@ tw_status tw_flow_create_exact(tw_context *ctx, const tw_mixture *mixture, const
     tw_condition told = {.name = "class", .classes = mixture->classes, .level = (const char *const *)level, .scale = 1};
     tw_flow_desc desc = {.columns = mixture->columns,
                          .schedule = schedule,
+                         .predict = mixture->predict,
                          .network = {.width = 1, .depth = 1, .time_features = 2},
                          .conditions = &told,
                          .conditions_count = mixture->classes > 0};

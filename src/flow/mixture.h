@@ -18,14 +18,15 @@ typedef struct tw_mixture {
     const double *centre; /* (components, columns), NULL: all 0 */
     int classes;          /* 0: no condition */
     const int *class_of;  /* (components), with classes */
+    const char *predict;  /* what a network would know of it, NULL: "velocity" */
 } tw_mixture;
 
 /* A flow with the mixture's velocity, in the units of the mixture and without weights worth the name; `schedule` NULL:
  * "condot". The mixture must outlive it. With classes it is told one condition, "class". */
 TW_NODISCARD tw_status tw_flow_create_exact(tw_context *ctx, const tw_mixture *mixture, const char *schedule,
                                             tw_flow **out_flow);
-/* Its velocity at x (B,D), t (B); `condition` ones of classes (B,C), zeros or TW_NONE: told nothing. */
-tw_val tw_mixture_velocity(const tw_mixture *mixture, const tw_schedule *schedule, tw_val condition, tw_val x,
-                           tw_val t);
+/* Its velocity at x (B,D), t (B) along the model's schedule, told by what the model predicts; `condition` ones of
+ * classes (B,C), zeros or TW_NONE: told nothing. */
+tw_val tw_mixture_velocity(const tw_mixture *mixture, const tw_model *model, tw_val condition, tw_val x, tw_val t);
 
 #endif
