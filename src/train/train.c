@@ -85,19 +85,23 @@ done:
     return status;
 }
 
-static bool same_piece(const tw_flow *a, const tw_flow *b, tw_flow_piece piece)
+/* What the numbers of a network mean. */
+static bool same_meaning(const tw_flow *a, const tw_flow *b)
 {
-    return strcmp(a->piece[piece].text, b->piece[piece].text) == 0;
+    static const tw_flow_piece piece[] = {TW_PIECE_method, TW_PIECE_path, TW_PIECE_schedule, TW_PIECE_predict,
+                                          TW_PIECE_gamma};
+    bool same = strcmp(a->desc.network.kind, b->desc.network.kind) == 0;
+    for (int i = 0; i < TW_COUNT(piece); i++)
+        same = same && strcmp(a->piece[piece[i]].text, b->piece[piece[i]].text) == 0;
+    return same;
 }
 
 /* A teacher's weights where they mean the same to the flow, else its own: what was learned is a good beginning. */
 static const float *first_weights(const tw_flow *flow, const tw_flow *teacher)
 {
-    bool same = teacher && tw_params_count(flow->params) == tw_params_count(teacher->params) &&
-                tw_params_size(flow->params) == tw_params_size(teacher->params) &&
-                strcmp(flow->desc.network.kind, teacher->desc.network.kind) == 0 &&
-                same_piece(flow, teacher, TW_PIECE_method) && same_piece(flow, teacher, TW_PIECE_schedule) &&
-                same_piece(flow, teacher, TW_PIECE_predict);
+    bool same = teacher && same_meaning(flow, teacher) &&
+                tw_params_count(flow->params) == tw_params_count(teacher->params) &&
+                tw_params_size(flow->params) == tw_params_size(teacher->params);
     for (int i = 0; same && i < tw_params_count(flow->params); i++)
         same = strcmp(tw_params_name(flow->params, i), tw_params_name(teacher->params, i)) == 0 &&
                tw_shape_equal(tw_shape_at(tw_params_value(flow->params, i)),

@@ -140,6 +140,7 @@ run eval ref --pairs 100 -n 100 --repeats 2 -j 1 --out elsewhere
 holds "1 and 2 threads give the same report" sh -c \
     "grep -v seconds first.json | grep -v '\"\(report\|clouds\|flow\)\"' >x; grep -v seconds elsewhere/report.json | grep -v '\"\(report\|clouds\|flow\)\"' | cmp -s x -"
 works 'training to held-out' eval ref --pairs 50 -n 20 --repeats 1 --units data
+works 'energy distance' eval ref --pairs 50 -n 20 --repeats 1 --sde --diffusion constant:1 --steps 20
 
 # info
 run info ref --json
