@@ -72,6 +72,12 @@ static tw_val two_heads(void *user, tw_val x, tw_val time)
     return tw_concat2(1, x, tw_muls(x, 2));
 }
 
+static tw_val bent(void *user, tw_val x, tw_val time)
+{
+    (void)user, (void)time;
+    return tw_sin(x);
+}
+
 typedef struct fixture {
     tw_graph *graph;
     tw_piece method, schedule, path, gamma;
@@ -221,11 +227,12 @@ static void test_no_noise_no_score(void **state)
     close_si(&f);
 }
 
-/* PFGM++ with r = sigma sqrt(D): dx/dr = (x - f) / r is EDM's equation, and the loss is EDM's but for the draws. */
+/* PFGM++ with r = sigma sqrt(D): dx/dr = (x - f) / r is EDM's equation, and the loss is EDM's but for the draws
+ * and a weight of rows. */
 static void test_pfgmpp_is_edm_with_other_noise(void **state)
 {
     (void)state;
-    tw_piece pfgmpp = {0};
+    tw_piece pfgmpp = {0}, edm = {0};
     assert_int_equal(tw_piece_read(ctx, "method", "pfgmpp:16", tw_method_list, &pfgmpp), TW_OK);
     const tw_method_rules *rules = ((const tw_method *)pfgmpp.info)->rules;
     assert_string_equal(rules->defaults.source, "student");
@@ -234,7 +241,28 @@ static void test_pfgmpp_is_edm_with_other_noise(void **state)
     assert_string_equal(rules->defaults.predict, tw_method_edm.defaults.predict);
     assert_string_equal(rules->defaults.time_density, tw_method_edm.defaults.time_density);
     assert_true(!rules->velocity && !rules->noise && !rules->velocity_only);
+    fixture f;
+    double loss[2][B], *out[2] = {loss[0], loss[1]};
+    assert_int_equal(tw_piece_read(ctx, "schedule", "edm", tw_schedule_list, &edm), TW_OK);
+    open_si("affine", "condot", "none", &f);
+    f.model.schedule = &edm;
+    f.model.predict = TW_PREDICT_v;
+    f.model.network = bent;
+    tw_val in[3] = {tw_input(f.graph, "x0", TW_DTYPE_F64, tw_shape_of(B, D)),
+                    tw_input(f.graph, "x1", TW_DTYPE_F64, tw_shape_of(B, D)),
+                    tw_input(f.graph, "t", TW_DTYPE_F64, tw_shape_of(B))};
+    const tw_draws draws = {.x0 = in[0], .x1 = in[1], .t = in[2]};
+    tw_val both[2] = {rules->row_loss(&f.model, &draws), tw_method_edm.row_loss(&f.model, &draws)};
+    assert_int_equal(tw_graph_check(f.graph), TW_OK);
+    assert_int_equal(tw_reference_run(ctx, 3, in, (const double *[]){x0, x1, t}, 2, both, out), TW_OK);
+    for (int i = 0; i < B; i++) { /* errors count by what the network sees of the point's size */
+        double sigma = tw_schedule_at(&edm, t[i]).sigma, square = 0;
+        for (int j = 0; j < D; j++) square += pow(x1[i * D + j] + sigma * x0[i * D + j], 2) / (1 + sigma * sigma) / D;
+        assert_true(fabs(loss[0][i] - loss[1][i] * 2 / (1 + square)) < 1e-12 * (1 + loss[1][i]));
+    }
+    close_si(&f);
     tw_piece_free(ctx, &pfgmpp);
+    tw_piece_free(ctx, &edm);
 }
 
 int main(void)
