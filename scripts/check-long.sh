@@ -26,7 +26,7 @@ done
 [ -n "$tsan$graphs$seconds" ] || { tsan=yes graphs=100000 seconds=60; }
 
 threaded='base/pool exec/threads exec/control exec/products exec/conv exec/programs exec/composites flow/sampling
-          train/training coupling/assignment coupling/coupling'
+          flow/noise train/training train/batches coupling/assignment coupling/coupling'
 failures=()
 part() { # NAME COMMAND...
     local name=$1

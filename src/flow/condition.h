@@ -1,8 +1,8 @@
 /* flow/condition.h - what a flow is told beside x and t: kept with the flow, and as the network sees it.
  *
- * A row of conditions has a number for each: the number of a class, or a number in data units. Callers say nothing by NaN;
- * inside it is TW_UNTOLD, because a solver's state, in which conditions ride along, must be finite. The network sees a class as a single one among zeros, and a number as ((value - mean) / scale, 1); what is not told is
- * zeros. */
+ * A row of conditions has a number for each: the number of a class, or a number in data units. Callers say nothing by
+ * NaN; inside it is TW_UNTOLD, because a solver's state, in which conditions ride along, must be finite. The network sees
+ * a class as a single one among zeros, and a number as ((value - mean) / scale, 1); what is not told is zeros. */
 #ifndef TW_FLOW_CONDITION_H
 #define TW_FLOW_CONDITION_H
 
