@@ -3,6 +3,7 @@
 #include "method/interpolant.h"
 
 #include "graph/reference.h"
+#include "support/own_context.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -18,22 +19,6 @@ static const double x0[B * D] = {0.5, -1, 2, 0.3, 1, 1, -0.7, 0.2}, x1[B * D] = 
 static const double z[B * D] = {0.1, -2, 1.5, 0.4, -0.3, 0.8, 1, -1}, t[B] = {0.1, 0.35, 0.8, 0.99};
 static const double pi = 3.14159265358979323846;
 static const char *const gammas[] = {"none", "brownian", "brownian:0.3", "quadratic:2", "sine", "sine:0.5"};
-
-static tw_context *ctx;
-
-static int setup(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx == NULL;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 /* the paper's table 8, and slopes */
 static void gamma_by_hand(const char *name, double a, double time, double *g, double *dg)

@@ -2,6 +2,7 @@
 #include "nn/piece.h"
 
 #include "support/limited_memory.h"
+#include "support/own_context.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -23,22 +24,6 @@ static const tw_piece_info table[] = {
 static const tw_piece_info *at(int index)
 {
     return index >= 0 && index < TW_COUNT(table) ? &table[index] : NULL;
-}
-
-static tw_context *ctx;
-
-static int setup(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx == NULL;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
 }
 
 static void test_reading_and_writing(void **state)

@@ -1,11 +1,12 @@
-/* Conversions between predictions: every pair of them on the eight Gaussians, where all are known (tests/path/g8.h); round
- * trips near the ends in f32 as programs compute them; and the ends themselves. */
+/* Conversions between predictions: every pair of them on the eight Gaussians, where all are known (tests/path/g8.h);
+ * round trips near the ends in f32 as programs compute them; and the ends themselves. */
 #include "path/g8.h"
 
 #include "path/convert.h"
 #include "path/path.h"
 
 #include "graph/reference.h"
+#include "path/schedule_of.h"
 
 #include <thalweg/exec.h>
 
@@ -20,39 +21,20 @@
 
 enum { VELOCITY = TW_PREDICT_velocity, X1 = TW_PREDICT_x1, X0 = TW_PREDICT_x0, SCORE = TW_PREDICT_score, KINDS = 5 };
 
-static tw_context *ctx;
-
-static int setup(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx == NULL;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
-
-static tw_schedule schedule_of(const char *text)
-{
-    tw_schedule schedule;
-    tw_status status = tw_piece_read(ctx, "schedule", text, tw_schedule_list, &schedule);
-    if (status != TW_OK) fail_msg("%s: %s", text, tw_context_error(ctx));
-    return schedule;
-}
-
 /* The prediction of a kind that a pair means, in doubles. */
 static double kind_of(int kind, tw_schedule_point at, double x1, double x0)
 {
     switch (kind) {
-    case VELOCITY: return at.d_alpha * x1 + at.d_sigma * x0;
-    case X1: return x1;
-    case X0: return x0;
-    case SCORE: return -x0 / at.sigma;
-    default: return (at.alpha * x0 - at.sigma * x1) / hypot(at.alpha, at.sigma);
+    case VELOCITY:
+        return at.d_alpha * x1 + at.d_sigma * x0;
+    case X1:
+        return x1;
+    case X0:
+        return x0;
+    case SCORE:
+        return -x0 / at.sigma;
+    default:
+        return (at.alpha * x0 - at.sigma * x1) / hypot(at.alpha, at.sigma);
     }
 }
 
@@ -92,8 +74,8 @@ static void convert(const tw_schedule *s, int from, int to, int n, bool wide, co
 static void test_all_pairs_on_eight_gaussians(void **state)
 {
     (void)state;
-    static const char *const schedules[] = {"condot", "polynomial:2", "vp", "sub_vp", "linear_vp", "cosine", "ve:0.01,20",
-                                            "edm",    "rectified",    "decay"};
+    static const char *const schedules[] = {"condot", "polynomial:2", "vp",  "sub_vp",    "linear_vp",
+                                            "cosine", "ve:0.01,20",   "edm", "rectified", "decay"};
     enum { N = 8 };
     double t[N], x[2 * N], values[KINDS][2 * N], got[2 * N];
     for (int k = 0; k < TW_COUNT(schedules); k++) {
@@ -102,7 +84,8 @@ static void test_all_pairs_on_eight_gaussians(void **state)
             double x1[2], x0[2];
             t[i] = 0.08 + 0.12 * i;
             tw_schedule_point at = tw_schedule_at(&s, t[i]);
-            x[2 * i] = (4 * at.alpha + at.sigma) * sin(1.7 * i + 1), x[2 * i + 1] = (4 * at.alpha + at.sigma) * cos(2.3 * i);
+            x[2 * i] = (4 * at.alpha + at.sigma) * sin(1.7 * i + 1),
+                  x[2 * i + 1] = (4 * at.alpha + at.sigma) * cos(2.3 * i);
             g8_means(at.alpha, at.sigma, x + 2 * i, x1, x0);
             for (int kind = 0; kind < KINDS; kind++)
                 for (int j = 0; j < 2; j++) values[kind][2 * i + j] = kind_of(kind, at, x1[j], x0[j]);
@@ -123,8 +106,8 @@ static void test_all_pairs_on_eight_gaussians(void **state)
     }
 }
 
-/* The closed form itself: its score is the slope of its log-density, and along condot velocity, score and posterior mean
- * are tied by score = (t v - x)/(1 - t), E[x_1 | x] = x + (1 - t) v. */
+/* The closed form itself: its score is the slope of its log-density, and along condot velocity, score and posterior
+ * mean are tied by score = (t v - x)/(1 - t), E[x_1 | x] = x + (1 - t) v. */
 static void test_eight_gaussians_are_consistent(void **state)
 {
     (void)state;
@@ -230,7 +213,8 @@ static void test_gain_is_the_slope(void **state)
             convert(&s, from, to, N, true, t, x, y, a);
             for (int i = 0; i < 2 * N; i++) y[i] = 1;
             convert(&s, from, to, N, true, t, x, y, b);
-            for (int i = 0; i < 2 * N; i++) assert_true(fabs(fabs(b[i] - a[i]) - gain[i / 2]) < 1e-11 * (1 + gain[i / 2]));
+            for (int i = 0; i < 2 * N; i++)
+                assert_true(fabs(fabs(b[i] - a[i]) - gain[i / 2]) < 1e-11 * (1 + gain[i / 2]));
         }
     tw_piece_free(ctx, &s);
 }
@@ -238,8 +222,10 @@ static void test_gain_is_the_slope(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_pairs_on_eight_gaussians), cmocka_unit_test(test_eight_gaussians_are_consistent),
-        cmocka_unit_test(test_round_trips_near_the_ends),    cmocka_unit_test(test_ends_are_exact),
+        cmocka_unit_test(test_all_pairs_on_eight_gaussians),
+        cmocka_unit_test(test_eight_gaussians_are_consistent),
+        cmocka_unit_test(test_round_trips_near_the_ends),
+        cmocka_unit_test(test_ends_are_exact),
         cmocka_unit_test(test_gain_is_the_slope),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -2,6 +2,7 @@
 #include "path/density.h"
 
 #include "graph/reference.h"
+#include "support/own_context.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -12,22 +13,6 @@
 #include <cmocka.h>
 
 enum { N = 199 };
-
-static tw_context *ctx;
-
-static int setup(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx == NULL;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 static void times(const char *density, const char *schedule, double *u, double *out)
 {

@@ -3,6 +3,7 @@
 #include "path/kinetic.h"
 
 #include "base/philox.h"
+#include "support/own_context.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -16,22 +17,7 @@
 enum { ANGLES = TW_KINETIC_ANGLES, ROWS = 20000 };
 
 static const double half_pi = 1.57079632679489661923;
-static tw_context *ctx;
 static float rows[2 * ROWS];
-
-static int setup(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx == NULL;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 static double ratio_at(int k)
 {

@@ -5,6 +5,7 @@
 
 #include "graph/reference.h"
 #include "support/limited_memory.h"
+#include "path/schedule_of.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -14,30 +15,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static tw_context *ctx;
-
-static int setup(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx == NULL;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
-
-static tw_schedule schedule_of(const char *text)
-{
-    tw_schedule schedule;
-    tw_status status = tw_piece_read(ctx, "schedule", text, tw_schedule_list, &schedule);
-    if (status != TW_OK) fail_msg("%s: %s", text, tw_context_error(ctx));
-    return schedule;
-}
 
 /* Every schedule with its defaults, and some with others. */
 static const char *const all[] = {"condot",

@@ -5,35 +5,13 @@
 #include "golden/samplers.inc"
 #include "path/g8.h"
 #include "support/limited_memory.h"
+#include "path/schedule_of.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
-
-static tw_schedule schedule_of(const char *text)
-{
-    tw_schedule s = {0};
-    assert_int_equal(tw_piece_read(ctx, "schedule", text, tw_schedule_list, &s), TW_OK);
-    return s;
-}
 
 /* u = alpha' E[x_1 | x] + sigma' E[x_0 | x] */
 static tw_status eight(void *user, int64_t rows, const double *t, const double *x, double *out)
@@ -544,5 +522,5 @@ int main(void)
         cmocka_unit_test(columns_that_do_not_move_stay),
         cmocka_unit_test(every_allocation_may_fail),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }
