@@ -118,6 +118,7 @@ static tw_status create_flow(training *t)
                          .conditions = tw_dataset_condition(t->data, 0),
                          .conditions_count = tw_dataset_conditions_count(t->data),
                          .columns = columns,
+                         .image = tw_dataset_image(t->data) ? *tw_dataset_image(t->data) : (tw_image){0},
                          .names = names,
                          .decimals = decimals,
                          .seed = opt_seed(s, OPT_SEED)};

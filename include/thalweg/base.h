@@ -53,6 +53,12 @@ typedef enum tw_status {
 #undef TW_STATUS_ENUM
 } tw_status;
 
+/* What rows are when they are pictures: height x width pixels of 1 (grey) or 3 (red, green, blue) channels, row after
+ * row of pixels, channels last; numbers 0 to 255 in data units. Height 0: rows are no pictures. */
+typedef struct tw_image {
+    int height, width, channels;
+} tw_image;
+
 /* The meaning of a status, e.g. "out of memory". Never NULL. */
 TW_API const char *tw_status_text(tw_status status);
 

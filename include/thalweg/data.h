@@ -74,6 +74,8 @@ TW_API int64_t tw_dataset_rows(const tw_dataset *dataset, tw_part part);
 /* Rows of a part, (rows, columns) row-major doubles, original units; valid as long as the data set. Parts lie one
  * behind the other, so TW_PART_ALL is contiguous too. */
 TW_API const double *tw_dataset_values(const tw_dataset *dataset, tw_part part);
+/* What the rows are when they are pictures; NULL when they are not. */
+TW_API const tw_image *tw_dataset_image(const tw_dataset *dataset);
 /* Sentences worth telling the user once: columns left out, rows dropped, constant columns, preamble skipped. */
 TW_API int tw_dataset_notes_count(const tw_dataset *dataset);
 TW_API const char *tw_dataset_note(const tw_dataset *dataset, int index);

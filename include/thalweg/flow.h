@@ -29,6 +29,7 @@ typedef struct tw_flow_desc {
     const char *gamma;        /* size of the path's own noise, for methods that have it: "none" */
     tw_network_desc network;
     int columns;                    /* dimension D of the data, at least 1 */
+    tw_image image;                 /* what rows are, when they are pictures of `columns` numbers */
     const char *const *names;       /* column names, NULL: x1.. */
     const int *decimals;            /* digits written per column, -1 or NULL: all */
     const tw_condition *conditions; /* what the flow is told, copied; tw_dataset_condition */
@@ -101,8 +102,8 @@ TW_NODISCARD TW_API tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sampl
                                         double *out_frames, tw_ode_stats *out_stats);
 
 /* `between` points on the way from each of `rows` points of the source to the next, the points themselves included: out
- * ((rows - 1) (between + 1) + 1, columns), which may not be `points`. Both as tw_sample has them going back and as `from`:
- * in data units. Along the sphere for a normal source, else straight. */
+ * ((rows - 1) (between + 1) + 1, columns), which may not be `points`. Both as tw_sample has them going back and as
+ * `from`: in data units. Along the sphere for a normal source, else straight. */
 TW_NODISCARD TW_API tw_status tw_interpolate(tw_flow *flow, int64_t rows, const double *points, int64_t between,
                                              double *out);
 

@@ -61,6 +61,7 @@ typedef struct tw_network_desc {
     int width;         /* 256 */
     int depth;         /* 4 residual blocks; of "plain" and "selu": hidden layers */
     int time_features; /* 16; of "mlp" only */
+    tw_image image;    /* what x is: networks of pictures need it; a flow states its own */
 } tw_network_desc;
 
 /* u(x, t, condition): x (B,D), t (B), condition (B,C) or TW_NONE -> (B,outputs). Zeros are the condition that says

@@ -459,6 +459,11 @@ const double *tw_dataset_values(const tw_dataset *dataset, tw_part part)
     return dataset->table.values + rows_before(dataset, part) * dataset->table.stride;
 }
 
+const tw_image *tw_dataset_image(const tw_dataset *dataset)
+{
+    return dataset->image.height > 0 ? &dataset->image : NULL;
+}
+
 int tw_dataset_conditions_count(const tw_dataset *dataset)
 {
     return dataset->conditions.count;

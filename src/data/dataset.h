@@ -46,6 +46,7 @@ struct tw_dataset {
     int64_t part_rows[3];
     const tw_builtin *builtin; /* NULL for files and memory */
     tw_conditions conditions;
+    tw_image image; /* height 0: rows are no pictures */
 };
 
 #endif

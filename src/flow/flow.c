@@ -12,7 +12,8 @@ static tw_val call_network(void *user, tw_val x, tw_val t)
     tw_scope scope = tw_in(tw_scope_root(binding->params), "network");
     int heads = binding->flow->method->rules->heads;
     const tw_flow_desc *desc = &binding->flow->desc;
-    return tw_network(scope, &desc->network, x, t, binding->condition, (int64_t)desc->columns * (heads > 1 ? heads : 1));
+    return tw_network(scope, &desc->network, x, t, binding->condition,
+                      (int64_t)desc->columns * (heads > 1 ? heads : 1));
 }
 
 /* Linear in sines and cosines of time, 0 at first (Karras et al. 2024). */
@@ -80,6 +81,16 @@ static tw_status copy_columns(tw_flow *flow, const tw_flow_desc *desc)
     return TW_OK;
 }
 
+static tw_status take_image(tw_flow *flow, const tw_flow_desc *desc)
+{
+    const tw_image *i = &desc->image;
+    int64_t numbers = (int64_t)i->height * i->width * i->channels;
+    flow->desc.image = *i;
+    if (i->height == 0 || (i->height > 0 && i->width > 0 && i->channels > 0 && numbers == desc->columns)) return TW_OK;
+    return tw_fail(flow->ctx, TW_ERR_SHAPE, "pictures of %d x %d pixels and %d channels do not have %d columns",
+                   i->height, i->width, i->channels, desc->columns);
+}
+
 /* The loss built once on two rows: its parameters' names and shapes are the layout of the weights. */
 static tw_status make_layout(tw_flow *flow)
 {
@@ -115,7 +126,9 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
     flow->ctx = ctx;
     flow->desc.seed = desc->seed;
     TW_TRY(find_pieces(flow, desc));
+    TW_TRY(take_image(flow, desc));
     TW_TRY(tw_network_complete(ctx, &desc->network, &flow->desc.network));
+    flow->desc.network.image = desc->image;
     TW_TRY(copy_columns(flow, desc));
     tw_condition *conditions = NULL;
     TW_TRY(tw_conditions_copy(ctx, desc->conditions_count, desc->conditions, &conditions));

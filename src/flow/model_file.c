@@ -48,6 +48,8 @@ static void describe(const tw_flow *flow, tw_metadata *m)
     tw_metadata_add_int(m, "network.width", d->network.width);
     tw_metadata_add_int(m, "network.depth", d->network.depth);
     tw_metadata_add_int(m, "network.time_features", d->network.time_features);
+    if (d->image.height > 0)
+        tw_metadata_add_ints(m, "image", 3, (const int[]){d->image.height, d->image.width, d->image.channels});
     tw_metadata_add(m, "seed", seed);
     tw_metadata_add_names(m, "columns", d->columns, d->names);
     tw_metadata_add_ints(m, "decimals", d->columns, d->decimals);
@@ -118,6 +120,16 @@ done:
     return status;
 }
 
+/* Rows that are pictures say so. */
+static tw_status read_image(tw_context *ctx, const char *path, const tw_tensor_file *file, tw_image *out)
+{
+    int size[3];
+    if (!tw_safetensors_metadata(file, "image")) return TW_OK;
+    tw_status status = tw_metadata_ints(ctx, path, file, "image", 3, 1, TW_FLOW_MAX_COLUMNS, size);
+    if (status == TW_OK) *out = (tw_image){size[0], size[1], size[2]};
+    return status;
+}
+
 static tw_status read_condition(tw_context *ctx, const char *path, const tw_tensor_file *file, int number,
                                 tw_condition *out)
 {
@@ -176,6 +188,7 @@ static tw_status read_description(tw_context *ctx, const char *path, const tw_te
     TW_TRY(tw_metadata_ints(ctx, path, file, "decimals", desc.columns, -1, 17, decimals));
     desc.names = (const char *const *)names;
     desc.decimals = decimals;
+    TW_TRY(read_image(ctx, path, file, &desc.image));
     TW_TRY(read_conditions(ctx, path, file, &desc));
     status = tw_flow_create_empty(ctx, &desc, out_flow);
     if (status != TW_OK && status != TW_ERR_MEMORY) {
