@@ -3,7 +3,8 @@
  *
  * Three ways:
  *   a tape     the exact derivative of the steps a solver took, sizes of steps as they came out. Of any explicit
- *              Runge-Kutta method; in as much memory as it is given, to the same bits for any.
+ *              Runge-Kutta method, through events and their jumps; in as much memory as it is given, to the same bits
+ *              for any.
  *   adjoint    the adjoint equation solved backwards beside the state (Chen et al. 2018, Neural ordinary differential
  *              equations): keeps nothing, agrees with the other as tolerances shrink.
  *   unrolled   steps of equal size as a graph, for training: derivatives of every order. */
@@ -39,7 +40,8 @@ typedef struct tw_ode_tape tw_ode_tape;
 
 /* For up to max_rows rows. `memory`: bytes for states, of which one is kept at least; those left out are computed again
  * from the ones before, few times over (Griewank, Walther 2000, Revolve); 0: all states are kept. Any explicit
- * Runge-Kutta method, adaptive or not, with `times`; without events. */
+ * Runge-Kutta method, adaptive or not, with `times` and events (g_vjp, and jump_vjp where they jump, must be there; the
+ * states around them are kept beside the memory). */
 TW_NODISCARD TW_API tw_status tw_ode_tape_create(tw_context *ctx, const tw_ode_desc *desc,
                                                  const tw_ode_equation *equation, int64_t max_rows, size_t memory,
                                                  tw_ode_tape **out_tape);
@@ -48,13 +50,26 @@ TW_API void tw_ode_tape_destroy(tw_ode_tape *tape);
  * has no gradient. */
 TW_NODISCARD TW_API tw_status tw_ode_tape_run(tw_ode_tape *tape, int64_t rows, double *x, tw_ode_output *output,
                                               tw_ode_stats *out_stats, char *error, size_t size);
+
+/* The derivative of a loss with respect to what a run handed back beside the end (tw_ode_output); NULL: none. */
+typedef struct tw_ode_cotangents {
+    const double
+        *states; /* (times_count, rows, columns) of states at times; not read at times that a row did not reach */
+    const double *event_t; /* (output->events_count) of the times of events */
+    const double *event_x; /* (output->events_count, columns) of the states there, before any jump */
+} tw_ode_cotangents;
+
 /* The gradient of a loss of the last run: a (rows, columns) holds its derivative with respect to the end, and that with
- * respect to where the solution began afterwards; that with respect to theta is added to dparams (params).
- * dstates (times_count, rows, columns): its derivative with respect to the states at times, NULL: none. Stages of steps
- * are computed again. out_stats (may be NULL): evaluations of the way back, those of vjp as jvps. May be called again,
- * after a failure too, when dparams means nothing. */
-TW_NODISCARD TW_API tw_status tw_ode_tape_gradient(tw_ode_tape *tape, const double *dstates, double *a, double *dparams,
-                                                   tw_ode_stats *out_stats, char *error, size_t size);
+ * respect to where the solution began afterwards; that with respect to theta is added to dparams (params). d: of what
+ * else the loss depends on, NULL: nothing. Stages of steps are computed again. out_stats (may be NULL): evaluations of
+ * the way back, those of vjp as jvps. May be called again, after a failure too, when dparams means nothing.
+ *
+ * The time of an event moves by dt = -(dg at the time it had) / (dg/dt along the solution), and what follows begins so
+ * much later (Chen, Amos, Nickel 2021, Learning neural event functions for ODEs). Both are taken along the field, so
+ * that these derivatives are as right as the solution is, where those of steps are exact. An event at which g has no
+ * slope is TW_ERR_NUMERIC. */
+TW_NODISCARD TW_API tw_status tw_ode_tape_gradient(tw_ode_tape *tape, const tw_ode_cotangents *d, double *a,
+                                                   double *dparams, tw_ode_stats *out_stats, char *error, size_t size);
 
 /* --- the adjoint equation ------------------------------------------------------------------------------------------
  */

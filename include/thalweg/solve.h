@@ -30,6 +30,13 @@ typedef struct tw_ode_event {
     /* Changes the row's state at an event, which then goes on from there; not called where the row ends. NULL: no
      * change, the event is recorded only. */
     tw_status (*jump)(void *user, int64_t row, double t, double *x);
+    /* Transposed derivatives, for gradients alone (adjoint.h): with the cotangent w of g, or w (columns) of the state
+     * behind a jump from x, those of t and of x (columns) are written, and that of theta is added to dparams, which is
+     * NULL where it is not wanted. */
+    tw_status (*g_vjp)(void *user, double t, const double *x, double w, double *out_dt, double *out_dx,
+                       double *dparams);
+    tw_status (*jump_vjp)(void *user, int64_t row, double t, const double *x, const double *w, double *out_dt,
+                          double *out_dx, double *dparams);
 } tw_ode_event;
 
 typedef struct tw_ode_desc {

@@ -44,8 +44,7 @@ static void set_times(tw_ode *ode, double c)
 /* --- states within a step ------------------------------------------------------------------------------------------
  */
 
-/* The transpose of tw_ode_between for row a: w is the cotangent of the state, that of z goes to tape->a. */
-static void within(tw_ode_tape *tape, int64_t a, double theta, const double *w)
+void tw_tape_within(tw_ode_tape *tape, int64_t a, double theta, const double *w)
 {
     const tw_ode *ode = tape->replay;
     int64_t at = a * ode->columns;
@@ -76,7 +75,7 @@ static bool take_states(tw_ode_tape *tape, const double *dstates)
             if (t == ode->t_next[a])
                 add(1, w, columns, tape->a + a * columns);
             else
-                within(tape, a, (t - ode->t[a]) / ode->h[a], w), inside = true;
+                tw_tape_within(tape, a, (t - ode->t[a]) / ode->h[a], w), inside = true;
         }
     return inside;
 }
@@ -108,16 +107,20 @@ done:
  */
 
 /* The cotangent in tape->a from the state after step n to the one before. */
-static tw_status step_back(tw_ode_tape *tape, int64_t n, const double *dstates, double *dparams)
+static tw_status step_back(tw_ode_tape *tape, int64_t n, const tw_ode_cotangents *d, double *dparams, const char **why)
 {
     tw_ode *ode = tape->replay;
     tw_status status = TW_OK;
+    int64_t events = 0;
     TW_TRY(tw_tape_step(tape, n));
+    tw_tape_events(tape, n, &events);
     int64_t count = ode->active * ode->columns;
     for (int s = 0; s < TW_TABLEAU_SLOTS; s++)
         if (tape->k[s]) memset(tape->k[s], 0, (size_t)count * sizeof(double));
     memset(tape->y, 0, (size_t)count * sizeof(double));
-    if (dstates && take_states(tape, dstates)) TW_TRY(through_nodes(tape, dparams));
+    if (events > 0) TW_TRY(tw_tape_events_back(tape, n, d, dparams, why));
+    bool inside = d->states && take_states(tape, d->states);
+    if (inside || events > 0) TW_TRY(through_nodes(tape, dparams));
     spread(tape, &ode->solution, tape->a);
     for (int s = ode->stages - 1; s > 0; s--) {
         tw_ode_combine(ode, &ode->stage[s], ode->z);
@@ -144,6 +147,17 @@ static void reorder(const tw_ode_tape *tape, double *rows, bool back)
     }
 }
 
+/* How many of the times asked for a row reached. */
+static int64_t reached(const tw_ode_tape *tape, int64_t row)
+{
+    const tw_ode *ode = tape->replay;
+    int64_t count = ode->desc.times_count, steps = tape->taken[row];
+    if (tape->events == 0 || steps == 0) return count;
+    double end = tape->times[(steps - 1) * tape->width + row];
+    while (count > 0 && ode->direction * (ode->desc.times[count - 1] - end) > 0) count--;
+    return count;
+}
+
 /* States asked for where the solution began. */
 static void take_start(tw_ode_tape *tape, const double *dstates)
 {
@@ -155,10 +169,11 @@ static void take_start(tw_ode_tape *tape, const double *dstates)
                 tape->a + a * columns);
 }
 
-tw_status tw_ode_tape_gradient(tw_ode_tape *tape, const double *dstates, double *a, double *dparams,
+tw_status tw_ode_tape_gradient(tw_ode_tape *tape, const tw_ode_cotangents *d, double *a, double *dparams,
                                tw_ode_stats *out_stats, char *error, size_t size)
 {
     tw_ode *ode = tape->replay;
+    tw_ode_cotangents of = d ? *d : (tw_ode_cotangents){0};
     tw_status status = TW_OK;
     const char *why = "the field could not be evaluated on the way back";
     if (!tape->told || (tape->equation.params > 0 && !dparams)) {
@@ -172,15 +187,15 @@ tw_status tw_ode_tape_gradient(tw_ode_tape *tape, const double *dstates, double 
     ode->field = tape->equation.field;
     ode->user = tape->equation.user;
     ode->stats = (tw_ode_stats){0};
-    if (ode->desc.times_count == 0) dstates = NULL;
+    if (ode->desc.times_count == 0) of.states = NULL;
     if (tape->equation.params == 0) dparams = NULL;
-    for (int64_t i = 0; i < tape->rows; i++) ode->asked[i] = ode->desc.times_count;
+    for (int64_t i = 0; i < tape->rows; i++) ode->asked[i] = reached(tape, tape->order[i]);
     reorder(tape, a, false);
     for (int64_t n = tape->longest - 1; n >= 0; n--) {
         TW_TRY(tw_tape_seek(tape, n));
-        TW_TRY(step_back(tape, n, dstates, dparams));
+        TW_TRY(step_back(tape, n, &of, dparams, &why));
     }
-    if (dstates) take_start(tape, dstates);
+    if (of.states) take_start(tape, of.states);
     if (!tw_ode_finite(tape->a, tape->rows * ode->columns)) {
         why = "a value that is not finite";
         TW_TRY(TW_ERR_NUMERIC);

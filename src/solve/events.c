@@ -2,9 +2,9 @@
  * bisected to the last digits of t, row by row.
  *
  * A row cut short by an event starts anew from there. On which side of zero it starts is told by g, and where g is zero
- * there, as it is behind the event itself, by the slope of g along the field: a g that starts at zero has not passed
- * it, and a ball that has just bounced is above the ground. */
-#include "solve/ode.h"
+ * there, as it often is behind the event itself up to rounding, by the slope of g along the field: a g that starts at
+ * zero has not passed it, and a ball that has just bounced is above the ground. */
+#include "solve/tape.h"
 
 #include <math.h>
 #include <string.h>
@@ -45,11 +45,11 @@ tw_status tw_events_start(tw_ode *ode)
         if (!ode->anew[a]) continue;
         const double *x = ode->y + a * ode->columns, *dx = ode->k[ode->begin] + a * ode->columns;
         for (int e = 0; e < events; e++) {
-            double g = 0, slope = 0;
+            double g = 0, slope = 0, instant = 1e-7 * ode->span;
             TW_TRY(value_at(ode, e, ode->t[a], x, &g));
             if (g == 0 || ode->cause[a] == e) {
-                TW_TRY(slope_at(ode, e, ode->t[a], x, dx, 1e-7 * ode->span, &slope));
-                g = ode->direction * slope;
+                TW_TRY(slope_at(ode, e, ode->t[a], x, dx, instant, &slope));
+                if (fabs(g) <= instant * fabs(slope)) g = ode->direction * slope;
             }
             ode->side[a * events + e] = (signed char)sign(g);
         }
@@ -119,12 +119,13 @@ static tw_status first_passing(tw_ode *ode, int64_t a, int event, double from, s
     return TW_OK;
 }
 
-/* Counts one passing and tells of it. */
-static tw_status record(tw_ode *ode, int64_t a, int event, double t, const double *x)
+/* Counts one passing, a part theta into the step, and tells of it. */
+static tw_status record(tw_ode *ode, int64_t a, int event, double theta, double t, const double *x)
 {
     tw_status status = TW_OK;
     tw_ode_output *out = ode->output;
     ode->fired[a * ode->desc.events_count + event]++;
+    if (ode->tape) TW_TRY(tw_tape_meet(ode, a, event, theta, t, x));
     if (!out) goto done;
     int64_t n = out->events_count++;
     if (n >= out->events_capacity) goto done;
@@ -161,7 +162,7 @@ tw_status tw_events_find(tw_ode *ode, int64_t a, double *out_end, bool *out_cut)
         const tw_ode_event *what = &ode->desc.events[first];
         if (theta > 1) break;
         tw_ode_between(ode, a, theta, ode->there);
-        TW_TRY(record(ode, a, first, t, ode->there));
+        TW_TRY(record(ode, a, first, theta, t, ode->there));
         bool over = what->limit > 0 && ode->fired[a * events + first] >= what->limit;
         if (over) ode->leaving[a] = 1;
         if (over || what->jump) {
@@ -183,6 +184,7 @@ tw_status tw_events_cut(tw_ode *ode, int64_t a, double end)
     int64_t row = ode->first_row + ode->index[a];
     const tw_ode_event *what = &ode->desc.events[ode->cause[a]];
     if (!ode->leaving[a]) TW_TRY(what->jump(ode->user, row, end, ode->there));
+    if (ode->tape) tw_tape_cut(ode, a);
     memcpy(ode->z + a * ode->columns, ode->there, (size_t)ode->columns * sizeof(double));
     ode->t_next[a] = end;
     ode->known[a] = 0;

@@ -23,7 +23,12 @@ static tw_status check(tw_context *ctx, const tw_ode *ode, const tw_ode_equation
         return tw_fail(ctx, TW_ERR_UNSUPPORTED,
                        "the exact gradient is that of explicit Runge-Kutta methods, not of %s; the adjoint takes any",
                        ode->desc.method);
-    if (ode->desc.events_count > 0) return tw_fail(ctx, TW_ERR_UNSUPPORTED, "no gradient through the jumps of events");
+    for (int i = 0; i < ode->desc.events_count; i++) {
+        const tw_ode_event *event = &ode->desc.events[i];
+        if (!event->g_vjp || (event->jump && !event->jump_vjp))
+            return tw_fail(ctx, TW_ERR_INVALID, "a gradient through event %d needs its %s", i,
+                           event->g_vjp ? "jump_vjp" : "g_vjp");
+    }
     return TW_OK;
 }
 
@@ -45,12 +50,15 @@ static tw_status make_memory(tw_ode_tape *tape, int64_t max_rows)
     for (int s = 0; s < TW_TABLEAU_SLOTS; s++) count += replay->k[s] != NULL;
     tape->taken = tw_alloc(tape->ctx, (size_t)max_rows, sizeof *tape->taken);
     tape->order = tw_alloc(tape->ctx, (size_t)max_rows, sizeof *tape->order);
-    double *at = tape->memory = tw_alloc_aligned(tape->ctx, (size_t)(count * elements) * sizeof *at);
-    if (!at || !tape->taken || !tape->order) return tw_fail_memory(tape->ctx, (size_t)(count * elements) * sizeof *at);
+    tape->rank = tw_alloc(tape->ctx, (size_t)max_rows, sizeof *tape->rank);
+    size_t bytes = (size_t)(count * elements + TW_COUNT(tape->spot) * tape->equation.columns) * sizeof(double);
+    double *at = tape->memory = tw_alloc_aligned(tape->ctx, bytes);
+    if (!at || !tape->taken || !tape->order || !tape->rank) return tw_fail_memory(tape->ctx, bytes);
     double **of_states[] = {&tape->a, &tape->y, &tape->dx};
     for (int i = 0; i < TW_COUNT(of_states); i++, at += elements) *of_states[i] = at;
     for (int s = 0; s < TW_TABLEAU_SLOTS; s++)
         if (replay->k[s]) tape->k[s] = at, at += elements;
+    for (int i = 0; i < TW_COUNT(tape->spot); i++, at += tape->equation.columns) tape->spot[i] = at;
     return TW_OK;
 }
 
@@ -85,6 +93,9 @@ void tw_ode_tape_destroy(tw_ode_tape *tape)
     tw_ode_destroy(tape->replay);
     tw_free(ctx, tape->taken);
     tw_free(ctx, tape->order);
+    tw_free(ctx, tape->rank);
+    tw_free(ctx, tape->event);
+    tw_free(ctx, tape->around);
     tw_free(ctx, tape->times);
     tw_free(ctx, tape->states);
     tw_free(ctx, tape->number);
@@ -95,8 +106,7 @@ void tw_ode_tape_destroy(tw_ode_tape *tape)
 /* --- the way there -------------------------------------------------------------------------------------------------
  */
 
-/* Makes room for `need` of something; without a sentence, as tapes run in threads that share a context. */
-static tw_status make_room(tw_context *ctx, void *array, int64_t *capacity, int64_t need, int64_t most, size_t size)
+tw_status tw_tape_room(tw_context *ctx, void *array, int64_t *capacity, int64_t need, int64_t most, size_t size)
 {
     void *old, *grown;
     if (need <= *capacity) return TW_OK;
@@ -124,9 +134,9 @@ static double *state(const tw_ode_tape *tape, int64_t place)
 static tw_status make_place(tw_ode_tape *tape, int64_t place)
 {
     tw_status status =
-        make_room(tape->ctx, &tape->states, &tape->states_capacity, place + 1, tape->most, state_bytes(tape));
+        tw_tape_room(tape->ctx, &tape->states, &tape->states_capacity, place + 1, tape->most, state_bytes(tape));
     if (status != TW_OK) return status;
-    return make_room(tape->ctx, &tape->number, &tape->number_capacity, place + 1, tape->most, sizeof *tape->number);
+    return tw_tape_room(tape->ctx, &tape->number, &tape->number_capacity, place + 1, tape->most, sizeof *tape->number);
 }
 
 /* Forgets every other state. */
@@ -157,8 +167,8 @@ tw_status tw_tape_record(tw_ode *ode)
     for (int64_t a = 0; a < ode->active; a++) {
         if (!ode->fresh[a]) continue;
         int64_t n = ode->taken[a], row = ode->index[a];
-        TW_TRY(make_room(tape->ctx, &tape->times, &tape->times_capacity, n + 1, INT64_MAX,
-                         (size_t)tape->width * sizeof(double)));
+        TW_TRY(tw_tape_room(tape->ctx, &tape->times, &tape->times_capacity, n + 1, INT64_MAX,
+                            (size_t)tape->width * sizeof(double)));
         tape->times[n * tape->width + (tape->width > 1 ? row : 0)] = ode->t_next[a];
         tape->taken[row] = n + 1;
         TW_TRY(keep(tape, ode, a));
@@ -176,7 +186,10 @@ static tw_status sort_rows(tw_ode_tape *tape)
     if (!place) return TW_ERR_MEMORY;
     for (int64_t i = 0; i < tape->rows; i++) place[tape->longest - tape->taken[i] + 1]++;
     for (int64_t n = 0; n <= tape->longest; n++) place[n + 1] += place[n];
-    for (int64_t i = 0; i < tape->rows; i++) tape->order[place[tape->longest - tape->taken[i]]++] = i;
+    for (int64_t i = 0; i < tape->rows; i++) {
+        tape->rank[i] = place[tape->longest - tape->taken[i]]++;
+        tape->order[tape->rank[i]] = i;
+    }
     tw_free(tape->ctx, place);
     return TW_OK;
 }
@@ -196,14 +209,16 @@ tw_status tw_ode_tape_run(tw_ode_tape *tape, int64_t rows, double *x, tw_ode_out
     tape->states_capacity = rows == tape->rows ? tape->states_capacity : 0;
     tape->times_capacity = rows == tape->rows ? tape->times_capacity : 0;
     tape->rows = rows;
-    tape->width = tape->forward->adaptive ? tw_max_i64(rows, 1) : 1;
+    tape->width = tape->forward->adaptive || tape->forward->desc.events_count > 0 ? tw_max_i64(rows, 1) : 1;
     tape->stride = tape->kept = 1;
+    tape->events = 0;
     memset(tape->taken, 0, (size_t)rows * sizeof *tape->taken);
     TW_TRY(make_place(tape, 0));
     if (state_bytes(tape) > 0) memcpy(tape->states, x, state_bytes(tape));
     TW_TRY(tw_ode_run_output(tape->forward, tape->equation.field, tape->equation.user, rows, x, output, out_stats,
                              error, size));
     TW_TRY(sort_rows(tape));
+    tw_tape_sort_events(tape);
     for (int64_t i = 0; i < tape->kept; i++) tape->number[i] = i * tape->stride;
     tape->told = true;
 done:
@@ -259,6 +274,13 @@ tw_status tw_tape_step(tw_ode_tape *tape, int64_t n)
         ode->t_next[a] = *end;
         ode->h[a] = *end - ode->t[a];
     }
+    int64_t count = 0;
+    const tw_tape_event *event = tw_tape_events(tape, n, &count);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t a = tape->rank[event[i].row];
+        ode->t_next[a] = event[i].until;
+        ode->h[a] = event[i].until - ode->t[a];
+    }
     tw_status status = tw_ode_call(ode, ode->active, ode->t, ode->y, ode->k[0]);
     return status == TW_OK ? tw_ode_step(ode) : status;
 }
@@ -289,6 +311,7 @@ tw_status tw_tape_seek(tw_ode_tape *tape, int64_t n)
         next = places > 0 ? tw_min_i64(n, at + binomial_split(n + 1 - at, places)) : n;
         for (; at < next; at++) {
             TW_TRY(tw_tape_step(tape, at));
+            tw_tape_land(tape, at);
             double *turn = ode->y;
             ode->y = ode->z;
             ode->z = turn;

@@ -75,7 +75,8 @@ static gradients exact(const tw_ode_desc *desc, size_t memory, tw_ode_tape **out
     assert_int_equal(tw_ode_tape_create(ctx, desc, &equation, ROWS, memory, &tape), TW_OK);
     assert_int_equal(tw_ode_tape_run(tape, ROWS, x, &output, &g.there, error, sizeof error), TW_OK);
     loss(x, desc->times ? states : NULL, g.x, dstates);
-    assert_int_equal(tw_ode_tape_gradient(tape, dstates, g.x, g.params, &g.back, error, sizeof error), TW_OK);
+    tw_ode_cotangents d = {.states = dstates};
+    assert_int_equal(tw_ode_tape_gradient(tape, &d, g.x, g.params, &g.back, error, sizeof error), TW_OK);
     if (out_tape)
         *out_tape = tape;
     else

@@ -204,6 +204,44 @@ static void directions_limits_and_starts_are_kept(void **state)
     assert_true(fabs(t[2] - (2 * pi - acos(0.99))) < 1e-9 && fabs(t[3] - (2 * pi + acos(0.99))) < 1e-9);
 }
 
+static tw_status sink(void *user, int64_t rows, const double *t, const double *x, double *out_dx)
+{
+    (void)user, (void)t, (void)x;
+    for (int64_t i = 0; i < rows; i++) out_dx[i] = -1;
+    return TW_OK;
+}
+
+static tw_status depth(void *user, int64_t rows, const double *t, const double *x, double *out_g)
+{
+    (void)user, (void)t;
+    for (int64_t i = 0; i < rows; i++) out_g[i] = x[i];
+    return TW_OK;
+}
+
+static tw_status lift(void *user, int64_t row, double t, double *x)
+{
+    (void)user, (void)row, (void)t;
+    x[0] += 0.25;
+    return TW_OK;
+}
+
+/* A saw: behind a jump that leads away from zero the next event is where g comes back to it. */
+static void jumps_may_lead_away_from_zero(void **state)
+{
+    (void)state;
+    for (int back = 0; back < 2; back++) {
+        tw_ode_occurrence found[8];
+        const tw_ode_event event = {.g = depth, .jump = lift};
+        double x = back ? -1.1 : 1.1;
+        tw_ode_desc desc = {.t0 = back ? 2 : 0, .t1 = back ? 0 : 2, .events = &event, .events_count = 1};
+        tw_ode_output output = {.events = found, .events_capacity = 8};
+        assert_int_equal(tw_ode_solve_output(ctx, &desc, sink, NULL, 1, 1, &x, &output, NULL), TW_OK);
+        assert_int_equal(output.events_count, back ? 1 : 4);
+        for (int i = 0; i < output.events_count; i++)
+            assert_true(fabs(found[i].t - (back ? 0.9 : 1.1 + 0.25 * i)) < 1e-12);
+    }
+}
+
 static void more_events_than_room_are_counted(void **state)
 {
     (void)state;
@@ -250,11 +288,9 @@ static void wrong_events_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(balls_bounce_when_they_should),
-        cmocka_unit_test(rows_end_by_themselves),
-        cmocka_unit_test(directions_limits_and_starts_are_kept),
-        cmocka_unit_test(more_events_than_room_are_counted),
-        cmocka_unit_test(wrong_events_are_refused),
+        cmocka_unit_test(balls_bounce_when_they_should),         cmocka_unit_test(rows_end_by_themselves),
+        cmocka_unit_test(directions_limits_and_starts_are_kept), cmocka_unit_test(jumps_may_lead_away_from_zero),
+        cmocka_unit_test(more_events_than_room_are_counted),     cmocka_unit_test(wrong_events_are_refused),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
