@@ -4,6 +4,8 @@
 #include "path/dual.h"
 #include "path/knots.h"
 
+#include <math.h>
+
 static void tw_dual_knots(const tw_schedule *s, bool by_place, tw_dual at, tw_dual out[TW_BIN_NUMBERS])
 {
     double bin[TW_BIN_NUMBERS];
