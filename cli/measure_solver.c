@@ -1,97 +1,12 @@
-/* measure_solver.c - measures of the solvers alone, on equations whose answers are known.
- *
- *   event_times, event_gradient   a bouncing ball (Chen, Amos, Nickel 2021, Learning neural event functions): radius
- * 0.2, dropped from 10, g = 9.8, each bounce keeps 0.8 of the speed; it first meets the ground at the root of 2
- *   sde_gradient_order, ...       geometric motion dx = a x dt + b x o dW (Li et al. 2020, Scalable gradients for
- *                                 stochastic differential equations): dx_T/da = x_T T, dx_T/db = x_T W_T */
+/* measure_solver.c - measures of gradients through stochastic solvers, on an equation whose answers are known:
+ * geometric motion dx = a x dt + b x o dW (Li et al. 2020, Scalable gradients for stochastic differential equations),
+ * with dx_T/da = x_T T and dx_T/db = x_T W_T. */
 #include "measures.h"
 
 #include <thalweg/sde.h>
 
 #include <math.h>
 #include <string.h>
-
-/* --- a bouncing ball
- * --------------------------------------------------------------------------------------------------- */
-
-enum { BOUNCES = 5 };
-static const double GRAVITY = 9.8, KEPT = 0.8, RADIUS = 0.2, HEIGHT = 10;
-
-static tw_status fall(void *user, int64_t rows, const double *t, const double *x, double *out_dx)
-{
-    (void)user, (void)t;
-    for (int64_t i = 0; i < rows; i++) out_dx[2 * i] = x[2 * i + 1], out_dx[2 * i + 1] = -GRAVITY;
-    return TW_OK;
-}
-
-static tw_status above_ground(void *user, int64_t rows, const double *t, const double *x, double *out_g)
-{
-    (void)user, (void)t;
-    for (int64_t i = 0; i < rows; i++) out_g[i] = x[2 * i] - RADIUS;
-    return TW_OK;
-}
-
-static tw_status bounce(void *user, int64_t row, double t, double *x)
-{
-    (void)user, (void)row, (void)t;
-    x[0] = RADIUS;
-    x[1] *= -KEPT;
-    return TW_OK;
-}
-
-typedef struct bounces {
-    tw_ode_occurrence at[BOUNCES];
-    double x[BOUNCES][2], dx[BOUNCES][2];
-} bounces;
-
-static tw_status let_fall(const subject *s, bounces *out)
-{
-    cli *c = s->c;
-    const tw_ode_event ground = {.g = above_ground, .direction = -1, .limit = BOUNCES, .jump = bounce};
-    tw_ode_output output = {
-        .events = out->at, .event_x = out->x[0], .event_dx = out->dx[0], .events_capacity = BOUNCES};
-    double x[2] = {HEIGHT, 0};
-    tw_ode_desc desc;
-    tw_status status = TW_OK;
-    if (!solver_of(c, &desc)) return tw_fail(c->ctx, TW_ERR_INVALID, "the ball cannot be followed by this solver");
-    desc.t1 = 20;
-    desc.events = &ground;
-    desc.events_count = 1;
-    TW_TRY(tw_ode_solve_output(c->ctx, &desc, fall, NULL, 1, 2, x, &output, NULL));
-    if (output.events_count < BOUNCES)
-        TW_TRY(tw_fail(c->ctx, TW_ERR_NUMERIC, "%d bounces seen, expected %d", (int)output.events_count, BOUNCES));
-done:
-    return status;
-}
-
-tw_status measure_event_times(const subject *s, measured *out)
-{
-    bounces b;
-    tw_status status = let_fall(s, &b);
-    double first = sqrt(2 * (HEIGHT - RADIUS) / GRAVITY), t = first, worst = 0;
-    for (int i = 0; status == TW_OK && i < BOUNCES; i++) {
-        worst = fmax(worst, fabs(b.at[i].t - t));
-        t += 2 * first * pow(KEPT, i + 1);
-    }
-    *out = (measured){worst, 0};
-    return status;
-}
-
-/* By the implicit rule dt = -dg / slope, from what was recorded at the events: the first time in the height, and the
- * second in what a bounce keeps, whose speed rises by the speed v before it: g at the second event by v (t_2 - t_1). */
-tw_status measure_event_gradient(const subject *s, measured *out)
-{
-    bounces b;
-    tw_status status = let_fall(s, &b);
-    if (status != TW_OK) return status;
-    double first = sqrt(2 * (HEIGHT - RADIUS) / GRAVITY), speed = -b.x[0][1];
-    double by_height = -1 / b.at[0].slope, by_kept = -speed * (b.at[1].t - b.at[0].t) / b.at[1].slope;
-    *out = (measured){fmax(fabs(by_height - 1 / (GRAVITY * first)), fabs(by_kept - 2 * first)), 0};
-    return TW_OK;
-}
-
-/* --- gradients through a stochastic equation
- * --------------------------------------------------------------------------- */
 
 enum { PATHS = 400, LEVELS = 4, FEWEST = 16 /* steps, doubled a level */ };
 static const double GROWTH = 0.5, NOISE = 0.8, BEGIN = 1;
