@@ -1,5 +1,6 @@
 /* info.c - `thalweg info`: what this program is built from, or what a model is made of. */
 #include "model.h"
+#include "network.h"
 
 #include "base/pool.h"
 #include "cpu/gemm.h"
@@ -61,7 +62,7 @@ static void json_fact(cJSON *object, const char *name, const char *value)
 static int model_json(const model *m)
 {
     const tw_flow_desc *about = m->about;
-    cJSON *object = cJSON_CreateObject(), *network = cJSON_CreateObject(), *columns = cJSON_CreateArray();
+    cJSON *object = cJSON_CreateObject(), *columns = cJSON_CreateArray();
     json_text(object, "version", tw_version());
     cJSON_AddItemToObject(object, "features", features_json());
     json_text(object, "model", m->path);
@@ -76,11 +77,7 @@ static int model_json(const model *m)
     json_text(object, "loss_function", about->loss);
     json_text(object, "weight", about->weight);
     json_text(object, "time_density", about->time_density);
-    json_text(network, "kind", about->network.kind);
-    json_int(network, "width", about->network.width);
-    json_int(network, "depth", about->network.depth);
-    json_int(network, "time_features", about->network.time_features);
-    cJSON_AddItemToObject(object, "network", network);
+    cJSON_AddItemToObject(object, "network", network_json(&about->network));
     json_int(object, "parameters", tw_flow_parameters(m->flow));
     json_seed(object, "seed", about->seed);
     for (int i = 0; i < about->columns; i++) cJSON_AddItemToArray(columns, cJSON_CreateString(about->names[i]));
@@ -106,7 +103,7 @@ static void say_columns(cli *c, const tw_flow_desc *about)
 static int model_info(cli *c, const model *m)
 {
     const tw_flow_desc *about = m->about;
-    char count[32];
+    char count[32], network[NETWORK_TEXT];
     if (c->json) return model_json(m);
     cli_say(c, "%s", m->path);
     cli_say(c, "  method           %s", about->method);
@@ -117,8 +114,7 @@ static int model_info(cli *c, const model *m)
             more ? "..." : "", about->coupling, about->gamma);
     cli_say(c, "  predicts         %s; loss %s, weight %s, times %s", about->predict, about->loss, about->weight,
             about->time_density);
-    cli_say(c, "  network          %s, width %d, depth %d, %d time features, %s parameters", about->network.kind,
-            about->network.width, about->network.depth, about->network.time_features,
+    cli_say(c, "  network          %s, %s parameters", network_text(&about->network, network),
             human_count((double)tw_flow_parameters(m->flow), count, sizeof count));
     say_columns(c, about);
     for (int i = 0; i < TW_COUNT(facts); i++) {

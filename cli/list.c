@@ -1,6 +1,7 @@
 /* list.c - `thalweg list`: the names that options accept, each with one line and where it comes from. */
 #include "measures.h"
 #include "model.h"
+#include "network.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -132,10 +133,12 @@ int run_list(cli *c)
     if (!kind) return list_kinds(c);
     cJSON *array = c->json ? cJSON_CreateArray() : NULL;
     listed item;
+    char text[NETWORK_TEXT];
     for (int i = 0; list_item(kind, i, &item); i++) {
         if (!c->json) {
             print_name(&item);
             printf("%s\n%-16s %s\n", item.about, "", item.source ? item.source : "");
+            if (strcmp(kind, "networks") == 0) printf("%-16s %s\n", "", network_option_text(item.name, text));
             continue;
         }
         cJSON *object = cJSON_CreateObject();
@@ -144,6 +147,7 @@ int run_list(cli *c)
         if (item.parameters && item.parameters->name)
             cJSON_AddItemToObject(object, "parameters", parameters_json(item.parameters));
         json_text(object, "source", item.source);
+        if (strcmp(kind, "networks") == 0) json_text(object, "options", network_option_text(item.name, text));
         cJSON_AddItemToArray(array, object);
     }
     return c->json ? json_print(array) : EXIT_DONE;

@@ -81,6 +81,21 @@ static bool whole_fits(const option *o, const char *text, int64_t *out_value)
     return o->type != TYPE_EVEN || *out_value % 2 == 0;
 }
 
+/* Whole numbers between commas, or none. */
+static bool list_fits(const option *o, const char *text)
+{
+    int64_t value;
+    if (strcmp(text, "none") == 0) return true;
+    for (;; text++) {
+        char one[32];
+        size_t length = strcspn(text, ",");
+        snprintf(one, sizeof one, "%.*s", (int)tw_min_i64((int64_t)length, 31), text);
+        if (!whole_fits(o, one, &value)) return false;
+        text += length;
+        if (!*text) return true;
+    }
+}
+
 static bool seed_fits(const char *text, uint64_t *out_value)
 {
     if (!*text || strspn(text, "0123456789") != strlen(text) || strlen(text) > 20) return false;
@@ -174,6 +189,9 @@ void option_expects(const option *o, char *out, size_t size)
         else
             snprintf(out, size, "%s%s %.10g", noun, r.above ? " above" : ", at least", r.low);
         break;
+    case TYPE_LIST:
+        snprintf(out, size, "whole numbers from %.10g to %.10g between commas, or none", r.low, r.high);
+        break;
     case TYPE_SEED:
         snprintf(out, size, "a whole number from 0 to 18446744073709551615");
         break;
@@ -216,6 +234,8 @@ static bool value_fits(const option *o, const char *text, char *out_nearest, siz
     case TYPE_INT:
     case TYPE_EVEN:
         return whole_fits(o, text, &whole);
+    case TYPE_LIST:
+        return list_fits(o, text);
     case TYPE_NUMBER:
         return number_fits(o, text, &number);
     case TYPE_SEED:

@@ -29,6 +29,7 @@ typedef enum option_type {
     TYPE_FLAG,
     TYPE_INT,
     TYPE_EVEN,
+    TYPE_LIST,
     TYPE_NUMBER,
     TYPE_SEED,
     TYPE_CHOICE,

@@ -5,6 +5,7 @@
  * --resume needs nothing but the folder; the checkpoint goes when the model is there. */
 #include "files.h"
 #include "model.h"
+#include "network.h"
 #include "run.h"
 #include "signals.h"
 
@@ -111,10 +112,7 @@ static tw_status create_flow(training *t)
                          .weight = opt_text(s, OPT_WEIGHT),
                          .time_density = opt_text(s, OPT_TIME_DENSITY),
                          .gamma = opt_text(s, OPT_GAMMA),
-                         .network = {.kind = opt_text(s, OPT_NETWORK),
-                                     .width = (int)opt_int(s, OPT_WIDTH),
-                                     .depth = (int)opt_int(s, OPT_DEPTH),
-                                     .time_features = (int)opt_int(s, OPT_TIME_FEATURES)},
+                         .network = {.kind = opt_text(s, OPT_NETWORK)},
                          .conditions = tw_dataset_condition(t->data, 0),
                          .conditions_count = tw_dataset_conditions_count(t->data),
                          .columns = columns,
@@ -122,11 +120,11 @@ static tw_status create_flow(training *t)
                          .names = names,
                          .decimals = decimals,
                          .seed = opt_seed(s, OPT_SEED)};
+    TW_TRY(network_options(ctx, s, &desc.network));
     TW_TRY(tw_flow_create(ctx, &desc, &t->flow));
-    const tw_flow_desc *about = tw_flow_about(t->flow);
-    char count[32];
-    cli_say(t->c, "network: %s, width %d, depth %d, %s parameters; %d %s", about->network.kind, about->network.width,
-            about->network.depth, human_count((double)tw_flow_parameters(t->flow), count, sizeof count),
+    char count[32], network[NETWORK_TEXT];
+    cli_say(t->c, "network: %s, %s parameters; %d %s", network_text(&tw_flow_about(t->flow)->network, network),
+            human_count((double)tw_flow_parameters(t->flow), count, sizeof count),
             tw_context_threads(ctx), tw_context_threads(ctx) == 1 ? "thread" : "threads");
 done:
     tw_free(ctx, names);

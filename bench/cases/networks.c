@@ -27,7 +27,7 @@ static tw_shape image_shape(const bench_case *c)
 
 static tw_val unet(tw_scope root, const bench_case *c, tw_val x, tw_val t)
 {
-    return tw_unet(root, is_cifar(c) ? &cifar : &mnist, x, t, tw_last_dim(x));
+    return tw_unet(root, is_cifar(c) ? &cifar : &mnist, x, t, TW_NONE, tw_last_dim(x));
 }
 
 static tw_val filled_input(bench_program *p, const char *name, tw_shape shape)

@@ -41,6 +41,15 @@ typedef enum tw_init { TW_INIT_ZERO, TW_INIT_ONE, TW_INIT_UNIFORM, TW_INIT_NORMA
 /* A parameter; scale is the half width (uniform) or the standard deviation (normal). */
 TW_API tw_val tw_param(tw_scope scope, const char *name, tw_shape shape, tw_init init, double scale);
 
+/* What a graph that trains asks of random layers: they draw by (key, counter), u32 (2) each (tw_random_bits). */
+typedef struct tw_training {
+    tw_val key, counter;
+} tw_training;
+/* Without it, dropout is the identity. */
+TW_API void tw_params_train(tw_params *params, tw_training training);
+/* Dropout (Srivastava et al. 2014) in training, each call with a stream of its own. */
+TW_API tw_val tw_drop(tw_scope scope, tw_val x, double probability);
+
 /* x (...,D) -> (...,width): x W + b, W (D,width) uniform in +-1/sqrt(D) times `gain` (He et al. style), b zero. */
 TW_API tw_val tw_linear(tw_scope scope, tw_val x, int64_t width);
 TW_API tw_val tw_linear_init(tw_scope scope, tw_val x, int64_t width, tw_init init, double scale);
@@ -55,13 +64,23 @@ TW_API tw_val tw_time_features(tw_val t, int count);
  * count is odd: the time embedding of guided-diffusion's UNet and of DiT, whose t counts to 1000 (max_period 10000). */
 TW_API tw_val tw_timestep_embedding(tw_val t, int count, double max_period);
 
-/* Description of a network; zeros mean the defaults of its kind. */
+/* Description of a network; zeros mean the defaults of its kind (thalweg list networks), which has no other fields. Of
+ * lists the numbers before the first zero count; a first one of -1 is the empty list. */
+enum { TW_NETWORK_LEVELS = 8 };
 typedef struct tw_network_desc {
-    const char *kind;  /* "mlp" */
-    int width;         /* 256 */
-    int depth;         /* 4 residual blocks; of "plain" and "selu": hidden layers */
-    int time_features; /* 16; of "mlp" only */
-    tw_image image;    /* what x is: networks of pictures need it; a flow states its own */
+    const char *kind; /* "mlp" */
+    int width;
+    int depth;                        /* residual blocks, hidden layers, blocks of a transformer */
+    int time_features;                /* of "mlp" */
+    int mult[TW_NETWORK_LEVELS];      /* of UNets: channels of each level, in widths */
+    int blocks;                       /* residual blocks a level */
+    int attention[TW_NETWORK_LEVELS]; /* heights in pixels of levels with attention; 0: the lowest level */
+    int heads, head_channels;         /* of attention: heads, or channels of each when that is not 0 */
+    double dropout;                   /* in training, of residual branches */
+    int scale_shift;                  /* 1: time scales and shifts norms instead of being added before them */
+    int plain_resample;               /* 1: pixels are halved and doubled without convolutions */
+    int residual_resample;            /* 1: in residual blocks of their own */
+    tw_image image; /* what x is: networks of pictures need it; a flow states its own */
 } tw_network_desc;
 
 /* u(x, t, condition): x (B,D), t (B), condition (B,C) or TW_NONE -> (B,outputs). Zeros are the condition that says

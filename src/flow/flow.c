@@ -127,8 +127,9 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
     flow->desc.seed = desc->seed;
     TW_TRY(find_pieces(flow, desc));
     TW_TRY(take_image(flow, desc));
-    TW_TRY(tw_network_complete(ctx, &desc->network, &flow->desc.network));
-    flow->desc.network.image = desc->image;
+    tw_network_desc network = desc->network;
+    network.image = desc->image;
+    TW_TRY(tw_network_complete(ctx, &network, &flow->desc.network));
     TW_TRY(copy_columns(flow, desc));
     tw_condition *conditions = NULL;
     TW_TRY(tw_conditions_copy(ctx, desc->conditions_count, desc->conditions, &conditions));

@@ -3,10 +3,12 @@
 
 #include "base/text.h"
 #include "flow/checksum.h"
+#include "nn/fields.h"
 
 #include <cjson/cJSON.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +70,19 @@ void tw_metadata_add_ints(tw_metadata *m, const char *key, int count, const int 
     for (int i = 0; i < count; i++) tw_text_add(&text, "%s%d", i == 0 ? "[" : ", ", values[i]);
     tw_text_add(&text, "]");
     add_text(m, key, &text);
+}
+
+void tw_metadata_add_network(tw_metadata *m, const tw_network_desc *network)
+{
+    int count;
+    const tw_field_default *fields = tw_network_fields_of(network->kind, &count);
+    tw_metadata_add(m, "network.kind", network->kind);
+    for (int i = 0; i < count; i++) {
+        char key[64], text[TW_FIELD_TEXT];
+        snprintf(key, sizeof(key), "network.%s", tw_network_fields[fields[i].field].name);
+        tw_field_write(network, (int)fields[i].field, text);
+        tw_metadata_add(m, key, text);
+    }
 }
 
 void tw_metadata_free(tw_metadata *m)
@@ -139,6 +154,28 @@ tw_status tw_metadata_double(tw_context *ctx, const char *path, const tw_tensor_
     if (status != TW_OK) return status;
     if (!tw_parse_double(text, strlen(text), out_value))
         return tw_fail(ctx, TW_ERR_FORMAT, "%s: metadata '%s' is '%.40s', expected a number", path, key, text);
+    return TW_OK;
+}
+
+tw_status tw_metadata_network(tw_context *ctx, const char *path, const tw_tensor_file *file,
+                              tw_network_desc *out_network)
+{
+    tw_network_desc network = {0};
+    int count;
+    tw_status status = tw_metadata_text(ctx, path, file, "network.kind", &network.kind);
+    if (status != TW_OK) return status;
+    const tw_field_default *fields = tw_network_fields_of(network.kind, &count);
+    for (int i = 0; i < count; i++) {
+        const char *text = NULL;
+        char key[64], why[256];
+        snprintf(key, sizeof(key), "network.%s", tw_network_fields[fields[i].field].name);
+        status = tw_metadata_text(ctx, path, file, key, &text);
+        if (status != TW_OK) return status;
+        if (tw_field_read(ctx, (int)fields[i].field, text, &network) == TW_OK) continue;
+        snprintf(why, sizeof(why), "%s", tw_context_error(ctx));
+        return tw_fail(ctx, TW_ERR_FORMAT, "%s: metadata '%s': %s", path, key, why);
+    }
+    *out_network = network;
     return TW_OK;
 }
 

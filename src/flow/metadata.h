@@ -5,6 +5,8 @@
 
 #include "io/safetensors.h"
 
+#include <thalweg/nn.h>
+
 /* Pairs under construction; start from {.ctx = ctx}. The first failure is kept in `status`, so that adding needs no
  * checks. */
 typedef struct tw_metadata {
@@ -20,6 +22,8 @@ void tw_metadata_add_double(tw_metadata *m, const char *key, double value); /* r
 /* ["a", "b"] */
 void tw_metadata_add_names(tw_metadata *m, const char *key, int count, const char *const *names);
 void tw_metadata_add_ints(tw_metadata *m, const char *key, int count, const int *values);
+/* "network.kind" and each field it has. */
+void tw_metadata_add_network(tw_metadata *m, const tw_network_desc *network);
 void tw_metadata_free(tw_metadata *m);
 
 /* Writes tensors with the pairs and the checksum of everything. */
@@ -34,6 +38,8 @@ TW_NODISCARD tw_status tw_metadata_seed(tw_context *ctx, const char *path, const
                                         uint64_t *out_value);
 TW_NODISCARD tw_status tw_metadata_double(tw_context *ctx, const char *path, const tw_tensor_file *file,
                                           const char *key, double *out_value);
+TW_NODISCARD tw_status tw_metadata_network(tw_context *ctx, const char *path, const tw_tensor_file *file,
+                                           tw_network_desc *out_network);
 /* A JSON array of strings, 1 to `limit` of them: an array of copies, each and itself to be freed with tw_free. */
 TW_NODISCARD tw_status tw_metadata_names(tw_context *ctx, const char *path, const tw_tensor_file *file, const char *key,
                                          int limit, int *out_count, char ***out_names);

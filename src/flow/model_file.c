@@ -44,10 +44,7 @@ static void describe(const tw_flow *flow, tw_metadata *m)
     tw_metadata_add_int(m, "format_version", TW_FLOW_FORMAT_VERSION);
     tw_metadata_add(m, "thalweg_version", TW_VERSION);
     for (int i = 0; i < TW_PIECE_COUNT; i++) tw_metadata_add(m, tw_flow_piece_at(i)->field, flow->piece[i].text);
-    tw_metadata_add(m, "network.kind", d->network.kind);
-    tw_metadata_add_int(m, "network.width", d->network.width);
-    tw_metadata_add_int(m, "network.depth", d->network.depth);
-    tw_metadata_add_int(m, "network.time_features", d->network.time_features);
+    tw_metadata_add_network(m, &d->network);
     if (d->image.height > 0)
         tw_metadata_add_ints(m, "image", 3, (const int[]){d->image.height, d->image.width, d->image.channels});
     tw_metadata_add(m, "seed", seed);
@@ -97,7 +94,6 @@ done:
 
 static tw_status read_names(tw_context *ctx, const char *path, const tw_tensor_file *file, tw_flow_desc *desc)
 {
-    int64_t width, depth, features;
     tw_status status = TW_OK;
     /* format 1 knew the pieces up to the coupling */
     for (int i = 0; i < TW_PIECE_COUNT; i++) {
@@ -108,14 +104,8 @@ static tw_status read_names(tw_context *ctx, const char *path, const tw_tensor_f
             TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: %s '%.60s' names a file: a model holds its numbers", path, field,
                            *name));
     }
-    TW_TRY(tw_metadata_text(ctx, path, file, "network.kind", &desc->network.kind));
-    TW_TRY(tw_metadata_int(ctx, path, file, "network.width", 1, INT32_MAX, &width));
-    TW_TRY(tw_metadata_int(ctx, path, file, "network.depth", 1, INT32_MAX, &depth));
-    TW_TRY(tw_metadata_int(ctx, path, file, "network.time_features", 1, INT32_MAX, &features));
+    TW_TRY(tw_metadata_network(ctx, path, file, &desc->network));
     TW_TRY(tw_metadata_seed(ctx, path, file, "seed", &desc->seed));
-    desc->network.width = (int)width;
-    desc->network.depth = (int)depth;
-    desc->network.time_features = (int)features;
 done:
     return status;
 }

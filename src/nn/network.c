@@ -9,13 +9,23 @@
 typedef tw_val (*build_fn)(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val t, tw_val condition,
                            int64_t outputs);
 
+enum { MOST_FIELDS = 16 };
+
 typedef struct network {
     tw_network_info info;
     build_fn build;
+    bool image;
+    tw_field_default field[MOST_FIELDS];
+    int fields_count;
 } network;
 
+#define TW_F(field, ...) {TW_FIELD_##field, {__VA_ARGS__}},
+#define COUNT(...)       (int)(sizeof((const tw_field_default[]){__VA_ARGS__}) / sizeof(tw_field_default))
+#define TW_ROW(name, about, source, image, ...)                                                                        \
+    {{#name, about, source, NULL}, tw_network_##name, image, {__VA_ARGS__}, COUNT(__VA_ARGS__)},
+#define TW_NETWORK(name, about, source, fields)       TW_ROW(name, about, source, false, fields)
+#define TW_IMAGE_NETWORK(name, about, source, fields) TW_ROW(name, about, source, true, fields)
 static const network networks[] = {
-#define TW_NETWORK(name, about, source) {{#name, about, source, NULL}, tw_network_##name},
 #include "nn/networks.def"
 };
 
@@ -24,10 +34,18 @@ const tw_network_info *tw_network_list(int index)
     return index >= 0 && index < TW_COUNT(networks) ? &networks[index].info : NULL;
 }
 
-static tw_status check_range(tw_context *ctx, const char *what, int value, int low, int high)
+static const network *find(const char *kind)
 {
-    if (value >= low && value <= high) return TW_OK;
-    return tw_fail(ctx, TW_ERR_INVALID, "network %s is %d, expected %d to %d", what, value, low, high);
+    for (int i = 0; i < TW_COUNT(networks); i++)
+        if (strcmp(networks[i].info.name, kind) == 0) return &networks[i];
+    return NULL;
+}
+
+const tw_field_default *tw_network_fields_of(const char *kind, int *out_count)
+{
+    const network *n = find(kind);
+    *out_count = n ? n->fields_count : 0;
+    return n ? n->field : NULL;
 }
 
 tw_status tw_network_complete(tw_context *ctx, const tw_network_desc *desc, tw_network_desc *out_desc)
@@ -37,15 +55,13 @@ tw_status tw_network_complete(tw_context *ctx, const tw_network_desc *desc, tw_n
     tw_status status = TW_OK;
     TW_TRY(tw_piece_find(ctx, "network", full.kind ? full.kind : "mlp", tw_network_list, &info));
     full.kind = info->name;
-    if (full.width == 0) full.width = 256;
-    if (full.depth == 0) full.depth = 4;
-    if (full.time_features == 0) full.time_features = 16;
-    TW_TRY(check_range(ctx, "width", full.width, 1, 16384));
-    TW_TRY(check_range(ctx, "depth", full.depth, 1, 256));
-    TW_TRY(check_range(ctx, "time features", full.time_features, 2, 4096));
-    if (full.time_features % 2)
-        TW_TRY(
-            tw_fail(ctx, TW_ERR_INVALID, "network time features is %d, expected an even number", full.time_features));
+    const network *n = find(full.kind);
+    if (n->image && full.image.height < 1)
+        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "network '%s' is for pictures, and the rows are none", full.kind));
+    TW_TRY(tw_fields_complete(ctx, full.kind, n->fields_count, n->field, &full));
+    int levels = 0;
+    while (levels < TW_NETWORK_LEVELS && full.mult[levels] > 0) levels++;
+    if (levels > 0 && full.attention[0] == 0) full.attention[0] = full.image.height >> (levels - 1);
     *out_desc = full;
 done:
     return status;
@@ -66,6 +82,22 @@ static tw_val check_arguments(tw_val x, tw_val t, tw_val condition)
     return x;
 }
 
+/* Rows as images and back. Several outputs of a row stand one behind another, not pixel by pixel. */
+static tw_val of_images(const network *n, tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val t,
+                        tw_val condition, int64_t outputs)
+{
+    const tw_image *i = &desc->image;
+    int64_t rows = tw_dim(x, 0), size = (int64_t)i->height * i->width, each = size * i->channels, many = outputs / each;
+    if (tw_last_dim(x) != each || outputs % each)
+        return tw_graph_fail(x.graph, TW_ERR_SHAPE, "network: rows of %lld and %lld numbers, images have %lld",
+                             (long long)tw_last_dim(x), (long long)outputs, (long long)each);
+    tw_val h = tw_reshape(x, tw_shape_of(rows, i->height, i->width, i->channels));
+    h = n->build(scope, desc, h, t, condition, many * i->channels);
+    if (many == 1 || tw_is_none(h)) return tw_is_none(h) ? h : tw_reshape(h, tw_shape_of(rows, outputs));
+    h = tw_reshape(h, tw_shape_of(rows, size, many, i->channels));
+    return tw_reshape(tw_transpose(h, (const int[]){0, 2, 1, 3}), tw_shape_of(rows, outputs));
+}
+
 tw_val tw_network(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val t, tw_val condition, int64_t outputs)
 {
     if (tw_is_none(x)) return x;
@@ -74,8 +106,8 @@ tw_val tw_network(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val 
     tw_context *ctx = x.graph->ctx;
     tw_network_desc full;
     tw_status status = tw_network_complete(ctx, desc, &full);
-    for (int i = 0; status == TW_OK && i < TW_COUNT(networks); i++)
-        if (strcmp(networks[i].info.name, full.kind) == 0)
-            return networks[i].build(scope, &full, x, t, condition, outputs);
-    return tw_graph_fail(x.graph, status, "%s", tw_context_error(ctx));
+    if (status != TW_OK) return tw_graph_fail(x.graph, status, "%s", tw_context_error(ctx));
+    const network *n = find(full.kind);
+    return n->image ? of_images(n, scope, &full, x, t, condition, outputs)
+                    : n->build(scope, &full, x, t, condition, outputs);
 }

@@ -32,6 +32,8 @@ struct tw_params {
     char **paths; /* paths[0] is "" */
     int64_t paths_count, paths_capacity;
     int64_t size, learned;
+    tw_training training; /* key TW_NONE: none */
+    int drops;            /* calls of tw_drop */
 };
 
 /* "path.name", "path.name.index" or "name" at the root; NULL when memory is used up. */
@@ -72,7 +74,7 @@ tw_status tw_params_create(tw_context *ctx, tw_graph *graph, tw_dtype dtype, tw_
         return tw_fail(ctx, TW_ERR_DTYPE, "parameters are f32 or f64, not %s", tw_dtype_name(dtype));
     tw_params *params = tw_alloc(ctx, 1, sizeof(*params));
     if (!params) return tw_fail_memory(ctx, sizeof(*params));
-    *params = (tw_params){.ctx = ctx, .graph = graph, .dtype = dtype};
+    *params = (tw_params){.ctx = ctx, .graph = graph, .dtype = dtype, .training = {TW_NONE, TW_NONE}};
     tw_status status = tw_grow(ctx, &params->paths, &params->paths_capacity, 1, sizeof(char *));
     if (status == TW_OK) {
         params->paths[0] = tw_strdup(ctx, "");
@@ -123,6 +125,19 @@ int64_t tw_params_size(const tw_params *params)
 int64_t tw_params_parameters(const tw_params *params)
 {
     return params->learned;
+}
+
+void tw_params_train(tw_params *params, tw_training training)
+{
+    params->training = training;
+}
+
+tw_val tw_drop(tw_scope scope, tw_val x, double probability)
+{
+    tw_params *p = scope.params;
+    if (tw_is_none(x) || tw_is_none(p->training.key) || probability == 0) return x;
+    uint32_t stream = TW_STREAM_DROPOUT + ((uint32_t)p->drops++ << 8);
+    return tw_dropout(x, probability, p->training.key, p->training.counter, stream);
 }
 
 tw_scope tw_scope_root(tw_params *params)

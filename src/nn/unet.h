@@ -7,7 +7,7 @@
 
 #include <thalweg/nn.h>
 
-enum { TW_UNET_LEVELS = 8 };
+enum { TW_UNET_LEVELS = TW_NETWORK_LEVELS };
 
 typedef struct tw_unet_desc {
     int width;                   /* channels of the first level; a multiple of 32 at every level */
@@ -18,10 +18,14 @@ typedef struct tw_unet_desc {
     int heads;                   /* 0: as many as give each head_channels */
     int head_channels;
     bool scale_shift; /* time scales and shifts the second norm's result instead of being added before it */
+    bool plain_resample;    /* halve by means and double by repeating, no convolutions */
+    bool residual_resample; /* halve and double within a residual block */
+    double dropout;
 } tw_unet_desc;
 
-/* u(x, t): x (B,H,W,C), t (B) -> (B,H,W,outputs); H and W divisible by 2^(levels-1). */
-tw_val tw_unet(tw_scope scope, const tw_unet_desc *desc, tw_val x, tw_val t, int64_t outputs);
+/* u(x, t, condition): x (B,H,W,C), t (B), condition (B,K) or TW_NONE -> (B,H,W,outputs); H and W divisible by
+ * 2^(levels-1). A class, a one among zeros, is a row of the embedding. */
+tw_val tw_unet(tw_scope scope, const tw_unet_desc *desc, tw_val x, tw_val t, tw_val condition, int64_t outputs);
 
 /* A residual block and an attention block by themselves, for tests: features is the embedding of time (B,E). */
 tw_val tw_unet_residual(tw_scope scope, const tw_unet_desc *desc, tw_val x, tw_val features, int64_t channels);

@@ -31,10 +31,7 @@ static void state_settings(const tw_trainer *r, tw_metadata *m)
     char seed[32];
     snprintf(seed, sizeof(seed), "%llu", (unsigned long long)d->seed);
     for (int i = 0; i < TW_PIECE_COUNT; i++) tw_metadata_add(m, tw_flow_piece_at(i)->field, r->flow->piece[i].text);
-    tw_metadata_add(m, "network.kind", f->network.kind);
-    tw_metadata_add_int(m, "network.width", f->network.width);
-    tw_metadata_add_int(m, "network.depth", f->network.depth);
-    tw_metadata_add_int(m, "network.time_features", f->network.time_features);
+    tw_metadata_add_network(m, &f->network);
     tw_metadata_add_int(m, "steps", d->steps);
     tw_metadata_add_double(m, "minutes", d->minutes);
     tw_metadata_add_int(m, "batch", d->batch);

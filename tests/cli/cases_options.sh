@@ -17,9 +17,9 @@ for verb in train sample score eval info list; do
 done
 run train --help
 for option in columns drop header separator missing array split rows method space source path schedule coupling predict loss weight time-density stratified network width depth \
-    time-features steps minutes batch lr warmup weight-decay clip ema precision out resume force checkpoint-seconds checkpoint-steps seed \
+    time-features mult blocks attention heads head-channels dropout scale-shift plain-resample residual-resample steps minutes batch lr warmup weight-decay clip ema precision out resume force checkpoint-seconds checkpoint-steps seed \
     threads config set json quiet profile; do
-    holds "train --help explains --$option" grep -q -e "--$option " out
+    holds "train --help explains --$option" grep -q -e "--$option\( \|$\)" out
 done
 
 refused 'train needs a FILE' train
@@ -43,6 +43,12 @@ refused "schedule: 'condotx' is unknown; the nearest is 'condot'" train moons --
 refused "missing: 'erorr' is unknown; the nearest is 'error'; expected one of auto, error" train moons --missing erorr
 refused "separator: 'ab' given" train moons --separator ab
 refused "time-features: '3' given, expected an even number" train moons --time-features 3
+refused "mult: '1,x' given, expected whole numbers from 1 to 64 between commas, or none" train moons --mult 1,x
+refused "attention: '14,' given" train moons --attention 14,
+refused "dropout: '1' given, expected a number from 0 to 0.95" train moons --dropout 1
+fails "network 'unet' is for pictures, and the rows are none" train moons --network unet
+fails "network 'mlp' has no mult" train moons --mult 1,2
+fails "network mult is 1,1,1,1,1,1,1,1,1" train moons --mult 1,1,1,1,1,1,1,1,1
 refused 'one argument too many' train moons spirals
 refused 'sample needs a MODEL' sample
 refused "solver: 'eulr' is unknown; the nearest is 'euler'" sample m --solver eulr
@@ -91,6 +97,8 @@ for kind in methods solvers networks optimisers datasets spaces paths schedules 
     works "$kind" list
 done
 works '"name":"dopri5"' list solvers --json
+works '^ *--width 32 --mult 1,2,2 --blocks 1 --attention' list networks
+works '"options":"--width 256 --depth 4 --time-features 16"' list networks --json
 works '"name":"checkerboard"' list datasets --json
 works '^{"version":"[0-9.]*","features":{"gemm":' info --json
 works 'matrix products' info

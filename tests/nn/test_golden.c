@@ -196,7 +196,7 @@ static tw_val make_unet(place *p, const tw_unet_desc *desc, int64_t height, int6
     assert_int_equal(tw_params_create(p->ctx, p->graph, TW_DTYPE_F32, &p->params), TW_OK);
     tw_val x = tw_input(p->graph, "x", TW_DTYPE_F32, tw_shape_of(2, height, width, channels));
     tw_val t = tw_input(p->graph, "t", TW_DTYPE_F32, tw_shape_of(2));
-    return tw_unet(tw_scope_root(p->params), desc, x, t, channels);
+    return tw_unet(tw_scope_root(p->params), desc, x, t, TW_NONE, channels);
 }
 
 static void leave(place *p)

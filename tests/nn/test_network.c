@@ -255,7 +255,7 @@ static void test_conditions(void **state)
     static const char *const kinds[] = {"mlp", "plain", "selu"};
     enum { C = 3 };
     for (int kind = 0; kind < TW_COUNT(kinds); kind++) {
-        tw_network_desc desc = {.kind = kinds[kind], .width = W, .depth = DEPTH, .time_features = F};
+        tw_network_desc desc = {.kind = kinds[kind], .width = W, .depth = DEPTH, .time_features = kind ? 0 : F};
         tw_scope scope = tw_in(tw_scope_root(params), kinds[kind]), alone = tw_in(tw_scope_root(params), "alone");
         tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(B, D)),
                t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B)),
@@ -307,6 +307,11 @@ static void test_refusals(void **state)
     assert_non_null(strstr(tw_context_error(ctx), "width is -1"));
     assert_int_equal(tw_network_complete(ctx, &(tw_network_desc){.depth = 100000}, &full), TW_ERR_INVALID);
     assert_int_equal(tw_network_complete(ctx, &(tw_network_desc){.time_features = 7}, &full), TW_ERR_INVALID);
+    assert_int_equal(tw_network_complete(ctx, &(tw_network_desc){.kind = "plain", .time_features = 8}, &full),
+                     TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(ctx), "'plain' has no time features"));
+    assert_int_equal(tw_network_complete(ctx, &(tw_network_desc){.kind = "unet"}, &full), TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(ctx), "pictures"));
     tw_params *bad = NULL;
     assert_int_equal(tw_params_create(ctx, graph, TW_DTYPE_I32, &bad), TW_ERR_DTYPE);
     tw_val x = tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(B, D)),

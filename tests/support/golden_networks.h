@@ -43,7 +43,7 @@ static inline tw_val golden_unet(tw_scope root, const tw_val *in)
                          .blocks = 1,
                          .heads = 2,
                          .scale_shift = true};
-    return tw_unet(root, &desc, in[0], in[1], 3);
+    return tw_unet(root, &desc, in[0], in[1], TW_NONE, 3);
 }
 
 static const golden_network golden_networks[] = {
