@@ -3,11 +3,20 @@
 
 #include "files.h"
 #include "observe.h"
+#include "pictures.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { STANDARD_ROWS = 1000 };
+enum { STANDARD_ROWS = 1000, STANDARD_PICTURES = 64, OF_A_CLASS = 8 };
+
+/* How many are drawn when nobody says so. Pictures: as many as one looks at. */
+static int64_t standard_rows(const model *m)
+{
+    int class = class_condition(m->about);
+    if (!is_pictures(m)) return STANDARD_ROWS;
+    return class < 0 ? STANDARD_PICTURES : (int64_t)OF_A_CLASS * m->about->conditions[class].classes;
+}
 
 /* --- conditions -------------------------------------------------------------------------------------------------- */
 
@@ -68,6 +77,20 @@ static tw_status read_told(cli *c, const tw_flow_desc *about, const char *path, 
     return status;
 }
 
+/* Pictures nobody says anything about are of every class in turn, so that one sees them all. */
+static bool takes_turns(cli *c, const model *m)
+{
+    if (!is_pictures(m) || class_condition(m->about) < 0 || c->verb->letter == 'C') return false;
+    return !opt_given(&c->set, OPT_FROM) && !(c->verb->letter == 'S' && opt_given(&c->set, OPT_OBSERVE));
+}
+
+static void take_turns(const tw_flow_desc *about, int64_t n, double *out)
+{
+    int class = class_condition(about), told = about->conditions_count;
+    for (int64_t i = 0; i < n * told; i++)
+        out[i] = i % told == class ? (double)(i / told % about->conditions[class].classes) : (double)NAN;
+}
+
 static tw_status open_conditions(cli *c, const model *m, const held_out *held, int64_t n, begin *b)
 {
     const tw_flow_desc *about = m->about;
@@ -75,10 +98,12 @@ static tw_status open_conditions(cli *c, const model *m, const held_out *held, i
     int told = about->conditions_count;
     if (told == 0)
         return text ? tw_fail(c->ctx, TW_ERR_INVALID, "--condition: the model was trained without conditions") : TW_OK;
-    if (!text && !(held && held->conditions)) return TW_OK;
+    bool turns = !text && !(held && held->conditions) && takes_turns(c, m);
+    if (!text && !(held && held->conditions) && !turns) return TW_OK;
     b->same = text && !file_exists(text);
     b->conditions = tw_alloc(c->ctx, b->same ? 1 : (size_t)n, (size_t)told * sizeof(double));
     if (!b->conditions) return tw_fail_memory(c->ctx, (size_t)n * (size_t)told * sizeof(double));
+    if (turns) return take_turns(about, n, b->conditions), TW_OK;
     if (b->same) return parse_told(c, about, text, b->conditions);
     if (text) return read_told(c, about, text, n, b->conditions);
     repeat_rows(n, told, held->rows, held->conditions, b->conditions);
@@ -111,7 +136,7 @@ static tw_status open_from(cli *c, const model *m, begin *b)
     int64_t rows = tw_dataset_rows(data, part), between = interpolated(c);
     if (between > 0) b->n = (rows - 1) * (between + 1) + 1;
     if (b->n == 0 && path) b->n = rows;
-    if (b->n == 0) b->n = STANDARD_ROWS;
+    if (b->n == 0) b->n = standard_rows(m);
     b->from = tw_alloc(c->ctx, (size_t)b->n, (size_t)about->columns * sizeof(double));
     if (!b->from) TW_TRY(tw_fail_memory(c->ctx, (size_t)b->n * (size_t)about->columns * sizeof(double)));
     if (between > 0)
@@ -150,7 +175,7 @@ tw_status begin_open(cli *c, const model *m, const held_out *held, int64_t n, be
 {
     begin b = {.n = n};
     tw_status status = open_from(c, m, &b);
-    if (b.n == 0) b.n = STANDARD_ROWS;
+    if (b.n == 0) b.n = standard_rows(m);
     if (status == TW_OK) status = open_conditions(c, m, held, b.n, &b);
     if (status == TW_OK) status = open_guidance(c, m, &b);
     if (status != TW_OK)

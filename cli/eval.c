@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { DRAW_SCORE = 0, FLOW_ROWS = 2000, PICTURE_ROWS = 20000 };
+enum { DRAW_SCORE = 0, FLOW_ROWS = 2000, PICTURE_ROWS = 20000, STANDARD_FRAMES = 6 };
 enum { REPORTED = 1 << DISTANCE_ENERGY | 1 << DISTANCE_W2 | 1 << DISTANCE_SLICED };
 
 typedef struct evaluation {
@@ -68,7 +68,7 @@ done:
 static tw_status draw_flow(evaluation *e)
 {
     cli *c = e->c;
-    int frames = (int)opt_int(&c->set, OPT_FRAMES);
+    int frames = opt_given(&c->set, OPT_FRAMES) ? (int)opt_int(&c->set, OPT_FRAMES) : STANDARD_FRAMES;
     row_bar bar = {.c = c, .label = "flow", .rounds = frames - 1};
     tw_sample_desc desc = {.solver = solver_without_noise(c, &e->solver),
                            .seed = opt_seed(&c->set, OPT_SEED),
@@ -86,7 +86,8 @@ static tw_status draw_flow(evaluation *e)
     signals_watch();
     TW_TRY(tw_sample(e->m.flow, FLOW_ROWS, &desc, rows, states, NULL));
     progress_clear(&c->progress);
-    TW_TRY(plot_flow(c->ctx, e->flow_path, &e->m, frames, FLOW_ROWS, states));
+    const drawn d = {.m = &e->m, .n = FLOW_ROWS, .rows = states, .conditions = b.conditions, .same = b.same};
+    TW_TRY(plot_flow(c->ctx, e->flow_path, &d, frames, false));
 done:
     signals_release();
     begin_close(c, &b);

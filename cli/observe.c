@@ -30,8 +30,9 @@ void repeat_rows(int64_t count, int columns, int64_t rows, const double *values,
 
 bool observe_check(const cli *c, tw_ode_desc *out_solver)
 {
-    const option_id without[] = {OPT_SOLVER,      OPT_STEP_SIZE, OPT_RTOL,        OPT_ATOL,    OPT_GRID,   OPT_SDE,
-                                 OPT_LOG_DENSITY, OPT_FROM,      OPT_FRAMES_PLOT, OPT_REVERSE, OPT_PROBES, OPT_UNTIL};
+    const option_id without[] = {OPT_SOLVER,  OPT_STEP_SIZE,   OPT_RTOL, OPT_ATOL,        OPT_GRID,
+                                 OPT_SDE,     OPT_LOG_DENSITY, OPT_FROM, OPT_FRAMES_PLOT, OPT_ANIMATE,
+                                 OPT_REVERSE, OPT_PROBES,      OPT_UNTIL};
     const settings *s = &c->set;
     if (!opt_given(s, OPT_OBSERVE)) {
         if (opt_given(s, OPT_NOISE)) return cli_usage("--noise is that of what was observed: give --observe"), false;

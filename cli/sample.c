@@ -1,4 +1,5 @@
-/* sample.c - `thalweg sample`: new rows as CSV or NPY, with pictures when asked for. */
+/* sample.c - `thalweg sample`: new rows as CSV or NPY, with pictures when asked for; rows that are pictures also as a
+ * grid or as files. */
 #include "begin.h"
 #include "files.h"
 #include "model.h"
@@ -8,34 +9,64 @@
 
 #include "base/file.h"
 #include "io/npy.h"
-#include "plot/plot.h"
 
 #include <string.h>
 
+typedef enum form { FORM_CSV, FORM_NPY, FORM_GRID, FORM_FOLDER } form;
+
 typedef struct job {
+    const char *out;
+    form form;
     int64_t n;
+    begin begin;
     int frames;                              /* 0: no picture of the flow */
     double *rows, *frame_rows, *log_density; /* log_density: NULL unless asked for */
     tw_ode_stats stats;
     double seconds;
 } job;
 
-static tw_status check_outputs(cli *c)
+static tw_status check_outputs(cli *c, const job *j)
 {
     tw_status status = TW_OK;
-    const option_id outputs[] = {OPT_OUT_FILE, OPT_PLOT, OPT_FRAMES_PLOT};
+    const option_id outputs[] = {OPT_PLOT, OPT_FRAMES_PLOT, OPT_ANIMATE};
     for (int i = 0; i < TW_COUNT(outputs); i++) {
         const char *path = opt_text(&c->set, outputs[i]);
         if (path) TW_TRY(check_writable_file(c->ctx, path));
     }
+    TW_TRY(j->form == FORM_FOLDER ? check_writable_folder(c->ctx, j->out) : check_writable_file(c->ctx, j->out));
 done:
     return status;
+}
+
+/* How samples are written, told by the ending of the name; -1: not known. */
+static int form_of(const char *out)
+{
+    size_t length = strlen(out);
+    if (folder_exists(out) || (length > 0 && out[length - 1] == '/')) return FORM_FOLDER;
+    if (has_ending(out, ".png")) return FORM_GRID;
+    if (has_ending(out, ".npy")) return FORM_NPY;
+    return strcmp(out, "-") == 0 || has_ending(out, ".csv") || has_ending(out, ".txt") ? FORM_CSV : -1;
+}
+
+/* Where the samples go, and how. False after a complaint. */
+static bool settle_form(cli *c, const model *m, job *j)
+{
+    const char *given = opt_text(&c->set, OPT_OUT_FILE);
+    bool scored = opt_flag(&c->set, OPT_LOG_DENSITY);
+    j->out = given ? given : is_pictures(m) && !scored ? "grid.png" : "samples.csv";
+    j->form = (form)form_of(j->out);
+    if (j->form < FORM_GRID) return true;
+    if (!is_pictures(m))
+        return cli_usage("--out: '%s' is for models of pictures; rows of numbers go to a name that ends in .csv or "
+                         ".npy, and --plot draws them",
+                         j->out),
+               false;
+    return !scored || (cli_usage("--log-density is a column of a table: --out NAME.csv or .npy"), false);
 }
 
 static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
 {
     tw_status status = TW_OK;
-    begin b = {0};
     observed seen = {0};
     row_bar bar = {.c = c, .label = "sample", .rounds = j->frames - 1};
     tw_sample_desc desc = {.solver = *solver,
@@ -49,8 +80,8 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
                            .user = &bar};
     size_t row = (size_t)m->about->columns * sizeof(double);
     TW_TRY(observe_open(c, m, &j->n, &seen));
-    TW_TRY(begin_open(c, m, NULL, j->n, &b));
-    j->n = b.n;
+    TW_TRY(begin_open(c, m, NULL, j->n, &j->begin));
+    j->n = j->begin.n;
     if (!(j->rows = tw_alloc(c->ctx, (size_t)j->n, row))) TW_TRY(tw_fail_memory(c->ctx, (size_t)j->n * row));
     if (j->frames && !(j->frame_rows = tw_alloc(c->ctx, (size_t)j->n * (size_t)j->frames, row)))
         TW_TRY(tw_fail_memory(c->ctx, (size_t)j->n * (size_t)j->frames * row));
@@ -59,7 +90,7 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
         if (!j->log_density) TW_TRY(tw_fail_memory(c->ctx, (size_t)j->n * sizeof(double)));
         desc.log_density = j->log_density;
     }
-    begin_set(&b, &desc);
+    begin_set(&j->begin, &desc);
     progress_begin(&c->progress);
     double begun = tw_clock();
     const tw_inverse_desc inverse = {.method = opt_text(&c->set, OPT_INVERSE),
@@ -72,7 +103,6 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
     progress_clear(&c->progress);
 done:
     observe_close(c, &seen);
-    begin_close(c, &b);
     return status;
 }
 
@@ -109,39 +139,60 @@ done:
     return status;
 }
 
-static tw_status write_rows_to(cli *c, const model *m, const job *j, const char *path)
+static drawn drawn_of(const cli *c, const model *m, const job *j, const double *rows)
 {
-    if (j->log_density) return write_scored(c, m, j, path);
-    return write_table(c, m->about->columns, m->about->names, m->about->decimals, j->n, j->rows, path);
+    return (drawn){.m = m,
+                   .n = j->n,
+                   .rows = rows,
+                   .conditions = j->begin.conditions,
+                   .same = j->begin.same,
+                   .between = opt_int(&c->set, OPT_INTERPOLATE)};
+}
+
+static tw_status write_samples(cli *c, const model *m, const job *j)
+{
+    const drawn d = drawn_of(c, m, j, j->rows);
+    bool exact = opt_flag(&c->set, OPT_FULL_PRECISION) || opt_flag(&c->set, OPT_REVERSE);
+    if (j->log_density) return write_scored(c, m, j, j->out);
+    if (j->form == FORM_GRID) return plot_samples(c->ctx, j->out, &d);
+    if (j->form == FORM_FOLDER) return write_picture_folder(c->ctx, j->out, &d);
+    if (j->form == FORM_NPY && is_pictures(m) && !exact) return write_picture_array(c->ctx, j->out, &d);
+    return write_table(c, m->about->columns, m->about->names, m->about->decimals, j->n, j->rows, j->out);
 }
 
 static tw_status draw_pictures(cli *c, const model *m, const job *j)
 {
     tw_status status = TW_OK;
     const char *plot = opt_text(&c->set, OPT_PLOT), *flow = opt_text(&c->set, OPT_FRAMES_PLOT);
-    int columns = m->about->columns;
-    if (plot) {
-        tw_cloud cloud = {"samples", j->n, j->rows};
-        TW_TRY(tw_plot_clouds(c->ctx, plot, columns, m->about->names, 1, &cloud));
-    }
-    if (flow) TW_TRY(plot_flow(c->ctx, flow, m, j->frames, j->n, j->frame_rows));
+    const char *film = opt_text(&c->set, OPT_ANIMATE);
+    const drawn samples = drawn_of(c, m, j, j->rows), states = drawn_of(c, m, j, j->frame_rows);
+    if (plot) TW_TRY(plot_samples(c->ctx, plot, &samples));
+    if (flow) TW_TRY(plot_flow(c->ctx, flow, &states, j->frames, false));
+    if (film) TW_TRY(plot_flow(c->ctx, film, &states, j->frames, true));
 done:
     return status;
 }
 
-static void tell(cli *c, const model *m, const job *j, const char *out)
+static void tell(cli *c, const model *m, const job *j)
 {
-    char rows[32], time[32];
-    bool piped = strcmp(out, "-") == 0;
-    cli_say(c, "%s rows of %d columns in %s, %lld network evaluations a row at most -> %s",
-            human_count((double)j->n, rows, sizeof rows), m->about->columns, human_time(j->seconds, time, sizeof time),
-            (long long)j->stats.nfe, piped ? "standard output" : out);
+    char rows[32], time[32], what[64];
+    const tw_image *image = &m->about->image;
+    const char *out = strcmp(j->out, "-") == 0 ? "standard output" : j->out;
+    if (is_pictures(m))
+        snprintf(what, sizeof what, "pictures of %d x %d pixels", image->height, image->width);
+    else
+        snprintf(what, sizeof what, "rows of %d columns", m->about->columns);
+    cli_say(c, "%s %s in %s, %lld network evaluations %s at most -> %s", human_count((double)j->n, rows, sizeof rows),
+            what, human_time(j->seconds, time, sizeof time), (long long)j->stats.nfe, is_pictures(m) ? "each" : "a row",
+            out);
     const char *plot = opt_text(&c->set, OPT_PLOT), *flow = opt_text(&c->set, OPT_FRAMES_PLOT);
+    const char *film = opt_text(&c->set, OPT_ANIMATE);
     if (plot) cli_say(c, "picture of them -> %s", plot);
     if (flow) cli_say(c, "picture of the flow -> %s", flow);
+    if (film) cli_say(c, "the flow as an animation -> %s", film);
 }
 
-static int print_json(cli *c, const model *m, const job *j, const char *solver, const char *out)
+static int print_json(cli *c, const model *m, const job *j, const char *solver)
 {
     cJSON *object = cJSON_CreateObject();
     json_int(object, "n", j->n);
@@ -158,53 +209,75 @@ static int print_json(cli *c, const model *m, const job *j, const char *solver, 
     json_seed(object, "seed", opt_seed(&c->set, OPT_SEED));
     json_int(object, "threads", tw_context_threads(c->ctx));
     json_text(object, "model", m->path);
-    json_text(object, "out", out);
+    json_text(object, "out", j->out);
     json_text(object, "plot", opt_text(&c->set, OPT_PLOT));
     json_text(object, "frames_plot", opt_text(&c->set, OPT_FRAMES_PLOT));
+    json_text(object, "animate", opt_text(&c->set, OPT_ANIMATE));
     return json_print(object);
+}
+
+/* Options that do not go together; false after a complaint. */
+static bool settle_journey(cli *c, tw_ode_desc *solver)
+{
+    const settings *s = &c->set;
+    if (!solver_of(c, solver) || !observe_check(c, solver)) return false;
+    if (opt_flag(s, OPT_REVERSE)) {
+        if (opt_flag(s, OPT_SDE)) return cli_usage("--reverse and --sde: noise cannot be undone"), false;
+        if (!opt_given(s, OPT_FROM))
+            return cli_usage("--reverse needs rows of data to go back from: --from FILE"), false;
+        solver->t0 = 1;
+        if (!opt_given(s, OPT_UNTIL)) solver->t1 = 0;
+    }
+    if (opt_given(s, OPT_INTERPOLATE)) {
+        if (opt_flag(s, OPT_REVERSE))
+            return cli_usage("--interpolate and --reverse: go back first, then between"), false;
+        if (!opt_given(s, OPT_FROM)) return cli_usage("--interpolate needs rows to go between: --from FILE"), false;
+        if (opt_given(s, OPT_N_SAMPLES)) return cli_usage("-n and --interpolate: give one of them"), false;
+    }
+    return true;
+}
+
+static int frames_of(const settings *s)
+{
+    enum { STILLS = 6, MOVING = 31 };
+    if (!opt_text(s, OPT_FRAMES_PLOT) && !opt_text(s, OPT_ANIMATE)) return 0;
+    if (opt_given(s, OPT_FRAMES)) return (int)opt_int(s, OPT_FRAMES);
+    return opt_text(s, OPT_ANIMATE) ? MOVING : STILLS;
 }
 
 int run_sample(cli *c)
 {
     model m = {0};
-    job j = {.n = opt_int(&c->set, OPT_N_SAMPLES)};
-    const char *out = opt_text(&c->set, OPT_OUT_FILE);
+    job j = {.n = opt_int(&c->set, OPT_N_SAMPLES), .frames = frames_of(&c->set)};
     tw_ode_desc solver;
     tw_status status = TW_OK;
     int result = EXIT_USAGE;
-    bool piped = strcmp(out, "-") == 0;
+    const char *given = opt_text(&c->set, OPT_OUT_FILE);
+    bool piped = given && strcmp(given, "-") == 0;
     if (piped && c->json) return cli_usage("--json and --out -: both want standard output");
-    if (!piped && !has_ending(out, ".csv") && !has_ending(out, ".npy") && !has_ending(out, ".txt"))
-        return cli_usage("--out: '%s' given, expected a name that ends in .csv or .npy, or - for standard output", out);
-    if (!solver_of(c, &solver) || !observe_check(c, &solver)) return EXIT_USAGE;
-    if (opt_flag(&c->set, OPT_REVERSE)) {
-        if (opt_flag(&c->set, OPT_SDE)) return cli_usage("--reverse and --sde: noise cannot be undone");
-        if (!opt_given(&c->set, OPT_FROM))
-            return cli_usage("--reverse needs rows of data to go back from: --from FILE");
-        solver.t0 = 1;
-        if (!opt_given(&c->set, OPT_UNTIL)) solver.t1 = 0;
-    }
-    if (opt_given(&c->set, OPT_INTERPOLATE)) {
-        if (opt_flag(&c->set, OPT_REVERSE))
-            return cli_usage("--interpolate and --reverse: go back first, then between");
-        if (!opt_given(&c->set, OPT_FROM)) return cli_usage("--interpolate needs rows to go between: --from FILE");
-        if (opt_given(&c->set, OPT_N_SAMPLES)) return cli_usage("-n and --interpolate: give one of them");
-    }
-    if (opt_text(&c->set, OPT_FRAMES_PLOT)) j.frames = (int)opt_int(&c->set, OPT_FRAMES);
+    if (given && form_of(given) < 0)
+        return cli_usage(
+            "--out: '%s' given, expected a name that ends in .csv or .npy, for pictures also in .png or /, or "
+            "- for standard output",
+            given);
+    if (!settle_journey(c, &solver)) return EXIT_USAGE;
     if (piped) c->say = stderr;
     TW_TRY(cli_start(c));
-    TW_TRY(check_outputs(c));
     result = model_open(c, &m);
     if (result != EXIT_DONE) goto done;
+    result = EXIT_USAGE;
+    if (!settle_form(c, &m, &j)) goto done;
+    TW_TRY(check_outputs(c, &j));
     signals_watch();
     TW_TRY(draw_rows(c, &m, &solver, &j));
-    TW_TRY(write_rows_to(c, &m, &j, out));
+    TW_TRY(write_samples(c, &m, &j));
     signals_release();
     TW_TRY(draw_pictures(c, &m, &j));
-    tell(c, &m, &j, out);
-    result = c->json ? print_json(c, &m, &j, solver.method, out) : EXIT_DONE;
+    tell(c, &m, &j);
+    result = c->json ? print_json(c, &m, &j, solver.method) : EXIT_DONE;
 done:
     if (status != TW_OK) result = cli_exit(c, status);
+    begin_close(c, &j.begin);
     tw_free(c->ctx, j.rows);
     tw_free(c->ctx, j.frame_rows);
     tw_free(c->ctx, j.log_density);

@@ -297,7 +297,8 @@ void tw_npy_free(tw_context *ctx, tw_npy *array)
 
 /* --- writing ---------------------------------------------------------------------------------------------- */
 
-tw_status tw_npy_write(tw_context *ctx, const char *path, tw_shape shape, const double *value)
+static tw_status write_array(tw_context *ctx, const char *path, tw_shape shape, const char *type, size_t size,
+                             const void *value)
 {
     tw_status status = TW_OK;
     tw_writer writer = {0};
@@ -305,7 +306,7 @@ tw_status tw_npy_write(tw_context *ctx, const char *path, tw_shape shape, const 
     int64_t count;
     if (shape.rank < 0 || shape.rank > TW_MAX_RANK || !count_elements(&shape, &count))
         return tw_fail(ctx, TW_ERR_SHAPE, "%s: an array of this shape cannot be written", path);
-    tw_text_add(&text, "{'descr': '<f8', 'fortran_order': False, 'shape': (");
+    tw_text_add(&text, "{'descr': '%s', 'fortran_order': False, 'shape': (", type);
     for (int i = 0; i < shape.rank; i++)
         tw_text_add(&text, "%lld,%s", (long long)shape.dim[i], i + 1 < shape.rank ? " " : "");
     tw_text_add(&text, "), }");
@@ -319,10 +320,20 @@ tw_status tw_npy_write(tw_context *ctx, const char *path, tw_shape shape, const 
     TW_TRY(tw_writer_open(ctx, path, &writer));
     TW_TRY(tw_writer_write(&writer, prefix, sizeof prefix));
     TW_TRY(tw_writer_write(&writer, text.data, text.length));
-    if (count > 0) TW_TRY(tw_writer_write(&writer, value, (size_t)count * sizeof(double)));
+    if (count > 0) TW_TRY(tw_writer_write(&writer, value, (size_t)count * size));
     status = tw_writer_commit(&writer);
 done:
     tw_writer_abandon(&writer);
     tw_text_free(&text);
     return status;
+}
+
+tw_status tw_npy_write(tw_context *ctx, const char *path, tw_shape shape, const double *value)
+{
+    return write_array(ctx, path, shape, "<f8", sizeof *value, value);
+}
+
+tw_status tw_npy_write_bytes(tw_context *ctx, const char *path, tw_shape shape, const uint8_t *value)
+{
+    return write_array(ctx, path, shape, "|u1", sizeof *value, value);
 }

@@ -24,5 +24,7 @@ TW_NODISCARD tw_status tw_npz_parse(tw_context *ctx, const char *label, const vo
 void tw_npy_free(tw_context *ctx, tw_npy *array);
 /* Writes an array as '<f8' NPY (version 1), whole or not at all. */
 TW_NODISCARD tw_status tw_npy_write(tw_context *ctx, const char *path, tw_shape shape, const double *value);
+/* The same of whole numbers from 0 to 255, as '|u1'. */
+TW_NODISCARD tw_status tw_npy_write_bytes(tw_context *ctx, const char *path, tw_shape shape, const uint8_t *value);
 
 #endif

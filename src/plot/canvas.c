@@ -2,8 +2,6 @@
  * would otherwise put the whole drawing into an error state. */
 #include "plot/canvas.h"
 
-#include "base/file.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,8 +77,7 @@ tw_status tw_canvas_open(tw_context *ctx, double width, double height, tw_canvas
         return fail_cairo(ctx, status);
     }
     cairo_scale(c.cr, SCALE, SCALE);
-    cairo_set_source_rgb(c.cr, 1, 1, 1);
-    cairo_paint(c.cr);
+    tw_canvas_clear(&c);
     c.text = text_works();
     *out_canvas = c;
     return TW_OK;
@@ -93,35 +90,49 @@ void tw_canvas_close(tw_canvas *canvas)
     *canvas = (tw_canvas){0};
 }
 
-typedef struct png_stream {
-    tw_writer writer;
-    tw_status status;
-} png_stream;
-
-static cairo_status_t write_some(void *closure, const unsigned char *data, unsigned length)
+tw_status tw_canvas_film(const tw_canvas *canvas, const char *path, int frames, tw_png *out_film)
 {
-    png_stream *stream = closure;
-    stream->status = tw_writer_write(&stream->writer, data, length);
-    return stream->status == TW_OK ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
+    return tw_png_open(canvas->ctx, path, cairo_image_surface_get_width(canvas->surface),
+                       cairo_image_surface_get_height(canvas->surface), 3, frames, out_film);
+}
+
+tw_status tw_canvas_shoot(tw_canvas *canvas, tw_png *film)
+{
+    enum { FIRST = 500, EACH = 80, LAST = 2000 }; /* milliseconds */
+    int shown = film->written + 1 == film->frames ? LAST : film->written == 0 ? FIRST : EACH;
+    cairo_status_t drawn = cairo_status(canvas->cr);
+    if (drawn != CAIRO_STATUS_SUCCESS) return fail_cairo(canvas->ctx, drawn);
+    cairo_surface_flush(canvas->surface);
+    const unsigned char *from = cairo_image_surface_get_data(canvas->surface);
+    int64_t stride = cairo_image_surface_get_stride(canvas->surface), pixels = (int64_t)film->width * film->height;
+    unsigned char *rgb = tw_alloc(canvas->ctx, (size_t)pixels, 3);
+    if (!rgb) return tw_fail_memory(canvas->ctx, (size_t)pixels * 3);
+    for (int64_t i = 0; i < pixels; i++) {
+        const void *at = from + i / film->width * stride + 4 * (i % film->width);
+        uint32_t pixel = *(const uint32_t *)at;
+        for (int c = 0; c < 3; c++) rgb[3 * i + c] = (unsigned char)(pixel >> (16 - 8 * c));
+    }
+    tw_status status = tw_png_add(film, rgb, 3 * (int64_t)film->width, shown);
+    tw_free(canvas->ctx, rgb);
+    return status;
 }
 
 tw_status tw_canvas_save(tw_canvas *canvas, const char *path)
 {
     tw_status status = TW_OK;
-    png_stream stream = {0};
-    cairo_status_t drawn = cairo_status(canvas->cr);
-    if (drawn != CAIRO_STATUS_SUCCESS) return fail_cairo(canvas->ctx, drawn);
-    TW_TRY(tw_writer_open(canvas->ctx, path, &stream.writer));
-    drawn = cairo_surface_write_to_png_stream(canvas->surface, write_some, &stream);
-    TW_TRY(stream.status);
-    if (drawn != CAIRO_STATUS_SUCCESS) {
-        status = fail_cairo(canvas->ctx, drawn);
-        goto done;
-    }
-    TW_TRY(tw_writer_commit(&stream.writer));
+    tw_png png = {0};
+    TW_TRY(tw_canvas_film(canvas, path, 1, &png));
+    TW_TRY(tw_canvas_shoot(canvas, &png));
+    TW_TRY(tw_png_commit(&png));
 done:
-    tw_writer_abandon(&stream.writer);
+    tw_png_abandon(&png);
     return status;
+}
+
+void tw_canvas_clear(tw_canvas *canvas)
+{
+    cairo_set_source_rgb(canvas->cr, 1, 1, 1);
+    cairo_paint(canvas->cr);
 }
 
 /* Length of the valid UTF-8 sequence at s, 0 when there is none. */
@@ -230,6 +241,36 @@ void tw_canvas_fill(tw_canvas *canvas, double x, double y, double w, double h, t
     cairo_set_source_rgba(canvas->cr, colour.r, colour.g, colour.b, alpha);
     cairo_rectangle(canvas->cr, x, y, w, h);
     cairo_fill(canvas->cr);
+}
+
+/* 0xRRGGBB of a picture's pixel, or of the chequer (2 x 2 squares of a pixel). */
+static uint32_t pixel_of(const double *value, int channels, int chequer)
+{
+    uint32_t pixel = 0;
+    for (int c = 0; c < 3; c++) {
+        double v = value[channels == 3 ? c : 0];
+        if (isnan(v)) v = chequer ? 225 : 205;
+        pixel = pixel << 8 | (uint32_t)(fmin(255, fmax(0, v)) + 0.5);
+    }
+    return pixel;
+}
+
+void tw_canvas_picture(tw_canvas *canvas, double x, double y, tw_image image, int size, const double *values)
+{
+    cairo_surface_flush(canvas->surface);
+    unsigned char *pixels = cairo_image_surface_get_data(canvas->surface);
+    int64_t stride = cairo_image_surface_get_stride(canvas->surface);
+    int left = (int)(x * SCALE), top = (int)(y * SCALE), wide = image.width * size, high = image.height * size;
+    wide = (int)tw_min_i64(wide, cairo_image_surface_get_width(canvas->surface) - left);
+    high = (int)tw_min_i64(high, cairo_image_surface_get_height(canvas->surface) - top);
+    for (int py = 0; pixels && py < high; py++)
+        for (int px = 0; px < wide; px++) {
+            const double *value = values + ((int64_t)(py / size) * image.width + px / size) * image.channels;
+            int chequer = (2 * px / size + 2 * py / size) & 1;
+            *(uint32_t *)(void *)(pixels + (top + py) * stride + 4 * (int64_t)(left + px)) =
+                0xFF000000u | pixel_of(value, image.channels, chequer);
+        }
+    cairo_surface_mark_dirty(canvas->surface);
 }
 
 tw_points tw_points_begin(tw_canvas *canvas, double x, double y, double w, double h, double radius, double alpha)

@@ -3,7 +3,7 @@
 #ifndef TW_PLOT_CANVAS_H
 #define TW_PLOT_CANVAS_H
 
-#include "base/base.h"
+#include "io/png.h"
 
 #include <cairo.h>
 
@@ -31,6 +31,13 @@ TW_NODISCARD tw_status tw_canvas_open(tw_context *ctx, double width, double heig
 TW_NODISCARD tw_status tw_canvas_save(tw_canvas *canvas, const char *path);
 void tw_canvas_close(tw_canvas *canvas);
 
+/* Likewise a moving picture of `frames` frames, each the canvas as it is when it is added, the last one shown longest;
+ * tw_png_commit ends it. */
+TW_NODISCARD tw_status tw_canvas_film(const tw_canvas *canvas, const char *path, int frames, tw_png *out_film);
+TW_NODISCARD tw_status tw_canvas_shoot(tw_canvas *canvas, tw_png *film);
+/* White again. */
+void tw_canvas_clear(tw_canvas *canvas);
+
 typedef enum tw_align { TW_ALIGN_LEFT, TW_ALIGN_CENTRE, TW_ALIGN_RIGHT } tw_align;
 typedef struct tw_font {
     double size;
@@ -47,6 +54,10 @@ double tw_canvas_text_width(tw_canvas *canvas, tw_font font, const char *text);
 void tw_canvas_line(tw_canvas *canvas, double x0, double y0, double x1, double y1, double width, tw_colour colour);
 void tw_canvas_box(tw_canvas *canvas, double x, double y, double w, double h, double width, tw_colour colour);
 void tw_canvas_fill(tw_canvas *canvas, double x, double y, double w, double h, tw_colour colour, double alpha);
+
+/* A picture with its upper left corner at (x, y), each of its pixels a square of `size` pixels of the file. Numbers 0
+ * to 255; those outside are clipped, what is no number is a pale chequer. */
+void tw_canvas_picture(tw_canvas *canvas, double x, double y, tw_image image, int size, const double *values);
 
 /* Soft round points, drawn straight into the pixels (ten times cairo's speed). Between begin and end nothing else is
  * drawn; points are clipped to the box. */

@@ -1,5 +1,5 @@
-/* plot/frames.c - a flow in stills: the same points at successive times. Each keeps the hue of its direction at the
- * start, so that one sees where every part of the source has gone. */
+/* plot/frames.c - a flow in stills, or moving: the same points at successive times. Each keeps the hue of its direction
+ * at the start, so that one sees where every part of the source has gone. */
 #include "plot/plot.h"
 
 #include "plot/corner.h"
@@ -35,9 +35,10 @@ static tw_status choose_axis(tw_context *ctx, const strip *s, int column, tw_axi
     return TW_OK;
 }
 
+/* Of an animation all are in one place. */
 static tw_panel panel_at(strip *s, int k)
 {
-    int column = k % s->across, row = k / s->across;
+    int column = k % s->across, row = k / s->across % s->down;
     return (tw_panel){.canvas = &s->canvas,
                       .x = s->left + column * (s->w + s->gap),
                       .y = s->top + row * (s->h + s->top),
@@ -50,7 +51,7 @@ static tw_panel panel_at(strip *s, int k)
 static void draw_frame(strip *s, const tw_panel *p, int k)
 {
     char words[48];
-    bool lowest = k + s->across >= s->count, first = k % s->across == 0;
+    bool lowest = k + s->across >= s->count || s->across == 1, first = k % s->across == 0;
     tw_frame_style style = {.lines_across = s->columns > 1, .lines_up = true, .size = 7.5, .labels_below = lowest};
     style.labels_left = first && s->columns > 1;
     if (s->names && s->columns > 1 && first) style.name_left = s->names[s->j];
@@ -94,7 +95,8 @@ static void draw_points(strip *s, const tw_panel *p, int k)
     tw_points_end(&points);
 }
 
-static void draw_histograms(strip *s)
+/* Those from `first` to before `end`; heights are of all. */
+static void draw_histograms(strip *s, int first, int end)
 {
     double height[BINS], most = 0;
     for (int k = 0; k < s->count; k++) {
@@ -102,7 +104,7 @@ static void draw_histograms(strip *s)
         for (int b = 0; b < BINS; b++) most = fmax(most, height[b]);
     }
     s->vertical = (tw_axis){0, most > 0 ? 1.08 * most : 1, false};
-    for (int k = 0; k < s->count; k++) {
+    for (int k = first; k < end; k++) {
         tw_panel p = panel_at(s, k);
         draw_frame(s, &p, k);
         tw_histogram(s->horizontal, s->frames[k].rows, s->frames[k].values + s->i, s->columns, BINS, height);
@@ -110,11 +112,18 @@ static void draw_histograms(strip *s)
     }
 }
 
-static void place(strip *s)
+static void draw_one(strip *s, int k)
+{
+    tw_panel p = panel_at(s, k);
+    draw_frame(s, &p, k);
+    draw_points(s, &p, k);
+}
+
+static void place(strip *s, int count)
 {
     /* Rows of equal length, at most eight long. */
-    s->down = (s->count + ACROSS - 1) / ACROSS;
-    s->across = (s->count + s->down - 1) / s->down;
+    s->down = (count + ACROSS - 1) / ACROSS;
+    s->across = (count + s->down - 1) / s->down;
     s->left = s->columns > 1 ? 48 : 22, s->top = 28, s->gap = 9;
     double width = fmin(1200, fmax(640, s->left + 20 + s->across * 215.0));
     s->w = (width - s->left - 20 - s->gap * (s->across - 1)) / s->across;
@@ -122,30 +131,67 @@ static void place(strip *s)
     s->h = s->w * (s->columns > 1 && shape > 0.33 && shape < 1.6 ? shape : 1);
 }
 
-tw_status tw_plot_frames(tw_context *ctx, const char *path, int columns, const char *const *names, int i, int j,
-                         int count, const double *times, const tw_cloud *frames)
+/* Axes, places of `count` panels, a canvas for them. */
+static tw_status open_strip(tw_context *ctx, strip *s, int count)
 {
     tw_status status = TW_OK;
+    TW_TRY(choose_axis(ctx, s, s->i, &s->horizontal));
+    TW_TRY(choose_axis(ctx, s, s->j, &s->vertical));
+    place(s, count);
+    status = tw_canvas_open(ctx, s->left + 20 + s->across * (s->w + s->gap) - s->gap, s->down * (s->top + s->h) + 38,
+                            &s->canvas);
+done:
+    return status;
+}
+
+static tw_status make_strip(tw_context *ctx, int columns, const char *const *names, int i, int j, int count,
+                            const double *times, const tw_cloud *frames, strip *out)
+{
     if (count < 1 || columns < 1 || i < 0 || i >= columns || (columns > 1 && (j < 0 || j >= columns)))
         return tw_fail(ctx, TW_ERR_INVALID, "a strip of %d frames of columns %d and %d, of %d", count, i, j, columns);
     bool turn = columns > 1 && tw_is_latitude_longitude(names, i, j);
-    strip s = {.columns = columns, .i = turn ? j : i, .j = columns == 1 ? 0 : turn ? i : j, .count = count};
-    s.names = names, s.times = times, s.frames = frames;
-    TW_TRY(choose_axis(ctx, &s, s.i, &s.horizontal));
-    TW_TRY(choose_axis(ctx, &s, s.j, &s.vertical));
-    place(&s);
-    TW_TRY(tw_canvas_open(ctx, s.left + 20 + s.across * (s.w + s.gap) - s.gap, s.down * (s.top + s.h) + 38, &s.canvas));
-    if (columns == 1) {
-        draw_histograms(&s);
-    } else {
-        for (int k = 0; k < count; k++) {
-            tw_panel p = panel_at(&s, k);
-            draw_frame(&s, &p, k);
-            draw_points(&s, &p, k);
-        }
-    }
+    *out = (strip){.columns = columns, .i = turn ? j : i, .j = columns == 1 ? 0 : turn ? i : j, .count = count};
+    out->names = names, out->times = times, out->frames = frames;
+    return TW_OK;
+}
+
+tw_status tw_plot_frames(tw_context *ctx, const char *path, int columns, const char *const *names, int i, int j,
+                         int count, const double *times, const tw_cloud *frames)
+{
+    strip s = {0};
+    tw_status status = TW_OK;
+    TW_TRY(make_strip(ctx, columns, names, i, j, count, times, frames, &s));
+    TW_TRY(open_strip(ctx, &s, count));
+    if (columns == 1)
+        draw_histograms(&s, 0, count);
+    else
+        for (int k = 0; k < count; k++) draw_one(&s, k);
     TW_TRY(tw_canvas_save(&s.canvas, path));
 done:
+    tw_canvas_close(&s.canvas);
+    return status;
+}
+
+tw_status tw_plot_points_moving(tw_context *ctx, const char *path, int columns, const char *const *names, int i, int j,
+                                int count, const double *times, const tw_cloud *frames)
+{
+    strip s = {0};
+    tw_png film = {0};
+    tw_status status = TW_OK;
+    TW_TRY(make_strip(ctx, columns, names, i, j, count, times, frames, &s));
+    TW_TRY(open_strip(ctx, &s, 1));
+    TW_TRY(tw_canvas_film(&s.canvas, path, count, &film));
+    for (int k = 0; k < count; k++) {
+        tw_canvas_clear(&s.canvas);
+        if (columns == 1)
+            draw_histograms(&s, k, k + 1);
+        else
+            draw_one(&s, k);
+        TW_TRY(tw_canvas_shoot(&s.canvas, &film));
+    }
+    TW_TRY(tw_png_commit(&film));
+done:
+    tw_png_abandon(&film);
     tw_canvas_close(&s.canvas);
     return status;
 }

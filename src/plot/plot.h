@@ -1,5 +1,5 @@
-/* plot/plot.h - the pictures Thalweg draws by itself: points beside points, curves, the flow in frames (PNG, by cairo).
- */
+/* plot/plot.h - the pictures Thalweg draws by itself: points beside points, curves, pictures in tiles, the flow in
+ * frames and as an animation (PNG and APNG, by cairo). */
 #ifndef TW_PLOT_PLOT_H
 #define TW_PLOT_PLOT_H
 
@@ -32,5 +32,27 @@ TW_NODISCARD tw_status tw_plot_curves(tw_context *ctx, const char *path, const c
  * the eye can follow it. */
 TW_NODISCARD tw_status tw_plot_frames(tw_context *ctx, const char *path, int columns, const char *const *names, int i,
                                       int j, int count, const double *times, const tw_cloud *frames);
+
+/* The same as an animation (APNG), a frame of it a time, and a pause at the end. */
+TW_NODISCARD tw_status tw_plot_points_moving(tw_context *ctx, const char *path, int columns, const char *const *names,
+                                             int i, int j, int count, const double *times, const tw_cloud *frames);
+
+/* Pictures as tiles in lines. */
+typedef struct tw_tiles {
+    const char *title; /* above, NULL: none */
+    tw_image image;
+    int64_t across, down;
+    int64_t count;            /* of pictures */
+    const double *values;     /* (count, H W C): 0 to 255, others are clipped, NaN is a pale chequer */
+    const int64_t *order;     /* (down, across) which picture a tile shows, -1: none; NULL: one after another */
+    const char *const *heads; /* (across) words above the columns, NULL: none */
+    const char *const *lines; /* (down) words left of the lines, NULL: none; of the first group */
+} tw_tiles;
+
+/* Groups of tiles side by side. Small pictures are enlarged by whole factors, pixels staying squares. */
+TW_NODISCARD tw_status tw_plot_tiles(tw_context *ctx, const char *path, int count, const tw_tiles *groups);
+/* Tiles at successive times as an animation (APNG): values (frames, count, H W C). */
+TW_NODISCARD tw_status tw_plot_tiles_moving(tw_context *ctx, const char *path, const tw_tiles *tiles, int frames,
+                                            const double *times);
 
 #endif

@@ -170,6 +170,13 @@ static void writes_what_it_reads(void **state)
     assert_int_equal(tw_npy_read(ctx, path, NULL, &array), TW_OK);
     assert_true(array.shape.rank == 0 && array.value[0] == 0.25);
     tw_npy_free(ctx, &array);
+    const uint8_t bytes[4] = {0, 1, 128, 255};
+    assert_int_equal(tw_npy_write_bytes(ctx, path, (tw_shape){3, {2, 1, 2}}, bytes), TW_OK);
+    assert_int_equal(tw_npy_read(ctx, path, NULL, &array), TW_OK);
+    assert_true(array.shape.rank == 3 && array.shape.dim[0] == 2 && array.shape.dim[2] == 2);
+    assert_string_equal(array.type, "|u1");
+    for (int i = 0; i < 4; i++) assert_true(array.value[i] == bytes[i]);
+    tw_npy_free(ctx, &array);
     unlink(path);
     tw_context_destroy(ctx);
 }
