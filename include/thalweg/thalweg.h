@@ -15,6 +15,7 @@
 #include <thalweg/sde.h>
 #include <thalweg/solve.h>
 #include <thalweg/steer.h>
+#include <thalweg/tokens.h>
 #include <thalweg/train.h>
 
 #endif

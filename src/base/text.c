@@ -54,12 +54,14 @@ void tw_text_add(tw_text *text, const char *format, ...)
     va_end(args);
 }
 
-/* Bytes of the well-formed UTF-8 character at s (no surrogates, no overlong forms), 0 when there is none. */
-static int utf8_length(const unsigned char *s)
+int tw_utf8_length(const char *bytes, size_t size)
 {
+    const unsigned char *s = (const unsigned char *)bytes;
+    if (size == 0) return 0;
     if (s[0] < 0x80) return 1;
     if (s[0] < 0xC2 || s[0] > 0xF4) return 0;
     int length = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
+    if (size < (size_t)length) return 0;
     unsigned low = 0x80, high = 0xBF; /* range of the second byte */
     if (s[0] == 0xE0) low = 0xA0;
     if (s[0] == 0xED) high = 0x9F;
@@ -87,10 +89,10 @@ static void add_json_character(tw_text *text, const unsigned char *s, int length
 void tw_text_add_json_string(tw_text *text, const char *value)
 {
     tw_text_add_bytes(text, "\"", 1);
-    for (const unsigned char *s = (const unsigned char *)value; *s;) {
-        int length = utf8_length(s);
+    for (const char *s = value, *end = value + strlen(value); s < end;) {
+        int length = tw_utf8_length(s, (size_t)(end - s));
         if (length)
-            add_json_character(text, s, length);
+            add_json_character(text, (const unsigned char *)s, length);
         else
             tw_text_add_bytes(text, "\xEF\xBF\xBD", 3); /* U+FFFD */
         s += length ? length : 1;

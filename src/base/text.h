@@ -14,7 +14,10 @@ typedef struct tw_text {
     bool failed;
 } tw_text;
 
-static inline tw_text tw_text_new(tw_context *ctx) { return (tw_text){.ctx = ctx}; }
+static inline tw_text tw_text_new(tw_context *ctx)
+{
+    return (tw_text){.ctx = ctx};
+}
 void tw_text_add(tw_text *text, const char *format, ...) TW_PRINTF(2, 3);
 void tw_text_add_bytes(tw_text *text, const char *bytes, size_t length);
 /* Appends a JSON string literal, quotes included, invalid UTF-8 replaced by U+FFFD. */
@@ -23,6 +26,10 @@ void tw_text_add_json_string(tw_text *text, const char *value);
 void tw_text_add_double(tw_text *text, double value, bool json);
 void tw_text_free(tw_text *text);
 TW_NODISCARD tw_status tw_text_check(const tw_text *text);
+
+/* Bytes of the well-formed UTF-8 character that `bytes` begins with (RFC 3629: no surrogates, no overlong forms), 0:
+ * there is none. */
+int tw_utf8_length(const char *bytes, size_t size);
 
 /* Parses a whole string as a number (C locale whatever the program's locale, no hex, surrounding blanks
  * allowed). False when it is not one; NaN and infinities are numbers ("nan", "inf", "-Infinity"). */

@@ -1,0 +1,81 @@
+/* thalweg/tokens.h - text as sequences of whole numbers and back: tokenisers.
+ *
+ * A tokeniser cuts a text into pieces and gives each a number. Symbols are 0 to K - 1; special tokens, which stand for
+ * no text, follow them in the order of tw_special, so that the mask is always the last one. Whatever was encoded
+ * decodes to the same bytes, also where they are no UTF-8 (a stray byte is a piece of its own). */
+#ifndef THALWEG_TOKENS_H
+#define THALWEG_TOKENS_H
+
+#include <thalweg/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum tw_special {
+    TW_SPECIAL_UNKNOWN, /* in place of every symbol that is not known; without it such a symbol is an error */
+    TW_SPECIAL_BEGIN,
+    TW_SPECIAL_END,
+    TW_SPECIAL_PADDING,
+    TW_SPECIAL_MASK,
+    TW_SPECIALS
+} tw_special;
+
+typedef struct tw_tokeniser_desc {
+    const char *kind;          /* tw_tokeniser_list(); NULL: "characters" */
+    int64_t min_count;         /* symbols seen fewer times are not known, merges seen fewer times not made; 0: 1 */
+    int64_t symbols;           /* at most so many, the most frequent ones; 0: bpe 1024, others all */
+    bool special[TW_SPECIALS]; /* which special tokens there are */
+} tw_tokeniser_desc;
+
+typedef struct tw_tokeniser_info {
+    const char *name, *about, *source;
+} tw_tokeniser_info;
+/* NULL past the end. */
+TW_API const tw_tokeniser_info *tw_tokeniser_list(int index);
+
+typedef struct tw_tokeniser tw_tokeniser;
+
+/* Finds the symbols of a text of any bytes. Nothing is drawn: the same text gives the same tokeniser. Symbols are in
+ * the order of their bytes; those of words by how often they came, then by bytes. bpe: the 256 bytes in GPT-2's order,
+ * then the merges: the pair that is most frequent now, of equals the one whose numbers are least. */
+TW_NODISCARD TW_API tw_status tw_tokeniser_train(tw_context *ctx, const tw_tokeniser_desc *desc, const char *text,
+                                                 size_t size, tw_tokeniser **out_tokeniser);
+/* From text files (gzip too), which are read in blocks. */
+TW_NODISCARD TW_API tw_status tw_tokeniser_train_files(tw_context *ctx, const tw_tokeniser_desc *desc, int count,
+                                                       const char *const *paths, tw_tokeniser **out_tokeniser);
+TW_API void tw_tokeniser_destroy(tw_tokeniser *tokeniser);
+
+/* All that a tokeniser is as ASCII text, for the metadata of a model file; to be freed with tw_string_free. */
+TW_NODISCARD TW_API tw_status tw_tokeniser_to_text(tw_context *ctx, const tw_tokeniser *tokeniser, char **out_text);
+/* Reads it back; `label` names it in errors. Anything else is refused with a sentence. */
+TW_NODISCARD TW_API tw_status tw_tokeniser_from_text(tw_context *ctx, const char *label, const char *text,
+                                                     tw_tokeniser **out_tokeniser);
+
+TW_API const char *tw_tokeniser_kind(const tw_tokeniser *tokeniser);
+/* K, special tokens not included, and with them. */
+TW_API int tw_tokeniser_symbols(const tw_tokeniser *tokeniser);
+TW_API int tw_tokeniser_size(const tw_tokeniser *tokeniser);
+/* The token of a special, -1: there is none. */
+TW_API int tw_tokeniser_special(const tw_tokeniser *tokeniser, tw_special which);
+/* "unknown", "begin", ... */
+TW_API const char *tw_special_name(tw_special which);
+/* The bytes of a symbol, not terminated; NULL for special tokens and numbers out of range. */
+TW_API const char *tw_tokeniser_symbol(const tw_tokeniser *tokeniser, int token, size_t *out_size);
+
+/* Text into tokens: `out_tokens` has room for `size` of them, more cannot come. A symbol that is not known is the token
+ * for it, or else a failure that names it and its line: `name` is the text's (NULL: "text"), `first_line` the number of
+ * its first line. */
+TW_NODISCARD TW_API tw_status tw_tokeniser_encode(tw_context *ctx, const tw_tokeniser *tokeniser, const char *name,
+                                                  int64_t first_line, const char *text, size_t size,
+                                                  int32_t *out_tokens, int64_t *out_count);
+/* Tokens into text, in the manner of snprintf: writes at most `capacity` bytes, the last of which is zero, and returns
+ * how long the text is (without the zero). A row ends at its first end token. Specials and numbers out of range become
+ * nothing, or, when `show`, "<mask>", "<unknown>" and the like; unknown is always shown. */
+TW_API size_t tw_tokeniser_decode(const tw_tokeniser *tokeniser, const int32_t *tokens, int64_t count, bool show,
+                                  char *out_text, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
