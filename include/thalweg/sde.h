@@ -8,6 +8,7 @@
 #ifndef THALWEG_SDE_H
 #define THALWEG_SDE_H
 
+#include <thalweg/graph.h>
 #include <thalweg/solve.h>
 
 #ifdef __cplusplus
@@ -148,6 +149,35 @@ typedef enum tw_sde_gradient_kind {
 TW_NODISCARD TW_API tw_status tw_sde_gradient(tw_context *ctx, const tw_sde_equation *equation, const tw_sde_desc *desc,
                                               tw_sde_gradient_kind kind, int64_t rows, const double *x, double *a,
                                               double *dparams);
+
+/* --- the solution as a graph, for training: derivatives of every order in all that the fields use
+ * -----------------------
+ */
+
+typedef struct tw_sde_fields {
+    tw_val drift, diffusion; /* (rows, columns): a motion for every column */
+    tw_val other_drift;      /* for out_kl alone: that of an equation with the same diffusion */
+} tw_sde_fields;
+
+typedef struct tw_sde_unroll_desc {
+    tw_sde_sense sense;
+    const char *method; /* one of diagonal noise that needs no integrals; NULL: "euler" (Ito) or "midpoint" */
+    double t0, t1;      /* both 0: from 0 to 1 */
+    int steps;          /* equal ones; 0: 100 */
+    int64_t segment;    /* of the scan (tw_scan_desc): about sqrt(steps) for the least memory on the way back; 0: 1 */
+    int given_count;
+    const tw_val *given; /* (steps, ...) each: what a step is told beside time and state, such as what was observed */
+    /* Writes the fields at a time t (a scalar) in the same graph, of the type of x (rows, columns), with the step's
+     * rows of `given`. Parameters it may use as they stand. */
+    void (*fields)(void *user, tw_val t, tw_val x, const tw_val *given, tw_sde_fields *out);
+    void *user;
+} tw_sde_unroll_desc;
+
+/* From x (rows, columns) at t0, driven by noise (steps, rows, columns), standard normal numbers: the states behind all
+ * steps (steps, rows, columns), and int 1/2 |(drift - other_drift) / diffusion|^2 dt (rows), as tw_sde_out.kl by the
+ * left rule; either may be NULL. */
+TW_API void tw_sde_unroll(tw_graph *g, const tw_sde_unroll_desc *desc, tw_val x, tw_val noise, tw_val *out_states,
+                          tw_val *out_kl);
 
 typedef struct tw_sde_method_info {
     const char *name, *about, *source;
