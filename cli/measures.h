@@ -4,10 +4,25 @@
 
 #include "model.h"
 
+/* What an experiment that serves several measures found; a study keeps the last ones. */
+typedef struct finding {
+    const char *of; /* a name that is the experiment's own; NULL: nothing yet */
+    uint64_t seed;
+    int64_t steps;
+    double value[4];
+} finding;
+
+enum { FINDINGS = 4 };
+typedef struct findings {
+    int next;
+    finding last[FINDINGS];
+} findings;
+
 /* What is measured now. */
 typedef struct subject {
     cli *c;             /* settings of eval; the context is there */
     const char *folder; /* run of the flow, NULL for measures of algorithms */
+    findings *found;
 } subject;
 
 typedef struct measured {

@@ -175,6 +175,7 @@ typedef struct running {
     int seed;
     outcome outcome[STUDY_MEASURES];
     double last[STUDY_MEASURES]; /* of this seed */
+    findings found;
 } running;
 
 static void put(settings *s, option_id id, const char *text, int *result)
@@ -236,7 +237,7 @@ static int take_measure(running *run, const study_measure *m, int flow, measured
     cli sub = {
         .verb = verb_find("eval"), .progress = progress_new(opt_flag(&c->set, OPT_QUIET)), .started = tw_clock()};
     char folder[MODEL_PATH];
-    subject now = {.c = &sub, .folder = flow >= 0 ? folder : NULL};
+    subject now = {.c = &sub, .folder = flow >= 0 ? folder : NULL, .found = &run->found};
     int result = settle(run, &m->set, &sub.set);
     if (result == EXIT_DONE && flow >= 0) run_folder(run, flow, folder);
     if (result == EXIT_DONE) {
