@@ -51,7 +51,7 @@ static double train(tw_context *ctx, tw_flow *flow, const table *data, const cha
                          .dtype = TW_DTYPE_F32};
     double sum = 0.0;
     must(ctx, tw_optimiser_find(ctx, optimiser, &desc.optimiser));
-    must(ctx, tw_step_create(flow, &desc, (const float *const[TW_FEEDS]){data->values}, seed, &step));
+    must(ctx, tw_step_create(flow, &desc, (const void *const[TW_FEEDS]){data->values}, seed, &step));
     tw_params_init(step.graph.params, seed, step.flat[TW_WEIGHTS]);
     double begin = tw_clock();
     for (int n = 0; n < STEPS; n++) {

@@ -27,6 +27,8 @@ static tw_status fit_scale(comparison *d)
 {
     const held_out *h = d->held;
     if (strcmp(opt_text(&d->c->set, OPT_UNITS), "data") == 0) return TW_OK;
+    if (d->m->about->image.height > 0)
+        return tw_normaliser_make(d->c->ctx, h->columns, TW_PIXEL_MIDDLE, TW_PIXEL_MIDDLE, &d->scale);
     if (training_rows(d) > 0)
         return tw_normaliser_fit(d->c->ctx, training_rows(d), h->columns, tw_dataset_values(h->training, TW_PART_TRAIN),
                                  &d->scale);
@@ -73,12 +75,17 @@ done:
     return status;
 }
 
+/* Rows in the units of the distances; NULL stays NULL. */
+static double *scale_rows(comparison *d, int64_t count, double *rows)
+{
+    if (rows && d->scale.columns) tw_normaliser_apply(&d->scale, count, rows, rows);
+    return rows;
+}
+
 /* A draw of `count` different rows in the units of the distances. NULL: no memory. */
 static double *scaled_rows(comparison *d, uint64_t draw, int64_t rows, const double *values, int64_t count)
 {
-    double *out = random_rows(d->c, draw, d->held->columns, rows, values, count);
-    if (out && d->scale.columns) tw_normaliser_apply(&d->scale, count, out, out);
-    return out;
+    return scale_rows(d, count, random_rows(d->c, draw, d->held->columns, rows, values, count));
 }
 
 static tw_status measure(comparison *d, unsigned kinds, const double *a, const double *b, double *out)
@@ -120,7 +127,7 @@ static tw_status one_repeat(comparison *d, unsigned kinds, int k, double *value,
     double *samples = scaled_rows(d, draw + 1, d->pairs, d->samples + (int64_t)k * d->pairs * h->columns, d->pairs);
     double *training = NULL;
     if (training_rows(d) > 0)
-        training = scaled_rows(d, draw + 2, training_rows(d), tw_dataset_values(h->training, TW_PART_TRAIN), d->pairs);
+        training = scale_rows(d, d->pairs, random_rows_of(d->c, draw + 2, h->training, TW_PART_TRAIN, d->pairs));
     if (!held || !samples || (training_rows(d) > 0 && !training))
         TW_TRY(tw_fail_memory(d->c->ctx, (size_t)(d->pairs * h->columns) * sizeof *held));
     TW_TRY(measure(d, kinds, samples, held, value));

@@ -39,10 +39,17 @@ bool has_ending(const char *path, const char *ending)
     return length > wanted && strcmp(path + length - wanted, ending) == 0;
 }
 
+void path_name(char *out, size_t size, const char *path)
+{
+    size_t end = strlen(path), begin;
+    while (end > 1 && path[end - 1] == '/') end--;
+    for (begin = end; begin > 0 && path[begin - 1] != '/';) begin--;
+    snprintf(out, size, "%.*s", (int)(end - begin), path + begin);
+}
+
 void path_stem(char *out, size_t size, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    snprintf(out, size, "%s", slash ? slash + 1 : path);
+    path_name(out, size, path);
     if (has_ending(out, ".gz")) out[strlen(out) - 3] = 0;
     char *dot = strrchr(out, '.');
     if (dot && dot != out) *dot = 0;

@@ -8,6 +8,8 @@ bool file_exists(const char *path);
 bool folder_exists(const char *path);
 /* FOLDER/NAME into out; false when it does not fit. */
 bool path_join(char *out, size_t size, const char *folder, const char *name);
+/* "housing.csv.gz" of "/data/housing.csv.gz", "garments" of "/data/garments/". */
+void path_name(char *out, size_t size, const char *path);
 /* "housing" of "/data/housing.csv.gz": what a run of it is called. */
 void path_stem(char *out, size_t size, const char *path);
 bool has_ending(const char *path, const char *ending);

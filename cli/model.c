@@ -94,7 +94,8 @@ tw_dataset_desc dataset_desc_of(const settings *s, double split[3])
                             .missing = (tw_missing)word_index(opt_text(s, OPT_MISSING), "auto|error|drop|median"),
                             .seed = opt_seed(s, OPT_SEED),
                             .rows = opt_int(s, OPT_ROWS),
-                            .array = opt_text(s, OPT_ARRAY)};
+                            .array = opt_text(s, OPT_ARRAY),
+                            .size = (int)opt_int(s, OPT_SIZE)};
     if (opt_text(s, OPT_SPLIT) && split_parse(opt_text(s, OPT_SPLIT), split))
         memcpy(desc.split, split, sizeof desc.split);
     return desc;
@@ -103,6 +104,11 @@ tw_dataset_desc dataset_desc_of(const settings *s, double split[3])
 void show_notes(cli *c, const tw_dataset *data)
 {
     for (int i = 0; i < tw_dataset_notes_count(data); i++) cli_note(c, "%s", tw_dataset_note(data, i));
+}
+
+static bool is_there(const char *path)
+{
+    return file_exists(path) || folder_exists(path);
 }
 
 /* Where the training data lies now: where the run's config.yaml says, or under its name in this folder. */
@@ -114,9 +120,9 @@ static bool find_data(const model *m, const char *name, char *out, size_t size)
     settings s = {.verb = 'T'};
     bool found = path_join(path, sizeof path, m->folder, CONFIG_FILE) && file_exists(path) &&
                  config_read(&s, path, ORIGIN_RUN) == EXIT_DONE && opt_given(&s, OPT_DATA);
-    if (found && file_exists(opt_text(&s, OPT_DATA))) snprintf(out, size, "%s", opt_text(&s, OPT_DATA));
+    if (found && is_there(opt_text(&s, OPT_DATA))) snprintf(out, size, "%s", opt_text(&s, OPT_DATA));
     settings_free(&s);
-    return file_exists(out);
+    return is_there(out);
 }
 
 static tw_status check_same(cli *c, const model *m, const char *path, const tw_dataset *data)
@@ -130,6 +136,16 @@ static tw_status check_same(cli *c, const model *m, const char *path, const tw_d
         return tw_fail(c->ctx, TW_ERR_IO, "'%s' has changed since training: %" PRId64 " rows, then %s", path, now,
                        rows);
     return TW_OK;
+}
+
+tw_status part_values(cli *c, const tw_dataset *data, tw_part part, double **out_read, const double **out_values)
+{
+    int64_t rows = tw_dataset_rows(data, part);
+    size_t bytes = (size_t)rows * (size_t)tw_dataset_columns(data) * sizeof(double);
+    *out_read = NULL;
+    if ((*out_values = tw_dataset_values(data, part))) return TW_OK;
+    *out_values = *out_read = tw_alloc(c->ctx, bytes, 1);
+    return *out_read ? tw_dataset_read(data, part, 0, rows, *out_read) : tw_fail_memory(c->ctx, bytes);
 }
 
 tw_status model_open_data(cli *c, const model *m, tw_dataset **out_data)
@@ -208,11 +224,12 @@ static tw_status open_given(cli *c, const model *m, const char *path, held_out *
         desc.columns = desc.drop = desc.conditions = NULL;
         desc.known_conditions = m->about->conditions;
         desc.known_conditions_count = m->about->conditions_count;
+        desc.known_image = m->about->image;
         TW_TRY(tw_dataset_open_like(c->ctx, path, &desc, m->about->columns, m->about->names, &h->data));
         snprintf(h->label, sizeof h->label, "%s", path);
     }
     show_notes(c, h->data);
-    h->values = tw_dataset_values(h->data, TW_PART_ALL);
+    TW_TRY(part_values(c, h->data, TW_PART_ALL, &h->read, &h->values));
     h->conditions = tw_dataset_condition_values(h->data, TW_PART_ALL);
     h->rows = tw_dataset_rows(h->data, TW_PART_ALL);
 done:
@@ -226,7 +243,7 @@ static tw_status open_test_part(cli *c, const model *m, held_out *h)
         TW_TRY(tw_fail(c->ctx, TW_ERR_IO, "nothing to compare with: %s; name a FILE: thalweg %s %s FILE",
                        tw_context_error(c->ctx), c->verb->name, m->shown));
     h->training = h->data;
-    h->values = tw_dataset_values(h->data, TW_PART_TEST);
+    TW_TRY(part_values(c, h->data, TW_PART_TEST, &h->read, &h->values));
     h->conditions = tw_dataset_condition_values(h->data, TW_PART_TEST);
     h->rows = tw_dataset_rows(h->data, TW_PART_TEST);
     snprintf(h->label, sizeof h->label, "test part of %s", tw_flow_fact(m->flow, FACT_DATA));
@@ -240,7 +257,7 @@ done:
 
 tw_status held_out_open(cli *c, const model *m, bool need_training, held_out *out_held)
 {
-    held_out h = {.columns = m->about->columns};
+    held_out h = {.ctx = c->ctx, .columns = m->about->columns};
     tw_status status = TW_OK;
     const char *path = opt_text(&c->set, OPT_DATA);
     if (path)
@@ -261,6 +278,7 @@ done:
 
 void held_out_close(held_out *h)
 {
+    if (h->ctx) tw_free(h->ctx, h->read);
     if (h->training != h->data) tw_dataset_destroy(h->training);
     tw_dataset_destroy(h->data);
     *h = (held_out){0};

@@ -41,11 +41,18 @@ TW_NODISCARD tw_status open_source(tw_context *ctx, const settings *s, tw_datase
 /* That of the model's training, when it is still there. */
 TW_NODISCARD tw_status model_open_source(cli *c, const model *m, tw_dataset **out_source);
 
+/* All rows of a part as doubles: those of a table as they lie there, pictures read into *out_read (tw_free), which is
+ * NULL for tables. */
+TW_NODISCARD tw_status part_values(cli *c, const tw_dataset *data, tw_part part, double **out_read,
+                                   const double **out_values);
+
 /* Rows to compare the model with: --data, or the test part of its training data. */
 typedef struct held_out {
-    tw_dataset *data;     /* owns what follows */
-    tw_dataset *training; /* the training data, NULL when it cannot be had; may be the same object as data */
+    tw_context *ctx;
+    tw_dataset *data;         /* owns what follows */
+    tw_dataset *training;     /* the training data, NULL when it cannot be had; may be the same object as data */
     const double *values;     /* (rows, columns) */
+    double *read;             /* owned: they were read from pictures; else NULL */
     const double *conditions; /* (rows, conditions of the model), NULL: none */
     int64_t rows;
     int columns;

@@ -14,22 +14,43 @@
 
 /* --- used by eval too -------------------------------------------------------------------------------------------- */
 
-double *random_rows(cli *c, uint64_t draw, int columns, int64_t rows, const double *values, int64_t count)
+/* `count` different numbers below `rows` in an order that is drawn: Fisher and Yates, as far as needed. NULL: no
+ * memory.
+ */
+static int64_t *random_order(cli *c, uint64_t draw, int64_t rows, int64_t count)
 {
     tw_random random = {.seed = opt_seed(&c->set, OPT_SEED), .stream = TW_STREAM_EVAL, .index = draw << 40};
     int64_t *order = tw_alloc(c->ctx, (size_t)rows, sizeof *order);
-    double *out = tw_alloc(c->ctx, (size_t)count, (size_t)columns * sizeof *out);
-    if (!order || !out) {
-        tw_free(c->ctx, order);
-        tw_free(c->ctx, out);
-        return NULL;
-    }
+    if (!order) return NULL;
     for (int64_t i = 0; i < rows; i++) order[i] = i;
-    for (int64_t i = 0; i < count; i++) { /* Fisher and Yates, as far as needed */
+    for (int64_t i = 0; i < count; i++) {
         int64_t j = count == rows ? i : i + tw_random_below(&random, rows - i), row = order[j];
         order[j] = order[i];
-        memcpy(out + i * columns, values + row * columns, (size_t)columns * sizeof *out);
+        order[i] = row;
     }
+    return order;
+}
+
+double *random_rows(cli *c, uint64_t draw, int columns, int64_t rows, const double *values, int64_t count)
+{
+    int64_t *order = random_order(c, draw, rows, count);
+    double *out = order ? tw_alloc(c->ctx, (size_t)count, (size_t)columns * sizeof *out) : NULL;
+    for (int64_t i = 0; out && i < count; i++)
+        memcpy(out + i * columns, values + order[i] * columns, (size_t)columns * sizeof *out);
+    tw_free(c->ctx, order);
+    return out;
+}
+
+double *random_rows_of(cli *c, uint64_t draw, const tw_dataset *data, tw_part part, int64_t count)
+{
+    int columns = tw_dataset_columns(data);
+    int64_t *order = random_order(c, draw, tw_dataset_rows(data, part), count);
+    double *out = order ? tw_alloc(c->ctx, (size_t)count, (size_t)columns * sizeof *out) : NULL;
+    for (int64_t i = 0; out && i < count; i++)
+        if (tw_dataset_read(data, part, order[i], 1, out + i * columns) != TW_OK) {
+            tw_free(c->ctx, out);
+            out = NULL;
+        }
     tw_free(c->ctx, order);
     return out;
 }

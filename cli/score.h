@@ -22,6 +22,8 @@ void score_json(cJSON *object, const score *s, double exact);
 /* A copy of `count` different rows, all in order when count == rows, else by chance: a pure function of --seed and
  * `draw`. NULL: no memory. To be freed with tw_free. */
 double *random_rows(cli *c, uint64_t draw, int columns, int64_t rows, const double *values, int64_t count);
+/* The same of a part of a data set, of pictures, too. */
+double *random_rows_of(cli *c, uint64_t draw, const tw_dataset *data, tw_part part, int64_t count);
 /* The conditions of the held-out rows that the same draw gives; NULL without any. */
 double *random_conditions(cli *c, uint64_t draw, const held_out *held, const tw_flow_desc *about, int64_t count);
 

@@ -70,7 +70,7 @@ static tw_status open_data(training *t)
 {
     cli *c = t->c;
     double split[3];
-    char rows[32], part[3][32];
+    char rows[32], part[3][32], kind[64];
     tw_dataset_desc desc = dataset_desc_of(&c->set, split);
     tw_status status = tw_dataset_open(c->ctx, opt_text(&c->set, OPT_DATA), &desc, &t->data);
     if (status != TW_OK) return status;
@@ -79,9 +79,15 @@ static tw_status open_data(training *t)
     if (status != TW_OK) return status;
     for (int i = 0; i < 3; i++) human_count((double)tw_dataset_rows(t->data, (tw_part)i), part[i], sizeof part[i]);
     int64_t all = tw_dataset_rows(t->data, TW_PART_ALL), few = 10;
-    cli_say(c, "%s: %s %s of %d %s (%s to train, %s to validate, %s held out)", opt_text(&c->set, OPT_DATA),
-            human_count((double)all, rows, sizeof rows), all == 1 ? "row" : "rows", tw_dataset_columns(t->data),
-            tw_dataset_columns(t->data) == 1 ? "column" : "columns", part[0], part[1], part[2]);
+    const tw_image *image = tw_dataset_image(t->data);
+    if (image)
+        snprintf(kind, sizeof kind, "%s of %d x %d pixels%s", all == 1 ? "picture" : "pictures", image->height,
+                 image->width, image->channels == 3 ? " in colour" : "");
+    else
+        snprintf(kind, sizeof kind, "%s of %d %s", all == 1 ? "row" : "rows", tw_dataset_columns(t->data),
+                 tw_dataset_columns(t->data) == 1 ? "column" : "columns");
+    cli_say(c, "%s: %s %s (%s to train, %s to validate, %s held out)", opt_text(&c->set, OPT_DATA),
+            human_count((double)all, rows, sizeof rows), kind, part[0], part[1], part[2]);
     if (tw_dataset_rows(t->data, TW_PART_TRAIN) < few)
         cli_note(c, "with so few rows a flow can only learn them by heart");
     return TW_OK;
@@ -135,11 +141,11 @@ done:
 /* What the model must know to find its held-out rows again: the data's name (not where it lay) and the settings. */
 static tw_status set_facts(training *t)
 {
-    const char *data = opt_text(&t->c->set, OPT_DATA), *slash = strrchr(data, '/');
+    char data[MODEL_PATH];
     tw_status status = TW_OK;
     char rows[32];
     tw_text text = tw_text_new(t->c->ctx);
-    if (slash) data = slash + 1;
+    path_name(data, sizeof data, opt_text(&t->c->set, OPT_DATA));
     config_write(&t->c->set, data, &text);
     TW_TRY(tw_text_check(&text));
     snprintf(rows, sizeof rows, "%" PRId64, tw_dataset_rows(t->data, TW_PART_ALL));
@@ -181,6 +187,7 @@ static tw_status fit(training *t)
         .source = t->source,
         .teacher = t->teacher.flow,
         .pairs = opt_int(s, OPT_TEACHER_PAIRS),
+        .flip = opt_flag(s, OPT_FLIP),
         .condition_dropout = or_none(opt_number(s, OPT_CONDITION_DROPOUT), -1),
         .seed = opt_seed(s, OPT_SEED),
         .checkpoint = t->files.checkpoint,

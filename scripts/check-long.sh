@@ -57,7 +57,8 @@ fuzz() {
         return 0
     fi
     cmake --preset release -B build/fuzz -DTW_FUZZ=ON -DTW_TESTS=OFF -DCMAKE_C_COMPILER=clang >/dev/null || return 1
-    for format in csv npy safetensors yaml graph_parse tokeniser; do
+    for format in tests/fuzz/fuzz_*.c; do
+        format=${format#*fuzz_} format=${format%.c}
         cmake --build build/fuzz -t fuzz_$format -- --quiet || return 1
         mkdir -p "build/fuzz/corpus/$format"
         "build/fuzz/fuzz_$format" -max_total_time="$seconds" -print_final_stats=1 -verbosity=0 \

@@ -1,7 +1,9 @@
-/* thalweg/data.h - data sets: a table of numbers with names, split into parts, standardised.
+/* thalweg/data.h - data sets: a table of numbers with names, or pictures, split into parts, standardised.
  *
  * A data set comes from a file (CSV, TSV, NPY, NPZ; gzip too), from memory, or from a built-in density. Its rows are
- * split by seed into training, validation and test parts; the normaliser is fitted on the training part alone. */
+ * split by seed into training, validation and test parts; the normaliser is fitted on the training part alone.
+ * Pictures (IDX files; a folder with the files of MNIST or its kin) are rows of height x width x channels numbers, kept
+ * as bytes; their label is the condition "class", and files set apart for testing are the test part. */
 #ifndef THALWEG_DATA_H
 #define THALWEG_DATA_H
 
@@ -42,10 +44,12 @@ typedef struct tw_dataset_desc {
     tw_header header;
     char separator; /* 0: guessed */
     tw_missing missing;
-    double split[3];   /* shares of training, validation, test; all 0: 0.8, 0.1, 0.1 */
-    uint64_t seed;     /* of the split, and of the draws of built-in sets */
-    int64_t rows;      /* built-in sets: rows to draw, 0: 500000 */
-    const char *array; /* NPZ: name of the member, NULL: the only one */
+    double split[3];      /* shares of training, validation, test; all 0: 0.8, 0.1, 0.1 */
+    uint64_t seed;        /* of the split, and of the draws of built-in sets */
+    int64_t rows;         /* built-in sets: rows to draw, 0: 500000 */
+    const char *array;    /* NPZ: name of the member, NULL: the only one */
+    int size;             /* pictures are cut to a square in the middle and made size x size; 0: as they are */
+    tw_image known_image; /* tw_dataset_open_like: what the model's pictures are */
 } tw_dataset_desc;
 
 typedef struct tw_dataset tw_dataset;
@@ -72,8 +76,11 @@ TW_API int tw_dataset_columns(const tw_dataset *dataset);
 TW_API const char *tw_dataset_name(const tw_dataset *dataset, int column);
 TW_API int64_t tw_dataset_rows(const tw_dataset *dataset, tw_part part);
 /* Rows of a part, (rows, columns) row-major doubles, original units; valid as long as the data set. Parts lie one
- * behind the other, so TW_PART_ALL is contiguous too. */
+ * behind the other, so TW_PART_ALL is contiguous too. NULL for pictures, which are kept as bytes: tw_dataset_read. */
 TW_API const double *tw_dataset_values(const tw_dataset *dataset, tw_part part);
+/* `count` rows of a part from row `first` on, of tables and of pictures: out (count, columns). */
+TW_NODISCARD TW_API tw_status tw_dataset_read(const tw_dataset *dataset, tw_part part, int64_t first, int64_t count,
+                                              double *out);
 /* What the rows are when they are pictures; NULL when they are not. */
 TW_API const tw_image *tw_dataset_image(const tw_dataset *dataset);
 /* Sentences worth telling the user once: columns left out, rows dropped, constant columns, preamble skipped. */

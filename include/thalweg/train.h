@@ -41,13 +41,15 @@ typedef struct tw_train_desc {
     double clip;                  /* bound on the global gradient norm [1; negative: none] */
     double ema;                   /* decay of the averaged weights [0.999] */
     tw_products products;         /* what products multiply, forward and backward; weights and sums stay f32 [f32] */
-    bool independent_times; /* of the rows of a batch; [stratified: one in each of `batch` shares of their density] */
+    bool independent_times;   /* of the rows of a batch; [stratified: one in each of `batch` shares of their density] */
     const tw_dataset *source; /* rows the flow begins at (source "data"); same columns */
-    /* Reflow: trained instead on pairs of a source point and where this flow takes it, in its normalised units; coupling
-     * "given" and the teacher's source. Its weights are the first ones where they mean the same here. It must outlive
-     * the training and be of the same context. The data's rows are not read then: whether some are held out is. */
+    /* Reflow: trained instead on pairs of a source point and where this flow takes it, in its normalised units;
+     * coupling "given" and the teacher's source. Its weights are the first ones where they mean the same here. It must
+     * outlive the training and be of the same context. The data's rows are not read then: whether some are held out is.
+     */
     tw_flow *teacher;
     int64_t pairs;            /* it makes [40000], and a tenth more to validate on */
+    bool flip;                /* half of the pictures of a batch, by seed and step, are mirrored left to right */
     double condition_dropout; /* share of rows that are told nothing, so that guidance works [0.1; negative: none] */
     uint64_t seed;
     const char *checkpoint;    /* file; NULL: none. The one before is kept as FILE.prev */

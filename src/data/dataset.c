@@ -382,8 +382,13 @@ tw_status tw_dataset_open(tw_context *ctx, const char *path, const tw_dataset_de
     if (!path || !*path) return tw_fail(ctx, TW_ERR_INVALID, "data: no file was named");
     if (!desc) desc = &no_wishes;
     tw_table table = {0};
+    tw_pictures pictures = {0};
+    bool shows = false;
     const tw_builtin *builtin = tw_builtin_find(path);
-    tw_status status = builtin ? draw_builtin(ctx, builtin, desc, &table) : read_table(ctx, path, desc, &table);
+    tw_status status = builtin ? TW_OK : tw_pictures_open(ctx, path, desc, &pictures, &shows);
+    if (status != TW_OK) return status;
+    if (shows) return tw_picture_set_make(ctx, &pictures, desc, 0, NULL, out_dataset);
+    status = builtin ? draw_builtin(ctx, builtin, desc, &table) : read_table(ctx, path, desc, &table);
     return status == TW_OK ? make_dataset(ctx, &table, builtin, desc, 0, NULL, out_dataset) : status;
 }
 
@@ -412,14 +417,23 @@ tw_status tw_dataset_open_like(tw_context *ctx, const char *path, const tw_datas
     tw_dataset_desc wishes = desc ? *desc : no_wishes;
     wishes.columns = wishes.drop = wishes.conditions = NULL;
     tw_table table = {0};
+    tw_pictures pictures = {0};
+    bool shows = false;
     const tw_builtin *builtin = tw_builtin_find(path);
     int told = wishes.known_conditions_count;
     const char **all = tw_alloc(ctx, (size_t)(columns + told), sizeof(char *));
     if (!all) return tw_fail_memory(ctx, (size_t)(columns + told) * sizeof(char *));
     for (int i = 0; i < columns + told; i++)
         all[i] = i < columns ? names[i] : wishes.known_conditions[i - columns].name;
-    tw_status status = builtin ? draw_builtin(ctx, builtin, &wishes, &table) : read_table(ctx, path, &wishes, &table);
-    if (status == TW_OK) status = make_dataset(ctx, &table, builtin, &wishes, columns + told, all, out_dataset);
+    tw_status status = TW_OK;
+    if (!builtin) TW_TRY(tw_pictures_open(ctx, path, &wishes, &pictures, &shows));
+    if (shows) {
+        status = tw_picture_set_make(ctx, &pictures, &wishes, columns + told, all, out_dataset);
+        goto done;
+    }
+    TW_TRY(builtin ? draw_builtin(ctx, builtin, &wishes, &table) : read_table(ctx, path, &wishes, &table));
+    status = make_dataset(ctx, &table, builtin, &wishes, columns + told, all, out_dataset);
+done:
     tw_free(ctx, all);
     return status;
 }
@@ -428,6 +442,7 @@ void tw_dataset_destroy(tw_dataset *dataset)
 {
     if (!dataset) return;
     tw_table_free(&dataset->table);
+    tw_pictures_free(&dataset->pictures);
     tw_conditions_free(dataset->ctx, &dataset->conditions);
     tw_free(dataset->ctx, dataset);
 }
@@ -456,12 +471,37 @@ static int64_t rows_before(const tw_dataset *dataset, tw_part part)
 
 const double *tw_dataset_values(const tw_dataset *dataset, tw_part part)
 {
+    if (!dataset->table.values) return NULL;
     return dataset->table.values + rows_before(dataset, part) * dataset->table.stride;
+}
+
+const uint8_t *tw_dataset_bytes(const tw_dataset *dataset, tw_part part, size_t *out_stride)
+{
+    const tw_pictures *p = &dataset->pictures;
+    *out_stride = p->stride;
+    return p->bytes ? p->bytes + (size_t)rows_before(dataset, part) * p->stride : NULL;
+}
+
+tw_status tw_dataset_read(const tw_dataset *dataset, tw_part part, int64_t first, int64_t count, double *out)
+{
+    int64_t rows = tw_dataset_rows(dataset, part), columns = dataset->table.columns;
+    size_t stride;
+    const uint8_t *bytes = tw_dataset_bytes(dataset, part, &stride);
+    if (first < 0 || count < 0 || first > rows - count)
+        return tw_fail(dataset->ctx, TW_ERR_INVALID, "data: rows %lld to %lld of %lld were asked for", (long long)first,
+                       (long long)(first + count), (long long)rows);
+    if (!bytes) {
+        memcpy(out, tw_dataset_values(dataset, part) + first * columns, (size_t)(count * columns) * sizeof *out);
+        return TW_OK;
+    }
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t j = 0; j < columns; j++) out[i * columns + j] = bytes[(size_t)(first + i) * stride + (size_t)j];
+    return TW_OK;
 }
 
 const tw_image *tw_dataset_image(const tw_dataset *dataset)
 {
-    return dataset->image.height > 0 ? &dataset->image : NULL;
+    return dataset->pictures.image.height > 0 ? &dataset->pictures.image : NULL;
 }
 
 int tw_dataset_conditions_count(const tw_dataset *dataset)

@@ -2,6 +2,7 @@
 #ifndef TW_DATA_DATASET_H
 #define TW_DATA_DATASET_H
 
+#include "data/pictures.h"
 #include "data/table.h"
 
 /* A density one can draw from and, mostly, evaluate. Two columns. */
@@ -42,11 +43,19 @@ double tw_density_pinwheel(const double x[2]);
 
 struct tw_dataset {
     tw_context *ctx;
-    tw_table table;
+    tw_table table; /* of pictures: names and notes alone, no values */
     int64_t part_rows[3];
     const tw_builtin *builtin; /* NULL for files and memory */
     tw_conditions conditions;
-    tw_image image; /* height 0: rows are no pictures */
+    tw_pictures pictures; /* image.height 0: rows are no pictures, they are in the table */
 };
+
+/* Makes a data set of pictures, which it takes over, whether it succeeds or not. With `names` the rows are for a model
+ * of these columns, conditions last, and all for testing; of a set with files for testing, those. */
+TW_NODISCARD tw_status tw_picture_set_make(tw_context *ctx, tw_pictures *pictures, const tw_dataset_desc *desc,
+                                           int columns, const char *const *names, tw_dataset **out_dataset);
+/* Rows of pictures as they are kept: row `first` of a part and its followers, `*out_stride` bytes apart. NULL for
+ * tables. */
+const uint8_t *tw_dataset_bytes(const tw_dataset *dataset, tw_part part, size_t *out_stride);
 
 #endif

@@ -10,14 +10,9 @@ tw_status tw_normaliser_fit(tw_context *ctx, int64_t rows, int columns, const do
                             tw_normaliser *out_normaliser)
 {
     if (rows < 1 || columns < 1) return tw_fail(ctx, TW_ERR_INVALID, "normaliser: there are no rows to fit it on");
-    tw_normaliser n = {.columns = columns};
+    tw_normaliser n = {0};
     tw_status status = TW_OK;
-    n.shift = tw_alloc(ctx, (size_t)columns, sizeof(double));
-    n.scale = tw_alloc(ctx, (size_t)columns, sizeof(double));
-    if (!n.shift || !n.scale) {
-        status = tw_fail_memory(ctx, (size_t)columns * sizeof(double));
-        goto done;
-    }
+    TW_TRY(tw_normaliser_make(ctx, columns, 0, 0, &n));
     for (int64_t r = 0; r < rows; r++)
         for (int c = 0; c < columns; c++) {
             double x = values[r * columns + c] - values[c], delta = x - n.shift[c];
@@ -39,6 +34,23 @@ tw_status tw_normaliser_fit(tw_context *ctx, int64_t rows, int columns, const do
 done:
     tw_normaliser_free(ctx, &n);
     return status;
+}
+
+tw_status tw_normaliser_make(tw_context *ctx, int columns, double shift, double scale, tw_normaliser *out_normaliser)
+{
+    tw_normaliser n = {.columns = columns};
+    n.shift = tw_alloc(ctx, (size_t)columns, sizeof(double));
+    n.scale = tw_alloc(ctx, (size_t)columns, sizeof(double));
+    if (!n.shift || !n.scale) {
+        tw_normaliser_free(ctx, &n);
+        return tw_fail_memory(ctx, (size_t)columns * sizeof(double));
+    }
+    for (int j = 0; j < columns; j++) {
+        n.shift[j] = shift;
+        n.scale[j] = scale;
+    }
+    *out_normaliser = n;
+    return TW_OK;
 }
 
 void tw_normaliser_free(tw_context *ctx, tw_normaliser *normaliser)

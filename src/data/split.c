@@ -36,31 +36,28 @@ tw_status tw_split_sizes(tw_context *ctx, int64_t rows, const double share[3], i
 }
 
 /* Row i becomes what row order[i] was: each cycle is walked once, done places are marked -1. */
-static void reorder(double *values, int64_t rows, size_t width, int64_t *order, double *held)
+static void reorder(unsigned char *row, int64_t rows, size_t width, int64_t *order, void *held)
 {
     for (int64_t start = 0; start < rows; start++) {
         if (order[start] < 0) continue;
-        memcpy(held, values + (size_t)start * width, width * sizeof(double));
+        memcpy(held, row + (size_t)start * width, width);
         int64_t at = start;
         while (order[at] != start) {
             int64_t from = order[at];
-            memcpy(values + (size_t)at * width, values + (size_t)from * width, width * sizeof(double));
+            memcpy(row + (size_t)at * width, row + (size_t)from * width, width);
             order[at] = -1;
             at = from;
         }
-        memcpy(values + (size_t)at * width, held, width * sizeof(double));
+        memcpy(row + (size_t)at * width, held, width);
         order[at] = -1;
     }
 }
 
-tw_status tw_table_split(tw_table *table, const double share[3], uint64_t seed, int64_t out_rows[3])
+tw_status tw_split_order(tw_context *ctx, void *data, int64_t rows, size_t width, uint64_t seed)
 {
-    tw_context *ctx = table->ctx;
-    int64_t rows = table->rows;
-    tw_status status = tw_split_sizes(ctx, rows, share, out_rows);
-    if (status != TW_OK) return status;
+    tw_status status = TW_OK;
     int64_t *order = tw_alloc(ctx, (size_t)rows, sizeof(int64_t));
-    double *held = tw_alloc(ctx, (size_t)table->stride, sizeof(double));
+    void *held = tw_alloc(ctx, width, 1);
     if (order && held) {
         tw_random random = {.seed = seed, .stream = TW_STREAM_SPLIT};
         for (int64_t i = 0; i < rows; i++) order[i] = i;
@@ -69,11 +66,18 @@ tw_status tw_table_split(tw_table *table, const double share[3], uint64_t seed, 
             order[i] = order[j];
             order[j] = swap;
         }
-        reorder(table->values, rows, (size_t)table->stride, order, held);
+        reorder(data, rows, width, order, held);
     } else {
         status = tw_fail_memory(ctx, (size_t)rows * sizeof(int64_t));
     }
     tw_free(ctx, order);
     tw_free(ctx, held);
     return status;
+}
+
+tw_status tw_table_split(tw_table *table, const double share[3], uint64_t seed, int64_t out_rows[3])
+{
+    tw_status status = tw_split_sizes(table->ctx, table->rows, share, out_rows);
+    if (status != TW_OK) return status;
+    return tw_split_order(table->ctx, table->values, table->rows, (size_t)table->stride * sizeof(double), seed);
 }

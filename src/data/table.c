@@ -26,6 +26,13 @@ tw_status tw_note(tw_context *ctx, tw_notes *notes, const char *format, ...)
     return TW_OK;
 }
 
+void tw_notes_free(tw_context *ctx, tw_notes *notes)
+{
+    for (int64_t i = 0; i < notes->count; i++) tw_free(ctx, notes->item[i]);
+    tw_free(ctx, notes->item);
+    *notes = (tw_notes){0};
+}
+
 tw_status tw_table_init(tw_table *table, tw_context *ctx, const char *path, int columns)
 {
     *table = (tw_table){.ctx = ctx, .columns = columns, .stride = columns};
@@ -46,8 +53,7 @@ void tw_table_free(tw_table *table)
         tw_free(table->ctx, table->column[i].name);
         tw_levels_free(table->ctx, &table->column[i].levels);
     }
-    for (int64_t i = 0; i < table->notes.count; i++) tw_free(table->ctx, table->notes.item[i]);
-    tw_free(table->ctx, table->notes.item);
+    tw_notes_free(table->ctx, &table->notes);
     tw_free(table->ctx, table->column);
     tw_free(table->ctx, table->path);
     tw_free(table->ctx, table->storage);

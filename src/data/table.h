@@ -16,6 +16,7 @@ typedef struct tw_notes {
 } tw_notes;
 
 tw_status tw_note(tw_context *ctx, tw_notes *notes, const char *format, ...) TW_PRINTF(3, 4);
+void tw_notes_free(tw_context *ctx, tw_notes *notes);
 
 typedef struct tw_table_column {
     char *name;
@@ -88,6 +89,8 @@ TW_NODISCARD tw_status tw_table_treat_gaps(tw_table *table, tw_missing policy);
 TW_NODISCARD tw_status tw_table_fill(tw_table *table, int64_t train);
 /* Puts rows in an order drawn from seed and tells how many belong to each part. */
 TW_NODISCARD tw_status tw_table_split(tw_table *table, const double share[3], uint64_t seed, int64_t out_rows[3]);
+/* Puts rows of `width` bytes in the order that seed draws: the same for any width. */
+TW_NODISCARD tw_status tw_split_order(tw_context *ctx, void *data, int64_t rows, size_t width, uint64_t seed);
 /* Parts of n rows: validation and test are their shares rounded down, the rest is for training; never empty. */
 TW_NODISCARD tw_status tw_split_sizes(tw_context *ctx, int64_t rows, const double share[3], int64_t out_rows[3]);
 

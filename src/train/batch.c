@@ -3,16 +3,23 @@
 #include "train/batch.h"
 
 #include "base/streams.h"
+#include "train/pixels.h"
 
 static tw_val table(tw_graph *graph, const char *name, tw_dtype dtype, int64_t rows, int columns)
 {
     return rows > 0 && columns > 0 ? tw_input(graph, name, dtype, tw_shape_of(rows, columns)) : TW_NONE;
 }
 
+static tw_val points_table(tw_graph *graph, const char *name, const tw_batch_desc *desc, int feed, int64_t rows)
+{
+    if (!desc->packed[feed]) return table(graph, name, desc->dtype, rows, desc->columns);
+    return table(graph, name, TW_DTYPE_U32, rows, (int)tw_pixel_words(desc->columns));
+}
+
 void tw_batch_tables(tw_graph *graph, const tw_batch_desc *desc, tw_val out_feed[TW_FEEDS])
 {
-    out_feed[TW_FEED_DATA] = table(graph, "data", desc->dtype, desc->rows, desc->columns);
-    out_feed[TW_FEED_SOURCE] = table(graph, "source", desc->dtype, desc->source_rows, desc->columns);
+    out_feed[TW_FEED_DATA] = points_table(graph, "data", desc, TW_FEED_DATA, desc->rows);
+    out_feed[TW_FEED_SOURCE] = points_table(graph, "source", desc, TW_FEED_SOURCE, desc->source_rows);
     out_feed[TW_FEED_CONDITION] = table(graph, "condition", desc->dtype, desc->rows, desc->conditions);
 }
 
@@ -23,19 +30,30 @@ static tw_val draw_rows(tw_val key, tw_val counter, uint32_t stream, int64_t bat
     return tw_cast(tw_floor(tw_muls(tw_bits_to_uniform(bits, TW_DTYPE_F64), (double)rows)), TW_DTYPE_I32);
 }
 
+/* Points by number; pictures that belong together are mirrored together. */
+static tw_val take_points(const tw_batch_desc *desc, int feed, tw_val points, tw_val rows, tw_val key, tw_val counter)
+{
+    tw_val x = tw_take_rows(points, rows);
+    if (desc->packed[feed]) x = tw_pixels_unpack(x, desc->columns, desc->dtype);
+    if (!desc->flip) return x;
+    tw_val bits = tw_random_bits(key, counter, TW_STREAM_TRAIN_FLIP, tw_shape_of(desc->batch));
+    tw_val uniform = tw_bits_to_uniform(bits, TW_DTYPE_F32);
+    return tw_pixels_mirror(x, desc->image, tw_lt(uniform, tw_const(key.graph, TW_DTYPE_F32, 0.5)));
+}
+
 tw_batch tw_batch_draw(const tw_piece *source, const tw_batch_desc *desc, const tw_val feed[TW_FEEDS], tw_val key,
                        tw_val counter)
 {
     tw_batch batch = {TW_NONE, TW_NONE, TW_NONE};
     tw_val rows = draw_rows(key, counter, TW_STREAM_TRAIN_ROW, desc->batch, desc->rows);
-    batch.x1 = tw_take_rows(feed[TW_FEED_DATA], rows);
+    batch.x1 = take_points(desc, TW_FEED_DATA, feed[TW_FEED_DATA], rows, key, counter);
     if (desc->conditions > 0) batch.condition = tw_take_rows(feed[TW_FEED_CONDITION], rows);
     if (desc->source_rows == 0) {
         tw_shape shape = tw_shape_of(desc->batch, desc->columns);
         batch.x0 = tw_source_draw(source, key, counter, TW_STREAM_TRAIN_SOURCE, shape, desc->dtype);
     } else {
         tw_val own = draw_rows(key, counter, TW_STREAM_TRAIN_SOURCE, desc->batch, desc->source_rows);
-        batch.x0 = tw_take_rows(feed[TW_FEED_SOURCE], desc->given ? rows : own);
+        batch.x0 = take_points(desc, TW_FEED_SOURCE, feed[TW_FEED_SOURCE], desc->given ? rows : own, key, counter);
     }
     return batch;
 }

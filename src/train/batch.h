@@ -5,6 +5,9 @@
 
 #include "space/space.h"
 
+/* What is fed from outside: tables that rows are drawn from, or the batch itself. */
+enum { TW_FEED_DATA, TW_FEED_SOURCE, TW_FEED_CONDITION, TW_FEEDS };
+
 typedef struct tw_batch_desc {
     int batch, columns;
     int64_t rows;        /* of the data */
@@ -12,14 +15,14 @@ typedef struct tw_batch_desc {
     bool given;          /* source row i belongs to data row i */
     int conditions;      /* columns of the conditions, 0: none */
     tw_dtype dtype;
+    tw_image image;        /* what rows are when they are pictures */
+    bool packed[TW_FEEDS]; /* tables of their bytes (train/pixels.h), not of numbers */
+    bool flip;             /* half of the pictures, by seed and step, are mirrored */
 } tw_batch_desc;
 
-/* What is fed from outside: tables that rows are drawn from, or the batch itself. */
-enum { TW_FEED_DATA, TW_FEED_SOURCE, TW_FEED_CONDITION, TW_FEEDS };
-
 typedef struct tw_batch {
-    tw_val x0, x1;     /* (batch, columns) */
-    tw_val condition;  /* (batch, conditions), or TW_NONE */
+    tw_val x0, x1;    /* (batch, columns) */
+    tw_val condition; /* (batch, conditions), or TW_NONE */
 } tw_batch;
 
 /* Inputs for tables, TW_NONE where there is none, and a batch drawn from them by key and counter. */

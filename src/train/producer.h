@@ -12,7 +12,7 @@ typedef struct tw_producer tw_producer;
 
 typedef struct tw_producer_desc {
     tw_batch_desc batch;
-    const float *table[TW_FEEDS]; /* what rows are drawn from; must outlive the producer */
+    const void *table[TW_FEEDS]; /* what rows are drawn from; must outlive the producer */
     uint64_t seed;
 } tw_producer_desc;
 

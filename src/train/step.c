@@ -35,7 +35,10 @@ tw_batch_desc tw_step_batch(const tw_flow *flow, const tw_step_desc *desc)
                            .source_rows = desc->source_rows,
                            .given = strcmp(flow->piece[TW_PIECE_coupling].info->name, "given") == 0,
                            .conditions = flow->desc.conditions_count,
-                           .dtype = desc->dtype};
+                           .dtype = desc->dtype,
+                           .image = flow->desc.image,
+                           .packed = {desc->packed[0], desc->packed[1], desc->packed[2]},
+                           .flip = desc->flip};
 }
 
 /* What the network sees of the conditions: a share of the rows nothing, so that it also learns to do without. */
@@ -227,7 +230,7 @@ done:
 }
 
 /* Points inputs and outputs at the arrays of `step`, which must not move any more. */
-static tw_status bind(tw_step *step, const float *const feed[TW_FEEDS])
+static tw_status bind(tw_step *step, const void *const feed[TW_FEEDS])
 {
     tw_context *ctx = step->ctx;
     int n = step->graph.params_count, flats = tw_flats_of(step->graph.optimiser);
@@ -257,13 +260,13 @@ static tw_status bind(tw_step *step, const float *const feed[TW_FEEDS])
     return TW_OK;
 }
 
-void tw_step_feed(tw_step *step, const float *const feed[TW_FEEDS])
+void tw_step_feed(tw_step *step, const void *const feed[TW_FEEDS])
 {
     for (int f = 0, at = HEAD_INPUTS; f < TW_FEEDS; f++)
         if (!tw_is_none(step->graph.feed[f])) step->inputs[at++] = feed[f];
 }
 
-tw_status tw_step_create(tw_flow *flow, const tw_step_desc *desc, const float *const feed[TW_FEEDS], uint64_t seed,
+tw_status tw_step_create(tw_flow *flow, const tw_step_desc *desc, const void *const feed[TW_FEEDS], uint64_t seed,
                          tw_step *out_step)
 {
     tw_step *step = out_step;

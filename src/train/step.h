@@ -13,11 +13,13 @@ typedef struct tw_step_desc {
     int64_t rows;        /* of the data table */
     int64_t source_rows; /* of a table of source points, 0: the flow's source draws them */
     int batch;
-    bool fed;       /* batches are drawn elsewhere and fed: x1, x0 and conditions in place of tables */
-    double dropout; /* share of rows that are told nothing */
+    bool fed;                      /* batches are drawn elsewhere and fed: x1, x0 and conditions in place of tables */
+    double dropout;                /* share of rows that are told nothing */
     const tw_optimiser *optimiser; /* NULL: the first */
     double beta1, beta2, epsilon, weight_decay, clip;
     tw_products products;
+    bool packed[TW_FEEDS];  /* tables of pictures as bytes */
+    bool flip;              /* pictures are mirrored by chance */
     bool independent_times; /* else one in each of `batch` equal shares of their density */
     tw_dtype dtype;         /* of data, weights and arithmetic: f32, or f64 in tests */
 } tw_step_desc;
@@ -28,7 +30,7 @@ typedef struct tw_step_graph {
     tw_params *params;
     tw_val feed[TW_FEEDS];                                        /* inputs, those there are; then */
     tw_val key, counter, rate, average, correction1, correction2; /* then a block of parameters a flat */
-    tw_val loss, norm, finite;                                          /* outputs; likewise */
+    tw_val loss, norm, finite;                                    /* outputs; likewise */
     const tw_optimiser *optimiser;
     int params_count;
     tw_val *gradients;
@@ -66,14 +68,13 @@ typedef struct tw_step {
     double beta1, beta2;
 } tw_step;
 
-/* `feed`: data (rows, columns), source points (source_rows, columns) and conditions (rows, conditions), NULL where there
- * are none; unless fed, they must outlive the step. Flat arrays start as zeros. */
-TW_NODISCARD tw_status tw_step_create(tw_flow *flow, const tw_step_desc *desc, const float *const feed[TW_FEEDS],
-                                      uint64_t seed,
-                                      tw_step *out_step);
+/* `feed`: data (rows, columns), source points (source_rows, columns) and conditions (rows, conditions), floats or
+ * packed bytes, NULL where there are none; unless fed, they must outlive the step. Flat arrays start as zeros. */
+TW_NODISCARD tw_status tw_step_create(tw_flow *flow, const tw_step_desc *desc, const void *const feed[TW_FEEDS],
+                                      uint64_t seed, tw_step *out_step);
 void tw_step_destroy(tw_step *step);
 /* Points a fed step at its batch. */
-void tw_step_feed(tw_step *step, const float *const feed[TW_FEEDS]);
+void tw_step_feed(tw_step *step, const void *const feed[TW_FEEDS]);
 size_t tw_step_moment_bytes(const tw_step *step);
 /* Step number `number` (from 0) as update number `update` (from 1). step->finite is 0 when the gradient was not finite
  * and nothing was changed. */

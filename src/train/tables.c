@@ -4,7 +4,9 @@
 #include "base/file.h"
 #include "base/philox.h"
 #include "base/streams.h"
+#include "data/dataset.h"
 #include "flow/checksum.h"
+#include "train/pixels.h"
 
 #include <string.h>
 
@@ -19,20 +21,31 @@ typedef struct making {
 
 /* --- checks ------------------------------------------------------------------------------------------------------- */
 
-static tw_status check_data(const tw_flow *flow, const tw_dataset *data)
+/* Bytes are read as what the flow takes for pictures. */
+static tw_status check_image(const tw_flow *flow, const tw_dataset *data)
+{
+    const tw_image *i = tw_dataset_image(data), *f = &flow->desc.image;
+    if (!i || tw_image_equal(*i, *f)) return TW_OK;
+    return tw_fail(flow->ctx, TW_ERR_SHAPE, "the data's pictures are %d x %d x %d, the flow's %d x %d x %d", i->height,
+                   i->width, i->channels, f->height, f->width, f->channels);
+}
+
+static tw_status check_data(const tw_flow *flow, const tw_dataset *data, bool flip)
 {
     int64_t rows = tw_dataset_rows(data, TW_PART_TRAIN);
     if (tw_dataset_columns(data) != flow->desc.columns)
         return tw_fail(flow->ctx, TW_ERR_SHAPE, "the data has %d columns and the flow %d", tw_dataset_columns(data),
                        flow->desc.columns);
     if (rows < 1) return tw_fail(flow->ctx, TW_ERR_INVALID, "the training part of the data has no rows");
+    if (flip && flow->desc.image.height == 0)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "only pictures can be mirrored (flip), and these rows are none");
     if (tw_dataset_conditions_count(data) != flow->desc.conditions_count)
         return tw_fail(flow->ctx, TW_ERR_SHAPE, "the data has %d conditions and the flow %d",
                        tw_dataset_conditions_count(data), flow->desc.conditions_count);
     if (rows > INT32_MAX)
         return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "%lld training rows: at most %d can be drawn from",
                        (long long)rows, INT32_MAX);
-    return TW_OK;
+    return check_image(flow, data);
 }
 
 static bool pairs_are_given(const tw_flow *flow)
@@ -58,7 +71,7 @@ static tw_status check_source(const tw_flow *flow, const tw_dataset *data, const
         return tw_fail(flow->ctx, TW_ERR_SHAPE,
                        "the source data has %lld rows and the data %lld: given pairs go row by row",
                        (long long)tw_dataset_rows(source, TW_PART_ALL), (long long)tw_dataset_rows(data, TW_PART_ALL));
-    return TW_OK;
+    return check_image(flow, source);
 }
 
 /* A teacher's pairs begin where it does, at draws of a source. */
@@ -126,6 +139,15 @@ static tw_status normalised_rows(const making *m, const tw_dataset *data, tw_par
     return made ? TW_OK : tw_fail_memory(m->ctx, bytes);
 }
 
+/* Points of a part: pictures as they lie, tables normalised. */
+static tw_status points_of(const making *m, const tw_dataset *data, tw_part part, int64_t first, int feed,
+                           tw_table_set *set)
+{
+    size_t stride;
+    set->packed[feed] = tw_dataset_bytes(data, part, &stride);
+    return set->packed[feed] ? TW_OK : normalised_rows(m, data, part, first, &set->feed[feed]);
+}
+
 /* Conditions of a part as the network takes them; none when the flow is told nothing. */
 static tw_status condition_rows(const making *m, tw_part part, float **out)
 {
@@ -153,24 +175,33 @@ static tw_status part_of(const making *m, tw_part part, int64_t first, tw_table_
     tw_status status = TW_OK;
     set->rows = tw_dataset_rows(m->data, part);
     if (set->rows == 0) return TW_OK;
-    TW_TRY(normalised_rows(m, m->data, part, first, &set->feed[TW_FEED_DATA]));
+    TW_TRY(points_of(m, m->data, part, first, TW_FEED_DATA, set));
     TW_TRY(condition_rows(m, part, &set->feed[TW_FEED_CONDITION]));
     if (!source) return TW_OK;
     /* held-out rows of its own, or the training ones when it has none */
     if (tw_dataset_rows(source, part) == 0) part = TW_PART_TRAIN;
     set->source_rows = tw_dataset_rows(source, part);
-    TW_TRY(normalised_rows(m, source, part, all, &set->feed[TW_FEED_SOURCE]));
+    TW_TRY(points_of(m, source, part, all, TW_FEED_SOURCE, set));
 done:
     return status;
+}
+
+/* By the rows; of pictures the same for every pixel, and a corner that never changes is a pixel like others. */
+static tw_status fit_normaliser(const making *m)
+{
+    int64_t rows = tw_dataset_rows(m->data, TW_PART_TRAIN);
+    const double *values = tw_dataset_values(m->data, TW_PART_TRAIN);
+    if (m->flow->desc.image.height > 0)
+        return tw_normaliser_make(m->ctx, m->columns, TW_PIXEL_MIDDLE, TW_PIXEL_MIDDLE, &m->t->normaliser);
+    find_constants(m, rows, values);
+    return tw_normaliser_fit(m->ctx, rows, m->columns, values, &m->t->normaliser);
 }
 
 static tw_status read_data(const making *m)
 {
     int64_t rows = tw_dataset_rows(m->data, TW_PART_TRAIN);
-    const double *values = tw_dataset_values(m->data, TW_PART_TRAIN);
     tw_status status = TW_OK;
-    TW_TRY(tw_normaliser_fit(m->ctx, rows, m->columns, values, &m->t->normaliser));
-    find_constants(m, rows, values);
+    TW_TRY(fit_normaliser(m));
     TW_TRY(part_of(m, TW_PART_TRAIN, 0, &m->t->train));
     TW_TRY(part_of(m, TW_PART_VALIDATION, rows, &m->t->held));
 done:
@@ -224,10 +255,7 @@ static tw_status ask_teacher(const making *m)
     bool validates = tw_dataset_rows(m->data, TW_PART_VALIDATION) > 0;
     size_t columns = (size_t)m->columns;
     tw_status status = TW_OK;
-    m->t->normaliser = (tw_normaliser){.columns = m->columns,
-                                       .shift = tw_alloc(m->ctx, columns, sizeof(double)),
-                                       .scale = tw_alloc(m->ctx, columns, sizeof(double))};
-    if (!m->t->normaliser.shift || !m->t->normaliser.scale) return tw_fail_memory(m->ctx, columns * sizeof(double));
+    TW_TRY(tw_normaliser_make(m->ctx, m->columns, 0, 1, &m->t->normaliser));
     memcpy(m->t->normaliser.shift, n->shift, columns * sizeof(double));
     memcpy(m->t->normaliser.scale, n->scale, columns * sizeof(double));
     memcpy(m->t->constant, teacher->constant, columns * sizeof(int));
@@ -245,6 +273,7 @@ static uint64_t hash_set(uint64_t hash, const making *m, const tw_table_set *set
         int64_t rows = f == TW_FEED_SOURCE ? set->source_rows : set->rows;
         int columns = f == TW_FEED_CONDITION ? m->flow->desc.conditions_count : m->columns;
         if (set->feed[f]) hash = tw_checksum(hash, set->feed[f], (size_t)rows * (size_t)columns * sizeof(float));
+        if (set->packed[f]) hash = tw_checksum(hash, set->packed[f], 4 * (size_t)(rows * tw_pixel_words(columns)));
     }
     return hash;
 }
@@ -259,7 +288,7 @@ tw_status tw_tables_make(tw_flow *flow, const tw_dataset *data, const tw_train_d
                 .columns = flow->desc.columns};
     tw_status status = TW_OK;
     *out_tables = (tw_tables){.constant = NULL};
-    TW_TRY(check_data(flow, data));
+    TW_TRY(check_data(flow, data, options->flip));
     TW_TRY(options->teacher ? check_teacher(flow, options) : check_source(flow, data, options->source));
     out_tables->constant = tw_alloc(flow->ctx, (size_t)m.columns, sizeof(int));
     if (!out_tables->constant) TW_TRY(tw_fail_memory(flow->ctx, (size_t)m.columns * sizeof(int)));
@@ -267,6 +296,19 @@ tw_status tw_tables_make(tw_flow *flow, const tw_dataset *data, const tw_train_d
     out_tables->hash = hash_set(hash_set((uint64_t)m.columns, &m, &out_tables->train), &m, &out_tables->held);
 done:
     return status;
+}
+
+void tw_table_set_feeds(const tw_table_set *set, const void *out_feed[TW_FEEDS])
+{
+    for (int f = 0; f < TW_FEEDS; f++)
+        out_feed[f] = set->packed[f] ? (const void *)set->packed[f] : (const void *)set->feed[f];
+}
+
+void tw_table_set_point(const tw_table_set *set, int feed, int64_t row, int columns, float *out)
+{
+    const uint8_t *bytes = set->packed[feed] ? set->packed[feed] + row * 4 * tw_pixel_words(columns) : NULL;
+    if (!bytes) memcpy(out, set->feed[feed] + row * columns, (size_t)columns * sizeof *out);
+    for (int j = 0; bytes && j < columns; j++) out[j] = (float)((bytes[j] - TW_PIXEL_MIDDLE) / TW_PIXEL_MIDDLE);
 }
 
 void tw_table_set_free(tw_context *ctx, tw_table_set *set)

@@ -28,10 +28,13 @@ double tw_trainer_seconds(const tw_trainer *r)
 static tw_step_desc step_desc(const tw_trainer *r)
 {
     const tw_train_desc *d = &r->options;
+    const uint8_t *const *packed = r->tables.train.packed;
     return (tw_step_desc){.rows = r->tables.train.rows,
                           .source_rows = r->tables.train.source_rows,
                           .batch = d->batch,
                           .fed = tw_producer_needed(r->flow),
+                          .packed = {packed[0] != NULL, packed[1] != NULL, packed[2] != NULL},
+                          .flip = d->flip,
                           .dropout = d->condition_dropout,
                           .beta1 = d->beta1,
                           .beta2 = d->beta2,
@@ -43,6 +46,23 @@ static tw_step_desc step_desc(const tw_trainer *r)
                           .dtype = TW_DTYPE_F32};
 }
 
+/* lambda of path/kinetic.h from the training rows; of pictures from the first of them, whose order is random. */
+static tw_status separation(const tw_trainer *r, double *out_lambda)
+{
+    enum { MOST_PICTURES = 4096 };
+    const tw_table_set *train = &r->tables.train;
+    int columns = r->flow->desc.columns;
+    const float *rows = train->feed[TW_FEED_DATA];
+    if (rows) return tw_kinetic_separation(r->ctx, train->rows, columns, rows, r->options.seed, out_lambda);
+    int64_t count = tw_min_i64(train->rows, MOST_PICTURES);
+    float *some = tw_alloc(r->ctx, (size_t)(count * columns), sizeof *some);
+    if (!some) return tw_fail_memory(r->ctx, (size_t)(count * columns) * sizeof *some);
+    for (int64_t i = 0; i < count; i++) tw_table_set_point(train, TW_FEED_DATA, i, columns, some + i * columns);
+    tw_status status = tw_kinetic_separation(r->ctx, count, columns, some, r->options.seed, out_lambda);
+    tw_free(r->ctx, some);
+    return status;
+}
+
 /* A schedule that is to be fitted is, to the rows that are trained on; the flow then goes along its table. */
 static tw_status fit_schedule(tw_trainer *r)
 {
@@ -52,8 +72,7 @@ static tw_status fit_schedule(tw_trainer *r)
     bool degenerate = false;
     tw_status status = TW_OK;
     if (strcmp(schedule->info->name, "kinetic") != 0 || schedule->count > 0) return TW_OK;
-    TW_TRY(tw_kinetic_separation(r->ctx, r->tables.train.rows, flow->desc.columns, r->tables.train.feed[TW_FEED_DATA],
-                                 r->options.seed, lambda));
+    TW_TRY(separation(r, lambda));
     TW_TRY(tw_kinetic_schedule(r->ctx, lambda, &fitted, &degenerate));
     if (degenerate)
         tw_report(r->ctx, TW_LOG_WARNING,
@@ -71,14 +90,12 @@ static tw_status make_validation(tw_trainer *r)
 {
     tw_table_set *held = &r->tables.held;
     if (held->rows < 1) return TW_OK;
-    tw_validation_data data = {.rows = held->rows, .source_rows = held->source_rows};
     tw_step_desc desc = step_desc(r);
     tw_batch_desc batch = tw_step_batch(r->flow, &desc);
     tw_status status = TW_OK;
     r->best = tw_alloc_aligned(r->ctx, (size_t)tw_params_size(r->flow->params) * sizeof(float));
     if (!r->best) return tw_fail_memory(r->ctx, (size_t)tw_params_size(r->flow->params) * sizeof(float));
-    for (int f = 0; f < TW_FEEDS; f++) data.table[f] = held->feed[f];
-    TW_TRY(tw_validation_create(r->flow, &data, &batch, r->options.seed, &r->validation));
+    TW_TRY(tw_validation_create(r->flow, held, &batch, r->options.seed, &r->validation));
     tw_table_set_free(r->ctx, held);
     r->validates = true;
 done:
@@ -112,11 +129,12 @@ static const float *first_weights(const tw_flow *flow, const tw_flow *teacher)
 static tw_status make_step(tw_trainer *r)
 {
     const tw_train_desc *d = &r->options;
-    const float *const *tables = (const float *const *)r->tables.train.feed;
+    const void *tables[TW_FEEDS];
     const float *weights = first_weights(r->flow, d->teacher);
     tw_step_desc desc = step_desc(r);
     tw_status status = tw_optimiser_find(r->ctx, d->optimiser, &desc.optimiser);
     if (status != TW_OK) return status;
+    tw_table_set_feeds(&r->tables.train, tables);
     status = tw_step_create(r->flow, &desc, tables, d->seed, &r->step);
     if (status != TW_OK) return status;
     memcpy(r->step.flat[TW_WEIGHTS], weights, r->step.flat_bytes[TW_WEIGHTS]);
@@ -124,7 +142,7 @@ static tw_status make_step(tw_trainer *r)
     r->initial_hash = tw_checksum(0, weights, r->step.flat_bytes[TW_WEIGHTS]);
     if (!desc.fed) return TW_OK;
     tw_producer_desc producer = {.batch = tw_step_batch(r->flow, &desc), .seed = d->seed};
-    memcpy(producer.table, r->tables.train.feed, sizeof(producer.table));
+    memcpy(producer.table, tables, sizeof(producer.table));
     return tw_producer_create(r->flow, &producer, &r->producer);
 }
 
@@ -204,7 +222,8 @@ static tw_status one_step(tw_trainer *r)
         const float *feed[TW_FEEDS];
         status = tw_producer_take(r->producer, r->done, feed);
         if (status != TW_OK) return status;
-        tw_step_feed(&r->step, feed);
+        const void *feeds[TW_FEEDS] = {feed[0], feed[1], feed[2]};
+        tw_step_feed(&r->step, feeds);
     }
     status = tw_step_run(&r->step, r->done, r->updates + 1, tw_plan_rate(&r->plan, r->done),
                          tw_average_decay(r->options.ema, r->updates + 1));

@@ -11,15 +11,14 @@
 enum { BLOCK = 1024, FEWEST = 4096, MOST = 8192, NUMBERS = 1 << 22 };
 
 /* Source point i: drawn by seed, or a row of the table of them. */
-static void source_point(const tw_flow *flow, const tw_validation_data *data, const tw_batch_desc *batch, uint64_t seed,
+static void source_point(const tw_flow *flow, const tw_table_set *held, const tw_batch_desc *batch, uint64_t seed,
                          int64_t i, double *row, float *out)
 {
     int columns = flow->desc.columns;
-    const float *table = data->table[TW_FEED_SOURCE];
-    if (table) {
+    if (held->source_rows > 0) {
         tw_random random = {.seed = seed, .stream = TW_STREAM_EVAL, .index = (uint64_t)i * 4};
-        int64_t at = batch->given ? i % data->rows : tw_random_below(&random, data->source_rows);
-        memcpy(out, table + at * columns, (size_t)columns * sizeof(float));
+        int64_t at = batch->given ? i % held->rows : tw_random_below(&random, held->source_rows);
+        tw_table_set_point(held, TW_FEED_SOURCE, at, columns, out);
         return;
     }
     tw_source_row(flow->model.source, seed, TW_STREAM_EVAL, i, columns, row);
@@ -28,7 +27,7 @@ static void source_point(const tw_flow *flow, const tw_validation_data *data, co
 
 /* Pairs: every held-out row equally often (to within one), its times spread by the golden ratio, its source points
  * and noise by seed; then paired as the training pairs its batches. */
-static tw_status make_draws(tw_flow *flow, const tw_validation_data *data, const tw_batch_desc *batch, uint64_t seed,
+static tw_status make_draws(tw_flow *flow, const tw_table_set *held, const tw_batch_desc *batch, uint64_t seed,
                             tw_validation *v)
 {
     tw_context *ctx = flow->ctx;
@@ -50,11 +49,11 @@ static tw_status make_draws(tw_flow *flow, const tw_validation_data *data, const
         const double golden = 0.61803398874989484820;
         double place = ((double)i + 0.5) * golden;
         v->u[i] = (float)(place - floor(place));
-        int64_t row = i % data->rows;
-        source_point(flow, data, batch, seed, i, source, v->x0 + i * columns);
-        memcpy(v->x1 + i * columns, data->table[TW_FEED_DATA] + row * columns, (size_t)columns * sizeof(float));
+        int64_t row = i % held->rows;
+        source_point(flow, held, batch, seed, i, source, v->x0 + i * columns);
+        tw_table_set_point(held, TW_FEED_DATA, row, columns, v->x1 + i * columns);
         if (told > 0)
-            memcpy(v->condition + i * told, data->table[TW_FEED_CONDITION] + row * told, (size_t)told * sizeof(float));
+            memcpy(v->condition + i * told, held->feed[TW_FEED_CONDITION] + row * told, (size_t)told * sizeof(float));
     }
     tw_random random = {.seed = seed, .stream = TW_STREAM_TRAIN_NOISE};
     for (size_t i = 0; noise && i < numbers; i++) v->z[i] = (float)tw_random_normal(&random);
@@ -107,15 +106,19 @@ done:
     return status;
 }
 
-tw_status tw_validation_create(tw_flow *flow, const tw_validation_data *data, const tw_batch_desc *batch, uint64_t seed,
+tw_status tw_validation_create(tw_flow *flow, const tw_table_set *held, const tw_batch_desc *batch, uint64_t seed,
                                tw_validation *out_validation)
 {
     int columns = flow->desc.columns;
-    int64_t draws = tw_max_i64(FEWEST, tw_min_i64(data->rows, MOST));
+    int64_t draws = tw_max_i64(FEWEST, tw_min_i64(held->rows, MOST));
     draws = tw_max_i64(1, tw_min_i64(draws, NUMBERS / columns));
-    tw_validation v = {.ctx = flow->ctx, .columns = columns, .conditions = flow->desc.conditions_count, .draws = draws, .rows = tw_min_i64(draws, BLOCK)};
+    tw_validation v = {.ctx = flow->ctx,
+                       .columns = columns,
+                       .conditions = flow->desc.conditions_count,
+                       .draws = draws,
+                       .rows = tw_min_i64(draws, BLOCK)};
     tw_status status = TW_OK;
-    TW_TRY(make_draws(flow, data, batch, seed, &v));
+    TW_TRY(make_draws(flow, held, batch, seed, &v));
     TW_TRY(build(flow, &v));
     *out_validation = v;
     v.ctx = NULL;

@@ -4,6 +4,7 @@
 #define TW_TRAIN_VALIDATION_H
 
 #include "train/producer.h"
+#include "train/tables.h"
 
 typedef struct tw_validation {
     tw_context *ctx;
@@ -18,15 +19,9 @@ typedef struct tw_validation {
     const void **inputs;
 } tw_validation;
 
-/* Held-out rows: values (rows, columns) in normalised units, at least one row; conditions (rows, conditions) and source
- * points (source_rows, columns), or NULL. */
-typedef struct tw_validation_data {
-    int64_t rows, source_rows;
-    const float *table[TW_FEEDS];
-} tw_validation_data;
-
-/* Copies what it needs. `batch` describes the batches of the training, whose coupling pairs the held-out rows too. */
-TW_NODISCARD tw_status tw_validation_create(tw_flow *flow, const tw_validation_data *data, const tw_batch_desc *batch,
+/* Copies what it needs of the held-out rows, of which there is at least one. `batch` describes the batches of the
+ * training, whose coupling pairs the held-out rows too. */
+TW_NODISCARD tw_status tw_validation_create(tw_flow *flow, const tw_table_set *held, const tw_batch_desc *batch,
                                             uint64_t seed, tw_validation *out_validation);
 void tw_validation_destroy(tw_validation *v);
 /* The mean loss with the weights of a flat array. */

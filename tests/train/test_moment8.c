@@ -208,7 +208,7 @@ static trained train(const char *optimiser, int threads)
     for (int i = 0; i < 2 * ROWS; i++) data[i] = (float)(1.4 * cos(6.283185307 * (i / 2 % 8) / 8 - (i % 2) * 1.570796));
     assert_int_equal(tw_flow_create(ctx, &about, &flow), TW_OK);
     assert_int_equal(tw_optimiser_find(ctx, optimiser, &desc.optimiser), TW_OK);
-    assert_int_equal(tw_step_create(flow, &desc, (const float *const[TW_FEEDS]){data}, 1, &step), TW_OK);
+    assert_int_equal(tw_step_create(flow, &desc, (const void *const[TW_FEEDS]){data}, 1, &step), TW_OK);
     t.weights_bytes = step.flat_bytes[TW_WEIGHTS];
     t.bytes = tw_step_moment_bytes(&step);
     memcpy(step.flat[TW_WEIGHTS], flow->weights, t.weights_bytes);

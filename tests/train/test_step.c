@@ -293,7 +293,7 @@ static void test_program_follows_the_reference(void **state)
     tw_step step;
     for (int i = 0; i < ROWS * COLUMNS; i++) data[i] = (float)sin(2.1 * i);
     const uint64_t seed = 12 | (uint64_t)13 << 32;
-    assert_int_equal(tw_step_create(flow, &desc, (const float *const[TW_FEEDS]){data}, seed, &step), TW_OK);
+    assert_int_equal(tw_step_create(flow, &desc, (const void *const[TW_FEEDS]){data}, seed, &step), TW_OK);
     frame f = {0};
     frame_make(&f);
     for (int i = 0; i < ROWS * COLUMNS; i++) f.data[i] = (double)data[i];
@@ -322,7 +322,7 @@ static void test_bad_gradients_change_nothing(void **state)
     tw_step_desc desc = step_desc(TW_DTYPE_F32);
     tw_step step;
     for (int i = 0; i < ROWS * COLUMNS; i++) data[i] = (float)NAN;
-    assert_int_equal(tw_step_create(flow, &desc, (const float *const[TW_FEEDS]){data}, 1, &step), TW_OK);
+    assert_int_equal(tw_step_create(flow, &desc, (const void *const[TW_FEEDS]){data}, 1, &step), TW_OK);
     float *before = malloc(step.flat_bytes[TW_WEIGHTS]);
     memcpy(step.flat[TW_WEIGHTS], flow->weights, step.flat_bytes[TW_WEIGHTS]);
     memcpy(before, flow->weights, step.flat_bytes[TW_WEIGHTS]);

@@ -1,0 +1,114 @@
+/* data/pictures.c - see pictures.h: the store that readers fill, and who reads what. */
+#include "data/pictures.h"
+
+#include <string.h>
+
+enum { MOST_SIDE = 1024, MOST_NUMBERS = 100000 };
+
+typedef tw_status (*open_fn)(tw_pictures *pictures, const char *path, const tw_dataset_desc *desc, bool *out_found);
+
+static const open_fn readers[] = {tw_pictures_open_idx};
+
+tw_status tw_pictures_open(tw_context *ctx, const char *path, const tw_dataset_desc *desc, tw_pictures *out_pictures,
+                           bool *out_found)
+{
+    bool found = false;
+    tw_status status = TW_OK;
+    tw_pictures p = {.ctx = ctx, .path = tw_strdup(ctx, path)};
+    if (!p.path) TW_TRY(tw_fail_memory(ctx, strlen(path) + 1));
+    for (int i = 0; !found && i < TW_COUNT(readers); i++) TW_TRY(readers[i](&p, path, desc, &found));
+    *out_found = found;
+    if (!found) goto done;
+    if (p.rows < 1) TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: there are no pictures in it", path));
+    *out_pictures = p;
+    p = (tw_pictures){.ctx = ctx};
+done:
+    tw_pictures_free(&p);
+    return status;
+}
+
+void tw_pictures_free(tw_pictures *p)
+{
+    if (!p->ctx) return;
+    tw_free(p->ctx, p->path);
+    tw_free_aligned(p->ctx, p->bytes);
+    tw_free(p->ctx, p->label);
+    tw_levels_free(p->ctx, &p->levels);
+    tw_notes_free(p->ctx, &p->notes);
+    *p = (tw_pictures){0};
+}
+
+static tw_status settle(tw_pictures *p, const tw_dataset_desc *desc, const char *from, tw_image image)
+{
+    tw_image to = image;
+    if (desc->size > 0) to.height = to.width = desc->size;
+    if (desc->known_image.height > 0) to = desc->known_image;
+    if (image.channels != 1 && image.channels != 3)
+        return tw_fail(p->ctx, TW_ERR_UNSUPPORTED, "%s: pictures of %d channels are not read (1 and 3 are)", from,
+                       image.channels);
+    if (to.height < 1 || to.width < 1 || to.height > MOST_SIDE || to.width > MOST_SIDE ||
+        tw_image_size(to) > MOST_NUMBERS)
+        return tw_fail(p->ctx, TW_ERR_UNSUPPORTED,
+                       "%s: pictures of %d x %d pixels and %d channels: expected at most %d numbers and %d pixels a "
+                       "side (--size N makes them N x N)",
+                       from, image.height, image.width, image.channels, MOST_NUMBERS, MOST_SIDE);
+    p->image = to;
+    p->stride = (size_t)(tw_image_size(to) + 3) / 4 * 4;
+    return TW_OK;
+}
+
+/* Sizes of files decide, so this grows to what is needed and no further. */
+static tw_status reserve(tw_pictures *p, int64_t rows)
+{
+    if (rows <= p->capacity) return TW_OK;
+    if ((uint64_t)rows > TW_PICTURES_LIMIT / p->stride)
+        return tw_fail(p->ctx, TW_ERR_MEMORY,
+                       "%s: %lld pictures of %zu bytes are more than %zu MiB: choose fewer or smaller ones (--size)",
+                       p->path, (long long)rows, p->stride, TW_PICTURES_LIMIT >> 20);
+    size_t size = (size_t)rows * p->stride;
+    uint8_t *bytes = tw_alloc_aligned(p->ctx, size);
+    if (!bytes) return tw_fail_memory(p->ctx, size);
+    if (p->rows > 0) memcpy(bytes, p->bytes, (size_t)p->rows * p->stride);
+    tw_free_aligned(p->ctx, p->bytes);
+    p->bytes = bytes;
+    p->capacity = rows;
+    return TW_OK;
+}
+
+tw_status tw_pictures_expect(tw_pictures *p, const tw_dataset_desc *desc, const char *from, tw_image image,
+                             int64_t rows)
+{
+    tw_status status = p->image.height == 0 ? settle(p, desc, from, image) : TW_OK;
+    if (status != TW_OK) return status;
+    bool resized = desc->size > 0 || desc->known_image.height > 0;
+    if (!resized && !tw_image_equal(image, p->image))
+        return tw_fail(p->ctx, TW_ERR_SHAPE,
+                       "%s: pictures of %d x %d x %d among those of %d x %d x %d: --size N makes all N x N", from,
+                       image.height, image.width, image.channels, p->image.height, p->image.width, p->image.channels);
+    return reserve(p, p->rows + rows);
+}
+
+static tw_status add_label(tw_pictures *p, const char *text)
+{
+    int number = -1;
+    tw_status status = TW_OK;
+    TW_TRY(tw_grow(p->ctx, &p->label, &p->label_capacity, p->rows + 1, sizeof(double)));
+    TW_TRY(tw_levels_take(p->ctx, &p->levels, text, &number));
+    if (number < 0) TW_TRY(tw_fail(p->ctx, TW_ERR_FORMAT, "%s: more than %d classes", p->path, TW_LEVELS_MAX));
+    p->label[p->rows] = number;
+done:
+    return status;
+}
+
+tw_status tw_pictures_add(tw_pictures *p, tw_image image, const uint8_t *pixels, const char *label)
+{
+    tw_status status = TW_OK;
+    if (p->rows > 0 && (p->label != NULL) != (label != NULL))
+        return tw_fail(p->ctx, TW_ERR_FORMAT, "%s: some of the pictures have labels and others none", p->path);
+    if (p->rows == p->capacity) TW_TRY(reserve(p, tw_max_i64(64, 2 * p->capacity)));
+    if (label) TW_TRY(add_label(p, label));
+    TW_TRY(tw_picture_fit(p->ctx, image, pixels, p->image, p->bytes + (size_t)p->rows * p->stride));
+    p->rows++;
+done:
+    return status;
+}
