@@ -10,6 +10,7 @@
 #include "score.h"
 
 #include "base/philox.h"
+#include "cpu/eigen.h"
 #include "flow/mixture.h"
 #include "flow/observation.h"
 

@@ -30,6 +30,22 @@ TW_NODISCARD TW_API tw_status tw_sliced_wasserstein2(tw_context *ctx, int column
                                                      int64_t m, const double *b, int projections, uint64_t seed,
                                                      double *out_distance);
 
+/* Frechet distance between the normal distributions that have the means and covariances of a (n, columns) and b (m,
+ * columns): |mean - mean|^2 + tr(A + B - 2 (A B)^(1/2)) (Dowson, Landau 1982), a square, as pictures are compared by
+ * (Heusel et al. 2017). It shrinks as sets grow: compare it for equal sizes only. O((n + m) columns^2 + columns^3). */
+TW_NODISCARD TW_API tw_status tw_frechet_distance(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m,
+                                                  const double *b, double *out_distance);
+
+/* Which k rows of b (m, columns) are nearest to each row of a (n, columns): out_index (n, k), nearest first. */
+TW_NODISCARD TW_API tw_status tw_nearest_rows(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m,
+                                              const double *b, int k, int64_t *out_index);
+
+/* Shares of the points a (n, columns) that lie among b (m, columns), precision, and of b among a, recall: within the
+ * distance of any point of the other set to its k-th neighbour there (Kynkaanniemi et al. 2019, Improved precision and
+ * recall metric for assessing generative models; they take k = 3). O((n + m)^2 columns). */
+TW_NODISCARD TW_API tw_status tw_precision_recall(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m,
+                                                  const double *b, int k, double *out_precision, double *out_recall);
+
 #ifdef __cplusplus
 }
 #endif

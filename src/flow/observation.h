@@ -26,8 +26,4 @@ void tw_observation_free(tw_context *ctx, tw_observation *o);
 double tw_observation_pull(const tw_observation *o, int64_t row, const double *x, double spread, const double *shake,
                            double *out);
 
-/* Eigenvalues (n) and eigenvectors of a symmetric matrix a (n,n), which is used up: column k of vectors (n,n) belongs
- * to value k. Cyclic Jacobi rotations (Golub, Van Loan 2013, section 8.5). */
-void tw_eigen_symmetric(int n, double *a, double *values, double *vectors);
-
 #endif

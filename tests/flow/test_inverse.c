@@ -1,6 +1,7 @@
 /* Inverse problems and rewards on flows known exactly: of Gaussian data the posterior is a formula, of eight Gaussians
  * the figures of other programs are known, and a reward that is linear moves Gaussian data without changing its shape.
  */
+#include "cpu/eigen.h"
 #include "flow/flow.h"
 #include "flow/mixture.h"
 #include "flow/observation.h"
