@@ -44,6 +44,12 @@ TW_NODISCARD TW_API tw_status tw_tokeniser_train(tw_context *ctx, const tw_token
 /* From text files (gzip too), which are read in blocks. */
 TW_NODISCARD TW_API tw_status tw_tokeniser_train_files(tw_context *ctx, const tw_tokeniser_desc *desc, int count,
                                                        const char *const *paths, tw_tokeniser **out_tokeniser);
+/* One of another program, of GPT-2's kind: a `tokenizer.json` (merges_path NULL), or a `vocab.json` with its
+ * `merges.txt`. Tokens have the numbers they have there; added ones such as <|endoftext|> are symbols that are found
+ * wherever they stand in a text. `special` (NULL: none) come behind them. What would make other tokens than that
+ * program makes (normalisers, other pre-tokenisers) is refused. */
+TW_NODISCARD TW_API tw_status tw_tokeniser_open(tw_context *ctx, const char *path, const char *merges_path,
+                                                const bool special[TW_SPECIALS], tw_tokeniser **out_tokeniser);
 TW_API void tw_tokeniser_destroy(tw_tokeniser *tokeniser);
 
 /* All that a tokeniser is as ASCII text, for the metadata of a model file; to be freed with tw_string_free. */

@@ -43,6 +43,11 @@ TW_NODISCARD tw_status tw_tokeniser_add_merge(tw_tokeniser *tokeniser, const cha
 /* Makes a symbol one that is taken whole. */
 TW_NODISCARD tw_status tw_tokeniser_add_whole(tw_tokeniser *tokeniser, int32_t symbol);
 
+/* tw_tokeniser_open from memory; `merges_path` NULL: `json` is a tokenizer.json. */
+TW_NODISCARD tw_status tw_tokeniser_parse(tw_context *ctx, const char *path, const char *json, size_t size,
+                                          const char *merges_path, const char *merges, size_t merges_size,
+                                          const bool special[TW_SPECIALS], tw_tokeniser **out_tokeniser);
+
 /* "'x'" or "byte 0xFF": what a sentence calls a piece. */
 typedef struct tw_piece_shown {
     char text[64];

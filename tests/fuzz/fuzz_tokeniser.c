@@ -1,6 +1,7 @@
-/* Any bytes as the text of a tokeniser, up to a zero byte; what follows is encoded by it and decoded. Without a zero
- * byte: trained on the bytes, which then have to come back. */
-#include "base/base.h"
+/* Any bytes as a tokeniser - its text, or with a brace in front another program's JSON -, up to a zero byte; what
+ * follows is encoded by it and decoded, and, after a brace, also is its list of merges. Without a zero byte: trained on
+ * the bytes, which then have to come back. */
+#include "data/tokeniser.h"
 
 #include <thalweg/graph.h>
 #include <thalweg/tokens.h>
@@ -40,14 +41,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         }
         return 0;
     }
-    if (tw_tokeniser_from_text(ctx, "m", text, &t) != TW_OK) {
+    size_t length = (size_t)(rest - text), left = size - length - 1;
+    tw_status status = TW_OK;
+    if (text[0] != '{')
+        status = tw_tokeniser_from_text(ctx, "m", text, &t);
+    else
+        status = tw_tokeniser_parse(ctx, "m", text, length, left & 1 ? "m" : NULL, rest + 1, left, NULL, &t);
+    if (status != TW_OK) {
         if (!tw_context_error(ctx)[0]) abort();
         return 0;
     }
     char *again = NULL;
     if (tw_tokeniser_to_text(ctx, t, &again) != TW_OK) abort();
     tw_string_free(ctx, again);
-    there_and_back(ctx, t, rest, size - (size_t)(rest - text), false);
+    there_and_back(ctx, t, rest, left + 1, false);
     tw_tokeniser_destroy(t);
     return 0;
 }
