@@ -1,5 +1,6 @@
 /* thalweg/gradient.h - gradients through a trained flow: of any loss of its samples with respect to the source points
- * they come from, and to the weights; and source points found by that.
+ * they come from, of log-densities with respect to the rows they are of, of both to the weights; and source points
+ * found by that.
  *
  * Source points are as the source draws them (standard normal numbers); samples are in the units of the data. */
 #ifndef THALWEG_GRADIENT_H
@@ -28,6 +29,25 @@ typedef struct tw_flow_gradient_desc {
 TW_NODISCARD TW_API tw_status tw_flow_gradient(tw_flow *flow, const tw_flow_gradient_desc *desc, int64_t n,
                                                const double *x0, double *out_x1, double *out_loss, double *out_dx0,
                                                double *dweights, tw_ode_stats *out_stats);
+
+typedef struct tw_density_gradient_desc {
+    const tw_sample_desc *sample; /* as tw_log_density has it, solver an explicit Runge-Kutta method unless `adjoint` is
+                                     chosen; NULL: the defaults */
+    size_t memory;                /* as above */
+    const double *slopes;         /* (n) of the loss in each log-density; NULL: the loss is their sum, all are 1 */
+    bool adjoint;  /* by the adjoint equation (tw_ode_adjoint), which keeps nothing and is as exact as tolerances are;
+                      with weights all rows take the same steps back */
+    bool seminorm; /* of the adjoint: the integrals of the weights are left out of the error of a step */
+} tw_density_gradient_desc;
+
+/* Log-densities of rows x (n, columns), in data units, and the derivative of a loss of them with respect to x, out_dx
+ * (n, columns), and to the weights, added to dweights (as above). With slopes NULL out_dx is the score, the gradient of
+ * each row's log-density. A column that never changed in training has no derivative: 0. Probes (sample->probes) give
+ * the derivative of the estimate, which is unbiased too. out_log_density, dweights and out_stats may be NULL. Any
+ * number of threads gives the same bits. */
+TW_NODISCARD TW_API tw_status tw_log_density_gradient(tw_flow *flow, const tw_density_gradient_desc *desc, int64_t n,
+                                                      const double *x, double *out_log_density, double *out_dx,
+                                                      double *dweights, tw_ode_stats *out_stats);
 
 typedef struct tw_source_search_desc {
     tw_flow_gradient_desc gradient;

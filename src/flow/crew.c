@@ -36,7 +36,7 @@ static void unpack(const tw_worker *w, bool divergence, int64_t rows, int64_t st
     for (int64_t i = 0; i < rows; i++) {
         double *row = out + i * stride;
         for (int64_t j = 0; j < w->columns; j++) row[j] = number(w, w->u, i * w->columns + j);
-        if (w->program->second == TW_FLOW_DIVERGENCE) row[w->columns] = divergence ? number(w, w->second, i) : 0;
+        if (tw_flow_diverges(w->program->second)) row[w->columns] = divergence ? number(w, w->second, i) : 0;
         for (int64_t j = stride - w->conditions - (w->signs != NULL); j < stride; j++) row[j] = 0;
     }
 }
@@ -97,13 +97,16 @@ tw_status tw_worker_pull(void *user, int64_t rows, const double *t, const double
                          double *dweights)
 {
     tw_worker *worker = user;
-    int64_t columns = worker->columns, told = worker->conditions, stride = columns + told;
+    int64_t columns = worker->columns, told = worker->conditions;
+    int64_t pulled = columns + tw_flow_diverges(worker->program->second);
+    int64_t stride = pulled + (worker->signs != NULL) + told;
     for (int64_t begin = 0; begin < rows; begin += worker->program->rows) {
         int64_t count = tw_min_i64(rows - begin, worker->program->rows);
         take(worker, count, 1, 0, 1, t + begin, worker->t);
         take(worker, count, stride, 0, columns, x + begin * stride, worker->x);
-        take(worker, count, stride, 0, columns, w + begin * stride, worker->second);
-        if (told > 0) take(worker, count, stride, columns, told, x + begin * stride, worker->condition);
+        take(worker, count, stride, 0, pulled, w + begin * stride, worker->second);
+        if (told > 0) take(worker, count, stride, stride - told, told, x + begin * stride, worker->condition);
+        if (worker->signs) draw_signs(worker, count, stride, x + begin * stride);
         tw_status status = tw_program_run(worker->state, worker->inputs, worker->outputs, count);
         if (status != TW_OK) return status;
         unpack(worker, false, count, stride, out_dx + begin * stride);
@@ -177,17 +180,17 @@ static void worker_free(tw_context *ctx, tw_worker *w)
 /* The program's inputs with the worker's x, t and conditions behind the parameters; NULL when memory is used up. */
 static const void **inputs_of(tw_context *ctx, const tw_worker *w, const tw_flow_program *program)
 {
-    const void *beside = tw_flow_pulls(program->second)          ? w->second
-                         : program->second == TW_FLOW_DIVERGENCE ? w->signs
-                                                                 : NULL;
-    int parameters = program->inputs_count - 2 - (w->conditions > 0) - (beside != NULL);
+    bool pulls = tw_flow_pulls(program->second);
+    const void *signs = tw_flow_diverges(program->second) ? w->signs : NULL;
+    int parameters = program->inputs_count - 2 - (w->conditions > 0) - pulls - (signs != NULL);
     const void **inputs = tw_alloc(ctx, (size_t)program->inputs_count, sizeof(void *));
     if (!inputs) return NULL;
     memcpy(inputs, program->inputs, (size_t)parameters * sizeof(void *));
     inputs[parameters] = w->x;
     inputs[parameters + 1] = w->t;
     if (w->conditions > 0) inputs[parameters + 2] = w->condition;
-    if (beside) inputs[program->inputs_count - 1] = beside;
+    if (pulls) inputs[parameters + 2 + (w->conditions > 0)] = w->second;
+    if (signs) inputs[program->inputs_count - 1] = signs;
     return inputs;
 }
 
@@ -224,9 +227,9 @@ static tw_status worker_ready(const tw_crew *crew, tw_worker *w)
     w->u = tw_alloc_aligned(ctx, rows * columns * element);
     w->t = tw_alloc_aligned(ctx, rows * element);
     if (program->second)
-        w->second = tw_alloc_aligned(ctx, rows * element * (program->second == TW_FLOW_DIVERGENCE ? 1 : columns));
+        w->second = tw_alloc_aligned(ctx, rows * element * (program->second == TW_FLOW_DIVERGENCE ? 1 : columns + 1));
     if (told > 0) w->condition = tw_alloc_aligned(ctx, rows * told * element);
-    w->probes = program->second == TW_FLOW_DIVERGENCE ? crew->flow->probes : 0;
+    w->probes = tw_flow_diverges(program->second) ? crew->flow->probes : 0;
     if (w->probes > 0 && !(w->signs = tw_alloc_aligned(ctx, rows * (size_t)w->probes * columns * element)))
         TW_TRY(tw_fail_memory(ctx, rows * (size_t)w->probes * columns * element));
     w->inputs = inputs_of(ctx, w, program);
@@ -263,7 +266,7 @@ tw_status tw_crew_get(tw_flow *flow, tw_flow_second second, bool wide, tw_crew *
                           .count = count,
                           .worker = worker,
                           .columns = flow->desc.columns + flow->desc.conditions_count};
-        if (second == TW_FLOW_DIVERGENCE) crew->columns += 1 + (flow->probes > 0);
+        if (tw_flow_diverges(second)) crew->columns += 1 + (flow->probes > 0);
         program->crew = crew;
     }
     *out_crew = program->crew;
@@ -283,7 +286,13 @@ void tw_crew_destroy(tw_crew *crew)
 tw_status tw_crew_ready(tw_crew *crew, int count)
 {
     tw_status status = TW_OK;
-    for (int i = 0; i < count && status == TW_OK; i++) status = worker_ready(crew, &crew->worker[i]);
+    for (int i = 0; i < count && status == TW_OK; i++) {
+        status = worker_ready(crew, &crew->worker[i]);
+        if (status != TW_OK) break;
+        crew->worker[i].probe_seed = crew->flow->probe_seed;
+        drop_solver(crew->flow->ctx,
+                    &crew->worker[i]); /* a field of a worker's own solver may leave the divergence out */
+    }
     return status;
 }
 
@@ -348,9 +357,11 @@ static void solve_block(void *user, int64_t item, int thread)
     if (w->noise)
         b->status = run_with_noise(w, worker, begin, rows, b);
     else if (worker->sampler)
-        b->status = tw_sampler_run(worker->sampler, tw_worker_field, worker, rows, state, &b->stats, b->error, sizeof(b->error));
+        b->status = tw_sampler_run(worker->sampler, tw_worker_field, worker, rows, state, &b->stats, b->error,
+                                   sizeof(b->error));
     else
-        b->status = tw_ode_run(worker->ode, tw_worker_field, worker, rows, state, &b->stats, b->error, sizeof(b->error));
+        b->status =
+            tw_ode_run(worker->ode, tw_worker_field, worker, rows, state, &b->stats, b->error, sizeof(b->error));
 }
 
 static tw_status ready_for_noise(tw_context *ctx, tw_worker *w, const tw_crew_noise *noise, int64_t rows)

@@ -66,8 +66,8 @@ TW_NODISCARD tw_status tw_crew_solve(tw_crew *crew, const tw_ode_desc *solver, c
 TW_NODISCARD tw_status tw_crew_ready(tw_crew *crew, int count);
 /* A worker's field for solvers, `user` the worker: rows of the crew's columns. */
 tw_status tw_worker_field(void *user, int64_t rows, const double *t, const double *x, double *out_dx);
-/* The same of a crew that pulls: w' times its derivative in x, in the same columns; adds that in the weights to
- * dweights (as tw_params lays them out), NULL: none. */
+/* The same of a crew that pulls: w' times the derivative of u, and of the divergence where it is a column, in the same
+ * columns; adds that in the weights to dweights (as tw_params lays them out), NULL: none. */
 tw_status tw_worker_pull(void *user, int64_t rows, const double *t, const double *x, const double *w, double *out_dx,
                          double *dweights);
 /* Rows of a block, by the number of rows alone: few rows are shared out, many fill the program. */

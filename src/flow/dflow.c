@@ -52,7 +52,7 @@ tw_status tw_source_search(tw_flow *flow, const tw_source_search_desc *desc, int
     if (!(desc->lambda >= 0 && desc->lambda < HUGE_VAL) || !(desc->tolerance >= 0))
         TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "lambda %g, tolerance %g: expected numbers that are not negative",
                        desc->lambda, desc->tolerance));
-    TW_TRY(tw_two_way_open(flow, &desc->gradient, n, false, &s.way));
+    TW_TRY(tw_two_way_open(flow, &desc->gradient, false, n, false, &s.way));
     TW_TRY(tw_lbfgs(flow->ctx, &lbfgs, objective, &s, x0, &found));
     gradient = tw_alloc(flow->ctx, (size_t)tw_max_i64(lbfgs.size, 1), sizeof *gradient);
     if (!gradient) TW_TRY(tw_fail_memory(flow->ctx, (size_t)lbfgs.size * sizeof *gradient));

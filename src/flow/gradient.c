@@ -4,6 +4,7 @@
 #include "flow/gradient.h"
 
 #include "base/pool.h"
+#include "flow/likelihood.h"
 
 #include <string.h>
 
@@ -29,6 +30,14 @@ static tw_status pull(void *user, int64_t rows, const double *t, const double *x
     return tw_worker_pull(((tw_both_ways *)user)->back, rows, t, x, w, out_dx, dweights);
 }
 
+tw_ode_equation tw_both_ways_equation(const tw_crew *there, bool weights)
+{
+    return (tw_ode_equation){.columns = there->columns,
+                             .params = weights ? tw_params_size(there->flow->params) : 0,
+                             .field = field,
+                             .vjp = pull};
+}
+
 typedef struct wave {
     tw_two_way *w;
     int64_t first;
@@ -50,8 +59,7 @@ static void run_block(void *user, int64_t item, int thread)
                       : tw_ode_tape_run(tape, rows, state, NULL, &leg->stats, leg->error, sizeof leg->error);
 }
 
-/* All blocks one way. */
-static tw_status travel(tw_two_way *w, bool back, double *dweights)
+tw_status tw_two_way_travel(tw_two_way *w, bool back, double *dweights)
 {
     tw_context *ctx = w->flow->ctx;
     int64_t size = tw_params_size(w->flow->params);
@@ -75,15 +83,16 @@ static tw_status travel(tw_two_way *w, bool back, double *dweights)
 /* --- all rows ------------------------------------------------------------------------------------------------------
  */
 
-static tw_status check(tw_flow *flow, const tw_flow_gradient_desc *desc, int64_t n)
+static tw_status check(const tw_two_way *w)
 {
-    const tw_sample_desc *s = desc->sample;
-    if (n < 0 || !desc->loss)
-        return tw_fail(flow->ctx, TW_ERR_INVALID, "a gradient of %lld rows needs a loss", (long long)n);
+    tw_context *ctx = w->flow->ctx;
+    const tw_sample_desc *s = w->desc.sample;
+    if (w->n < 0 || (!w->density && !w->desc.loss))
+        return tw_fail(ctx, TW_ERR_INVALID, "a gradient of %lld rows needs a loss", (long long)w->n);
     if (s && (s->diffusion || s->frames > 1 || s->from || s->log_density || s->log_prob))
-        return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED,
-                       "a gradient goes from source points to samples: without diffusion, frames, densities or rows to "
-                       "begin at");
+        return tw_fail(ctx, TW_ERR_UNSUPPORTED,
+                       "a gradient goes %s: without diffusion, frames, densities or rows to begin at",
+                       w->density ? "from data to the source" : "from source points to samples");
     return TW_OK;
 }
 
@@ -109,11 +118,8 @@ static tw_status make_tapes(tw_two_way *w, tw_ode_desc *solver)
 {
     tw_crew *there = w->journey.crew;
     tw_status status = TW_OK;
-    tw_ode_equation equation = {.columns = there->columns,
-                                .params = w->weights ? tw_params_size(w->flow->params) : 0,
-                                .field = field,
-                                .vjp = pull};
-    if (solver->error_columns == 0) solver->error_columns = w->flow->desc.columns;
+    tw_ode_equation equation = tw_both_ways_equation(there, w->weights);
+    if (solver->error_columns == 0) solver->error_columns = w->flow->desc.columns + w->density;
     int threads = w->blocks > 1 ? there->count : 1;
     TW_TRY(tw_crew_ready(there, threads));
     TW_TRY(tw_crew_ready(w->back, threads));
@@ -126,23 +132,43 @@ done:
     return status;
 }
 
-tw_status tw_two_way_open(tw_flow *flow, const tw_flow_gradient_desc *desc, int64_t n, bool weights, tw_two_way *w)
+/* The solver of the way there: its times, its grid. */
+static tw_status make_solver(tw_two_way *w, tw_ode_desc *out_solver)
+{
+    const tw_sample_desc *s = w->desc.sample;
+    tw_flow *flow = w->flow;
+    tw_status status = TW_OK;
+    if (w->density) return tw_likelihood_solver(flow, s, out_solver);
+    *out_solver = tw_journey_solver(s);
+    TW_TRY(tw_journey_check(flow, out_solver));
+    if (out_solver->t0 != 0)
+        TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "a gradient begins at the source, t=0, not at t=%g", out_solver->t0));
+    TW_TRY(tw_flow_use_schedule(flow, s ? s->schedule : NULL));
+    tw_journey_hold(flow, out_solver);
+    TW_TRY(tw_flow_grid_make(flow, s ? s->grid : NULL, out_solver, &w->grid));
+    tw_flow_grid_use(&w->grid, out_solver);
+done:
+    return status;
+}
+
+tw_flow_second tw_two_way_back(bool density, bool weights)
+{
+    if (density) return weights ? TW_FLOW_PULL_DENSITY_ALL : TW_FLOW_PULL_DENSITY;
+    return weights ? TW_FLOW_PULL_ALL : TW_FLOW_PULL;
+}
+
+tw_status tw_two_way_open(tw_flow *flow, const tw_flow_gradient_desc *desc, bool density, int64_t n, bool weights,
+                          tw_two_way *w)
 {
     const tw_sample_desc *s = desc->sample;
-    tw_ode_desc solver = tw_journey_solver(s);
+    tw_ode_desc solver;
     tw_status status = TW_OK;
-    *w = (tw_two_way){.flow = flow, .desc = *desc, .n = n, .weights = weights};
-    TW_TRY(check(flow, desc, n));
-    TW_TRY(tw_journey_check(flow, &solver));
-    if (solver.t0 != 0)
-        TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "a gradient begins at the source, t=0, not at t=%g", solver.t0));
-    TW_TRY(tw_flow_use_schedule(flow, s ? s->schedule : NULL));
-    tw_journey_hold(flow, &solver);
+    *w = (tw_two_way){.flow = flow, .desc = *desc, .n = n, .weights = weights, .density = density};
+    TW_TRY(check(w));
+    TW_TRY(make_solver(w, &solver));
     w->scale = tw_journey_scale(flow);
-    TW_TRY(tw_flow_grid_make(flow, s ? s->grid : NULL, &solver, &w->grid));
-    tw_flow_grid_use(&w->grid, &solver);
-    TW_TRY(tw_journey_begin(flow, s, TW_FLOW_ALONE, n, NULL, &w->journey));
-    TW_TRY(tw_crew_get(flow, weights ? TW_FLOW_PULL_ALL : TW_FLOW_PULL, s && s->double_precision, &w->back));
+    TW_TRY(tw_journey_begin(flow, s, density ? TW_FLOW_DIVERGENCE : TW_FLOW_ALONE, n, NULL, &w->journey));
+    TW_TRY(tw_crew_get(flow, tw_two_way_back(density, weights), s && s->double_precision, &w->back));
     w->block = tw_crew_block(w->journey.crew, n);
     w->blocks = (n + w->block - 1) / w->block;
     TW_TRY(make_memory(w));
@@ -183,7 +209,7 @@ tw_status tw_two_way_run(tw_two_way *w, const double *x0, double *out_loss, doub
     memcpy(w->journey.state, w->told, (size_t)w->n * (size_t)w->journey.crew->columns * sizeof(double));
     for (int64_t i = 0; i < count; i++) w->dx[i] = w->scale * x0[i];
     tw_journey_give(&w->journey, w->dx);
-    TW_TRY(travel(w, false, NULL));
+    TW_TRY(tw_two_way_travel(w, false, NULL));
     tw_journey_take(&w->journey, w->x1);
     tw_flow_to_data_units(flow, w->n, w->x1, w->x1);
     flow->ctx->error[0] = 0;
@@ -199,15 +225,14 @@ tw_status tw_two_way_run(tw_two_way *w, const double *x0, double *out_loss, doub
     }
     memset(w->journey.state, 0, (size_t)w->n * (size_t)w->journey.crew->columns * sizeof(double));
     tw_journey_give(&w->journey, w->dx);
-    TW_TRY(travel(w, true, dweights));
+    TW_TRY(tw_two_way_travel(w, true, dweights));
     tw_journey_take(&w->journey, out_dx0);
     for (int64_t i = 0; i < count; i++) out_dx0[i] *= w->scale;
 done:
     return status;
 }
 
-/* From the layout of tw_params, with its padding, to numbers one behind the other. */
-static void close_up(const tw_params *params, const double *flat, double *dweights)
+void tw_two_way_close_up(const tw_params *params, const double *flat, double *dweights)
 {
     for (int i = 0; i < tw_params_count(params); i++) {
         int64_t size = tw_shape_size(tw_shape_at(tw_params_value(params, i)));
@@ -225,10 +250,10 @@ tw_status tw_flow_gradient(tw_flow *flow, const tw_flow_gradient_desc *desc, int
     size_t size = (size_t)tw_params_size(flow->params);
     if (dweights && !(flat = tw_alloc(flow->ctx, size, sizeof *flat)))
         return tw_fail_memory(flow->ctx, size * sizeof *flat);
-    TW_TRY(tw_two_way_open(flow, desc, n, dweights != NULL, &w));
+    TW_TRY(tw_two_way_open(flow, desc, false, n, dweights != NULL, &w));
     TW_TRY(tw_two_way_run(&w, x0, out_loss, out_dx0, flat));
     if (out_x1) memcpy(out_x1, w.x1, (size_t)n * (size_t)flow->desc.columns * sizeof(double));
-    if (dweights) close_up(flow->params, flat, dweights);
+    if (dweights) tw_two_way_close_up(flow->params, flat, dweights);
     if (out_stats) *out_stats = w.stats;
 done:
     if (w.flow) tw_two_way_close(&w);

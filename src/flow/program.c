@@ -10,7 +10,7 @@
 static int64_t block_rows(const tw_flow *flow, tw_flow_second second)
 {
     int tangents = flow->probes > 0 ? flow->probes : flow->desc.columns;
-    if (second != TW_FLOW_DIVERGENCE) return 256;
+    if (!tw_flow_diverges(second)) return 256;
     return tw_max_i64(8, tw_min_i64(256, 512 / tangents / 8 * 8));
 }
 
@@ -21,14 +21,21 @@ static tw_status divergence_of(const tw_flow *flow, tw_val x, tw_val u, tw_val s
     return tw_divergence(x, u, flow->probes > 0 ? &desc : NULL, out);
 }
 
-/* w' du/dx, and w' du/dtheta for every parameter when they are wanted, in place of u. */
+/* w' du/dx, and w' du/dtheta for every parameter when they are wanted, in place of u; with a divergence, given beside
+ * u, the same of both. */
 static tw_status pull_of(const tw_flow_program *p, tw_val x, tw_val w, tw_val *outputs)
 {
-    int count = p->second == TW_FLOW_PULL_ALL ? tw_params_count(p->params) : 0;
-    tw_val u = outputs[0];
+    int count = tw_flow_pulls_weights(p->second) ? tw_params_count(p->params) : 0;
+    int pulled = 1 + tw_flow_diverges(p->second);
+    int64_t columns = tw_last_dim(x);
+    tw_val of[2] = {outputs[0], outputs[1]}, along[2] = {w};
+    if (pulled > 1) {
+        along[0] = tw_slice(w, 1, 0, columns);
+        along[1] = tw_reshape(tw_slice(w, 1, columns, columns + 1), tw_shape_of(p->rows));
+    }
     outputs[0] = x;
     for (int i = 0; i < count; i++) outputs[1 + i] = tw_params_value(p->params, i);
-    return tw_vjp(1 + count, outputs, 1, &u, &w, outputs);
+    return tw_vjp(1 + count, outputs, pulled, of, along, outputs);
 }
 
 /* The guide's network beside the flow's own, told the same or, when it was trained so, nothing. */
@@ -44,8 +51,13 @@ static tw_status bind_guide(tw_flow_program *p, tw_val condition, tw_flow_bindin
 
 static tw_status build(tw_flow *flow, tw_flow_program *p)
 {
-    static const char *const names[] = {"the velocity", "velocity and divergence", "velocity and score",
-                                        "the velocity's transpose", "the velocity's transpose, with weights"};
+    static const char *const names[] = {"the velocity",
+                                        "velocity and divergence",
+                                        "velocity and score",
+                                        "the velocity's transpose",
+                                        "the velocity's transpose, with weights",
+                                        "the transpose of velocity and divergence",
+                                        "the transpose of velocity and divergence, with weights"};
     tw_context *ctx = flow->ctx;
     tw_dtype dtype = p->wide ? TW_DTYPE_F64 : TW_DTYPE_F32;
     tw_val *inputs = NULL, *outputs = NULL;
@@ -63,23 +75,25 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     tw_model model = tw_flow_model(flow, &binding);
     tw_val x = tw_input(p->graph, "x", dtype, tw_shape_of(p->rows, flow->desc.columns));
     tw_val t = tw_input(p->graph, "t", dtype, tw_shape_of(p->rows));
-    tw_val u = tw_flow_velocity(flow, &model, x, t), beside = TW_NONE; /* one more input a row */
+    tw_val u = tw_flow_velocity(flow, &model, x, t), w = TW_NONE, signs = TW_NONE; /* more inputs a row */
     TW_TRY(tw_graph_check(p->graph));
-    if (p->second == TW_FLOW_DIVERGENCE && flow->probes > 0)
-        beside = tw_input(p->graph, "signs", dtype, tw_shape_of(p->rows, flow->probes, flow->desc.columns));
-    if (tw_flow_pulls(p->second)) beside = tw_input(p->graph, "w", dtype, tw_shape_of(p->rows, flow->desc.columns));
+    bool diverges = tw_flow_diverges(p->second), pulls = tw_flow_pulls(p->second);
+    if (pulls) w = tw_input(p->graph, "w", dtype, tw_shape_of(p->rows, flow->desc.columns + diverges));
+    if (diverges && flow->probes > 0)
+        signs = tw_input(p->graph, "signs", dtype, tw_shape_of(p->rows, flow->probes, flow->desc.columns));
     int own = tw_params_count(p->params), count = own + (p->guide_params ? tw_params_count(p->guide_params) : 0);
-    int given = 2 + (told > 0) + !tw_is_none(beside);
+    int given = 2 + (told > 0) + pulls + !tw_is_none(signs);
     inputs = tw_alloc(ctx, (size_t)(count + given), sizeof(*inputs));
     outputs = tw_alloc(ctx, (size_t)count + 2, sizeof(*outputs));
     constants = tw_alloc(ctx, (size_t)(count + given), sizeof(*constants));
     if (!inputs || !outputs || !constants) TW_TRY(tw_fail_memory(ctx, (size_t)(count + given) * sizeof(*inputs)));
     outputs[0] = u;
     p->outputs_count = 1;
-    if (p->second == TW_FLOW_DIVERGENCE) TW_TRY(divergence_of(flow, x, u, beside, &outputs[p->outputs_count++]));
-    if (p->second == TW_FLOW_SCORE) outputs[p->outputs_count++] = tw_flow_score(flow, &model, x, t);
-    if (tw_flow_pulls(p->second)) TW_TRY(pull_of(p, x, beside, outputs));
-    if (p->second == TW_FLOW_PULL_ALL) p->outputs_count += own;
+    if (diverges) TW_TRY(divergence_of(flow, x, u, signs, &outputs[1]));
+    if (p->second == TW_FLOW_SCORE) outputs[1] = tw_flow_score(flow, &model, x, t);
+    if (p->second == TW_FLOW_DIVERGENCE || p->second == TW_FLOW_SCORE) p->outputs_count = 2;
+    if (pulls) TW_TRY(pull_of(p, x, w, outputs));
+    if (tw_flow_pulls_weights(p->second)) p->outputs_count += own;
     TW_TRY(tw_graph_check(p->graph));
     for (int i = 0; i < count; i++) {
         inputs[i] = i < own ? tw_params_value(p->params, i) : tw_params_value(p->guide_params, i - own);
@@ -88,7 +102,8 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     inputs[count] = x;
     inputs[count + 1] = t;
     if (told > 0) inputs[count + 2] = condition;
-    if (!tw_is_none(beside)) inputs[count + given - 1] = beside;
+    if (pulls) inputs[count + 2 + (told > 0)] = w;
+    if (!tw_is_none(signs)) inputs[count + given - 1] = signs;
     p->inputs_count = count + given;
     tw_program_desc desc = {.name = names[p->second],
                             .inputs_count = count + given,

@@ -1,11 +1,8 @@
-/* flow/sample.c - sampling and likelihood: the flow integrated from source to data, and back.
- *
- *   x(1) = x(0) + int_0^1 u_t(x(t)) dt                                   x(0) from the source
- *   log p_1(x(1)) = log p_0(x(0)) - int_0^1 div u_t(x(t)) dt             (Chen et al. 2018, Neural ODEs, eq. 8)
- *
- * then from normalised to data units, whose log-determinant is the normaliser's. */
+/* flow/sample.c - sampling: the flow integrated from source to data, x(1) = x(0) + int_0^1 u_t(x(t)) dt, with x(0) from
+ * the source; then from normalised to data units. */
 #include "flow/grid.h"
 #include "flow/journey.h"
+#include "flow/likelihood.h"
 
 #include "base/streams.h"
 #include "solve/sampler.h"
@@ -24,13 +21,6 @@ static tw_status check_sampler(const tw_flow *flow, const tw_ode_desc *solver)
     if (!tw_sampler_find(solver->method) || strcmp(flow->model.path->info.name, "affine") == 0) return TW_OK;
     return tw_fail(flow->ctx, TW_ERR_INVALID, "solver %s is for affine paths, not for path '%s'", solver->method,
                    flow->model.path->info.name);
-}
-
-/* Log-density of the flow's beginning at x: that of the source, scaled. x is used up. */
-static double begin_log_density(const tw_flow *flow, double scale, int columns, double *x)
-{
-    for (int j = 0; j < columns; j++) x[j] /= scale;
-    return tw_source_log_density(flow->model.source, columns, x) - columns * log(scale);
 }
 
 /* The part of a solver's journey between frame - 1 and frame, with its share of the steps. */
@@ -129,25 +119,6 @@ static tw_status begin_rows(const tw_flow *flow, const tw_sample_desc *desc, int
     return TW_OK;
 }
 
-static tw_status check_density(const tw_flow *flow, const tw_ode_desc *solver)
-{
-    if (tw_sampler_find(solver->method))
-        return tw_fail(flow->ctx, TW_ERR_INVALID,
-                       "solver %s draws samples and follows no density; a likelihood needs another, such as dopri5",
-                       solver->method);
-    const tw_source_rules *source = tw_source_rules_of(flow->model.source);
-    if (!source->log_density)
-        return tw_fail(flow->ctx, TW_ERR_INVALID, "no likelihood: the density of the flow's source is not known");
-    for (int j = 0; j < flow->desc.columns && !source->independent; j++)
-        if (flow->constant[j])
-            return tw_fail(
-                flow->ctx, TW_ERR_UNSUPPORTED,
-                "no likelihood: column '%s' never changed in training, and source '%s' does not part it from "
-                "the others",
-                flow->desc.names[j], flow->desc.source);
-    return TW_OK;
-}
-
 static tw_status check_scored(const tw_flow *flow, const tw_sample_desc *desc, const tw_ode_desc *solver)
 {
     if (desc->diffusion)
@@ -155,7 +126,7 @@ static tw_status check_scored(const tw_flow *flow, const tw_sample_desc *desc, c
     if (solver->t0 != 0)
         return tw_fail(flow->ctx, TW_ERR_INVALID, "the log_density of samples is known from t=0 on, not from t=%g",
                        solver->t0);
-    return check_density(flow, solver);
+    return tw_flow_check_density(flow, solver);
 }
 
 static tw_status check_run(tw_flow *flow, const tw_sample_desc *desc, const tw_ode_desc *solver)
@@ -170,23 +141,6 @@ static tw_status check_run(tw_flow *flow, const tw_sample_desc *desc, const tw_o
                        solver->t0, solver->t1));
 done:
     return status;
-}
-
-/* Log-densities of the rows where the flow begins, in data units. A column that never changes begins at 0, as rows to
- * be scored do: its share of the density is left out. */
-static void begin_densities(const tw_flow *flow, int64_t n, double *rows, double *out)
-{
-    int columns = flow->desc.columns, constant = 0;
-    double scale = tw_journey_scale(flow), zero = 0, log_jacobian = tw_normaliser_log_jacobian(&flow->normaliser);
-    for (int k = 0; k < columns; k++) constant += flow->constant[k];
-    double beside = constant * begin_log_density(flow, scale, 1, &zero);
-    for (int64_t i = 0; i < n; i++) {
-        double *row = rows + i * columns;
-        for (int k = 0; k < columns; k++)
-            if (flow->constant[k]) row[k] = 0;
-        out[i] = begin_log_density(flow, scale, columns, row) + log_jacobian - beside;
-        for (int k = 0; k < columns; k++) row[k] *= scale; /* as it was */
-    }
 }
 
 tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out, double *out_frames,
@@ -211,7 +165,7 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
     if (!noisy) share_default_steps(&solver, legs);
     TW_TRY(tw_journey_begin(flow, desc, noisy ? TW_FLOW_SCORE : second, n, out, &j));
     TW_TRY(begin_rows(flow, desc, n, out));
-    if (scored) begin_densities(flow, n, out, scored);
+    if (scored) tw_flow_begin_densities(flow, n, out, scored);
     tw_journey_give(&j, out);
     if (frames > 1) keep_frame(flow, n, 0, out, out_frames);
     for (int i = 0; i < legs; i++) {
@@ -247,58 +201,6 @@ tw_status tw_flow_carry(tw_flow *flow, const tw_sample_desc *desc, int64_t n, do
     tw_journey_give(&j, rows);
     TW_TRY(tw_journey_travel(&j, &solver, NULL, desc));
     tw_journey_take(&j, rows);
-done:
-    tw_journey_end(&j);
-    return status;
-}
-
-/* The network takes columns that never change for standard normal ones, independent of the others: at 0 their share of
- * the log-density is that of the source, and is left out. A row that has another value there is impossible. */
-static double density_beside_constants(const tw_flow *flow, double scale, const double *x, double log_density)
-{
-    double zero = 0;
-    for (int j = 0; j < flow->desc.columns; j++) {
-        if (!flow->constant[j]) continue;
-        if (x[j] != flow->normaliser.shift[j]) return -(double)INFINITY;
-        log_density -= begin_log_density(flow, scale, 1, &zero);
-    }
-    return log_density;
-}
-
-tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc, double *out,
-                         tw_ode_stats *out_stats)
-{
-    tw_context *ctx = flow->ctx;
-    tw_journey j = {0};
-    tw_ode_desc solver = tw_journey_solver(desc);
-    int columns = flow->desc.columns;
-    tw_status status = TW_OK;
-    TW_TRY(check_density(flow, &solver));
-    if (solver.t0 != 0 || !(solver.t1 > 0 && solver.t1 <= 1))
-        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "a likelihood needs the whole way from 0 to a time up to 1, not %g to %g",
-                       solver.t0, solver.t1));
-    solver.t0 = solver.t1;
-    solver.t1 = 0;
-    TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
-    tw_journey_hold(flow, &solver);
-    double scale = tw_journey_scale(flow);
-    TW_TRY(tw_journey_begin(flow, desc, TW_FLOW_DIVERGENCE, n, NULL, &j));
-    int64_t stride = j.crew->columns;
-    double *state = j.state;
-    for (int64_t i = 0; i < n; i++) {
-        tw_normaliser_apply(&flow->normaliser, 1, x + i * columns, state + i * stride);
-        for (int k = 0; k < columns; k++)
-            if (flow->constant[k]) state[i * stride + k] = 0;
-    }
-    TW_TRY(tw_journey_travel(&j, &solver, NULL, desc));
-    double log_jacobian = tw_normaliser_log_jacobian(&flow->normaliser);
-    /* integrated from 1 back to 0, the last column holds minus the integral from 0 to 1 */
-    for (int64_t i = 0; i < n; i++) {
-        double source = begin_log_density(flow, scale, columns, state + i * stride);
-        double log_density = source + state[i * stride + columns] + log_jacobian;
-        out[i] = density_beside_constants(flow, scale, x + i * columns, log_density);
-    }
-    if (out_stats) *out_stats = j.stats;
 done:
     tw_journey_end(&j);
     return status;

@@ -28,6 +28,12 @@ static double log_density(const double *p, int columns, const double *x)
     return -sum;
 }
 
+static void score(const double *p, int columns, const double *x, double *out)
+{
+    (void)p;
+    for (int i = 0; i < columns; i++) out[i] = -x[i];
+}
+
 static tw_val density(const double *p, tw_val x)
 {
     (void)p;
@@ -39,6 +45,7 @@ const tw_source_rules tw_source_normal = {
     .draw = draw,
     .draw_row = draw_row,
     .log_density = log_density,
+    .score = score,
     .density = density,
     .independent = true,
 };

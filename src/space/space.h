@@ -18,8 +18,9 @@ typedef struct tw_source_rules {
     /* row `row` of the draws of a seed (columns), whatever other rows are drawn */
     void (*draw_row)(const double *p, uint64_t seed, uint32_t stream, int64_t row, int columns, double *out);
     double (*log_density)(const double *p, int columns, const double *x);
-    tw_val (*density)(const double *p, tw_val x); /* the same as a graph: x (B,D) -> (B) */
-    bool independent; /* columns of each other */
+    void (*score)(const double *p, int columns, const double *x, double *out); /* its derivative in x */
+    tw_val (*density)(const double *p, tw_val x);                              /* the same as a graph: x (B,D) -> (B) */
+    bool independent;                                                          /* columns of each other */
 } tw_source_rules;
 
 typedef struct tw_source {

@@ -65,6 +65,13 @@ static double log_density(const double *p, int columns, const double *x)
     return at_middle(p, columns) - 0.5 * (columns + degrees) * log1p(square / degrees);
 }
 
+static void score(const double *p, int columns, const double *x, double *out)
+{
+    double degrees = freedom(p), square = 0;
+    for (int i = 0; i < columns; i++) square += x[i] * x[i];
+    for (int i = 0; i < columns; i++) out[i] = -(columns + degrees) * x[i] / (degrees + square);
+}
+
 static tw_val density(const double *p, tw_val x)
 {
     double degrees = freedom(p);
@@ -75,4 +82,4 @@ static tw_val density(const double *p, tw_val x)
 }
 
 const tw_source_rules tw_source_student = {
-    .draw = draw, .draw_row = draw_row, .log_density = log_density, .density = density};
+    .draw = draw, .draw_row = draw_row, .log_density = log_density, .score = score, .density = density};

@@ -1,14 +1,12 @@
 /* Gradients through a flow: closed forms of a linear one, differences of a network, the same bits in any memory and for
  * any number of threads; source points found by them. */
 #include "flow/linear_flow.h"
+#include "flow/small_flow.h"
 
-#include "base/philox.h"
 #include "support/context.h"
 #include "support/limited_memory.h"
 
 #include <thalweg/gradient.h>
-
-enum { D = 2 };
 
 /* sum over rows of c . x + sin(x_0 x_1) / 2, c = user */
 static tw_status bent_loss(void *user, int64_t n, const double *x, double *out_loss, double *out_dx)
@@ -36,12 +34,6 @@ static tw_status sum_loss(void *user, int64_t n, const double *x, double *out_lo
 }
 
 static double weights_of_loss[D] = {0.7, -1.2};
-
-static void draw(int64_t n, double *x)
-{
-    tw_random random = {.seed = 3, .stream = 50};
-    for (int64_t i = 0; i < D * n; i++) x[i] = tw_random_normal(&random);
-}
 
 /* d x1 / d x0 of the linear flow, in data units: jacobian[output][input] */
 static void linear_jacobian(double jacobian[D][D], double offset[D])
@@ -82,42 +74,10 @@ static void gradients_of_a_linear_flow(void **state)
     tw_flow_destroy(flow);
 }
 
-/* A network as it is made, of two conditions. */
-static tw_flow *small_flow(tw_context *ctx)
-{
-    static const char *const levels[] = {"a", "b", "c"};
-    static const tw_condition told[] = {{.name = "kind", .classes = 3, .level = levels},
-                                        {.name = "size", .mean = 1, .scale = 2}};
-    tw_flow_desc desc = {.columns = D,
-                         .network = {.width = 16, .depth = 2, .time_features = 4},
-                         .seed = 5,
-                         .conditions = told,
-                         .conditions_count = 2};
-    tw_flow *flow = NULL;
-    assert_int_equal(tw_flow_create(ctx, &desc, &flow), TW_OK);
-    tw_random random = {.seed = 7, .stream = 51}; /* the last layer begins at zero */
-    for (int64_t i = 0; i < tw_params_size(flow->params); i++)
-        if (flow->weights[i] == 0) flow->weights[i] = (float)(0.3 * tw_random_normal(&random));
-    tw_flow_programs_drop(flow);
-    return flow;
-}
-
-enum { ROWS = 5 };
-static const double conditions[2 * ROWS] = {0, 1.5, 2, -1, NAN, 3, 1, NAN, 2, 0};
-
-static tw_sample_desc told(const char *method, int steps)
-{
-    return (tw_sample_desc){
-        .double_precision = true,
-        .conditions = conditions,
-        .guidance = 0.5,
-        .solver = {.method = method, .steps = steps, .rtol = steps ? 0 : 1e-9, .atol = steps ? 0 : 1e-9}};
-}
-
-static double loss_of(tw_flow *flow, const tw_flow_gradient_desc *desc, const double *x0)
+static double loss_of(tw_flow *flow, void *user, const double *x0)
 {
     double loss, dx[D * ROWS];
-    assert_int_equal(tw_flow_gradient(flow, desc, ROWS, x0, NULL, &loss, dx, NULL, NULL), TW_OK);
+    assert_int_equal(tw_flow_gradient(flow, user, ROWS, x0, NULL, &loss, dx, NULL, NULL), TW_OK);
     return loss;
 }
 
@@ -128,7 +88,6 @@ static void gradients_against_differences(void **state)
     tw_flow *flow = small_flow(ctx);
     int64_t parameters = tw_flow_parameters(flow);
     double *dweights = calloc((size_t)parameters, sizeof *dweights);
-    const double d = 1e-5;
     for (int m = 0; m < 2; m++) {
         tw_sample_desc sample = m ? told("dopri5", 0) : told("midpoint", 6);
         tw_flow_gradient_desc desc = {.sample = &sample, .loss = bent_loss, .user = weights_of_loss};
@@ -136,37 +95,9 @@ static void gradients_against_differences(void **state)
         draw(ROWS, x0);
         memset(dweights, 0, (size_t)parameters * sizeof *dweights);
         assert_int_equal(tw_flow_gradient(flow, &desc, ROWS, x0, NULL, &loss, dx, dweights, NULL), TW_OK);
-        for (int i = 0; i < D * ROWS; i++) {
-            double keep = x0[i];
-            x0[i] = keep + d;
-            double up = loss_of(flow, &desc, x0);
-            x0[i] = keep - d;
-            double slope = (up - loss_of(flow, &desc, x0)) / (2 * d);
-            x0[i] = keep;
-            /* steps chosen anew move an adaptive end by its tolerance, 1e-9 / d at worst */
-            assert_true(fabs(dx[i] - slope) <= (m ? 1e-5 : 1e-8) * (1 + fabs(slope)));
-        }
-        /* every 13th weight; those are floats, so the step is what it came out as */
-        int64_t at = 0;
-        for (int p = 0; p < tw_params_count(flow->params); p++) {
-            int64_t size = tw_shape_size(tw_shape_at(tw_params_value(flow->params, p)));
-            for (int64_t k = at % 13; k < size; k += 13) {
-                float *w = flow->weights + tw_params_offset(flow->params, p) + k, keep = *w, up = keep + 1e-3f,
-                      down = keep - 1e-3f;
-                *w = up;
-                tw_flow_programs_drop(flow);
-                double high = loss_of(flow, &desc, x0);
-                *w = down;
-                tw_flow_programs_drop(flow);
-                double slope = (high - loss_of(flow, &desc, x0)) / ((double)up - (double)down);
-                *w = keep;
-                tw_flow_programs_drop(flow);
-                assert_true(fabs(dweights[at + k] - slope) <=
-                            2e-5 * (1 + fabs(slope))); /* 1e-6 times third derivatives */
-            }
-            at += size;
-        }
-        assert_int_equal(at, parameters);
+        /* steps chosen anew move an adaptive end by its tolerance, 1e-9 / 1e-5 at worst */
+        check_differences(flow, loss_of, &desc, x0, dx, m ? 1e-5 : 1e-8);
+        check_weights(flow, loss_of, &desc, x0, dweights, 2e-5); /* 1e-6 times third derivatives */
     }
     free(dweights);
     tw_flow_destroy(flow);

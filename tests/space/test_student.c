@@ -144,9 +144,28 @@ static void test_density(void **state)
     assert_true(fabs(tw_source_log_density(&source, 2, point) + log(2 * pi) + 0.625) < 1e-3);
 }
 
+static void test_score_is_the_slope_of_the_density(void **state)
+{
+    (void)state;
+    const double x[3] = {0.3, -2, 5}, d = 1e-5;
+    double score[3];
+    for (int degrees = 1; degrees <= 64; degrees *= 4) {
+        use(degrees);
+        tw_source_rules_of(&source)->score(source.value, 3, x, score);
+        for (int k = 0; k < 3; k++) {
+            double up[3] = {x[0], x[1], x[2]}, down[3] = {x[0], x[1], x[2]};
+            up[k] += d;
+            down[k] -= d;
+            double slope = (tw_source_log_density(&source, 3, up) - tw_source_log_density(&source, 3, down)) / (2 * d);
+            assert_true(fabs(score[k] - slope) < 1e-8);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_noise_law_of_pfgmpp),
-                                       cmocka_unit_test(test_rows_overlap_nowhere), cmocka_unit_test(test_density)};
+                                       cmocka_unit_test(test_rows_overlap_nowhere), cmocka_unit_test(test_density),
+                                       cmocka_unit_test(test_score_is_the_slope_of_the_density)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
