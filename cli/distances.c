@@ -55,6 +55,7 @@ tw_status comparison_draw(comparison *d)
     begin b = {0};
     tw_sample_desc desc = {.solver = d->solver,
                            .seed = opt_seed(&c->set, OPT_SEED),
+                           .schedule = opt_text(&c->set, OPT_OTHER_SCHEDULE),
                            .diffusion = opt_flag(&c->set, OPT_SDE) ? opt_text(&c->set, OPT_DIFFUSION) : NULL,
                            .on_progress = on_rows,
                            .user = &bar};

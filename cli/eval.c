@@ -72,6 +72,7 @@ static tw_status draw_flow(evaluation *e)
     row_bar bar = {.c = c, .label = "flow", .rounds = frames - 1};
     tw_sample_desc desc = {.solver = solver_without_noise(c, &e->solver),
                            .seed = opt_seed(&c->set, OPT_SEED),
+                           .schedule = opt_text(&c->set, OPT_OTHER_SCHEDULE),
                            .frames = frames,
                            .on_progress = on_rows,
                            .user = &bar};

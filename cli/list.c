@@ -46,7 +46,9 @@ bool list_item(const char *kind, int index, listed *out_item)
     }
     if (strcmp(kind, "measures") == 0) {
         const measure *info = measure_list(index);
-        if (info) *out_item = (listed){info->name, info->about, info->of_flow ? "of a flow" : "of an algorithm", NULL};
+        if (info)
+            *out_item = (listed){info->name, info->about,
+                                 info->of != MEASURE_OF_NOTHING ? "of a flow" : "of an algorithm", NULL};
         return info != NULL;
     }
     const tw_piece_info *info = tw_piece_list(kind, index);

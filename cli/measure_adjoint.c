@@ -1,9 +1,11 @@
-/* measure_adjoint.c - what the seminorm saves of the adjoint equation (Kidger, Chen, Lyons 2021), where the integrals of
- * the parameters swing faster than all else: a damped oscillator in the family of all cubic fields of the plane, as one
- * learns dynamics from data. The tolerance is --rtol, and a hundredth of it absolutely. */
+/* measure_adjoint.c - what the seminorm saves of the adjoint equation (Kidger, Chen, Lyons 2021). Of a damped
+ * oscillator in the family of all cubic fields of the plane, as one learns dynamics from data, where the integrals of
+ * the parameters swing faster than all else: the tolerance is --rtol, and a hundredth of it absolutely. Of the
+ * likelihood of a trained flow, with respect to its weights: the tolerances are --rtol and --atol. */
 #include "measures.h"
 
 #include <thalweg/adjoint.h>
+#include <thalweg/gradient.h>
 
 #include <math.h>
 #include <string.h>
@@ -77,6 +79,17 @@ done:
     return status;
 }
 
+/* |with - without| / |without| */
+static double change(int64_t count, const double *without, const double *with)
+{
+    double off = 0, size = 0;
+    for (int64_t k = 0; k < count; k++) {
+        off += (with[k] - without[k]) * (with[k] - without[k]);
+        size += without[k] * without[k];
+    }
+    return sqrt(off / size);
+}
+
 tw_status measure_seminorm_savings(const subject *s, measured *out)
 {
     double params[COEFFICIENTS], calls, fewer;
@@ -90,15 +103,80 @@ done:
 
 tw_status measure_seminorm_change(const subject *s, measured *out)
 {
-    double params[COEFFICIENTS], other[COEFFICIENTS], calls, change = 0, size = 0;
+    double params[COEFFICIENTS], other[COEFFICIENTS], calls;
     tw_status status = TW_OK;
     TW_TRY(gradient(s, false, params, &calls));
     TW_TRY(gradient(s, true, other, &calls));
-    for (int k = 0; k < COEFFICIENTS; k++) {
-        change += (params[k] - other[k]) * (params[k] - other[k]);
-        size += params[k] * params[k];
-    }
-    *out = (measured){sqrt(change / size), 0};
+    *out = (measured){change(COEFFICIENTS, params, other), 0};
 done:
+    return status;
+}
+
+/* --- a flow's likelihood -------------------------------------------------------------------------------------------
+ */
+
+enum { BATCH = 256 };
+
+/* The gradient of the negative log-likelihood of a batch, or of its mean over the batch, by the adjoint equation,
+ * without and with the seminorm: weights (2, parameters), calls made on the way back. */
+typedef struct likelihood {
+    bool mean;
+    int64_t parameters;
+    double *weights, calls[2];
+} likelihood;
+
+static tw_status differentiate(const subject *s, likelihood *l)
+{
+    tw_context *ctx = s->c->ctx;
+    tw_sample_desc sample = {.double_precision = true, .solver = solver_without_noise(s->c, &s->solver)};
+    tw_density_gradient_desc desc = {.sample = &sample, .adjoint = true};
+    tw_ode_stats there, both;
+    double slopes[BATCH], log_density[BATCH];
+    tw_status status = TW_OK;
+    l->parameters = tw_flow_parameters(s->m.flow);
+    int64_t n = tw_min_i64(BATCH, s->h.rows);
+    double *x = random_rows(s->c, 0, s->h.columns, s->h.rows, s->h.values, n);
+    double *dx = tw_alloc(ctx, (size_t)n * (size_t)s->h.columns, sizeof *dx);
+    l->weights = tw_alloc(ctx, (size_t)l->parameters, 2 * sizeof *l->weights);
+    if (!x || !dx || !l->weights) TW_TRY(tw_fail_memory(ctx, (size_t)l->parameters * 2 * sizeof *l->weights));
+    for (int64_t i = 0; i < n; i++) slopes[i] = l->mean ? -1 / (double)n : -1;
+    desc.slopes = slopes;
+    TW_TRY(tw_log_density(s->m.flow, n, x, &sample, log_density, &there));
+    for (int k = 0; k < 2; k++) {
+        desc.seminorm = k;
+        TW_TRY(tw_log_density_gradient(s->m.flow, &desc, n, x, NULL, dx, l->weights + k * l->parameters, &both));
+        l->calls[k] = (double)(both.calls - there.calls);
+    }
+done:
+    tw_free(ctx, x);
+    tw_free(ctx, dx);
+    return status;
+}
+
+static tw_status savings(const subject *s, bool mean, measured *out)
+{
+    likelihood l = {.mean = mean};
+    tw_status status = differentiate(s, &l);
+    if (status == TW_OK) *out = (measured){1 - l.calls[1] / l.calls[0], (double)NAN};
+    tw_free(s->c->ctx, l.weights);
+    return status;
+}
+
+tw_status measure_likelihood_savings(const subject *s, measured *out)
+{
+    return savings(s, false, out);
+}
+
+tw_status measure_mean_likelihood_savings(const subject *s, measured *out)
+{
+    return savings(s, true, out);
+}
+
+tw_status measure_likelihood_change(const subject *s, measured *out)
+{
+    likelihood l = {0};
+    tw_status status = differentiate(s, &l);
+    if (status == TW_OK) *out = (measured){change(l.parameters, l.weights, l.weights + l.parameters), 0};
+    tw_free(s->c->ctx, l.weights);
     return status;
 }

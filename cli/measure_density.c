@@ -3,7 +3,6 @@
 #include "measures.h"
 
 #include "distances.h"
-#include "score.h"
 
 #include <math.h>
 #include <string.h>
@@ -37,28 +36,23 @@ static double grid_of(int64_t rows, const double *values, double *out)
 tw_status measure_mass_error(const subject *s, measured *out)
 {
     cli *c = s->c;
-    model m = {0};
-    held_out h = {0};
-    tw_ode_desc solver;
+    const tw_ode_desc solver = solver_without_noise(c, &s->solver);
     score found;
     double mass = 0;
     double *grid = NULL, *log_density = NULL;
     tw_status status = TW_OK;
-    TW_TRY(subject_open(s, false, &m, &h, &solver));
-    if (h.columns != 2)
-        TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "mass_error adds up a density of 2 columns, not of %d", h.columns));
+    if (s->h.columns != 2)
+        TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "mass_error adds up a density of 2 columns, not of %d", s->h.columns));
     grid = tw_alloc(c->ctx, CELLS * CELLS, 2 * sizeof *grid);
     log_density = tw_alloc(c->ctx, CELLS * CELLS, sizeof *log_density);
     if (!grid || !log_density) TW_TRY(tw_fail_memory(c->ctx, CELLS * CELLS * 3 * sizeof *grid));
-    double area = grid_of(h.rows, h.values, grid);
-    TW_TRY(score_rows(c, &m, &solver, CELLS * CELLS, grid, NULL, log_density, &found));
+    double area = grid_of(s->h.rows, s->h.values, grid);
+    TW_TRY(score_rows(c, &s->m, &solver, CELLS * CELLS, grid, NULL, log_density, &found));
     for (int64_t i = 0; i < CELLS * CELLS; i++) mass += exp(log_density[i]) * area;
     *out = (measured){fabs(mass - 1), 0};
 done:
     tw_free(c->ctx, grid);
     tw_free(c->ctx, log_density);
-    held_out_close(&h);
-    model_close(&m);
     return status;
 }
 
@@ -107,31 +101,22 @@ static double normal_nll(int64_t rows, int columns, const double *values, const 
 tw_status measure_nll_gain(const subject *s, measured *out)
 {
     cli *c = s->c;
-    model m = {0};
-    held_out h = {0};
-    tw_ode_desc solver;
+    const tw_dataset *training = s->h.training;
     score found;
+    int64_t n;
+    int d = s->h.columns;
+    double *rows = NULL, *work = tw_alloc(c->ctx, (size_t)(d + 2), (size_t)d * sizeof *work);
     tw_status status = TW_OK;
-    double *work = NULL, *rows = NULL, *log_density = NULL;
-    TW_TRY(subject_open(s, true, &m, &h, &solver));
-    if (!h.training) TW_TRY(tw_fail(c->ctx, TW_ERR_IO, "nll_gain needs the rows the flow was trained on"));
-    int64_t n = tw_min_i64(opt_int(&c->set, OPT_N_EVAL), h.rows);
-    int d = h.columns;
-    work = tw_alloc(c->ctx, (size_t)(d + 2), (size_t)d * sizeof *work);
-    log_density = tw_alloc(c->ctx, (size_t)n, sizeof *log_density);
-    rows = random_rows(c, 0, d, h.rows, h.values, n);
-    if (!work || !rows || !log_density) TW_TRY(tw_fail_memory(c->ctx, (size_t)n * sizeof *rows));
-    if (!fit_normal(tw_dataset_rows(h.training, TW_PART_TRAIN), d, tw_dataset_values(h.training, TW_PART_TRAIN), work,
+    if (!work) TW_TRY(tw_fail_memory(c->ctx, (size_t)(d + 2) * (size_t)d * sizeof *work));
+    if (!training) TW_TRY(tw_fail(c->ctx, TW_ERR_IO, "nll_gain needs the rows the flow was trained on"));
+    if (!fit_normal(tw_dataset_rows(training, TW_PART_TRAIN), d, tw_dataset_values(training, TW_PART_TRAIN), work,
                     work + 2 * d))
         TW_TRY(tw_fail(c->ctx, TW_ERR_NUMERIC, "the covariance of the training rows is singular"));
-    TW_TRY(score_rows(c, &m, &solver, n, rows, NULL, log_density, &found));
+    TW_TRY(score_held_out(s, &n, &rows, &found));
     *out = (measured){normal_nll(n, d, rows, work, work + 2 * d, work + d) - found.nll, (double)NAN};
 done:
     tw_free(c->ctx, work);
     tw_free(c->ctx, rows);
-    tw_free(c->ctx, log_density);
-    held_out_close(&h);
-    model_close(&m);
     return status;
 }
 
@@ -140,24 +125,20 @@ done:
 
 tw_status measure_outside(const subject *s, measured *out)
 {
-    model m = {0};
-    held_out h = {0};
-    comparison d = {.c = s->c, .m = &m, .held = &h};
+    const held_out *h = &s->h;
+    comparison d = {.c = s->c, .m = &s->m, .held = h, .solver = s->solver};
     double log_density;
     int64_t outside = 0;
     tw_status status = TW_OK;
-    TW_TRY(subject_open(s, false, &m, &h, &d.solver));
-    if (!tw_dataset_log_density(h.data, h.values, &log_density))
-        TW_TRY(tw_fail(s->c->ctx, TW_ERR_INVALID, "%s: its exact density is not known", h.label));
+    if (!tw_dataset_log_density(h->data, h->values, &log_density))
+        TW_TRY(tw_fail(s->c->ctx, TW_ERR_INVALID, "%s: its exact density is not known", h->label));
     TW_TRY(comparison_draw(&d));
     for (int64_t i = 0; i < d.samples_count; i++) {
-        bool known = tw_dataset_log_density(h.data, d.samples + i * h.columns, &log_density);
+        bool known = tw_dataset_log_density(h->data, d.samples + i * h->columns, &log_density);
         outside += !known || !isfinite(log_density);
     }
     *out = (measured){(double)outside / (double)d.samples_count, 0};
 done:
     comparison_free(&d);
-    held_out_close(&h);
-    model_close(&m);
     return status;
 }

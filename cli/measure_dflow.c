@@ -1,8 +1,6 @@
-/* measure_dflow.c - measures of gradients through a trained flow and of source points found by them (D-Flow, Ben-Hamu et
- * al. 2024): against differences, an observation that is not linear, and whether what is found is still data. */
+/* measure_dflow.c - measures of gradients through a trained flow and of source points found by them (D-Flow, Ben-Hamu
+ * et al. 2024): against differences, an observation that is not linear, and whether what is found is still data. */
 #include "measures.h"
-
-#include "score.h"
 
 #include "base/philox.h"
 
@@ -16,7 +14,7 @@ enum { POINTS = 24, STREAM = 60 };
 /* What is observed of a row, and how well a row fits: sum of (what(x) - y)^2 / (2 deviation^2). */
 typedef struct observation {
     int columns;
-    bool length;     /* |x|^2, else the first column */
+    bool length; /* |x|^2, else the first column */
     double deviation;
     const double *y; /* (n) */
 } observation;
@@ -37,7 +35,8 @@ static tw_status misfit(void *user, int64_t n, const double *x, double *out_loss
     for (int64_t i = 0; i < n; i++, x += o->columns, out_dx += o->columns) {
         double miss = observe(o, x) - o->y[i];
         *out_loss += scale * miss * miss / 2;
-        for (int j = 0; j < o->columns; j++) out_dx[j] = o->length ? 2 * scale * miss * x[j] : j == 0 ? scale * miss : 0;
+        for (int j = 0; j < o->columns; j++)
+            out_dx[j] = o->length ? 2 * scale * miss * x[j] : j == 0 ? scale * miss : 0;
     }
     return TW_OK;
 }
@@ -45,8 +44,6 @@ static tw_status misfit(void *user, int64_t n, const double *x, double *out_loss
 /* A flow, POINTS held-out rows, what is observed of them, and source points to begin at. */
 typedef struct problem {
     const subject *s;
-    model m;
-    held_out h;
     double *rows, *x0, *x1, y[POINTS];
     observation seen;
     tw_sample_desc sample;
@@ -56,18 +53,17 @@ static tw_status open_problem(const subject *s, bool length, problem *p)
 {
     cli *c = s->c;
     tw_status status = TW_OK;
-    *p = (problem){.s = s, .sample = {.double_precision = true}};
-    TW_TRY(subject_open(s, false, &p->m, &p->h, &p->sample.solver));
-    size_t numbers = (size_t)POINTS * (size_t)p->h.columns;
-    if (p->h.rows < POINTS) TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "%d held-out rows are needed", POINTS));
-    p->rows = random_rows(c, 0, p->h.columns, p->h.rows, p->h.values, POINTS);
+    *p = (problem){.s = s, .sample = {.double_precision = true, .solver = solver_without_noise(c, &s->solver)}};
+    size_t numbers = (size_t)POINTS * (size_t)s->h.columns;
+    if (s->h.rows < POINTS) TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "%d held-out rows are needed", POINTS));
+    p->rows = random_rows(c, 0, p->s->h.columns, p->s->h.rows, p->s->h.values, POINTS);
     p->x0 = tw_alloc(c->ctx, numbers, sizeof(double));
     p->x1 = tw_alloc(c->ctx, numbers, sizeof(double));
     if (!p->rows || !p->x0 || !p->x1) TW_TRY(tw_fail_memory(c->ctx, numbers * sizeof(double)));
     tw_random random = {.seed = opt_seed(&c->set, OPT_SEED), .stream = STREAM};
     for (size_t i = 0; i < numbers; i++) p->x0[i] = tw_random_normal(&random);
-    p->seen = (observation){.columns = p->h.columns, .length = length, .deviation = 0.05, .y = p->y};
-    for (int i = 0; i < POINTS; i++) p->y[i] = observe(&p->seen, p->rows + i * p->h.columns);
+    p->seen = (observation){.columns = p->s->h.columns, .length = length, .deviation = 0.05, .y = p->y};
+    for (int i = 0; i < POINTS; i++) p->y[i] = observe(&p->seen, p->rows + i * p->s->h.columns);
 done:
     return status;
 }
@@ -78,8 +74,6 @@ static void close_problem(problem *p)
     tw_free(ctx, p->rows);
     tw_free(ctx, p->x0);
     tw_free(ctx, p->x1);
-    held_out_close(&p->h);
-    model_close(&p->m);
 }
 
 static tw_flow_gradient_desc gradient_of(problem *p)
@@ -92,17 +86,17 @@ static tw_status compare(problem *p, double *out_error)
 {
     const double step = 1e-5;
     tw_flow_gradient_desc desc = gradient_of(p);
-    int64_t count = (int64_t)POINTS * p->h.columns;
+    int64_t count = (int64_t)POINTS * p->s->h.columns;
     double worst = 0, largest = 0, loss[3];
     tw_status status = TW_OK;
     double *slope = tw_alloc(p->s->c->ctx, 2 * (size_t)count, sizeof *slope), *other = slope + count;
     if (!slope) return tw_fail_memory(p->s->c->ctx, 2 * (size_t)count * sizeof *slope);
-    TW_TRY(tw_flow_gradient(p->m.flow, &desc, POINTS, p->x0, NULL, &loss[0], slope, NULL, NULL));
+    TW_TRY(tw_flow_gradient(p->s->m.flow, &desc, POINTS, p->x0, NULL, &loss[0], slope, NULL, NULL));
     for (int64_t i = 0; i < count; i++) {
         double keep = p->x0[i];
         for (int side = 1; side < 3; side++) {
             p->x0[i] = keep + (side == 1 ? step : -step);
-            TW_TRY(tw_flow_gradient(p->m.flow, &desc, POINTS, p->x0, NULL, &loss[side], other, NULL, NULL));
+            TW_TRY(tw_flow_gradient(p->s->m.flow, &desc, POINTS, p->x0, NULL, &loss[side], other, NULL, NULL));
         }
         p->x0[i] = keep;
         worst = fmax(worst, fabs(slope[i] - (loss[1] - loss[2]) / (2 * step)));
@@ -128,7 +122,7 @@ tw_status measure_gradient_error(const subject *s, measured *out)
 static tw_status search(problem *p)
 {
     tw_source_search_desc desc = {.gradient = gradient_of(p), .lambda = 1e-2};
-    return tw_source_search(p->m.flow, &desc, POINTS, p->x0, p->x1, NULL);
+    return tw_source_search(p->s->m.flow, &desc, POINTS, p->x0, p->x1, NULL);
 }
 
 tw_status measure_dflow_residual(const subject *s, measured *out)
@@ -138,7 +132,7 @@ tw_status measure_dflow_residual(const subject *s, measured *out)
     tw_status status = open_problem(s, true, &p);
     if (status == TW_OK) status = search(&p);
     for (int i = 0; i < POINTS && status == TW_OK; i++)
-        worst = fmax(worst, fabs(observe(&p.seen, p.x1 + i * p.h.columns) - p.y[i]) / p.seen.deviation);
+        worst = fmax(worst, fabs(observe(&p.seen, p.x1 + i * s->h.columns) - p.y[i]) / p.seen.deviation);
     *out = (measured){worst, 0};
     close_problem(&p);
     return status;
@@ -148,13 +142,13 @@ tw_status measure_dflow_residual(const subject *s, measured *out)
 static tw_status lack_of_density(const problem *p, const double *x, double *out)
 {
     double typical = 0, found = 0, log_density;
-    for (int64_t i = 0; i < p->h.rows; i++) {
-        if (!tw_dataset_log_density(p->h.data, p->h.values + i * p->h.columns, &log_density))
-            return tw_fail(p->s->c->ctx, TW_ERR_INVALID, "the density of '%s' is not known", p->h.label);
-        typical += log_density / (double)p->h.rows;
+    for (int64_t i = 0; i < p->s->h.rows; i++) {
+        if (!tw_dataset_log_density(p->s->h.data, p->s->h.values + i * p->s->h.columns, &log_density))
+            return tw_fail(p->s->c->ctx, TW_ERR_INVALID, "the density of '%s' is not known", p->s->h.label);
+        typical += log_density / (double)p->s->h.rows;
     }
     for (int i = 0; i < POINTS; i++) {
-        tw_dataset_log_density(p->h.data, x + i * p->h.columns, &log_density);
+        tw_dataset_log_density(p->s->h.data, x + i * p->s->h.columns, &log_density);
         found += fmax(log_density, typical - 100) / POINTS;
     }
     *out = typical - found;
@@ -182,10 +176,10 @@ tw_status measure_direct_lack(const subject *s, measured *out)
     out->floor = 0;
     if (status != TW_OK) goto done;
     tw_flow_gradient_desc desc = gradient_of(&p);
-    slope = tw_alloc(s->c->ctx, (size_t)POINTS * (size_t)p.h.columns, sizeof *slope);
-    if (!slope) TW_TRY(tw_fail_memory(s->c->ctx, (size_t)POINTS * (size_t)p.h.columns * sizeof *slope));
-    TW_TRY(tw_flow_gradient(p.m.flow, &desc, POINTS, p.x0, p.x1, &loss, slope, NULL, NULL));
-    for (int i = 0; i < POINTS; i++) p.x1[i * p.h.columns] = p.y[i];
+    slope = tw_alloc(s->c->ctx, (size_t)POINTS * (size_t)s->h.columns, sizeof *slope);
+    if (!slope) TW_TRY(tw_fail_memory(s->c->ctx, (size_t)POINTS * (size_t)s->h.columns * sizeof *slope));
+    TW_TRY(tw_flow_gradient(s->m.flow, &desc, POINTS, p.x0, p.x1, &loss, slope, NULL, NULL));
+    for (int i = 0; i < POINTS; i++) p.x1[i * s->h.columns] = p.y[i];
     TW_TRY(lack_of_density(&p, p.x1, &out->value));
 done:
     tw_free(s->c->ctx, slope);

@@ -6,38 +6,21 @@
 
 #include "begin.h"
 #include "distances.h"
-#include "score.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { FRAMES = 65, PATHS = 2000 };
 
-tw_status subject_open(const subject *s, bool training, model *m, held_out *h, tw_ode_desc *solver)
-{
-    char error[256];
-    if (!settings_set(&s->c->set, OPT_MODEL, s->folder, ORIGIN_COMMAND, error, sizeof error))
-        return tw_fail(s->c->ctx, TW_ERR_INTERNAL, "%s", error);
-    if (!solver_of(s->c, solver) || model_open(s->c, m) != EXIT_DONE)
-        return tw_fail(s->c->ctx, TW_ERR_INVALID, "the flow in '%s' cannot be measured", s->folder);
-    if (!training) *solver = solver_without_noise(s->c, solver); /* only samples to compare are made with noise */
-    return held_out_open(s->c, m, training, h);
-}
-
 static tw_status take_distance(const subject *s, distance_kind kind, measured *out)
 {
-    model m = {0};
-    held_out h = {0};
-    comparison d = {.c = s->c, .m = &m, .held = &h};
+    comparison d = {.c = s->c, .m = &s->m, .held = &s->h, .solver = s->solver};
     tw_status status = TW_OK;
-    TW_TRY(subject_open(s, true, &m, &h, &d.solver));
     TW_TRY(comparison_draw(&d));
     TW_TRY(comparison_measure(&d, 1u << kind));
     *out = (measured){d.of[kind].value, d.of[kind].floor};
 done:
     comparison_free(&d);
-    held_out_close(&h);
-    model_close(&m);
     return status;
 }
 
@@ -56,72 +39,72 @@ tw_status measure_sliced_w2(const subject *s, measured *out)
     return take_distance(s, DISTANCE_SLICED, out);
 }
 
-tw_status measure_nll(const subject *s, measured *out)
+/* Held-out rows and how likely they are, both to be freed with tw_free; without noise. */
+tw_status score_held_out(const subject *s, int64_t *out_n, double **out_rows, score *out_score)
 {
     cli *c = s->c;
-    model m = {0};
-    held_out h = {0};
-    tw_ode_desc solver;
-    score found;
+    const held_out *h = &s->h;
+    const tw_ode_desc solver = solver_without_noise(c, &s->solver);
+    int64_t n = tw_min_i64(opt_int(&c->set, OPT_N_EVAL), h->rows);
     tw_status status = TW_OK;
-    double *rows = NULL, *conditions = NULL, *log_density = NULL;
-    TW_TRY(subject_open(s, false, &m, &h, &solver));
-    int64_t n = tw_min_i64(opt_int(&c->set, OPT_N_EVAL), h.rows);
-    rows = random_rows(c, 0, h.columns, h.rows, h.values, n);
-    conditions = random_conditions(c, 0, &h, m.about, n);
-    log_density = tw_alloc(c->ctx, (size_t)n, sizeof *log_density);
-    if (!rows || !log_density || (h.conditions && !conditions))
+    double *rows = random_rows(c, 0, h->columns, h->rows, h->values, n);
+    double *conditions = random_conditions(c, 0, h, s->m.about, n);
+    double *log_density = tw_alloc(c->ctx, (size_t)n, sizeof *log_density);
+    if (!rows || !log_density || (h->conditions && !conditions))
         TW_TRY(tw_fail_memory(c->ctx, (size_t)n * sizeof *rows));
-    TW_TRY(score_rows(c, &m, &solver, n, rows, conditions, log_density, &found));
-    *out = (measured){found.nll, exact_nll(h.data, n, h.columns, rows)};
+    TW_TRY(score_rows(c, &s->m, &solver, n, rows, conditions, log_density, out_score));
+    *out_n = n;
+    *out_rows = rows;
+    rows = NULL;
 done:
     tw_free(c->ctx, rows);
     tw_free(c->ctx, conditions);
     tw_free(c->ctx, log_density);
-    held_out_close(&h);
-    model_close(&m);
     return status;
+}
+
+tw_status measure_nll(const subject *s, measured *out)
+{
+    score found;
+    int64_t n;
+    double *rows;
+    tw_status status = score_held_out(s, &n, &rows, &found);
+    if (status != TW_OK) return status;
+    *out = (measured){found.nll, exact_nll(s->h.data, n, s->h.columns, rows)};
+    tw_free(s->c->ctx, rows);
+    return TW_OK;
 }
 
 tw_status measure_loss(const subject *s, measured *out)
 {
-    model m = {0};
-    held_out h = {0};
-    tw_ode_desc solver;
-    tw_status status = TW_OK;
-    TW_TRY(subject_open(s, false, &m, &h, &solver));
-    const char *text = tw_flow_fact(m.flow, "validation");
+    const char *text = tw_flow_fact(s->m.flow, "validation");
     out->floor = (double)NAN;
     if (!text || !tw_parse_double(text, strlen(text), &out->value))
-        TW_TRY(tw_fail(s->c->ctx, TW_ERR_INVALID, "the flow in '%s' was trained without held-out rows", s->folder));
-done:
-    held_out_close(&h);
-    model_close(&m);
-    return status;
+        return tw_fail(s->c->ctx, TW_ERR_INVALID, "the flow in '%s' was trained without held-out rows", s->folder);
+    return TW_OK;
 }
 
 /* Paths of the flow at FRAMES equal times: states (FRAMES, PATHS, columns), divided by the spread of their ends. */
-static tw_status follow(const subject *s, int *out_columns, double **out_states, tw_ode_stats *out_stats)
+static tw_status follow(const subject *s, int *out_columns, double **out_states)
 {
     cli *c = s->c;
-    model m = {0};
-    held_out h = {0};
+    const held_out *h = &s->h;
     tw_normaliser scale = {0};
     begin b = {0};
     tw_status status = TW_OK;
-    double *rows = NULL, *states = NULL;
-    tw_sample_desc desc = {.seed = opt_seed(&c->set, OPT_SEED), .frames = FRAMES};
-    TW_TRY(subject_open(s, false, &m, &h, &desc.solver));
-    size_t row = (size_t)h.columns * sizeof(double);
-    rows = tw_alloc(c->ctx, PATHS, row);
-    states = tw_alloc(c->ctx, (size_t)FRAMES * PATHS, row);
+    size_t row = (size_t)h->columns * sizeof(double);
+    double *rows = tw_alloc(c->ctx, PATHS, row), *states = tw_alloc(c->ctx, (size_t)FRAMES * PATHS, row);
+    tw_sample_desc desc = {.seed = opt_seed(&c->set, OPT_SEED),
+                           .schedule = opt_text(&c->set, OPT_OTHER_SCHEDULE),
+                           .frames = FRAMES,
+                           .solver = solver_without_noise(c, &s->solver)};
     if (!rows || !states) TW_TRY(tw_fail_memory(c->ctx, (size_t)FRAMES * PATHS * row));
-    TW_TRY(begin_open(c, &m, &h, PATHS, &b));
+    TW_TRY(begin_open(c, &s->m, h, PATHS, &b));
     begin_set(&b, &desc);
-    TW_TRY(tw_sample(m.flow, PATHS, &desc, rows, states, out_stats));
-    TW_TRY(tw_normaliser_fit(c->ctx, h.rows, h.columns, h.values, &scale));
+    TW_TRY(tw_sample(s->m.flow, PATHS, &desc, rows, states, NULL));
+    TW_TRY(tw_normaliser_fit(c->ctx, h->rows, h->columns, h->values, &scale));
     tw_normaliser_apply(&scale, (int64_t)FRAMES * PATHS, states, states);
-    *out_columns = h.columns;
+    *out_columns = h->columns;
     *out_states = states;
     states = NULL;
 done:
@@ -129,8 +112,6 @@ done:
     tw_free(c->ctx, states);
     begin_close(c, &b);
     tw_normaliser_free(c->ctx, &scale);
-    held_out_close(&h);
-    model_close(&m);
     return status;
 }
 
@@ -139,7 +120,7 @@ static tw_status path_costs(const subject *s, double *out_energy, double *out_be
 {
     int columns;
     double *x, energy = 0, bend = 0;
-    tw_status status = follow(s, &columns, &x, NULL);
+    tw_status status = follow(s, &columns, &x);
     if (status != TW_OK) return status;
     int64_t frame = (int64_t)PATHS * columns, last = (FRAMES - 1) * frame;
     for (int k = 0; k + 1 < FRAMES; k++)
@@ -180,24 +161,20 @@ tw_status measure_straightness(const subject *s, measured *out)
 tw_status measure_nfe(const subject *s, measured *out)
 {
     cli *c = s->c;
-    model m = {0};
-    held_out h = {0};
     tw_ode_stats stats;
-    double *rows = NULL;
     begin b = {0};
-    tw_sample_desc desc = {.seed = opt_seed(&c->set, OPT_SEED)};
+    tw_sample_desc desc = {.seed = opt_seed(&c->set, OPT_SEED),
+                           .schedule = opt_text(&c->set, OPT_OTHER_SCHEDULE),
+                           .solver = solver_without_noise(c, &s->solver)};
     tw_status status = TW_OK;
-    TW_TRY(subject_open(s, false, &m, &h, &desc.solver));
-    rows = tw_alloc(c->ctx, PATHS, (size_t)h.columns * sizeof *rows);
-    if (!rows) TW_TRY(tw_fail_memory(c->ctx, PATHS * (size_t)h.columns * sizeof *rows));
-    TW_TRY(begin_open(c, &m, &h, PATHS, &b));
+    double *rows = tw_alloc(c->ctx, PATHS, (size_t)s->h.columns * sizeof *rows);
+    if (!rows) TW_TRY(tw_fail_memory(c->ctx, PATHS * (size_t)s->h.columns * sizeof *rows));
+    TW_TRY(begin_open(c, &s->m, &s->h, PATHS, &b));
     begin_set(&b, &desc);
-    TW_TRY(tw_sample(m.flow, PATHS, &desc, rows, NULL, &stats));
+    TW_TRY(tw_sample(s->m.flow, PATHS, &desc, rows, NULL, &stats));
     *out = (measured){(double)stats.nfe, (double)NAN};
 done:
     tw_free(c->ctx, rows);
     begin_close(c, &b);
-    held_out_close(&h);
-    model_close(&m);
     return status;
 }

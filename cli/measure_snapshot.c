@@ -9,15 +9,12 @@
 #include "measures.h"
 
 #include "distances.h"
-#include "score.h"
 
 #include <string.h>
 
 enum { DRAW_NULL = 1 << 16 /* and up, two a repeat: beyond the draws of distances */ };
 
 typedef struct snapshot {
-    model m;
-    held_out h;
     tw_dataset *before, *behind; /* what the flow begins at and ends at; of nulls only */
     comparison d;
 } snapshot;
@@ -26,12 +23,9 @@ static tw_status snapshot_open(const subject *s, bool null, snapshot *out)
 {
     cli *c = s->c;
     tw_status status = TW_OK;
-    if (!opt_given(&c->set, OPT_DATA))
-        TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "a snapshot is compared with a file of rows: data: FILE"));
-    out->d = (comparison){.c = c, .m = &out->m, .held = &out->h, .halves = true};
-    TW_TRY(subject_open(s, false, &out->m, &out->h, &out->d.solver));
-    if (null) TW_TRY(model_open_source(c, &out->m, &out->before));
-    if (null) TW_TRY(model_open_data(c, &out->m, &out->behind));
+    out->d = (comparison){.c = c, .m = &s->m, .held = &s->h, .halves = true, .solver = s->solver};
+    if (null) TW_TRY(model_open_source(c, &s->m, &out->before));
+    if (null) TW_TRY(model_open_data(c, &s->m, &out->behind));
 done:
     return status;
 }
@@ -41,8 +35,6 @@ static void snapshot_close(snapshot *n)
     comparison_free(&n->d);
     tw_dataset_destroy(n->before);
     tw_dataset_destroy(n->behind);
-    held_out_close(&n->h);
-    model_close(&n->m);
 }
 
 static tw_status measure_samples(snapshot *n, distance_kind kind, measured *out)
@@ -96,7 +88,7 @@ static tw_status go_straight(cli *c, double t, int64_t pairs, int columns, const
 static tw_status null_rows(snapshot *n, int repeat, double t, double *out)
 {
     cli *c = n->d.c;
-    int columns = n->h.columns;
+    int columns = n->d.held->columns;
     uint64_t draw = DRAW_NULL + 2 * (uint64_t)repeat;
     tw_status status = TW_OK;
     double *from = random_rows(c, draw, columns, tw_dataset_rows(n->before, TW_PART_ALL),
@@ -119,7 +111,7 @@ static tw_status take_null(const subject *s, double t, distance_kind kind, measu
     TW_TRY(snapshot_open(s, true, &n));
     int64_t most = tw_min_i64(tw_dataset_rows(n.before, TW_PART_ALL), tw_dataset_rows(n.behind, TW_PART_ALL));
     TW_TRY(comparison_settle(&n.d, most));
-    int64_t numbers = n.d.pairs * n.h.columns;
+    int64_t numbers = n.d.pairs * s->h.columns;
     n.d.samples = tw_alloc(s->c->ctx, (size_t)(numbers * n.d.repeats), sizeof(double));
     if (!n.d.samples) TW_TRY(tw_fail_memory(s->c->ctx, (size_t)(numbers * n.d.repeats) * sizeof(double)));
     for (int k = 0; k < n.d.repeats; k++) TW_TRY(null_rows(&n, k, t, n.d.samples + k * numbers));

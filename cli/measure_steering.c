@@ -7,7 +7,6 @@
 
 #include "distances.h"
 #include "observe.h"
-#include "score.h"
 
 #include "base/philox.h"
 #include "cpu/eigen.h"
@@ -311,23 +310,19 @@ static tw_status fill(const subject *s, const model *m, int64_t n, const double 
 
 static tw_status take_filled(const subject *s, const char *method, measured *out)
 {
-    model m = {0};
-    held_out h = {0};
-    comparison d = {.c = s->c, .m = &m, .held = &h};
+    const held_out *h = &s->h;
+    comparison d = {.c = s->c, .m = &s->m, .held = h, .solver = s->solver};
     tw_status status = TW_OK;
     double *seen = NULL;
-    TW_TRY(subject_open(s, true, &m, &h, &d.solver));
     TW_TRY(comparison_draw(&d)); /* how many; the rows are replaced */
-    if (!(seen = with_gaps(s, &h, d.samples_count)))
-        TW_TRY(tw_fail_memory(s->c->ctx, (size_t)(d.samples_count * h.columns) * sizeof(double)));
-    TW_TRY(fill(s, &m, d.samples_count, seen, method, d.samples));
+    if (!(seen = with_gaps(s, h, d.samples_count)))
+        TW_TRY(tw_fail_memory(s->c->ctx, (size_t)(d.samples_count * h->columns) * sizeof(double)));
+    TW_TRY(fill(s, &s->m, d.samples_count, seen, method, d.samples));
     TW_TRY(comparison_measure(&d, 1u << DISTANCE_ENERGY));
     *out = (measured){d.of[DISTANCE_ENERGY].value, d.of[DISTANCE_ENERGY].floor};
 done:
     tw_free(s->c->ctx, seen);
     comparison_free(&d);
-    held_out_close(&h);
-    model_close(&m);
     return status;
 }
 
@@ -349,35 +344,30 @@ tw_status measure_filled_dps(const subject *s, measured *out)
 /* By how many decibels filled-in values miss the true ones less than the means of training rows do. */
 static tw_status take_gain(const subject *s, const char *method, measured *out)
 {
-    model m = {0};
-    held_out h = {0};
-    tw_ode_desc solver;
+    const held_out *h = &s->h;
     tw_normaliser means = {0};
     tw_status status = TW_OK;
-    double *seen = NULL, *filled = NULL, by_flow = 0, by_mean = 0;
-    TW_TRY(subject_open(s, true, &m, &h, &solver));
-    int64_t n = tw_min_i64(ROWS, h.rows), count = n * h.columns;
-    filled = tw_alloc(s->c->ctx, (size_t)count, sizeof(double));
-    seen = tw_alloc(s->c->ctx, (size_t)count, sizeof(double));
+    double by_flow = 0, by_mean = 0;
+    int64_t n = tw_min_i64(ROWS, h->rows), count = n * h->columns;
+    double *filled = tw_alloc(s->c->ctx, (size_t)count, sizeof(double));
+    double *seen = tw_alloc(s->c->ctx, (size_t)count, sizeof(double));
     if (!filled || !seen) TW_TRY(tw_fail_memory(s->c->ctx, (size_t)count * sizeof(double)));
-    hide(h.columns, n, h.values, seen);
-    TW_TRY(fill(s, &m, n, seen, method, filled));
-    const tw_dataset *training = h.training ? h.training : h.data;
-    tw_part part = h.training ? TW_PART_TRAIN : TW_PART_ALL;
-    TW_TRY(tw_normaliser_fit(s->c->ctx, tw_dataset_rows(training, part), h.columns, tw_dataset_values(training, part),
+    hide(h->columns, n, h->values, seen);
+    TW_TRY(fill(s, &s->m, n, seen, method, filled));
+    const tw_dataset *training = h->training ? h->training : h->data;
+    tw_part part = h->training ? TW_PART_TRAIN : TW_PART_ALL;
+    TW_TRY(tw_normaliser_fit(s->c->ctx, tw_dataset_rows(training, part), h->columns, tw_dataset_values(training, part),
                              &means));
     for (int64_t i = 0; i < count; i++) {
         if (!isnan(seen[i])) continue;
-        by_flow += pow(filled[i] - h.values[i], 2);
-        by_mean += pow(means.shift[i % h.columns] - h.values[i], 2);
+        by_flow += pow(filled[i] - h->values[i], 2);
+        by_mean += pow(means.shift[i % h->columns] - h->values[i], 2);
     }
     *out = (measured){10 * log10(by_mean / by_flow), (double)NAN};
 done:
     tw_free(s->c->ctx, seen);
     tw_free(s->c->ctx, filled);
     tw_normaliser_free(s->c->ctx, &means);
-    held_out_close(&h);
-    model_close(&m);
     return status;
 }
 
@@ -398,30 +388,25 @@ tw_status measure_gain_dps(const subject *s, measured *out)
 
 tw_status measure_skipping(const subject *s, measured *out)
 {
-    model m = {0};
-    held_out h = {0};
-    tw_ode_desc solver;
+    const held_out *h = &s->h;
     tw_normaliser scale = {0};
     tw_context *ctx = s->c->ctx;
     tw_status status = TW_OK;
-    double *seen = NULL, *skipped = NULL, *through = NULL, sum = 0;
-    TW_TRY(subject_open(s, false, &m, &h, &solver));
-    int64_t count = (int64_t)ROWS * h.columns;
-    seen = with_gaps(s, &h, ROWS);
-    skipped = tw_alloc(ctx, (size_t)count, sizeof(double));
-    through = tw_alloc(ctx, (size_t)count, sizeof(double));
+    double sum = 0;
+    int64_t count = (int64_t)ROWS * h->columns;
+    double *seen = with_gaps(s, h, ROWS);
+    double *skipped = tw_alloc(ctx, (size_t)count, sizeof(double));
+    double *through = tw_alloc(ctx, (size_t)count, sizeof(double));
     if (!seen || !skipped || !through) TW_TRY(tw_fail_memory(ctx, (size_t)count * sizeof(double)));
-    TW_TRY(fill(s, &m, ROWS, seen, "flowchef", skipped));
-    TW_TRY(fill(s, &m, ROWS, seen, "descent", through));
-    TW_TRY(tw_normaliser_fit(ctx, h.rows, h.columns, h.values, &scale));
-    for (int64_t i = 0; i < count; i++) sum += pow((skipped[i] - through[i]) / scale.scale[i % h.columns], 2);
+    TW_TRY(fill(s, &s->m, ROWS, seen, "flowchef", skipped));
+    TW_TRY(fill(s, &s->m, ROWS, seen, "descent", through));
+    TW_TRY(tw_normaliser_fit(ctx, h->rows, h->columns, h->values, &scale));
+    for (int64_t i = 0; i < count; i++) sum += pow((skipped[i] - through[i]) / scale.scale[i % h->columns], 2);
     *out = (measured){sqrt(sum / ROWS), 0};
 done:
     tw_free(ctx, seen);
     tw_free(ctx, skipped);
     tw_free(ctx, through);
     tw_normaliser_free(ctx, &scale);
-    held_out_close(&h);
-    model_close(&m);
     return status;
 }

@@ -3,8 +3,32 @@
 
 #include <string.h>
 
+static tw_status open_flow(subject *s, const measure *what)
+{
+    cli *c = s->c;
+    char error[256];
+    if (what->of == MEASURE_OF_SNAPSHOT && !opt_given(&c->set, OPT_DATA))
+        return tw_fail(c->ctx, TW_ERR_INVALID, "a snapshot is compared with a file of rows: data: FILE");
+    if (!settings_set(&c->set, OPT_MODEL, s->folder, ORIGIN_COMMAND, error, sizeof error))
+        return tw_fail(c->ctx, TW_ERR_INTERNAL, "%s", error);
+    if (!solver_of(c, &s->solver) || model_open(c, &s->m) != EXIT_DONE)
+        return tw_fail(c->ctx, TW_ERR_INVALID, "the flow in '%s' cannot be measured", s->folder);
+    return held_out_open(c, &s->m, what->of == MEASURE_OF_TRAINING, &s->h);
+}
+
+tw_status measure_take(const measure *what, subject *now, measured *out)
+{
+    tw_status status = TW_OK;
+    if (what->of != MEASURE_OF_NOTHING) TW_TRY(open_flow(now, what));
+    TW_TRY(what->take(now, out));
+done:
+    held_out_close(&now->h);
+    model_close(&now->m);
+    return status;
+}
+
 static const measure measures[] = {
-#define MEASURE(name, of_flow, about) {#name, about, of_flow, measure_##name},
+#define MEASURE(name, of, about) {#name, about, MEASURE_OF_##of, measure_##name},
 #include "measures.def"
 };
 

@@ -2,7 +2,7 @@
 #ifndef THALWEG_CLI_MEASURES_H
 #define THALWEG_CLI_MEASURES_H
 
-#include "model.h"
+#include "score.h"
 
 /* What an experiment that serves several measures found; a study keeps the last ones. */
 typedef struct finding {
@@ -20,9 +20,12 @@ typedef struct findings {
 
 /* What is measured now. */
 typedef struct subject {
-    cli *c;             /* settings of eval; the context is there */
-    const char *folder; /* run of the flow, NULL for measures of algorithms */
+    cli *c; /* settings of eval; the context is there */
     findings *found;
+    const char *folder; /* run of the flow, NULL for measures of algorithms; then what follows is empty */
+    model m;
+    held_out h;
+    tw_ode_desc solver; /* that the settings ask for */
 } subject;
 
 typedef struct measured {
@@ -30,8 +33,9 @@ typedef struct measured {
     double floor; /* the best value to expect of finite data, NAN: not known */
 } measured;
 
-/* The flow, its held-out rows and the solver that the settings ask for; close both. */
-TW_NODISCARD tw_status subject_open(const subject *s, bool training, model *m, held_out *h, tw_ode_desc *solver);
+/* As many held-out rows as the settings ask for, to be freed with tw_free, and how likely they are, told what they are
+ * told; without noise. */
+TW_NODISCARD tw_status score_held_out(const subject *s, int64_t *out_n, double **out_rows, score *out_score);
 
 /* The data of the flow that measures know exactly: eight normal bumps of deviation 0.3 on a circle of radius 4.
  * `centre` is memory of the mixture. */
@@ -41,14 +45,16 @@ void bumps_mixture(double centre[2 * BUMPS], struct tw_mixture *out);
 
 typedef struct measure {
     const char *name, *about;
-    bool of_flow; /* needs a flow */
+    enum { MEASURE_OF_NOTHING, MEASURE_OF_FLOW, MEASURE_OF_TRAINING, MEASURE_OF_SNAPSHOT } of; /* see measures.def */
     tw_status (*take)(const subject *s, measured *out);
 } measure;
 
 const measure *measure_list(int index); /* NULL past the end */
 const measure *measure_find(const char *name);
+/* Of the flow in now->folder, which is opened for it and closed, if the measure is of one. */
+TW_NODISCARD tw_status measure_take(const measure *what, subject *now, measured *out);
 
-#define MEASURE(name, of_flow, about) tw_status measure_##name(const subject *s, measured *out);
+#define MEASURE(name, of, about) tw_status measure_##name(const subject *s, measured *out);
 #include "measures.def"
 
 #endif

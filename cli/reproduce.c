@@ -242,7 +242,7 @@ static int take_measure(running *run, const study_measure *m, int flow, measured
     if (result == EXIT_DONE && flow >= 0) run_folder(run, flow, folder);
     if (result == EXIT_DONE) {
         tw_status status = cli_start(&sub);
-        if (status == TW_OK) status = m->what->take(&now, out);
+        if (status == TW_OK) status = measure_take(m->what, &now, out);
         result = cli_exit(&sub, status);
     }
     cli_finish(&sub);

@@ -85,6 +85,7 @@ tw_status score_rows(cli *c, const model *m, const tw_ode_desc *solver, int64_t 
     row_bar bar = {.c = c, .label = "score"};
     tw_sample_desc desc = {.solver = *solver,
                            .seed = opt_seed(&c->set, OPT_SEED),
+                           .schedule = opt_text(&c->set, OPT_OTHER_SCHEDULE),
                            .conditions = conditions,
                            .probes = (int)opt_int(&c->set, OPT_PROBES),
                            .on_progress = on_rows,

@@ -226,9 +226,10 @@ static int check(const study *s, const char *path)
         const study_measure *m = &s->measure[i];
         if (!m->what) return cli_usage("%s: '%s' does not say what it measures (measure: NAME)", path, m->name);
         if (!m->bar) return cli_usage("%s: '%s' has no bar", path, m->name);
-        if (m->what->of_flow != (m->flow >= 0))
+        if ((m->what->of != MEASURE_OF_NOTHING) != (m->flow >= 0))
             return cli_usage("%s: '%s' %s", path, m->name,
-                             m->what->of_flow ? "needs a flow (flow: NAME)" : "measures no flow; leave out flow");
+                             m->what->of != MEASURE_OF_NOTHING ? "needs a flow (flow: NAME)"
+                                                               : "measures no flow; leave out flow");
         if (m->over >= 0 && m->flow < 0) return cli_usage("%s: '%s' has 'over' without a flow", path, m->name);
     }
     return EXIT_DONE;
