@@ -64,6 +64,7 @@ static const struct {
     {"diffusions", "noise that sampling can add", "sample --sde --diffusion"},
     {"guidances", "ways of guiding it", "sample, eval --guidance-kind"},
     {"inverses", "ways of meeting what was observed", "sample --observe --inverse"},
+    {"operators", "what may have happened to a picture that was observed", "sample --observe --operator"},
     {"networks", "networks for its velocity", "train --network"},
     {"optimisers", "how weights follow the gradient", "train --optimiser"},
     {"datasets", "built-in data sets", "train SET"},

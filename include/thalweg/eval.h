@@ -36,9 +36,11 @@ TW_NODISCARD TW_API tw_status tw_sliced_wasserstein2(tw_context *ctx, int column
 TW_NODISCARD TW_API tw_status tw_frechet_distance(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m,
                                                   const double *b, double *out_distance);
 
-/* Which k rows of b (m, columns) are nearest to each row of a (n, columns): out_index (n, k), nearest first. */
+/* Which k rows of b (m, columns) are nearest to each row of a (n, columns), and how far: out_index and out_distance (n,
+ * k), nearest first. */
 TW_NODISCARD TW_API tw_status tw_nearest_rows(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m,
-                                              const double *b, int k, int64_t *out_index);
+                                              const double *b, int k, int64_t *out_index,
+ double *out_distance);
 
 /* Shares of the points a (n, columns) that lie among b (m, columns), precision, and of b among a, recall: within the
  * distance of any point of the other set to its k-th neighbour there (Kynkaanniemi et al. 2019, Improved precision and

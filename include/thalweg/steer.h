@@ -37,7 +37,7 @@ typedef struct tw_inverse_desc {
      * themselves are observed, (n, columns), and NaN is a column that is not. */
     const double *observed;
     bool same_observed;
-    int measures;         /* rows of A, at most 1024; 0: no matrix */
+    int measures;         /* rows of A; 0: no matrix. At most 1024, unless all are orthogonal for the flow's units */
     const double *matrix; /* A (measures, columns) */
     double noise; /* its deviation in every measure; 0: exact, and observed columns come out as they were given */
 } tw_inverse_desc;
@@ -46,6 +46,22 @@ typedef struct tw_inverse_desc {
  * "normal". */
 TW_NODISCARD TW_API tw_status tw_flow_inverse(tw_flow *flow, int64_t n, const tw_sample_desc *desc,
                                               const tw_inverse_desc *problem, double *out, tw_ode_stats *out_stats);
+
+/* What may have happened to a picture before it was observed, by name: "average:2" (means of blocks: super-resolution),
+ * "blur:1.5", "gray" (thalweg list operators). */
+typedef struct tw_operator tw_operator;
+
+TW_NODISCARD TW_API tw_status tw_operator_create(tw_context *ctx, const char *name, tw_image image,
+                                                 tw_operator **out_operator);
+TW_API void tw_operator_destroy(tw_operator *op);
+/* What it makes of a picture: pictures of this kind, `measures` numbers. */
+TW_API tw_image tw_operator_image(const tw_operator *op);
+TW_API int tw_operator_measures(const tw_operator *op);
+TW_NODISCARD TW_API tw_status tw_operator_apply(const tw_operator *op, const double *picture, double *out);
+/* The inverse problem it poses, turned so that measures are orthogonal: a matrix (measures, columns) that belongs to the
+ * operator, and from an observed picture the measures, with noise as it was. */
+TW_API const double *tw_operator_matrix(const tw_operator *op);
+TW_NODISCARD TW_API tw_status tw_operator_measure(const tw_operator *op, const double *observed, double *out);
 
 #ifdef __cplusplus
 }

@@ -6,7 +6,7 @@
 #include "base/philox.h"
 #include "base/streams.h"
 #include "nn/blocks.h"
-#include "train/optimiser.h"
+#include "train/learner.h"
 
 #include <math.h>
 #include <string.h>
@@ -21,7 +21,7 @@ enum {
     FIRST_CHANNELS = 16,
     MOST_CHANNELS = 64
 };
-static const double peak_rate = 0.002, warmup = 0.1, decay = 0.01;
+static const double peak_rate = 0.002, warmup = 0.1;
 
 /* --- the network ------------------------------------------------------------------------------------------------- */
 
@@ -161,154 +161,83 @@ tw_status tw_classifier_run(tw_classifier *c, int64_t rows, const double *pictur
 /* --- training ------------------------------------------------------------------------------------------------------
  */
 
-enum { HEAD = 5, KINDS = 3 }; /* pictures, classes, rate, corrections; weights and two moments */
-
-/* AdamW without averages; memory of weights and moments is the caller's. */
-typedef struct trainer {
+typedef struct training {
     tw_context *ctx;
+    const tw_classifier_desc *desc;
     tw_graph *graph;
     tw_params *params;
-    tw_program *program;
-    tw_state *state;
-    float *flat[KINDS]; /* the first is the classifier's */
-    const void **inputs;
-    void **outputs;
-    float *pictures, rate, correction1, correction2, loss;
+    tw_learner *learner;
+    double *row;     /* a picture */
+    float *pictures; /* a batch, and its classes */
     int32_t *class;
     int64_t *order; /* rows that have a class, shuffled anew each time through */
     int64_t rows;
-} trainer;
+} training;
 
-static void trainer_free(trainer *t)
+static void training_free(training *t)
 {
-    tw_state_destroy(t->state);
-    tw_program_destroy(t->program);
+    tw_learner_destroy(t->learner);
     tw_params_destroy(t->params);
     tw_graph_destroy(t->graph);
-    tw_free_aligned(t->ctx, t->flat[1]);
-    tw_free_aligned(t->ctx, t->flat[2]);
     tw_free_aligned(t->ctx, t->pictures);
+    tw_free(t->ctx, t->row);
     tw_free(t->ctx, t->class);
     tw_free(t->ctx, t->order);
-    tw_free(t->ctx, t->inputs);
-    tw_free(t->ctx, t->outputs);
 }
 
-/* inputs and outputs: HEAD and one, then KINDS values for each of `count` parameters, kind after kind. */
-static tw_status build_step(const tw_classifier_desc *desc, trainer *t, int count, tw_val *inputs, tw_val *outputs)
+static int32_t class_of(const tw_classifier_desc *desc, int64_t row)
 {
-    const tw_optimiser *adamw = tw_optimiser_at(0);
-    tw_val features, *gradient = outputs + 1; /* where the new weights will be */
-    tw_status status = TW_OK;
-    inputs[0] = tw_input(t->graph, "pictures", TW_DTYPE_F32, batch_shape(desc->image, BATCH));
-    inputs[1] = tw_input(t->graph, "class", TW_DTYPE_I32, tw_shape_of(BATCH));
-    for (int i = 2; i < HEAD; i++) inputs[i] = tw_input(t->graph, "number", TW_DTYPE_F32, TW_SCALAR);
-    tw_val scores = judge(tw_scope_root(t->params), desc->classes, inputs[0], &features);
-    tw_val loss = tw_mean_axis(tw_cross_entropy(scores, inputs[1], -1), 0);
-    TW_TRY(tw_graph_check(t->graph));
-    for (int i = 0; i < count; i++) gradient[i] = tw_params_value(t->params, i);
-    TW_TRY(tw_grad(loss, count, gradient, gradient));
-    tw_val one = tw_full(t->graph, TW_DTYPE_F32, TW_SCALAR, 1);
-    tw_update update = {.beta1 = adamw->beta1,
-                        .beta2 = adamw->beta2,
-                        .epsilon = 1e-8,
-                        .weight_decay = decay,
-                        .rate = inputs[2],
-                        .correction1 = inputs[3],
-                        .correction2 = inputs[4],
-                        .average = one,
-                        .scale = one,
-                        .go = tw_is_finite(loss)};
-    for (int i = 0; i < count; i++) {
-        tw_val weight = tw_params_value(t->params, i);
-        tw_moments old = {.weight = weight,
-                          .first = tw_optimiser_state(adamw, "first", weight),
-                          .second = tw_optimiser_state(adamw, "second", weight),
-                          .average = weight};
-        tw_moments new = tw_optimiser_update(adamw, &update, old, gradient[i]);
-        inputs[HEAD + i] = old.weight, inputs[HEAD + count + i] = old.first, inputs[HEAD + 2 * count + i] = old.second;
-        outputs[1 + i] = new.weight, outputs[1 + count + i] = new.first, outputs[1 + 2 * count + i] = new.second;
-    }
-    outputs[0] = loss;
-    TW_TRY(tw_graph_check(t->graph));
-done:
-    return status;
-}
-
-static tw_status compile_step(const tw_classifier_desc *desc, trainer *t, int count)
-{
-    tw_context *ctx = t->ctx;
-    int inputs_count = HEAD + KINDS * count, outputs_count = 1 + KINDS * count;
-    tw_status status = TW_OK;
-    tw_val *inputs = tw_alloc(ctx, (size_t)inputs_count, sizeof *inputs);
-    tw_val *outputs = tw_alloc(ctx, (size_t)outputs_count, sizeof *outputs);
-    int *overwrites = tw_alloc(ctx, (size_t)outputs_count, sizeof *overwrites);
-    bool *constants = tw_alloc(ctx, (size_t)inputs_count, sizeof *constants); /* but for this program itself */
-    if (!inputs || !outputs || !overwrites || !constants)
-        TW_TRY(tw_fail_memory(ctx, (size_t)inputs_count * sizeof *inputs));
-    TW_TRY(tw_graph_create(ctx, &t->graph));
-    TW_TRY(tw_params_create(ctx, t->graph, TW_DTYPE_F32, &t->params));
-    TW_TRY(build_step(desc, t, count, inputs, outputs));
-    for (int i = 0; i < outputs_count; i++) overwrites[i] = i > 0 ? HEAD + i - 1 : -1;
-    for (int i = HEAD; i < inputs_count; i++) constants[i] = true;
-    tw_program_desc program = {.name = "the classifier's training step",
-                               .inputs_count = inputs_count,
-                               .inputs = inputs,
-                               .outputs_count = outputs_count,
-                               .outputs = outputs,
-                               .overwrites = overwrites,
-                               .constants = constants};
-    TW_TRY(tw_program_compile(ctx, &program, &t->program));
-    TW_TRY(tw_state_create(t->program, 0, &t->state));
-done:
-    tw_free(ctx, inputs);
-    tw_free(ctx, outputs);
-    tw_free(ctx, overwrites);
-    tw_free(ctx, constants);
-    return status;
-}
-
-static tw_status bind_step(trainer *t, int count)
-{
-    tw_context *ctx = t->ctx;
-    size_t bytes = (size_t)tw_params_size(t->params) * sizeof(float);
-    for (int k = 1; k < KINDS; k++)
-        if (!(t->flat[k] = tw_alloc_aligned(ctx, bytes))) return tw_fail_memory(ctx, bytes);
-    t->inputs = tw_alloc(ctx, (size_t)(HEAD + KINDS * count), sizeof *t->inputs);
-    t->outputs = tw_alloc(ctx, (size_t)(1 + KINDS * count), sizeof *t->outputs);
-    if (!t->inputs || !t->outputs) return tw_fail_memory(ctx, (size_t)(KINDS * count) * sizeof *t->inputs);
-    const void *head[HEAD] = {t->pictures, t->class, &t->rate, &t->correction1, &t->correction2};
-    memcpy(t->inputs, head, sizeof head);
-    t->outputs[0] = &t->loss;
-    for (int k = 0; k < KINDS; k++)
-        for (int i = 0; i < count; i++)
-            t->inputs[HEAD + k * count + i] = t->outputs[1 + k * count + i] =
-                t->flat[k] + tw_params_offset(t->params, i);
-    return TW_OK;
+    int told = tw_dataset_conditions_count(desc->data);
+    double class = tw_dataset_condition_values(desc->data, TW_PART_TRAIN)[row * told + desc->condition];
+    return isnan(class) ? -1 : (int32_t)class;
 }
 
 /* Rows that have a class, and memory for a batch of them. */
-static tw_status take_rows(const tw_classifier_desc *desc, trainer *t)
+static tw_status take_rows(training *t)
 {
-    size_t numbers = (size_t)tw_shape_size(batch_shape(desc->image, BATCH));
-    t->order = tw_alloc(t->ctx, (size_t)desc->rows, sizeof *t->order);
-    t->pictures = tw_alloc_aligned(t->ctx, numbers * sizeof(float));
+    const tw_classifier_desc *desc = t->desc;
+    int64_t rows = tw_dataset_rows(desc->data, TW_PART_TRAIN), numbers = tw_shape_size(batch_shape(desc->image, 1));
+    if (desc->condition < 0 || desc->condition >= tw_dataset_conditions_count(desc->data) ||
+        tw_dataset_columns(desc->data) != numbers)
+        return tw_fail(t->ctx, TW_ERR_INVALID, "a classifier needs pictures and their classes: %d columns, condition %d",
+                       tw_dataset_columns(desc->data), desc->condition);
+    t->order = tw_alloc(t->ctx, (size_t)rows, sizeof *t->order);
+    t->pictures = tw_alloc_aligned(t->ctx, (size_t)(BATCH * numbers) * sizeof(float));
+    t->row = tw_alloc(t->ctx, (size_t)numbers, sizeof *t->row);
     t->class = tw_alloc(t->ctx, BATCH, sizeof *t->class);
-    if (!t->order || !t->pictures || !t->class) return tw_fail_memory(t->ctx, (size_t)desc->rows * sizeof *t->order);
-    for (int64_t i = 0; i < desc->rows; i++) {
-        if (desc->class[i] >= desc->classes)
+    if (!t->order || !t->pictures || !t->row || !t->class)
+        return tw_fail_memory(t->ctx, (size_t)(BATCH * numbers) * sizeof(float));
+    for (int64_t i = 0; i < rows; i++) {
+        if (class_of(desc, i) >= desc->classes)
             return tw_fail(t->ctx, TW_ERR_INVALID, "row %lld is of class %d of %d", (long long)i + 1,
-                           desc->class[i] + 1, desc->classes);
-        if (desc->class[i] >= 0) t->order[t->rows++] = i;
+                           class_of(desc, i) + 1, desc->classes);
+        if (class_of(desc, i) >= 0) t->order[t->rows++] = i;
     }
     return t->rows > 0 ? TW_OK
                        : tw_fail(t->ctx, TW_ERR_INVALID, "no row has a class: nothing to train a classifier on");
 }
 
-/* Batch after batch of the shuffled rows, from the beginning again when there is no whole one left. */
-static void next_batch(const tw_classifier_desc *desc, trainer *t, int64_t step)
+static tw_status make_learner(training *t)
 {
-    int64_t numbers = (int64_t)desc->image.height * desc->image.width * desc->image.channels;
+    tw_status status = TW_OK;
+    tw_val inputs[2], features;
+    TW_TRY(tw_graph_create(t->ctx, &t->graph));
+    TW_TRY(tw_params_create(t->ctx, t->graph, TW_DTYPE_F32, &t->params));
+    inputs[0] = tw_input(t->graph, "pictures", TW_DTYPE_F32, batch_shape(t->desc->image, BATCH));
+    inputs[1] = tw_input(t->graph, "class", TW_DTYPE_I32, tw_shape_of(BATCH));
+    tw_val scores = judge(tw_scope_root(t->params), t->desc->classes, inputs[0], &features);
+    tw_val loss = tw_mean_axis(tw_cross_entropy(scores, inputs[1], -1), 0);
+    TW_TRY(tw_graph_check(t->graph));
+    tw_learner_desc desc = {.params = t->params, .loss = loss, .inputs_count = 2, .inputs = inputs, .seed = SEED};
+    TW_TRY(tw_learner_create(t->ctx, &desc, &t->learner));
+done:
+    return status;
+}
+
+/* Batch after batch of the shuffled rows, from the beginning again when there is no whole one left. */
+static tw_status next_batch(training *t, int64_t step)
+{
+    int64_t numbers = tw_shape_size(batch_shape(t->desc->image, 1));
     int64_t batches = tw_max_i64(1, t->rows / BATCH), at = step % batches * BATCH;
     if (at == 0) {
         tw_random random = {.seed = SEED, .stream = TW_STREAM_EVAL, .index = (uint64_t)(step / batches) << 40};
@@ -320,9 +249,12 @@ static void next_batch(const tw_classifier_desc *desc, trainer *t, int64_t step)
     }
     for (int64_t i = 0; i < BATCH; i++) {
         int64_t row = t->order[(at + i) % t->rows];
-        take(numbers, desc->pictures + row * numbers, t->pictures + i * numbers);
-        t->class[i] = desc->class[row];
+        tw_status status = tw_dataset_read(t->desc->data, TW_PART_TRAIN, row, 1, t->row);
+        if (status != TW_OK) return status;
+        take(numbers, t->row, t->pictures + i * numbers);
+        t->class[i] = class_of(t->desc, row);
     }
+    return TW_OK;
 }
 
 /* Up in a straight line, down along half a cosine (Loshchilov, Hutter 2017, SGDR). */
@@ -332,42 +264,38 @@ static double rate_at(int64_t step, int64_t steps)
     return peak_rate * (s < warmup ? s / warmup : 0.5 + 0.5 * cos(M_PI * (s - warmup) / (1 - warmup)));
 }
 
-static tw_status fit(const tw_classifier_desc *desc, trainer *t)
+static tw_status fit(training *t)
 {
-    const tw_optimiser *adamw = tw_optimiser_at(0);
+    const tw_classifier_desc *desc = t->desc;
     int64_t steps = desc->steps > 0 ? desc->steps : tw_max_i64(FEWEST_STEPS, EPOCHS * t->rows / BATCH);
+    float loss = 0;
+    tw_status status = TW_OK;
     for (int64_t k = 0; k < steps; k++) {
-        next_batch(desc, t, k);
-        t->rate = (float)rate_at(k, steps);
-        t->correction1 = (float)(1 / -expm1((double)(k + 1) * log(adamw->beta1)));
-        t->correction2 = (float)(1 / -expm1((double)(k + 1) * log(adamw->beta2)));
-        tw_status status = tw_program_run(t->state, t->inputs, t->outputs, 0);
-        if (status != TW_OK) return status;
+        TW_TRY(next_batch(t, k));
+        TW_TRY(tw_learner_step(t->learner, rate_at(k, steps), (const void *[]){t->pictures, t->class}, NULL, &loss));
         if (k % 16 == 0 && desc->on_progress && desc->on_progress(desc->user, k + 1, steps) != 0)
-            return tw_fail(t->ctx, TW_ERR_CANCELLED, "stopped after %lld of %lld steps of the classifier",
-                           (long long)k + 1, (long long)steps);
+            TW_TRY(tw_fail(t->ctx, TW_ERR_CANCELLED, "stopped after %lld of %lld steps of the classifier",
+                           (long long)k + 1, (long long)steps));
     }
-    if (!isfinite(t->loss)) return tw_fail(t->ctx, TW_ERR_NUMERIC, "the classifier's loss is no number any more");
-    return TW_OK;
+    if (!isfinite(loss)) TW_TRY(tw_fail(t->ctx, TW_ERR_NUMERIC, "the classifier's loss is no number any more"));
+done:
+    return status;
 }
 
 tw_status tw_classifier_train(tw_context *ctx, const tw_classifier_desc *desc, tw_classifier **out_classifier)
 {
     tw_classifier *c = NULL;
-    trainer t = {.ctx = ctx};
+    training t = {.ctx = ctx, .desc = desc};
     tw_status status = TW_OK;
     TW_TRY(tw_classifier_create(ctx, desc->image, desc->classes, &c));
-    int count = tw_params_count(c->params);
-    tw_params_init(c->params, SEED, c->weights);
-    t.flat[0] = c->weights;
-    TW_TRY(take_rows(desc, &t));
-    TW_TRY(compile_step(desc, &t, count));
-    TW_TRY(bind_step(&t, count));
-    TW_TRY(fit(desc, &t));
+    TW_TRY(take_rows(&t));
+    TW_TRY(make_learner(&t));
+    TW_TRY(fit(&t));
+    memcpy(c->weights, tw_learner_weights(t.learner), (size_t)tw_params_size(c->params) * sizeof(float));
     *out_classifier = c;
     c = NULL;
 done:
-    trainer_free(&t);
+    training_free(&t);
     tw_classifier_destroy(c);
     return status;
 }

@@ -9,18 +9,19 @@
 
 #include "base/base.h"
 
+#include <thalweg/data.h>
+
 enum { TW_CLASSIFIER_FEATURES = 128 };
 
 typedef struct tw_classifier tw_classifier;
 
-/* Pictures (rows, H W C) of numbers 0 to 255 and their classes (rows), 0 to classes - 1; rows of class -1 are left out.
- * on_progress is told steps; non-zero stops with TW_ERR_CANCELLED. */
+/* Learns the training part of `data`, rows of H W C numbers from 0 to 255; the class of a row is its condition number
+ * `condition`, 0 to classes - 1, and rows without one are left out. on_progress is told steps; non-zero stops with
+ * TW_ERR_CANCELLED. */
 typedef struct tw_classifier_desc {
     tw_image image;
-    int classes;
-    int64_t rows;
-    const double *pictures;
-    const int32_t *class;
+    int classes, condition;
+    const tw_dataset *data;
     int64_t steps; /* 0: five times through the rows, at least 1500 */
     int (*on_progress)(void *user, int64_t done, int64_t total);
     void *user;

@@ -130,8 +130,9 @@ typedef struct search {
     const double *a, *b;
     bool same;            /* a is b: a row is no neighbour of its own */
     const double *radii2; /* (m), NULL: neighbours are wanted */
-    int64_t *index;       /* (n, k), NULL: not wanted */
-    double *far2;         /* (n), of the k-th; or 1 and 0 */
+    int64_t *index;       /* (n, k), with how far they are; NULL: not wanted */
+    double *far;
+    double *far2; /* (n), of the k-th; or 1 and 0 */
 } search;
 
 static void nearest(const search *s, int64_t i)
@@ -147,7 +148,10 @@ static void nearest(const search *s, int64_t i)
         for (; at > 0 && d < far[at - 1]; at--) far[at] = far[at - 1], which[at] = which[at - 1];
         far[at] = d, which[at] = j;
     }
-    for (int k = 0; s->index && k < s->k; k++) s->index[i * s->k + k] = k < found ? which[k] : -1;
+    for (int k = 0; s->index && k < found; k++) {
+        s->index[i * s->k + k] = which[k];
+        s->far[i * s->k + k] = sqrt(far[k]);
+    }
     s->far2[i] = found > 0 ? far[found - 1] : (double)INFINITY;
 }
 
@@ -175,7 +179,7 @@ static void run_search(tw_context *ctx, search *s)
 }
 
 tw_status tw_nearest_rows(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m, const double *b, int k,
-                          int64_t *out_index)
+                          int64_t *out_index, double *out_distance)
 {
     tw_status status = check_sets(ctx, columns, n, a, m, b);
     if (status != TW_OK) return status;
@@ -185,7 +189,7 @@ tw_status tw_nearest_rows(tw_context *ctx, int columns, int64_t n, const double 
                        MOST_NEIGHBOURS);
     double *far2 = tw_alloc(ctx, (size_t)n, sizeof *far2);
     if (!far2) return tw_fail_memory(ctx, (size_t)n * sizeof *far2);
-    search s = {.columns = columns, .k = k, .n = n, .m = m, .a = a, .b = b, .index = out_index, .far2 = far2};
+    search s = {.columns = columns, .k = k, .n = n, .m = m, .a = a, .b = b, .index = out_index, .far = out_distance, .far2 = far2};
     run_search(ctx, &s);
     tw_free(ctx, far2);
     return TW_OK;

@@ -24,9 +24,20 @@ static tw_status observe_columns(tw_flow *flow, int64_t rows, const tw_inverse_d
     return TW_OK;
 }
 
-/* scaled = A diag(scale), gram = scaled scaled', and what the columns' shifts measure. */
-static void scale_matrix(const tw_flow *flow, int measures, const double *matrix, double *scaled, double *gram,
-                         double *offset)
+/* Sums over eight lanes, added in one order. */
+static double dot(int64_t n, const double *a, const double *b)
+{
+    double lane[8] = {0}, sum = 0;
+    int64_t j = 0;
+    for (; j + 8 <= n; j += 8)
+        for (int k = 0; k < 8; k++) lane[k] += a[j + k] * b[j + k];
+    for (; j < n; j++) sum += a[j] * b[j];
+    for (int k = 0; k < 8; k++) sum += lane[k];
+    return sum;
+}
+
+/* scaled = A diag(scale), and what the columns' shifts measure. */
+static void scale_matrix(const tw_flow *flow, int measures, const double *matrix, double *scaled, double *offset)
 {
     int columns = flow->desc.columns;
     for (int k = 0; k < measures; k++) {
@@ -37,13 +48,20 @@ static void scale_matrix(const tw_flow *flow, int measures, const double *matrix
             offset[k] += a * flow->normaliser.shift[j];
         }
     }
+}
+
+/* Rows that are orthogonal but for rounding, as block averages are; length2 becomes the squares of their lengths. */
+static bool is_orthogonal(int measures, int64_t columns, const double *a, double *length2)
+{
+    double most = 0;
     for (int k = 0; k < measures; k++)
-        for (int l = 0; l < measures; l++) {
-            double sum = 0;
-            for (int j = 0; j < columns; j++)
-                sum += scaled[(int64_t)k * columns + j] * scaled[(int64_t)l * columns + j];
-            gram[k * measures + l] = sum;
+        most = fmax(most, length2[k] = dot(columns, a + k * columns, a + k * columns));
+    for (int k = 0; k < measures; k++)
+        for (int l = 0; l < k; l++) {
+            double both = sqrt(length2[k] * length2[l]);
+            if (both > 1e-12 * most && fabs(dot(columns, a + k * columns, a + l * columns)) > 1e-7 * both) return false;
         }
+    return true;
 }
 
 /* out (rows, columns) = U' a (rows of U', columns), for `rows` = all of U's columns. */
@@ -56,22 +74,47 @@ static void turn(int measures, int64_t columns, const double *vectors, const dou
                 out[k * columns + j] += vectors[l * measures + k] * a[l * columns + j];
 }
 
+/* o->row, of orthogonal measures, with their lengths, from the rows of A as they are scaled; vectors (measures,
+ * measures) turn what was observed likewise, NULL: it is right as it is. */
+static tw_status make_orthogonal(tw_context *ctx, int m, double **scaled, tw_observation *o, double **vectors)
+{
+    if (is_orthogonal(m, o->columns, *scaled, o->length2)) {
+        double *row = o->row;
+        o->row = *scaled;
+        *scaled = row;
+        return TW_OK;
+    }
+    if (m > MOST_MEASURES)
+        return tw_fail(ctx, TW_ERR_UNSUPPORTED,
+                       "%d measures that are not orthogonal: at most %d can be made so in reasonable time", m,
+                       MOST_MEASURES);
+    size_t square = (size_t)m * (size_t)m;
+    double *gram = tw_alloc(ctx, square * 2, sizeof *gram);
+    if (!gram) return tw_fail_memory(ctx, square * 2 * sizeof *gram);
+    for (int k = 0; k < m; k++)
+        for (int l = 0; l <= k; l++)
+            gram[k * m + l] = gram[l * m + k] =
+                dot(o->columns, *scaled + (int64_t)k * o->columns, *scaled + (int64_t)l * o->columns);
+    tw_eigen_symmetric(m, gram, o->length2, gram + square);
+    turn(m, o->columns, gram + square, *scaled, o->row);
+    memcpy(gram, gram + square, square * sizeof *gram);
+    *vectors = gram;
+    return TW_OK;
+}
+
 static tw_status observe_matrix(tw_flow *flow, int64_t rows, const tw_inverse_desc *desc, tw_observation *o)
 {
     tw_context *ctx = flow->ctx;
     int m = desc->measures;
-    size_t square = (size_t)m * (size_t)m;
     tw_status status = TW_OK;
-    double *scaled = tw_alloc(ctx, (size_t)m * (size_t)o->columns, sizeof(double));
-    double *gram = tw_alloc(ctx, square * 2 + 2 * (size_t)m, sizeof(double));
-    if (!scaled || !gram) TW_TRY(tw_fail_memory(ctx, square * sizeof(double)));
-    double *vectors = gram + square, *offset = vectors + square, *off = offset + m;
+    double *vectors = NULL, *scaled = tw_alloc(ctx, (size_t)m * (size_t)o->columns, sizeof(double));
+    double *offset = tw_alloc(ctx, (size_t)m, sizeof(double)), *off = tw_alloc(ctx, (size_t)m, sizeof(double)), most = 0;
+    if (!scaled || !offset || !off) TW_TRY(tw_fail_memory(ctx, (size_t)m * (size_t)o->columns * sizeof(double)));
     for (int64_t i = 0; i < (int64_t)m * o->columns; i++)
         if (!isfinite(desc->matrix[i]))
             TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "a matrix of measures has an entry that is not finite"));
-    scale_matrix(flow, m, desc->matrix, scaled, gram, offset);
-    tw_eigen_symmetric(m, gram, o->length2, vectors);
-    turn(m, o->columns, vectors, scaled, o->row);
+    scale_matrix(flow, m, desc->matrix, scaled, offset);
+    TW_TRY(make_orthogonal(ctx, m, &scaled, o, &vectors));
     for (int64_t i = 0; i < rows; i++) {
         for (int k = 0; k < m; k++) {
             off[k] = desc->observed[i * m + k] - offset[k];
@@ -79,17 +122,21 @@ static tw_status observe_matrix(tw_flow *flow, int64_t rows, const tw_inverse_de
                 TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "row %lld: measure %d is %g: expected a finite number",
                                (long long)i + 1, k + 1, desc->observed[i * m + k]));
         }
-        turn(m, 1, vectors, off, o->y + i * m);
+        if (vectors)
+            turn(m, 1, vectors, off, o->y + i * m);
+        else
+            memcpy(o->y + i * m, off, (size_t)m * sizeof *off);
     }
-    double most = 0;
     for (int k = 0; k < m; k++) most = fmax(most, o->length2[k]);
     for (int k = 0; k < m; k++) {
         o->variance[k] = desc->noise * desc->noise;
         if (o->length2[k] <= 1e-12 * most) o->length2[k] = 0; /* measures that follow from others, but for rounding */
     }
 done:
+    tw_free(ctx, vectors);
     tw_free(ctx, scaled);
-    tw_free(ctx, gram);
+    tw_free(ctx, offset);
+    tw_free(ctx, off);
     return status;
 }
 
@@ -99,10 +146,9 @@ tw_status tw_observation_make(tw_flow *flow, int64_t n, const tw_inverse_desc *d
     bool matrix = desc->measures > 0;
     tw_observation o = {.columns = flow->desc.columns, .same = desc->same_observed};
     tw_status status = TW_OK;
-    if (!desc->observed || matrix != (desc->matrix != NULL) || desc->measures < 0 || desc->measures > MOST_MEASURES)
+    if (!desc->observed || matrix != (desc->matrix != NULL) || desc->measures < 0)
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID,
-                       "an inverse problem needs what was observed, by its columns or by a matrix of 1 to %d measures",
-                       MOST_MEASURES));
+                       "an inverse problem needs what was observed, by its columns or by a matrix of 1 or more measures"));
     if (!(desc->noise >= 0 && isfinite(desc->noise)))
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "noise of deviation %g: expected 0 or more", desc->noise));
     int64_t rows = o.same ? 1 : n;
@@ -141,8 +187,7 @@ double tw_observation_pull(const tw_observation *o, int64_t row, const double *x
         const double *a = o->row ? o->row + (int64_t)k * o->columns : NULL;
         double length2 = a ? o->length2[k] : 1, off = y[k] + (shake ? shake[k] : 0);
         if (isnan(off) || length2 == 0) continue;
-        for (int j = 0; a && j < o->columns; j++) off -= a[j] * x[j];
-        if (!a) off -= x[k];
+        off -= a ? dot(o->columns, a, x) : x[k];
         residual2 += off * off;
         double weight = spread < 0 ? off : off / (o->variance[k] + spread * length2);
         for (int j = 0; a && j < o->columns; j++) out[j] += weight * a[j];

@@ -4,6 +4,7 @@
 #include "flow/diffusion.h"
 #include "flow/guidance.h"
 #include "flow/inverse.h"
+#include "flow/operator.h"
 #include "method/method.h"
 #include "path/density.h"
 #include "path/gamma.h"
@@ -32,6 +33,7 @@ const tw_piece_info *tw_piece_list(const char *kind, int index)
     if (strcmp(kind, "diffusions") == 0) return tw_diffusion_list(index);
     if (strcmp(kind, "guidances") == 0) return tw_guidance_list(index);
     if (strcmp(kind, "inverses") == 0) return tw_inverse_list(index);
+    if (strcmp(kind, "operators") == 0) return tw_operator_list(index);
     return strcmp(kind, "networks") == 0 ? tw_network_list(index) : NULL;
 }
 

@@ -13,9 +13,26 @@
 #include <unistd.h>
 
 enum { SIDE = 8, NUMBERS = SIDE * SIDE, ROWS = 1797, TRAIN = 1400, CLASSES = 10 };
-static double pictures[ROWS * NUMBERS];
+static double pictures[ROWS * NUMBERS]; /* the last ROWS - TRAIN of them held out */
 static int32_t class_of[ROWS];
 static char path[64];
+
+/* Pictures with their class as one more column. */
+static tw_dataset *data_of(tw_context *ctx, int64_t rows, int numbers, const double *x, const int32_t *class)
+{
+    char condition[16];
+    double *both = malloc((size_t)(rows * (numbers + 1)) * sizeof *both);
+    tw_dataset *data = NULL;
+    for (int64_t i = 0; i < rows; i++) {
+        memcpy(both + i * (numbers + 1), x + i * numbers, (size_t)numbers * sizeof *both);
+        both[i * (numbers + 1) + numbers] = class[i];
+    }
+    snprintf(condition, sizeof condition, "%d", numbers + 1);
+    tw_dataset_desc desc = {.conditions = condition, .split = {1, 0, 0}};
+    assert_int_equal(tw_dataset_from_memory(ctx, rows, numbers + 1, both, NULL, &desc, &data), TW_OK);
+    free(both);
+    return data;
+}
 
 static int open_digits(void **state)
 {
@@ -32,20 +49,16 @@ static int open_digits(void **state)
     return 0;
 }
 
-static tw_classifier_desc desc_of(int64_t steps)
+static tw_classifier_desc desc_of(const tw_dataset *data, int64_t steps)
 {
-    return (tw_classifier_desc){.image = {SIDE, SIDE, 1},
-                                .classes = CLASSES,
-                                .rows = TRAIN,
-                                .pictures = pictures,
-                                .class = class_of,
-                                .steps = steps};
+    return (tw_classifier_desc){.image = {SIDE, SIDE, 1}, .classes = CLASSES, .data = data, .steps = steps};
 }
 
 static void digits_are_told_apart(void **state)
 {
     tw_classifier *c, *again;
-    tw_classifier_desc desc = desc_of(400);
+    tw_dataset *data = data_of(*state, TRAIN, NUMBERS, pictures, class_of);
+    tw_classifier_desc desc = desc_of(data, 400);
     int32_t got[ROWS], got_again[ROWS];
     double *features = malloc(sizeof *features * ROWS * TW_CLASSIFIER_FEATURES);
     assert_int_equal(tw_classifier_train(*state, &desc, &c), TW_OK);
@@ -53,7 +66,7 @@ static void digits_are_told_apart(void **state)
     int right = 0;
     for (int i = TRAIN; i < ROWS; i++) right += got[i] == class_of[i];
     assert_true(right > 0.95 * (ROWS - TRAIN)); /* nearest neighbours reach 0.96 to 0.98 here */
-    /* features belong to a row alone, and know classes: their means are further apart than their spread is wide */
+    /* features belong to a row alone */
     double one[TW_CLASSIFIER_FEATURES];
     assert_int_equal(tw_classifier_run(c, 1, pictures + 1500 * NUMBERS, NULL, one), TW_OK);
     assert_memory_equal(one, features + 1500 * TW_CLASSIFIER_FEATURES, sizeof one);
@@ -69,6 +82,7 @@ static void digits_are_told_apart(void **state)
     assert_int_equal(tw_classifier_load(*state, "/nowhere.safetensors", desc.image, 10, "digits", &again), TW_ERR_IO);
     assert_null(again);
     tw_classifier_destroy(c);
+    tw_dataset_destroy(data);
     free(features);
 }
 
@@ -78,11 +92,13 @@ static void any_number_of_threads(void **state)
     (void)state;
     for (int k = 0; k < 2; k++) {
         tw_context *ctx = tw_context_create(&(tw_context_desc){.threads = k ? 3 : 1});
-        tw_classifier_desc desc = desc_of(12);
+        tw_dataset *data = data_of(ctx, 500, NUMBERS, pictures, class_of);
+        tw_classifier_desc desc = desc_of(data, 12);
         tw_classifier *c;
         assert_int_equal(tw_classifier_train(ctx, &desc, &c), TW_OK);
         assert_int_equal(tw_classifier_run(c, 1, pictures, NULL, features[k]), TW_OK);
         tw_classifier_destroy(c);
+        tw_dataset_destroy(data);
         tw_context_destroy(ctx);
     }
     assert_memory_equal(features[0], features[1], sizeof features[0]);
@@ -97,20 +113,21 @@ static int stop(void *user, int64_t done, int64_t total)
 static void wrong_rows_are_refused(void **state)
 {
     tw_classifier *c = NULL;
-    tw_classifier_desc desc = desc_of(1);
-    int32_t none[TRAIN], high[TRAIN] = {CLASSES};
-    for (int i = 0; i < TRAIN; i++) none[i] = -1;
-    desc.class = none;
+    tw_dataset *data = data_of(*state, 500, NUMBERS, pictures, class_of);
+    tw_classifier_desc desc = desc_of(data, 1);
+    desc.classes = CLASSES - 1; /* the last one is of none */
     assert_int_equal(tw_classifier_train(*state, &desc, &c), TW_ERR_INVALID);
-    desc.class = high;
+    desc = desc_of(data, 1);
+    desc.condition = 1;
     assert_int_equal(tw_classifier_train(*state, &desc, &c), TW_ERR_INVALID);
-    desc = desc_of(1);
+    desc = desc_of(data, 1);
     desc.image.height = 2;
     assert_int_equal(tw_classifier_train(*state, &desc, &c), TW_ERR_INVALID);
-    desc = desc_of(64);
+    desc = desc_of(data, 64);
     desc.on_progress = stop;
     assert_int_equal(tw_classifier_train(*state, &desc, &c), TW_ERR_CANCELLED);
     assert_null(c);
+    tw_dataset_destroy(data);
 }
 
 /* Odd sides, three channels. */
@@ -123,12 +140,14 @@ static void other_pictures(void **state)
         class[i] = i % 2;
         for (int j = 0; j < H * W * 3; j++) x[i * H * W * 3 + j] = (j % 3 == 2 * class[i] ? 200 : 20) + (i * j) % 30;
     }
-    tw_classifier_desc desc = {.image = {H, W, 3}, .classes = 2, .rows = N, .pictures = x, .class = class, .steps = 30};
+    tw_dataset *data = data_of(*state, N, H * W * 3, x, class);
+    tw_classifier_desc desc = {.image = {H, W, 3}, .classes = 2, .data = data, .steps = 30};
     tw_classifier *c;
     assert_int_equal(tw_classifier_train(*state, &desc, &c), TW_OK);
     assert_int_equal(tw_classifier_run(c, N, x, got, NULL), TW_OK);
     assert_memory_equal(got, class, sizeof got);
     tw_classifier_destroy(c);
+    tw_dataset_destroy(data);
     free(x);
 }
 
@@ -141,8 +160,9 @@ static void allocations_may_fail(void **state)
         tw_context *ctx =
             tw_context_create(&(tw_context_desc){.alloc = limited_alloc, .alloc_user = &memory, .threads = 1});
         assert_non_null(ctx);
+        tw_dataset *data = data_of(ctx, 200, NUMBERS, pictures, class_of);
         int64_t alive = memory.alive;
-        tw_classifier_desc desc = desc_of(1);
+        tw_classifier_desc desc = desc_of(data, 1);
         tw_classifier *c = NULL;
         memory.left = n;
         memory.armed = true;
@@ -150,6 +170,7 @@ static void allocations_may_fail(void **state)
         memory.armed = false;
         tw_classifier_destroy(c);
         assert_int_equal(memory.alive, alive);
+        tw_dataset_destroy(data);
         tw_context_destroy(ctx);
         if (status == TW_OK) return;
         assert_int_equal(status, TW_ERR_MEMORY);

@@ -63,11 +63,13 @@ static void neighbours_by_hand(void **state)
 {
     const double a[] = {0, 10, 4.9}, b[] = {1, 9, 5, 100, -2};
     int64_t index[6];
-    assert_int_equal(tw_nearest_rows(*state, 1, 3, a, 5, b, 2, index), TW_OK);
+    double far[6];
+    assert_int_equal(tw_nearest_rows(*state, 1, 3, a, 5, b, 2, index, far), TW_OK);
     const int64_t want[] = {0, 4, 1, 2, 2, 0};
     for (int k = 0; k < 6; k++) assert_int_equal(index[k], want[k]);
-    assert_int_equal(tw_nearest_rows(*state, 1, 3, a, 5, b, 6, index), TW_ERR_INVALID);
-    assert_int_equal(tw_nearest_rows(*state, 1, 3, a, 5, b, 0, index), TW_ERR_INVALID);
+    for (int k = 0; k < 6; k++) assert_true(fabs(far[k] - fabs(a[k / 2] - b[want[k]])) < 1e-14);
+    assert_int_equal(tw_nearest_rows(*state, 1, 3, a, 5, b, 6, index, far), TW_ERR_INVALID);
+    assert_int_equal(tw_nearest_rows(*state, 1, 3, a, 5, b, 0, index, far), TW_ERR_INVALID);
 }
 
 static void precision_and_recall_by_hand(void **state)
@@ -104,28 +106,30 @@ static void any_number_of_threads(void **state)
     enum { ROWS = 200, COLUMNS = 13 };
     double *a = normals(1, ROWS, COLUMNS, 0, 1), *b = normals(2, ROWS, COLUMNS, 0, 1), p[2], r[2];
     int64_t index[2][ROWS * 3];
+    double far[2][ROWS * 3];
     (void)state;
     for (int k = 0; k < 2; k++) {
         tw_context *ctx = tw_context_create(&(tw_context_desc){.threads = k ? 3 : 1});
         assert_int_equal(tw_precision_recall(ctx, COLUMNS, ROWS, a, ROWS, b, 3, &p[k], &r[k]), TW_OK);
-        assert_int_equal(tw_nearest_rows(ctx, COLUMNS, ROWS, a, ROWS, b, 3, index[k]), TW_OK);
+        assert_int_equal(tw_nearest_rows(ctx, COLUMNS, ROWS, a, ROWS, b, 3, index[k], far[k]), TW_OK);
         tw_context_destroy(ctx);
     }
     assert_true(p[0] == p[1] && r[0] == r[1]);
     assert_memory_equal(index[0], index[1], sizeof index[0]);
+    assert_memory_equal(far[0], far[1], sizeof far[0]);
     free(a), free(b);
 }
 
 static tw_status all(tw_context *ctx, void *user)
 {
     const double a[] = {0, 1, 5, 3}, b[] = {1, 2, 3, 9};
-    double d, p, r;
+    double d, p, r, far[4];
     int64_t index[4];
     tw_status status = TW_OK;
     (void)user;
     TW_TRY(tw_frechet_distance(ctx, 2, 2, a, 2, b, &d));
     TW_TRY(tw_precision_recall(ctx, 1, 4, a, 4, b, 1, &p, &r));
-    TW_TRY(tw_nearest_rows(ctx, 1, 4, a, 4, b, 1, index));
+    TW_TRY(tw_nearest_rows(ctx, 1, 4, a, 4, b, 1, index, far));
 done:
     return status;
 }
