@@ -2,6 +2,7 @@
 #include "distances.h"
 
 #include "begin.h"
+#include "pictures.h"
 #include "score.h"
 #include "signals.h"
 
@@ -27,7 +28,7 @@ static tw_status fit_scale(comparison *d)
 {
     const held_out *h = d->held;
     if (strcmp(opt_text(&d->c->set, OPT_UNITS), "data") == 0) return TW_OK;
-    if (d->m->about->image.height > 0)
+    if (is_pictures(d->m))
         return tw_normaliser_make(d->c->ctx, h->columns, TW_PIXEL_MIDDLE, TW_PIXEL_MIDDLE, &d->scale);
     if (training_rows(d) > 0)
         return tw_normaliser_fit(d->c->ctx, training_rows(d), h->columns, tw_dataset_values(h->training, TW_PART_TRAIN),
@@ -43,8 +44,8 @@ tw_status comparison_settle(comparison *d, int64_t most_pairs)
     if (training_rows(d) > 0) d->pairs = tw_min_i64(d->pairs, training_rows(d));
     if (d->pairs < 1) return tw_fail(c->ctx, TW_ERR_INVALID, "%s: too few rows for a distance", d->held->label);
     d->repeats = (int)opt_int(&c->set, OPT_REPEATS);
-    if (d->repeats == 0) d->repeats = repeats_for(d->pairs);
-    d->samples_count = tw_max_i64(d->pairs * d->repeats, FEWEST_SAMPLES);
+    if (d->repeats == 0) d->repeats = is_pictures(d->m) ? 1 : repeats_for(d->pairs);
+    d->samples_count = tw_max_i64(d->pairs * d->repeats, is_pictures(d->m) ? 1 : FEWEST_SAMPLES);
     return fit_scale(d);
 }
 

@@ -6,13 +6,13 @@
 #include "signals.h"
 
 #include "base/file.h"
-#include "plot/plot.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { DRAW_SCORE = 0, FLOW_ROWS = 2000, PICTURE_ROWS = 20000, STANDARD_FRAMES = 6 };
-enum { REPORTED = 1 << DISTANCE_ENERGY | 1 << DISTANCE_W2 | 1 << DISTANCE_SLICED };
+enum { REPORTED = 1 << DISTANCE_ENERGY | 1 << DISTANCE_W2 | 1 << DISTANCE_SLICED, MOST_PAIRS = 4096 };
+enum { SCORED_PICTURES = 100, FLOW_PICTURES = 10, PICTURES = 100 };
 
 typedef struct evaluation {
     cli *c;
@@ -21,6 +21,7 @@ typedef struct evaluation {
     tw_ode_desc solver;
     report report;
     comparison compared;
+    judgement judged;
     column_summary *summaries; /* of samples, then of data */
     char folder[MODEL_PATH], text_path[MODEL_PATH], json_path[MODEL_PATH], clouds_path[MODEL_PATH],
         flow_path[MODEL_PATH];
@@ -31,7 +32,9 @@ typedef struct evaluation {
 static tw_status score_held_out(evaluation *e)
 {
     cli *c = e->c;
-    int64_t n = tw_min_i64(opt_int(&c->set, OPT_N_EVAL), e->held.rows);
+    bool few = is_pictures(&e->m) && !opt_given(&c->set, OPT_N_EVAL);
+    int64_t most = few ? SCORED_PICTURES : opt_int(&c->set, OPT_N_EVAL);
+    int64_t n = tw_min_i64(most, e->held.rows);
     tw_ode_desc plain = solver_without_noise(c, &e->solver);
     tw_status status = TW_OK;
     double *rows = random_rows(c, DRAW_SCORE, e->held.columns, e->held.rows, e->held.values, n);
@@ -79,15 +82,16 @@ static tw_status draw_flow(evaluation *e)
     size_t row = (size_t)e->held.columns * sizeof(double);
     begin b = {0};
     tw_status status = TW_OK;
-    double *rows = tw_alloc(c->ctx, FLOW_ROWS, row), *states = tw_alloc(c->ctx, FLOW_ROWS * (size_t)frames, row);
-    if (!rows || !states) TW_TRY(tw_fail_memory(c->ctx, FLOW_ROWS * (size_t)frames * row));
-    TW_TRY(begin_open(c, &e->m, &e->held, FLOW_ROWS, &b));
+    int64_t n = is_pictures(&e->m) ? FLOW_PICTURES : FLOW_ROWS;
+    double *rows = tw_alloc(c->ctx, (size_t)n, row), *states = tw_alloc(c->ctx, (size_t)(n * frames), row);
+    if (!rows || !states) TW_TRY(tw_fail_memory(c->ctx, (size_t)(n * frames) * row));
+    TW_TRY(begin_open(c, &e->m, &e->held, n, &b));
     begin_set(&b, &desc);
     progress_begin(&c->progress);
     signals_watch();
-    TW_TRY(tw_sample(e->m.flow, FLOW_ROWS, &desc, rows, states, NULL));
+    TW_TRY(tw_sample(e->m.flow, n, &desc, rows, states, NULL));
     progress_clear(&c->progress);
-    const drawn d = {.m = &e->m, .n = FLOW_ROWS, .rows = states, .conditions = b.conditions, .same = b.same};
+    const drawn d = {.m = &e->m, .n = n, .rows = states, .conditions = b.conditions, .same = b.same};
     TW_TRY(plot_flow(c->ctx, e->flow_path, &d, frames, false));
 done:
     signals_release();
@@ -99,10 +103,12 @@ done:
 
 static tw_status draw_pictures(evaluation *e)
 {
-    int64_t shown = tw_min_i64(tw_min_i64(e->held.rows, e->compared.samples_count), PICTURE_ROWS);
-    tw_cloud clouds[] = {{"held-out data", shown, e->held.values}, {"samples", shown, e->compared.samples}};
+    int64_t shown = tw_min_i64(e->held.rows, e->compared.samples_count);
+    shown = tw_min_i64(shown, is_pictures(&e->m) ? PICTURES : PICTURE_ROWS);
+    drawn held = {.m = &e->m, .n = shown, .rows = e->held.values, .conditions = e->held.conditions}, samples = held;
     tw_status status = TW_OK;
-    TW_TRY(tw_plot_clouds(e->c->ctx, e->clouds_path, e->held.columns, e->m.about->names, 2, clouds));
+    samples.rows = e->compared.samples;
+    TW_TRY(plot_both(e->c->ctx, e->clouds_path, "held-out data", &held, "samples", &samples));
     TW_TRY(draw_flow(e));
 done:
     return status;
@@ -120,7 +126,7 @@ static bool name_outputs(evaluation *e)
     e->report.flow_path = e->flow_path;
     return path_join(e->text_path, MODEL_PATH, e->folder, "report.txt") &&
            path_join(e->json_path, MODEL_PATH, e->folder, "report.json") &&
-           path_join(e->clouds_path, MODEL_PATH, e->folder, "clouds.png") &&
+           path_join(e->clouds_path, MODEL_PATH, e->folder, is_pictures(&e->m) ? "grid.png" : "clouds.png") &&
            path_join(e->flow_path, MODEL_PATH, e->folder, "flow.png");
 }
 
@@ -151,7 +157,8 @@ static tw_status write_report(evaluation *e)
     TW_TRY(write_text(c->ctx, e->json_path, json));
     cli_say(c, "%s", text.data);
     cli_say(c, "report    %s, %s", e->text_path, e->json_path);
-    cli_say(c, "pictures  %s, %s", e->clouds_path, e->flow_path);
+    cli_say(c, "pictures  %s, %s%s%s", e->clouds_path, e->flow_path, e->judged.neighbours[0] ? ", " : "",
+            e->judged.neighbours);
 done:
     tw_text_free(&text);
     cJSON_Delete(object);
@@ -167,9 +174,13 @@ static tw_status evaluate(evaluation *e)
     if (strcmp(e->m.about->source, "data") != 0) TW_TRY(score_held_out(e));
     e->compared = (comparison){.c = e->c, .m = &e->m, .held = &e->held, .solver = e->solver};
     TW_TRY(comparison_draw(&e->compared));
-    TW_TRY(comparison_measure(&e->compared, REPORTED));
-    TW_TRY(compare_columns(e));
+    TW_TRY(comparison_measure(&e->compared, is_pictures(&e->m) ? 1 << DISTANCE_SLICED : REPORTED));
     TW_TRY(tw_make_folder(e->c->ctx, e->folder));
+    if (is_pictures(&e->m))
+        TW_TRY(judge_pictures(&e->compared, e->folder, &e->judged));
+    else
+        TW_TRY(compare_columns(e));
+    if (is_pictures(&e->m)) e->report.judged = &e->judged;
     TW_TRY(draw_pictures(e));
     e->report.seconds = tw_clock() - e->c->started;
     TW_TRY(write_report(e));
@@ -190,6 +201,11 @@ int run_eval(cli *c)
     e.report.held = &e.held;
     e.report.compared = &e.compared;
     e.report.units = opt_text(&c->set, OPT_UNITS);
+    if (!is_pictures(&e.m) && opt_int(&c->set, OPT_PAIRS) > MOST_PAIRS) {
+        result = cli_usage("--pairs: %lld given, expected at most %d for rows that are no pictures",
+                           (long long)opt_int(&c->set, OPT_PAIRS), MOST_PAIRS);
+        goto done;
+    }
     if (!name_outputs(&e)) TW_TRY(tw_fail(c->ctx, TW_ERR_IO, "'%s': the path is too long", e.folder));
     TW_TRY(check_writable_folder(c->ctx, e.folder));
     TW_TRY(evaluate(&e));

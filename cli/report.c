@@ -52,6 +52,7 @@ tw_status summarise(tw_context *ctx, int columns, int64_t rows, const double *va
 static void add_distance(tw_text *out, const char *name, const distance *d)
 {
     char value[48], floor_text[48];
+    if (!isfinite(d->value)) return; /* not measured */
     snprintf(value, sizeof value, isfinite(d->value_sd) ? "%.5g +- %.2g" : "%.5g", d->value, d->value_sd);
     if (isfinite(d->floor))
         snprintf(floor_text, sizeof floor_text, isfinite(d->floor_sd) ? "%.5g +- %.2g" : "%.5g", d->floor, d->floor_sd);
@@ -85,11 +86,13 @@ void report_text(const report *r, tw_text *out)
                 human_count((double)r->held->rows, rows, sizeof rows), r->held->columns);
     if (r->score.n > 0)
         tw_text_add(out, "Negative log-likelihood  %.5f +- %.5f nats a row (%s rows)\n", r->score.nll, r->score.error,
-                human_count((double)r->score.n, count, sizeof count));
+                    human_count((double)r->score.n, count, sizeof count));
     else
         tw_text_add(out, "No likelihood: the density of the rows it begins at is not known\n");
     if (isfinite(r->exact)) tw_text_add(out, "  of the exact density   %.5f\n", r->exact);
-    if (isfinite(r->score.bits_per_dim)) tw_text_add(out, "  bits per dimension     %.5f\n", r->score.bits_per_dim);
+    if (isfinite(r->score.bits_per_dim))
+        tw_text_add(out, "  bits per dimension     %.5f +- %.5f%s\n", r->score.bits_per_dim, r->score.bits_error,
+                    r->score.draws > 0 ? " at most, by dequantisation" : "");
     tw_text_add(out, "\nDistances (%s columns, %s rows on each side, mean of %d)\n  %-22s %-22s %-22s %s\n",
                 strcmp(r->units, "data") == 0 ? "original" : "standardised",
                 human_count((double)r->compared->pairs, count, sizeof count), r->compared->repeats, "",
@@ -97,7 +100,8 @@ void report_text(const report *r, tw_text *out)
     add_distance(out, "energy distance", &r->compared->of[DISTANCE_ENERGY]);
     add_distance(out, "2-Wasserstein", &r->compared->of[DISTANCE_W2]);
     add_distance(out, "sliced 2-Wasserstein", &r->compared->of[DISTANCE_SLICED]);
-    add_columns(r, out);
+    if (r->judged) judgement_text(r->judged, out);
+    if (r->of_data) add_columns(r, out);
     tw_text_add(out, "\nSampling: %lld network evaluations a row at most, %.1f on average\n",
                 (long long)r->compared->sampling.nfe, r->compared->sampling.nfe_mean);
 }
@@ -128,9 +132,22 @@ static cJSON *summary_json(const column_summary *s)
     return object;
 }
 
+static cJSON *columns_json(const report *r)
+{
+    cJSON *columns = cJSON_CreateArray();
+    for (int j = 0; j < r->held->columns; j++) {
+        cJSON *column = cJSON_CreateObject();
+        json_text(column, "name", r->m->about->names[j]);
+        cJSON_AddItemToObject(column, "data", summary_json(&r->of_data[j]));
+        cJSON_AddItemToObject(column, "samples", summary_json(&r->of_samples[j]));
+        cJSON_AddItemToArray(columns, column);
+    }
+    return columns;
+}
+
 cJSON *report_json(const report *r)
 {
-    cJSON *object = cJSON_CreateObject(), *columns = cJSON_CreateArray();
+    cJSON *object = cJSON_CreateObject();
     if (r->score.n > 0) score_json(object, &r->score, r->exact);
     add_distance_json(object, "energy_distance", &r->compared->of[DISTANCE_ENERGY]);
     add_distance_json(object, "w2", &r->compared->of[DISTANCE_W2]);
@@ -141,14 +158,8 @@ cJSON *report_json(const report *r)
     json_text(object, "model", r->m->path);
     json_text(object, "data", r->held->label);
     json_int(object, "rows", r->held->rows);
-    for (int j = 0; j < r->held->columns; j++) {
-        cJSON *column = cJSON_CreateObject();
-        json_text(column, "name", r->m->about->names[j]);
-        cJSON_AddItemToObject(column, "data", summary_json(&r->of_data[j]));
-        cJSON_AddItemToObject(column, "samples", summary_json(&r->of_samples[j]));
-        cJSON_AddItemToArray(columns, column);
-    }
-    cJSON_AddItemToObject(object, "columns", columns);
+    if (r->of_data) cJSON_AddItemToObject(object, "columns", columns_json(r));
+    if (r->judged) judgement_json(r->judged, object);
     json_int(object, "nfe", r->compared->sampling.nfe);
     json_number(object, "seconds", r->seconds);
     json_text(object, "report", r->report_path);

@@ -3,6 +3,7 @@
 #define THALWEG_CLI_REPORT_H
 
 #include "distances.h"
+#include "judge.h"
 #include "score.h"
 
 typedef struct column_summary {
@@ -16,7 +17,8 @@ typedef struct report {
     double exact; /* mean negative log-density of the exact density, NaN */
     const comparison *compared;
     const char *units;
-    const column_summary *of_samples, *of_data; /* (columns) */
+    const column_summary *of_samples, *of_data; /* (columns), NULL for pictures */
+    const judgement *judged;                    /* of pictures, else NULL */
     double seconds;
     const char *report_path, *clouds_path, *flow_path;
 } report;

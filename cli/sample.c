@@ -5,6 +5,7 @@
 #include "model.h"
 #include "observe.h"
 #include "pictures.h"
+#include "score.h"
 #include "signals.h"
 
 #include "base/file.h"
@@ -75,7 +76,7 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
                            .frames = j->frames,
                            .grid = opt_text(&c->set, OPT_GRID),
                            .schedule = opt_text(&c->set, OPT_OTHER_SCHEDULE),
-                           .probes = (int)opt_int(&c->set, OPT_PROBES),
+                           .probes = probes_of(c, m),
                            .on_progress = on_rows,
                            .user = &bar};
     size_t row = (size_t)m->about->columns * sizeof(double);

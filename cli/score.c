@@ -2,6 +2,7 @@
 #include "score.h"
 
 #include "files.h"
+#include "pictures.h"
 #include "signals.h"
 
 #include "base/file.h"
@@ -78,8 +79,23 @@ static void summarise_scores(int64_t rows, const double *log_density, score *s)
     s->error = rows > 1 ? sqrt(squares / (double)(rows - 1) / (double)rows) : (double)NAN;
 }
 
-tw_status score_rows(cli *c, const model *m, const tw_ode_desc *solver, int64_t rows, const double *values,
-                     const double *conditions, double *out_log_density, score *out_score)
+/* In units of 1, the pixels' of pictures, a nat a row is so many bits a column. */
+static void summarise_bits(bool whole, const model *m, score *s)
+{
+    double nat = whole ? 1 / (m->about->columns * log(2)) : (double)NAN;
+    s->bits_per_dim = s->nll * nat;
+    s->bits_error = s->error * nat;
+}
+
+int probes_of(const cli *c, const model *m)
+{
+    if (opt_given(&c->set, OPT_PROBES)) return (int)opt_int(&c->set, OPT_PROBES);
+    return is_pictures(m) ? 1 : 0;
+}
+
+/* As they are. */
+static tw_status score_plain(cli *c, const model *m, const tw_ode_desc *solver, int64_t rows, const double *values,
+                             const double *conditions, double *out_log_density, score *out_score)
 {
     tw_status status = TW_OK;
     row_bar bar = {.c = c, .label = "score"};
@@ -87,17 +103,16 @@ tw_status score_rows(cli *c, const model *m, const tw_ode_desc *solver, int64_t 
                            .seed = opt_seed(&c->set, OPT_SEED),
                            .schedule = opt_text(&c->set, OPT_OTHER_SCHEDULE),
                            .conditions = conditions,
-                           .probes = (int)opt_int(&c->set, OPT_PROBES),
+                           .probes = probes_of(c, m),
                            .on_progress = on_rows,
                            .user = &bar};
-    score s = {.n = rows, .bits_per_dim = (double)NAN};
+    score s = {.n = rows};
     progress_begin(&c->progress);
     signals_watch();
     TW_TRY(tw_log_density(m->flow, rows, values, &desc, out_log_density, &s.stats));
     s.seconds = tw_clock() - c->progress.begun;
     summarise_scores(rows, out_log_density, &s);
-    int columns = m->about->columns;
-    if (is_whole(rows, columns, values)) s.bits_per_dim = s.nll / columns / log(2);
+    summarise_bits(is_whole(rows, m->about->columns, values), m, &s);
     *out_score = s;
 done:
     signals_release();
@@ -128,6 +143,7 @@ static tw_status score_dequantised(cli *c, const model *m, const tw_ode_desc *so
     int columns = m->about->columns;
     size_t numbers = (size_t)rows * (size_t)columns;
     score mean = {0};
+    double seconds = 0;
     tw_status status = TW_OK;
     double *noisy = tw_alloc(c->ctx, numbers, sizeof *noisy), *one = tw_alloc(c->ctx, (size_t)rows, sizeof *one);
     if (!noisy || !one) TW_TRY(tw_fail_memory(c->ctx, numbers * sizeof *noisy));
@@ -141,18 +157,30 @@ static tw_status score_dequantised(cli *c, const model *m, const tw_ode_desc *so
             double u = tw_random_uniform(&random);
             noisy[i] = values[i] + (tw_flow_is_constant(m->flow, (int)(i % (size_t)columns)) ? 0 : u);
         }
-        TW_TRY(score_rows(c, m, solver, rows, noisy, conditions, one, &mean));
-        out_score->seconds += mean.seconds;
+        TW_TRY(score_plain(c, m, solver, rows, noisy, conditions, one, &mean));
+        seconds += mean.seconds;
         for (int64_t i = 0; i < rows; i++) out_log_density[i] += one[i] / (double)draws;
     }
-    mean.seconds = out_score->seconds;
+    mean.seconds = seconds;
+    mean.draws = draws;
     summarise_scores(rows, out_log_density, &mean);
-    mean.bits_per_dim = mean.nll / columns / log(2);
+    summarise_bits(true, m, &mean);
     *out_score = mean;
 done:
     tw_free(c->ctx, noisy);
     tw_free(c->ctx, one);
     return status;
+}
+
+tw_status score_rows(cli *c, const model *m, const tw_ode_desc *solver, int64_t rows, const double *values,
+                     const double *conditions, double *out_log_density, score *out_score)
+{
+    enum { PICTURE_DRAWS = 5 };
+    bool asked = c->verb->letter != 'R' && opt_given(&c->set, OPT_DEQUANTISE);
+    int64_t draws = asked ? opt_int(&c->set, OPT_DEQUANTISE) : is_pictures(m) ? PICTURE_DRAWS : 0;
+    if (draws > 0 && (asked || is_whole(rows, m->about->columns, values)))
+        return score_dequantised(c, m, solver, rows, values, conditions, draws, out_log_density, out_score);
+    return score_plain(c, m, solver, rows, values, conditions, out_log_density, out_score);
 }
 
 /* --- the verb ---------------------------------------------------------------------------------------------------- */
@@ -168,11 +196,11 @@ typedef struct scoring {
 
 static tw_status take_rows(scoring *s)
 {
-    enum { HELD_OUT_ROWS = 10000 };
+    enum { HELD_OUT_ROWS = 10000, HELD_OUT_PICTURES = 100 };
     cli *c = s->c;
     int64_t limit = opt_int(&c->set, OPT_N_SCORE), n = s->held.rows;
     bool file = opt_given(&c->set, OPT_DATA) && !is_builtin(opt_text(&c->set, OPT_DATA));
-    if (limit == 0 && !file) limit = HELD_OUT_ROWS;
+    if (limit == 0 && !file) limit = is_pictures(&s->m) ? HELD_OUT_PICTURES : HELD_OUT_ROWS;
     if (limit > 0 && limit < n) n = limit;
     s->rows = random_rows(c, 0, s->held.columns, s->held.rows, s->held.values, n);
     s->conditions = random_conditions(c, 0, &s->held, s->m.about, n);
@@ -191,7 +219,9 @@ static void tell(const scoring *s)
             human_time(s->score.seconds, time, sizeof time));
     cli_say(c, "negative log-likelihood  %.5f +- %.5f nats a row", s->score.nll, s->score.error);
     if (isfinite(s->exact)) cli_say(c, "of the exact density     %.5f", s->exact);
-    if (isfinite(s->score.bits_per_dim)) cli_say(c, "bits per dimension       %.5f", s->score.bits_per_dim);
+    if (isfinite(s->score.bits_per_dim))
+        cli_say(c, "bits per dimension       %.5f +- %.5f%s", s->score.bits_per_dim, s->score.bits_error,
+                s->score.draws > 0 ? " at most, by dequantisation" : "");
     if (opt_text(&c->set, OPT_PER_ROW)) cli_say(c, "each row's log-density -> %s", opt_text(&c->set, OPT_PER_ROW));
 }
 
@@ -201,6 +231,7 @@ void score_json(cJSON *object, const score *s, double exact)
     json_int(object, "n", s->n);
     json_number(object, "nll_error", s->error);
     json_number(object, "bits_per_dim", s->bits_per_dim);
+    json_number(object, "bits_per_dim_error", s->bits_error);
     json_number(object, "nll_exact", exact);
 }
 
@@ -235,11 +266,7 @@ int run_score(cli *c)
     if (result != EXIT_DONE) goto done;
     TW_TRY(held_out_open(c, &s.m, false, &s.held));
     TW_TRY(take_rows(&s));
-    if (opt_int(&c->set, OPT_DEQUANTISE) > 0)
-        TW_TRY(score_dequantised(c, &s.m, &solver, s.score.n, s.rows, s.conditions, opt_int(&c->set, OPT_DEQUANTISE),
-                                 s.log_density, &s.score));
-    else
-        TW_TRY(score_rows(c, &s.m, &solver, s.score.n, s.rows, s.conditions, s.log_density, &s.score));
+    TW_TRY(score_rows(c, &s.m, &solver, s.score.n, s.rows, s.conditions, s.log_density, &s.score));
     s.exact = exact_nll(s.held.data, s.score.n, s.held.columns, s.rows);
     if (per_row) TW_TRY(write_csv(c->ctx, per_row, 1, per_row_names, NULL, s.score.n, s.log_density));
     tell(&s);

@@ -1,0 +1,68 @@
+# shellcheck shell=sh disable=SC2154,SC2059,SC2086
+# Models of pictures: 8 x 8 pixels of two classes, bright above or bright below, learned from IDX files; samples as grids,
+# files, bytes and animations; what eval says of them; pictures that were seen in part.
+
+pixels() { # COUNT SEED: pictures of classes 0 and 1 in turn, as octal escapes
+    awk -v n="$1" -v seed="$2" 'BEGIN { srand(seed); for (i = 0; i < n; i++) for (y = 0; y < 8; y++) for (x = 0; x < 8; x++)
+        printf "\\%03o", (y < 4) == (i % 2 == 0) ? 180 + int(60 * rand()) : int(40 * rand()) }'
+}
+labels() { awk -v n="$1" 'BEGIN { for (i = 0; i < n; i++) printf "\\%03o", i % 2 }'; }
+idx() { # NAME COUNT SEED: images and labels, at most 255
+    count=$(printf '\\%03o' "$2")
+    printf "\\000\\000\\010\\003\\000\\000\\000$count\\000\\000\\000\\010\\000\\000\\000\\010$(pixels "$2" "$3")" >"$1-images-idx3-ubyte"
+    printf "\\000\\000\\010\\001\\000\\000\\000$count$(labels "$2")" >"$1-labels-idx1-ubyte"
+}
+mkdir data && cd data || exit 1
+idx train 200 1
+idx t10k 60 2
+cd .. || exit 1
+is_png() { head -c 4 "$1" | grep -q PNG; }
+png_size() { od -An -v -tu1 -j 16 -N 8 "$1" | awk '{ print $3 * 256 + $4 "x" $7 * 256 + $8 }'; }
+
+works 'pictures of 8 x 8 pixels' train data --condition class --steps 150 --batch 64 --width 32 --depth 1 --out m -j 1
+
+# a grid is what one gets, with every class in turn
+works '16 pictures of 8 x 8 pixels' sample m
+holds "the grid is a picture" is_png grid.png
+works '16 pictures' sample m -o tiles.png -n 16
+holds "with lines of the two classes" [ "$(png_size grid.png)" = "$(png_size tiles.png)" ]
+works '3 pictures' sample m -o one.png -n 3 --condition class=1
+run sample m -o one/ -n 4
+holds "a file a sample, with its class" sh -c '[ -s one/00001-0.png ] && [ -s one/00002-1.png ] && [ -s one/00004-1.png ]'
+holds "of the size pictures have" [ "$(png_size one/00003-0.png)" = 8x8 ]
+run sample m -o bytes.npy -n 5 --json
+holds "an array of bytes" sh -c 'head -c 128 bytes.npy | grep -aq "|u1.*(5, 8, 8, 1"'
+holds "64 bytes a picture" [ "$(wc -c <bytes.npy)" -eq $((5 * 64 + 128)) ]
+run sample m -o - -n 2 --quiet
+holds "rows on standard output" [ "$(head -n 1 out | tr ',' '\n' | wc -l)" -eq 64 ]
+works 'animation' sample m -n 4 --animate flow.png --frames-plot stills.png --plot plot.png --solver euler --steps 10 -o a.csv
+holds "an animation of 31 frames" sh -c 'od -An -v -tu1 -j 37 -N 8 flow.png | grep -q "97  99  84  76   0   0   0  31"'
+holds "stills" is_png stills.png
+holds "a grid beside the table" is_png plot.png
+refused 'column of a table' sample m -o a.png --log-density -n 2
+train_tiny moons
+refused 'for models of pictures' sample moons -o a.png
+refused 'for models of pictures' sample moons -o folder/
+works 'animation' sample moons -n 50 --animate moons.png -o a.csv --frames 3
+holds "points move, too" is_png moons.png
+
+# eval: the judge is trained once, and knows bright above from bright below
+works 'feature-Frechet' eval m --pairs 50 -n 6 --solver euler --steps 5
+works 'bits per dimension.*at most, by dequantisation' eval m --pairs 50 -n 6 --solver euler --steps 5
+run eval m --pairs 50 -n 6 --solver euler --steps 5 --json -j 2
+for key in classifier_accuracy class_accuracy feature_frechet feature_frechet_floor precision recall nearest_training sliced_w2 \
+    bits_per_dim bits_per_dim_error; do
+    holds "eval --json has $key" [ -n "$(json $key)" ]
+done
+holds "the classifier tells the classes apart" above "$(json classifier_accuracy)" 0.98
+holds "samples are of the class asked for" above "$(json class_accuracy)" 0.9
+for picture in grid flow neighbours; do holds "eval draws $picture.png" is_png "m/$picture.png"; done
+cp m/classifier.safetensors judge.safetensors
+works 'feature-Frechet' eval m --pairs 50 -n 2 --solver euler --steps 5 --classifier judge.safetensors --out elsewhere
+holds "the judge that was named is used" absent elsewhere/classifier.safetensors
+cp m/model.safetensors wrong.safetensors
+fails 'metadata lacks\|of other data' eval m --pairs 50 -n 2 --solver euler --steps 5 --classifier wrong.safetensors
+refused 'at most 4096' eval moons --pairs 5000
+run score m -n 5 --json --solver euler --steps 5
+holds "pictures have bits, without being asked" above "$(json bits_per_dim)" 1
+no_leftovers || fail "a half-written file was left behind"
