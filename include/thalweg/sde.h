@@ -143,8 +143,9 @@ TW_NODISCARD TW_API tw_status tw_sde_transition_log_prob(tw_context *ctx, const 
 typedef enum tw_sde_gradient_kind {
     TW_SDE_DISCRETE, /* exact for the method of desc; x (rows, columns) is where the solution began. Keeps the states of
                         all steps, but those of reversible_heun, which come back by themselves */
-    TW_SDE_ADJOINT,  /* the stochastic adjoint, in Stratonovich's sense or with additive noise, by the midpoint rule on
-                        the way back whatever the method was; x is where the solution ended, and no state is kept */
+    TW_SDE_ADJOINT,  /* the stochastic adjoint, by the midpoint rule on the way back whatever the method was; x is where
+                        the solution ended, and no state is kept. In Ito's sense the drift is corrected by differences of
+                        the diffusion: two for each motion of general noise, else two */
 } tw_sde_gradient_kind;
 TW_NODISCARD TW_API tw_status tw_sde_gradient(tw_context *ctx, const tw_sde_equation *equation, const tw_sde_desc *desc,
                                               tw_sde_gradient_kind kind, int64_t rows, const double *x, double *a,

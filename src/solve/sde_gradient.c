@@ -6,8 +6,9 @@
  *             its states backwards instead (Kidger et al. 2021, algorithm 2), in memory that does not grow.
  *   adjoint   the stochastic adjoint (Li, Wong, Chen, Duvenaud: Scalable gradients for SDEs, 2020, eq. 8) in
  *             Stratonovich's sense, da = -a f_x dt - a g_x o dW and likewise for the parameters, beside the state, by
- *             the midpoint rule backwards on the same path. Agrees with the other as steps shrink; nothing is kept. */
-#include "solve/sde.h"
+ *             the midpoint rule backwards on the same path. Agrees with the other as steps shrink; nothing is kept. An
+ *             equation in Ito's sense is put in Stratonovich's first. */
+#include "solve/sde_convert.h"
 
 #include <string.h>
 
@@ -198,7 +199,7 @@ done:
 
 /* --- all ---------------------------------------------------------------------------------------------------------- */
 
-static tw_status check(tw_context *ctx, const tw_sde_equation *e, tw_sde_gradient_kind kind)
+static tw_status check(tw_context *ctx, const tw_sde_equation *e)
 {
     if (!e->vjp || e->params < 0)
         return tw_fail(ctx, TW_ERR_INVALID, "a gradient through an SDE needs the equation's vjp");
@@ -206,10 +207,6 @@ static tw_status check(tw_context *ctx, const tw_sde_equation *e, tw_sde_gradien
         return tw_fail(
             ctx, TW_ERR_UNSUPPORTED,
             "a gradient through Milstein's method with a derivative given would need its derivative: give none");
-    if (kind == TW_SDE_ADJOINT && e->sense == TW_SDE_ITO && e->noise != TW_SDE_ADDITIVE)
-        return tw_fail(ctx, TW_ERR_UNSUPPORTED,
-                       "the adjoint is that of equations in Stratonovich's sense, or with additive noise; the discrete "
-                       "gradient knows Ito's");
     return TW_OK;
 }
 
@@ -218,11 +215,14 @@ tw_status tw_sde_gradient(tw_context *ctx, const tw_sde_equation *equation, cons
 {
     tw_status status = TW_OK;
     tw_sde *sde = NULL;
+    tw_sde_converted *converted = NULL;
     way_back w = {.dparams = dparams};
     int64_t first_row = desc ? desc->first_row : 0;
-    TW_TRY(check(ctx, equation, kind));
+    TW_TRY(check(ctx, equation));
     TW_TRY(tw_sde_create(ctx, equation, desc, tw_min_i64(rows, tw_sde_block(equation)), &sde));
     TW_TRY(make_memory(sde, kind, &w));
+    if (kind == TW_SDE_ADJOINT && equation->sense == TW_SDE_ITO && equation->noise != TW_SDE_ADDITIVE)
+        TW_TRY(tw_sde_convert(ctx, equation, sde->block, &converted, &sde->equation));
     ctx->error[0] = 0;
     for (int64_t first = 0; first < rows; first += sde->block) {
         size_t bytes = (size_t)(tw_min_i64(sde->block, rows - first) * sde->columns) * sizeof(double);
@@ -240,6 +240,7 @@ tw_status tw_sde_gradient(tw_context *ctx, const tw_sde_equation *equation, cons
                 tw_status_text(status));
 done:
     if (sde) tw_free_aligned(ctx, w.memory);
+    tw_sde_converted_destroy(ctx, converted);
     tw_sde_destroy(sde);
     return status;
 }
