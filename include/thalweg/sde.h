@@ -4,7 +4,8 @@
  *   dx = f(t, x) dt + g(t, x) dW          in the sense of Ito or Stratonovich
  *
  * State and time are double. The motion is a pure function of seed, row, column and time: solving again, with another
- * method, other steps or backwards, meets the same path, and rows do not depend on how many stand beside them. */
+ * method, other steps or backwards, meets the same path, and rows do not depend on how many stand beside them. Steps
+ * are given, or halved for each row by its own error. */
 #ifndef THALWEG_SDE_H
 #define THALWEG_SDE_H
 
@@ -92,10 +93,18 @@ typedef struct tw_sde_desc {
     int stream;            /* 0 to 65535: one of the independent motions of a seed */
     int64_t first_row;     /* number of the first row, so that a part of the rows is driven as in the whole */
     tw_brownian *brownian; /* drive by this motion instead of one made of seed, stream and the steps */
+
+    /* Not both 0: each row halves the steps above (0: 10 of them) as often as its error asks for, found from two halves
+     * of every step. Halves of halves only, so that a place once looked at stays one and steps that know the future of
+     * the path still lead to the solution (Gaines, Lyons 1997; Foster, Jelincic 2024, On the convergence of adaptive
+     * approximations for SDEs). Not euler with noise that depends on the state, which would lead elsewhere. */
+    double rtol, atol;
+    int64_t max_steps; /* then: per row, accepted and rejected together; 0: 100000 */
 } tw_sde_desc;
 
 /* What a solution is asked for beside its end; all zero: nothing. Arrays are the caller's. */
 typedef struct tw_sde_out {
+    /* log_prob and kl are those of given steps. */
     int64_t stride;      /* rows of the arrays where they are longer than the solution; 0: its rows */
     int64_t times_count; /* states at these times, in the order of going: steps are cut to end on them */
     const double *times;
@@ -108,7 +117,8 @@ typedef struct tw_sde_out {
 } tw_sde_out;
 
 typedef struct tw_sde_stats {
-    int64_t steps;                                    /* of every row */
+    int64_t steps;                                    /* of every row; of chosen ones: the most a row took */
+    int64_t accepted, rejected;                       /* of chosen ones, summed over rows */
     int64_t drift_evaluations, diffusion_evaluations; /* calls */
     int64_t failed;                                   /* rows that are not finite */
 } tw_sde_stats;
@@ -141,8 +151,9 @@ TW_NODISCARD TW_API tw_status tw_sde_transition_log_prob(tw_context *ctx, const 
  * that with respect to where the solution began afterwards; that with respect to the parameters is added to dparams
  * (params), which is not read if a call fails. Needs the equation's vjp. */
 typedef enum tw_sde_gradient_kind {
-    TW_SDE_DISCRETE, /* exact for the method of desc; x (rows, columns) is where the solution began. Keeps the states of
-                        all steps, but those of reversible_heun, which come back by themselves */
+    TW_SDE_DISCRETE, /* exact for the method of desc and steps that are given; x (rows, columns) is where the solution
+                        began. Keeps the states of all steps, but those of reversible_heun, which come back by
+                        themselves */
     TW_SDE_ADJOINT,  /* the stochastic adjoint, by the midpoint rule on the way back whatever the method was; x is where
                         the solution ended, and no state is kept. In Ito's sense the drift is corrected by differences of
                         the diffusion: two for each motion of general noise, else two */

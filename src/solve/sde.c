@@ -1,5 +1,4 @@
-/* solve/sde.c - checking an equation against a method, work memory made once, and driving blocks of rows through the
- * steps. All rows take the same steps; what is asked for on the way is gathered between them. */
+/* solve/sde.c - checking an equation against a method, and work memory made once. */
 #include "solve/sde.h"
 
 #include "base/text.h"
@@ -41,12 +40,12 @@ static tw_status cannot(tw_context *ctx, const tw_sde_method_info *m, const tw_s
     tw_text list = tw_text_new(ctx);
     const char *sense = e->sense == TW_SDE_ITO ? "Ito" : "Stratonovich";
     for (int i = 0; tw_sde_method_list(i); i++)
-        if (can(tw_sde_method_list(i), e))
-            tw_text_add(&list, "%s%s", count++ ? ", " : "", tw_sde_method_list(i)->name);
+        if (can(tw_sde_method_list(i), e)) tw_text_add(&list, "%s%s", count++ ? ", " : "", tw_sde_method_list(i)->name);
     tw_status status = tw_text_check(&list);
     if (status == TW_OK)
-        status = tw_fail(ctx, TW_ERR_UNSUPPORTED, "%s cannot solve equations in %s's sense with %s noise; these can: %s",
-                         m->name, sense, noise_names[e->noise], list.data);
+        status =
+            tw_fail(ctx, TW_ERR_UNSUPPORTED, "%s cannot solve equations in %s's sense with %s noise; these can: %s",
+                    m->name, sense, noise_names[e->noise], list.data);
     tw_text_free(&list);
     return status;
 }
@@ -88,13 +87,13 @@ static tw_status make_times(tw_context *ctx, const tw_sde_desc *d, tw_sde *sde)
     double t0 = d->t0, t1 = d->t0 == 0 && d->t1 == 0 ? 1 : d->t1;
     if (d->steps < 0 || d->steps >= INT32_MAX)
         return tw_fail(ctx, TW_ERR_INVALID, "%lld steps of an SDE", (long long)d->steps);
-    sde->steps = d->steps ? d->steps : 100;
+    sde->steps = d->steps ? d->steps : d->rtol != 0 || d->atol != 0 ? 10 : 100;
     if (d->times && d->steps == 0)
         return tw_fail(ctx, TW_ERR_INVALID, "times of the steps of an SDE are given, but not how many steps");
     sde->times = tw_alloc(ctx, (size_t)sde->steps + 1, sizeof *sde->times);
     if (!sde->times) return tw_fail_memory(ctx, ((size_t)sde->steps + 1) * sizeof *sde->times);
     for (int64_t i = 0; i <= sde->steps; i++)
-        sde->times[i] = d->times ? d->times[i]
+        sde->times[i] = d->times  ? d->times[i]
                         : t0 < t1 ? tw_grid_time(t0, t1, i, sde->steps)
                                   : tw_grid_time(t1, t0, sde->steps - i, sde->steps);
     double direction = sde->times[sde->steps] < sde->times[0] ? -1 : 1;
@@ -195,6 +194,7 @@ tw_status tw_sde_create(tw_context *ctx, const tw_sde_equation *equation, const 
     sde->block = tw_max_i64(max_rows, 1);
     sde->columns = e->columns;
     sde->noises = e->noise == TW_SDE_DIAGONAL ? e->columns : e->noise == TW_SDE_SCALAR ? 1 : e->noises;
+    if (d.rtol != 0 || d.atol != 0) sde->equation.derivative = NULL; /* a difference serves rows of different steps */
     TW_TRY(choose_method(ctx, d.method, sde));
     if (__builtin_mul_overflow(e->columns, e->noises ? e->noises : 1, &sde->width))
         TW_TRY(tw_fail(ctx, TW_ERR_MEMORY, "a diffusion of %d by %d numbers a row", e->columns, e->noises));
@@ -205,6 +205,7 @@ tw_status tw_sde_create(tw_context *ctx, const tw_sde_equation *equation, const 
     else
         TW_TRY(make_brownian(ctx, &d, sde));
     TW_TRY(make_memory(ctx, sde));
+    if (d.rtol != 0 || d.atol != 0) TW_TRY(tw_sde_walk_create(sde, &d));
     *out_sde = sde;
     sde = NULL;
 done:
@@ -215,6 +216,7 @@ done:
 void tw_sde_destroy(tw_sde *sde)
 {
     if (!sde) return;
+    tw_sde_walk_destroy(sde->ctx, sde->walk);
     tw_brownian_destroy(sde->own);
     tw_free_aligned(sde->ctx, sde->memory);
     tw_free(sde->ctx, sde->times);

@@ -45,6 +45,8 @@ const tw_sde_method *tw_sde_method_find(const char *name);
 /* What Milstein does where the derivative of the diffusion is given: Euler-Maruyama and a term of its own. */
 const tw_sde_tableau *tw_sde_euler_tableau(void);
 
+typedef struct tw_sde_walk tw_sde_walk;
+
 struct tw_sde {
     tw_context *ctx;
     tw_sde_equation equation;
@@ -55,6 +57,7 @@ struct tw_sde {
     tw_brownian *brownian, *own;   /* own: made here, or NULL */
     double *times;                 /* (steps + 1) */
     void *memory;
+    tw_sde_walk *walk; /* steps chosen for each row, NULL: the same for all */
 
     /* Per row and column (block, columns). */
     double *z;                            /* state of a stage, in the end the state after the step */
@@ -64,6 +67,7 @@ struct tw_sde {
     double *g[TW_SDE_STAGES];             /* diffusions (block, width) */
     double *control[TW_CONTROLS], *sum;   /* (block, noises); weighted sum of controls */
     double *t;                            /* (block) */
+    const double *from, *to;              /* (block) with a walk: the step of each row, whose controls are there */
     double *rate;                         /* (block) integrand of kl at the beginning of the step */
     double *matrix;                       /* (columns, columns) */
     unsigned char *broken;                /* (block): the row was found not finite */
@@ -86,6 +90,9 @@ tw_status tw_sde_diffusion(tw_sde *sde, double t, const double *x, double *out_g
 
 /* The controls of a step that a tableau uses (NULL: the increment alone). */
 void tw_sde_controls(tw_sde *sde, const tw_sde_tableau *tableau, double t, double next);
+/* Which it uses; and those of `count` motions from number `first` on, for a step h, from W and the space-time area. */
+void tw_sde_needs(const tw_sde *sde, const tw_sde_tableau *tableau, bool out[TW_CONTROLS]);
+void tw_sde_fill_controls(tw_sde *sde, const bool needed[TW_CONTROLS], double h, int64_t first, int64_t count);
 /* sum_k b[k] control_k (rows, noises): a control itself or sde->sum; NULL when all weights are zero. */
 const double *tw_sde_weighted(tw_sde *sde, const double b[TW_CONTROLS]);
 
@@ -99,7 +106,8 @@ static inline void tw_sde_add(double scale, const double *v, int64_t n, double *
     for (int64_t i = 0; i < n; i++) out[i] += scale * v[i];
 }
 
-/* One step of the rows of the block from x (rows, columns) to sde->z. Leaves f and g of x in f[0], g[0]. */
+/* One step of the rows of the block from x (rows, columns) to sde->z. Leaves f and g of x in f[0], g[0]. With a walk t
+ * and next are not read, and drifts come multiplied by the step of their row. */
 tw_status tw_sde_step(tw_sde *sde, double t, double next, const double *x);
 static inline double tw_sde_stage_time(const tw_sde_tableau *tableau, int stage, double t, double next)
 {
@@ -116,6 +124,12 @@ tw_status tw_sde_step_reversible(tw_sde *sde, double t, double next, const doubl
 
 /* Marks a row as lost, once; the first one is told by the run. */
 void tw_sde_break(tw_sde *sde, int64_t r, double t, const char *why);
+
+/* Steps chosen for each row (sde_adaptive.c): work memory; the block's rows x from times[0] to the end of times, states
+ * at out->times written for row `first` of `total` on. */
+TW_NODISCARD tw_status tw_sde_walk_create(tw_sde *sde, const tw_sde_desc *desc);
+void tw_sde_walk_destroy(tw_context *ctx, tw_sde_walk *walk);
+tw_status tw_sde_walk_block(tw_sde *sde, const tw_sde_out *out, int64_t first, int64_t total, double *x);
 
 /* Densities of the rows of a block (sde_density.c). out += log N(y; x + f h, h g g^T); out = 1/2 |g^-1 (f - other)|^2.
  */

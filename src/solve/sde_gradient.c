@@ -220,6 +220,8 @@ tw_status tw_sde_gradient(tw_context *ctx, const tw_sde_equation *equation, cons
     int64_t first_row = desc ? desc->first_row : 0;
     TW_TRY(check(ctx, equation));
     TW_TRY(tw_sde_create(ctx, equation, desc, tw_min_i64(rows, tw_sde_block(equation)), &sde));
+    if (sde->walk)
+        TW_TRY(tw_fail(ctx, TW_ERR_UNSUPPORTED, "a gradient goes through steps that are given: no tolerances"));
     TW_TRY(make_memory(sde, kind, &w));
     if (kind == TW_SDE_ADJOINT && equation->sense == TW_SDE_ITO && equation->noise != TW_SDE_ADDITIVE)
         TW_TRY(tw_sde_convert(ctx, equation, sde->block, &converted, &sde->equation));

@@ -111,6 +111,7 @@ static tw_status run_block(tw_sde *sde, course *c)
     double t = times[0], direction = times[sde->steps] < t ? -1 : 1;
     tw_status status = TW_OK;
     memset(sde->broken, 0, (size_t)sde->rows);
+    if (sde->walk) return tw_sde_walk_block(sde, out, c->first, c->total, c->x);
     if (out->kl) memset(out->kl + c->first, 0, (size_t)sde->rows * sizeof(double));
     if (!sde->tableau) TW_TRY(tw_sde_start_reversible(sde, t, c->x));
     save_states(sde, c, t);
@@ -144,6 +145,8 @@ static const char *refusal(const tw_sde *sde, const tw_sde_out *out)
         return "log_prob is that of Euler-Maruyama's transitions: the method must be euler";
     if (out->log_prob && t1 < t0) return "log_prob needs a solution that runs forwards";
     if (out->kl && !sde->equation.other_drift) return "kl needs the other drift";
+    if (sde->walk && (out->kl || out->log_prob))
+        return "log_prob and kl are those of steps that are given: no tolerances";
     return NULL;
 }
 
@@ -180,7 +183,7 @@ tw_status tw_sde_run(tw_sde *sde, int64_t row, int64_t rows, double *x, const tw
             .out = out, .x = x + first * sde->columns, .first = first, .total = out->stride ? out->stride : rows};
         sde->row = row + first;
         sde->rows = tw_min_i64(sde->block, rows - first);
-        sde->stats.steps = 0;
+        if (!sde->walk) sde->stats.steps = 0;
         status = run_block(sde, &c);
     }
     status = tell(sde, status, rows, error, size);

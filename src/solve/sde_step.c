@@ -40,32 +40,38 @@ static bool uses(const tw_sde_weights *weights, tw_sde_control control)
     return false;
 }
 
-static bool needs(const tw_sde *sde, const tw_sde_tableau *tableau, tw_sde_control control)
+void tw_sde_needs(const tw_sde *sde, const tw_sde_tableau *tableau, bool out[TW_CONTROLS])
 {
-    if (!tableau) return false;
-    if (control == TW_CONTROL_W2 && sde->equation.derivative) return true;
-    for (int s = 0; s < tableau->stages; s++)
-        if (uses(&tableau->stage[s].from, control)) return true;
-    return uses(&tableau->end, control);
+    for (int k = 0; k < TW_CONTROLS; k++) {
+        out[k] =
+            tableau && (uses(&tableau->end, (tw_sde_control)k) || (k == TW_CONTROL_W2 && sde->equation.derivative));
+        for (int s = 0; tableau && s < tableau->stages; s++) out[k] |= uses(&tableau->stage[s].from, (tw_sde_control)k);
+    }
+}
+
+void tw_sde_fill_controls(tw_sde *sde, const bool needed[TW_CONTROLS], double h, int64_t first, int64_t count)
+{
+    double root = sqrt(fabs(h)), ito = sde->equation.sense == TW_SDE_ITO ? h : 0;
+    const double *w = sde->control[TW_CONTROL_W] + first;
+    double *area = sde->control[TW_CONTROL_AREA] + first, *w2 = sde->control[TW_CONTROL_W2] + first;
+    double *w3 = sde->control[TW_CONTROL_W3] + first, *roots = sde->control[TW_CONTROL_ROOT] + first;
+    if (needed[TW_CONTROL_ROOT])
+        for (int64_t i = 0; i < count; i++) roots[i] = root;
+    if (needed[TW_CONTROL_W2])
+        for (int64_t i = 0; i < count; i++) w2[i] = (w[i] * w[i] - ito) / (2 * root);
+    if (needed[TW_CONTROL_AREA])
+        for (int64_t i = 0; i < count; i++) area[i] += 0.5 * w[i];
+    if (needed[TW_CONTROL_W3])
+        for (int64_t i = 0; i < count; i++) w3[i] = (w[i] * w[i] / h - 3) * w[i] / 6;
 }
 
 void tw_sde_controls(tw_sde *sde, const tw_sde_tableau *tableau, double t, double next)
 {
-    double h = next - t, root = sqrt(fabs(h)), ito = sde->equation.sense == TW_SDE_ITO ? h : 0;
-    int64_t count = sde->rows * sde->noises;
-    const double *w = sde->control[TW_CONTROL_W];
-    double *area = sde->control[TW_CONTROL_AREA], *w2 = sde->control[TW_CONTROL_W2];
-    double *w3 = sde->control[TW_CONTROL_W3], *roots = sde->control[TW_CONTROL_ROOT];
-    bool areas = needs(sde, tableau, TW_CONTROL_AREA);
-    tw_brownian_increment(sde->brownian, sde->row, sde->rows, t, next, sde->control[TW_CONTROL_W], areas ? area : NULL);
-    if (needs(sde, tableau, TW_CONTROL_ROOT))
-        for (int64_t i = 0; i < count; i++) roots[i] = root;
-    if (needs(sde, tableau, TW_CONTROL_W2))
-        for (int64_t i = 0; i < count; i++) w2[i] = (w[i] * w[i] - ito) / (2 * root);
-    if (areas)
-        for (int64_t i = 0; i < count; i++) area[i] += 0.5 * w[i];
-    if (needs(sde, tableau, TW_CONTROL_W3))
-        for (int64_t i = 0; i < count; i++) w3[i] = (w[i] * w[i] / h - 3) * w[i] / 6;
+    bool needed[TW_CONTROLS];
+    tw_sde_needs(sde, tableau, needed);
+    tw_brownian_increment(sde->brownian, sde->row, sde->rows, t, next, sde->control[TW_CONTROL_W],
+                          needed[TW_CONTROL_AREA] ? sde->control[TW_CONTROL_AREA] : NULL);
+    tw_sde_fill_controls(sde, needed, next - t, 0, sde->rows * sde->noises);
 }
 
 const double *tw_sde_weighted(tw_sde *sde, const double b[TW_CONTROLS])
@@ -139,17 +145,44 @@ static tw_status add_derivative(tw_sde *sde, double t, double h, const double *x
     return status;
 }
 
+/* f and g of a stage at its state x; where rows have steps of their own, h f. */
+static tw_status evaluate(tw_sde *sde, int stage, double t, double next, const double *x)
+{
+    const tw_sde_tableau *tableau = sde->tableau;
+    double c = tableau->stage[stage].c, *f = sde->f[stage];
+    tw_status status = TW_OK;
+    if (!sde->from) {
+        double at = tw_sde_stage_time(tableau, stage, t, next);
+        if (tableau->stage[stage].f) TW_TRY(tw_sde_drift(sde, at, x, f));
+        if (tableau->stage[stage].g) TW_TRY(tw_sde_diffusion(sde, at, x, sde->g[stage]));
+        return TW_OK;
+    }
+    for (int64_t r = 0; r < sde->rows; r++)
+        sde->t[r] = c == 1 ? sde->to[r] : sde->from[r] + c * (sde->to[r] - sde->from[r]);
+    if (tableau->stage[stage].f) {
+        sde->stats.drift_evaluations++;
+        TW_TRY(sde->equation.drift(sde->equation.user, sde->rows, sde->t, x, f));
+        for (int64_t i = 0; i < sde->rows * sde->columns; i++)
+            f[i] *= sde->to[i / sde->columns] - sde->from[i / sde->columns];
+    }
+    if (tableau->stage[stage].g) {
+        sde->stats.diffusion_evaluations++;
+        TW_TRY(sde->equation.diffusion(sde->equation.user, sde->rows, sde->t, x, sde->g[stage]));
+    }
+done:
+    return status;
+}
+
 tw_status tw_sde_step(tw_sde *sde, double t, double next, const double *x)
 {
     const tw_sde_tableau *tableau = sde->tableau;
-    double h = next - t;
+    double h = sde->from ? 1 : next - t;
     tw_status status = TW_OK;
-    tw_sde_controls(sde, tableau, t, next);
+    if (!sde->from) tw_sde_controls(sde, tableau, t, next);
     for (int s = 0; s < tableau->stages; s++) {
-        double at = tw_sde_stage_time(tableau, s, t, next), *state = sde->at[s] ? sde->at[s] : sde->z;
+        double *state = sde->at[s] ? sde->at[s] : sde->z;
         if (s > 0) combine(sde, &tableau->stage[s].from, h, x, state);
-        if (tableau->stage[s].f) TW_TRY(tw_sde_drift(sde, at, s > 0 ? state : x, sde->f[s]));
-        if (tableau->stage[s].g) TW_TRY(tw_sde_diffusion(sde, at, s > 0 ? state : x, sde->g[s]));
+        TW_TRY(evaluate(sde, s, t, next, s > 0 ? state : x));
     }
     combine(sde, &tableau->end, h, x, sde->z);
     if (sde->equation.derivative) TW_TRY(add_derivative(sde, t, h, x));
