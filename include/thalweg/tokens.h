@@ -1,4 +1,5 @@
-/* thalweg/tokens.h - text as sequences of whole numbers and back: tokenisers.
+/* thalweg/tokens.h - sequences of whole numbers: tokenisers, which make them of text and text of them, and tables of
+ * them.
  *
  * A tokeniser cuts a text into pieces and gives each a number. Symbols are 0 to K - 1; special tokens, which stand for
  * no text, follow them in the order of tw_special, so that the mask is always the last one. Whatever was encoded
@@ -7,6 +8,7 @@
 #define THALWEG_TOKENS_H
 
 #include <thalweg/base.h>
+#include <thalweg/data.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -80,6 +82,68 @@ TW_NODISCARD TW_API tw_status tw_tokeniser_encode(tw_context *ctx, const tw_toke
  * nothing, or, when `show`, "<mask>", "<unknown>" and the like; unknown is always shown. */
 TW_API size_t tw_tokeniser_decode(const tw_tokeniser *tokeniser, const int32_t *tokens, int64_t count, bool show,
                                   char *out_text, size_t capacity);
+
+/* --- tables of tokens: what a flow over sequences learns from ------------------------------------------------------
+ */
+
+typedef enum tw_too_long { TW_LONG_ERROR, TW_LONG_CUT, TW_LONG_DROP } tw_too_long;
+
+/* How files become rows. Without chunks every line, field, or row of numbers that is not empty is a row, in an order
+ * drawn from `seed`; texts then get the begin and end tokens that the tokeniser has. With chunks each file is one
+ * sequence - a text with its line ends, an array row after row - cut into rows of T; they keep their order, so that the
+ * validation and test parts are the last pages of a book and no training row overlaps them. */
+typedef struct tw_tokens_desc {
+    const tw_tokeniser *tokeniser; /* NULL: the files hold numbers */
+    const char *column;            /* the column of a CSV file whose texts are the rows (a name, or a number from 1); of
+                                      numbers the columns, as in tw_dataset_desc. NULL: plain text; all columns */
+    tw_header header;              /* of CSV files; texts: auto is yes */
+    int64_t chunk;                 /* T, 0: no chunks */
+    bool keep_tail;                /* what is left at the end of a file is a shorter row; false: it is left out */
+    int64_t longest;               /* the most tokens a line or field may make, 0: any */
+    tw_too_long too_long;          /* what happens to longer ones: cut (at the end), left out, refused */
+
+    /* Numbers. levels 0: they are whole, and tokens count from `low`. Else tokens are `levels` bins of equal width from
+     * low to high, ends included. low and high both 0: the least and greatest number of all files. A number outside is
+     * refused by its place. */
+    int levels;
+    double low, high;
+
+    double split[3]; /* shares of training, validation, test; all 0: 0.8, 0.1, 0.1 */
+    uint64_t seed;
+} tw_tokens_desc;
+
+typedef struct tw_tokens tw_tokens;
+
+/* Reads files of text, or of numbers (CSV, NPY, NPZ; gzip too). Texts are read in blocks: what is held is the table,
+ * two bytes a token (four beyond 65536 different ones). Errors name file and line. */
+TW_NODISCARD TW_API tw_status tw_tokens_open(tw_context *ctx, int count, const char *const *paths,
+                                             const tw_tokens_desc *desc, tw_tokens **out_tokens);
+/* From an open data set of numbers or pictures, whose rows and parts it keeps. Of desc levels, low and high matter. */
+TW_NODISCARD TW_API tw_status tw_tokens_from_dataset(tw_context *ctx, const tw_dataset *dataset,
+                                                     const tw_tokens_desc *desc, tw_tokens **out_tokens);
+/* From memory: `rows` rows of tokens from 0 to size - 1, one behind another, of the lengths given (NULL: each `width`);
+ * copied. Of desc (NULL: all defaults) only split and seed matter. */
+TW_NODISCARD TW_API tw_status tw_tokens_from_memory(tw_context *ctx, int64_t rows, int64_t width,
+                                                    const int64_t *lengths, const int32_t *tokens, int size,
+                                                    const tw_tokens_desc *desc, tw_tokens **out_tokens);
+TW_API void tw_tokens_destroy(tw_tokens *tokens);
+
+TW_API int64_t tw_tokens_rows(const tw_tokens *tokens, tw_part part);
+/* Length of the longest row, over all parts; of the shortest. */
+TW_API int64_t tw_tokens_width(const tw_tokens *tokens);
+TW_API int64_t tw_tokens_least(const tw_tokens *tokens);
+/* Different tokens there may be: of a tokeniser its size, special tokens included. */
+TW_API int tw_tokens_size(const tw_tokens *tokens);
+/* (size) the number that each token stands for, of a bin its middle; NULL for texts and tables from memory. */
+TW_API const double *tw_tokens_values(const tw_tokens *tokens);
+/* Sentences worth telling the user once; NULL past the end. */
+TW_API const char *tw_tokens_note(const tw_tokens *tokens, int index);
+
+/* Row by row of a part: `rows` (count) are their numbers, each within tw_tokens_rows; out_tokens (count, width) gets
+ * their tokens, longer rows are cut, shorter ones filled up with `padding`; out_lengths (count, may be NULL) how many
+ * are the row's own. */
+TW_API void tw_tokens_gather(const tw_tokens *tokens, tw_part part, int64_t count, const int64_t *rows, int64_t width,
+                             int32_t padding, int32_t *out_tokens, int32_t *out_lengths);
 
 #ifdef __cplusplus
 }

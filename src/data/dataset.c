@@ -375,6 +375,20 @@ static tw_status read_table(tw_context *ctx, const char *path, const tw_dataset_
     return read_npy(ctx, path, kind, desc->array, out_table);
 }
 
+tw_status tw_table_open(tw_context *ctx, const char *path, const tw_dataset_desc *desc, tw_table *out_table)
+{
+    tw_table table = {0};
+    int conditions;
+    tw_status status = read_table(ctx, path, desc, &table);
+    if (status == TW_OK) status = choose_columns(&table, desc, &conditions);
+    if (status == TW_OK) status = tw_table_treat_gaps(&table, TW_MISSING_ERROR);
+    if (status == TW_OK)
+        *out_table = table;
+    else
+        tw_table_free(&table);
+    return status;
+}
+
 /* --- the public functions --------------------------------------------------------------------------------- */
 
 tw_status tw_dataset_open(tw_context *ctx, const char *path, const tw_dataset_desc *desc, tw_dataset **out_dataset)

@@ -50,6 +50,9 @@ struct tw_dataset {
     tw_pictures pictures; /* image.height 0: rows are no pictures, they are in the table */
 };
 
+/* Reads a file of numbers (CSV, NPY, NPZ) and chooses its columns; rows keep their order, gaps are refused. */
+TW_NODISCARD tw_status tw_table_open(tw_context *ctx, const char *path, const tw_dataset_desc *desc,
+                                     tw_table *out_table);
 /* Makes a data set of pictures, which it takes over, whether it succeeds or not. With `names` the rows are for a model
  * of these columns, conditions last, and all for testing; of a set with files for testing, those. */
 TW_NODISCARD tw_status tw_picture_set_make(tw_context *ctx, tw_pictures *pictures, const tw_dataset_desc *desc,
