@@ -3,6 +3,9 @@
 
 #include "files.h"
 
+#include <thalweg/steer.h>
+
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -30,59 +33,126 @@ void repeat_rows(int64_t count, int columns, int64_t rows, const double *values,
 
 bool observe_check(const cli *c, tw_ode_desc *out_solver)
 {
+    const option_id of_observe[] = {OPT_NOISE, OPT_INVERSE, OPT_MATRIX};
     const option_id without[] = {OPT_SOLVER,  OPT_STEP_SIZE,   OPT_RTOL, OPT_ATOL,        OPT_GRID,
                                  OPT_SDE,     OPT_LOG_DENSITY, OPT_FROM, OPT_FRAMES_PLOT, OPT_ANIMATE,
                                  OPT_REVERSE, OPT_PROBES,      OPT_UNTIL};
     const settings *s = &c->set;
-    if (!opt_given(s, OPT_OBSERVE)) {
-        if (opt_given(s, OPT_NOISE)) return cli_usage("--noise is that of what was observed: give --observe"), false;
-        if (opt_given(s, OPT_INVERSE)) return cli_usage("--inverse needs what was observed: give --observe"), false;
-        return true;
-    }
+    bool rewarded = opt_given(s, OPT_REWARD);
+    if (rewarded && opt_given(s, OPT_OBSERVE)) return cli_usage("--observe and --reward: give one of them"), false;
+    for (int i = 0; i < TW_COUNT(of_observe) && !opt_given(s, OPT_OBSERVE); i++)
+        if (opt_given(s, of_observe[i]))
+            return cli_usage("--%s is about what was observed: give --observe", option_table[of_observe[i]].name),
+                   false;
+    if (!rewarded && !opt_given(s, OPT_OBSERVE)) return true;
     for (int i = 0; i < TW_COUNT(without); i++)
         if (opt_given(s, without[i]))
-            return cli_usage("--%s has no meaning with --observe, which takes --steps of its own kind",
-                             option_table[without[i]].name),
+            return cli_usage("--%s has no meaning with --%s, which takes --steps of its own kind",
+                             option_table[without[i]].name, rewarded ? "reward" : "observe"),
                    false;
     *out_solver = (tw_ode_desc){.method = "euler", .steps = (int)opt_int(s, OPT_SOLVER_STEPS)};
     return true;
 }
 
-typedef struct columns_row {
+/* Numbers by name: those of columns, or of measures. */
+typedef struct named_row {
     cli *c;
-    const tw_flow_desc *about;
+    const char *flag;
+    const char *what; /* "the model has no column" */
+    int count;
+    const char *const *names;
     double *row;
-} columns_row;
+} named_row;
 
-static tw_status take_column(void *user, const char *name, const char *value)
+static tw_status take_number(void *user, const char *name, const char *value)
 {
-    columns_row *r = user;
-    const tw_flow_desc *about = r->about;
-    for (int j = 0; j < about->columns; j++) {
-        if (strcmp(about->names[j], name) != 0) continue;
+    const named_row *r = user;
+    for (int j = 0; j < r->count; j++) {
+        if (strcmp(r->names[j], name) != 0) continue;
         if (tw_parse_double(value, strlen(value), &r->row[j])) return TW_OK;
-        return tw_fail(r->c->ctx, TW_ERR_INVALID, "--observe: %s=%s: expected a number", name, value);
+        return tw_fail(r->c->ctx, TW_ERR_INVALID, "--%s: %s=%s: expected a number", r->flag, name, value);
     }
-    const char *near = tw_nearest_name(name, about->names, about->columns);
-    return tw_fail(r->c->ctx, TW_ERR_INVALID, "--observe: the model has no column '%s'; %s'%s'", name,
-                   near ? "the nearest is " : "the first is ", near ? near : about->names[0]);
+    const char *near = tw_nearest_name(name, r->names, r->count);
+    return tw_fail(r->c->ctx, TW_ERR_INVALID, "--%s: %s '%s'; %s'%s'", r->flag, r->what, name,
+                   near ? "the nearest is " : "the first is ", near ? near : r->names[0]);
 }
 
-static tw_status read_rows(cli *c, const tw_flow_desc *about, const char *path, int64_t *n, observed *o)
+static const char no_column[] = "the model has no column";
+
+/* Rows of a file with these columns, all there are. */
+static tw_status read_rows(cli *c, const char *path, tw_missing missing, int columns, const char *const *names,
+                           int64_t *out_rows, double **out_values)
 {
     tw_dataset *data = NULL;
-    double split[3];
+    double split[3], *values;
     tw_dataset_desc desc = dataset_desc_of(&c->set, split);
     tw_status status = TW_OK;
-    desc.missing = TW_MISSING_KEEP;
-    TW_TRY(tw_dataset_open_like(c->ctx, path, &desc, about->columns, about->names, &data));
+    desc.missing = missing;
+    TW_TRY(tw_dataset_open_like(c->ctx, path, &desc, columns, names, &data));
     int64_t rows = tw_dataset_rows(data, TW_PART_ALL);
-    if (*n == 0) *n = rows;
-    o->values = tw_alloc(c->ctx, (size_t)*n, (size_t)about->columns * sizeof(double));
-    if (!o->values) TW_TRY(tw_fail_memory(c->ctx, (size_t)*n * (size_t)about->columns * sizeof(double)));
-    repeat_rows(*n, about->columns, rows, tw_dataset_values(data, TW_PART_ALL), o->values);
+    values = tw_alloc(c->ctx, (size_t)rows, (size_t)columns * sizeof *values);
+    if (!values) TW_TRY(tw_fail_memory(c->ctx, (size_t)rows * (size_t)columns * sizeof *values));
+    TW_TRY(tw_dataset_read(data, TW_PART_ALL, 0, rows, values));
+    *out_values = values;
+    *out_rows = rows;
 done:
     tw_dataset_destroy(data);
+    return status;
+}
+
+/* --observe as NAME=VALUE or a file of columns of these names. */
+static tw_status read_observed(cli *c, const char *text, tw_missing missing, const named_row *form, int64_t *n,
+                               observed *o)
+{
+    int64_t rows;
+    double *read = NULL;
+    tw_status status = TW_OK;
+    o->same = !file_exists(text);
+    if (o->same) {
+        o->values = tw_alloc(c->ctx, (size_t)form->count, sizeof(double));
+        if (!o->values) return tw_fail_memory(c->ctx, (size_t)form->count * sizeof(double));
+        for (int j = 0; j < form->count; j++) o->values[j] = (double)NAN;
+        named_row named = *form;
+        named.row = o->values;
+        return pairs_parse(c, "observe", text, take_number, &named);
+    }
+    TW_TRY(read_rows(c, text, missing, form->count, form->names, &rows, &read));
+    if (*n == 0) *n = rows;
+    o->values = tw_alloc(c->ctx, (size_t)*n, (size_t)form->count * sizeof(double));
+    if (!o->values) TW_TRY(tw_fail_memory(c->ctx, (size_t)*n * (size_t)form->count * sizeof(double)));
+    repeat_rows(*n, form->count, rows, read, o->values);
+done:
+    tw_free(c->ctx, read);
+    return status;
+}
+
+/* --matrix: its rows, and what was measured by them, y1 to the last. */
+static tw_status read_measured(cli *c, const tw_flow_desc *about, const char *text, int64_t *n, observed *o)
+{
+    enum { NAME = 16 };
+    int64_t measures;
+    char *memory = NULL;
+    const char **names = NULL;
+    tw_status status = TW_OK;
+    TW_TRY(read_rows(c, opt_text(&c->set, OPT_MATRIX), TW_MISSING_ERROR, about->columns, about->names, &measures,
+                     &o->matrix));
+    o->measures = (int)tw_min_i64(measures, INT_MAX); /* the library says how many it takes */
+    memory = tw_alloc(c->ctx, (size_t)measures, NAME);
+    names = tw_alloc(c->ctx, (size_t)measures, sizeof *names);
+    if (!memory || !names) TW_TRY(tw_fail_memory(c->ctx, (size_t)measures * (NAME + sizeof *names)));
+    for (int j = 0; j < o->measures; j++) {
+        snprintf(memory + j * NAME, NAME, "y%d", j + 1);
+        names[j] = memory + j * NAME;
+    }
+    const named_row form = {c, "observe", "the matrix has no measure", o->measures, names, NULL};
+    TW_TRY(read_observed(c, text, TW_MISSING_ERROR, &form, n, o));
+    for (int j = 0; o->same && j < o->measures; j++)
+        if (isnan(o->values[j]))
+            TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "--observe: %s is not given: --matrix has %d rows, a measure each",
+                           names[j], o->measures));
+done:
+    tw_free(c->ctx, memory);
+    tw_free(c->ctx, names);
     return status;
 }
 
@@ -91,16 +161,59 @@ tw_status observe_open(cli *c, const model *m, int64_t *n, observed *out)
     const char *text = opt_text(&c->set, OPT_OBSERVE);
     *out = (observed){0};
     if (!text) return TW_OK;
-    if (file_exists(text)) return read_rows(c, m->about, text, n, out);
-    out->same = true;
-    out->values = tw_alloc(c->ctx, (size_t)m->about->columns, sizeof(double));
-    if (!out->values) return tw_fail_memory(c->ctx, (size_t)m->about->columns * sizeof(double));
-    for (int j = 0; j < m->about->columns; j++) out->values[j] = (double)NAN;
-    return pairs_parse(c, "observe", text, take_column, &(columns_row){c, m->about, out->values});
+    if (opt_given(&c->set, OPT_MATRIX)) return read_measured(c, m->about, text, n, out);
+    const named_row form = {c, "observe", no_column, m->about->columns, m->about->names, NULL};
+    return read_observed(c, text, TW_MISSING_KEEP, &form, n, out);
+}
+
+/* A linear reward's gradient is its weights. */
+static int reward_gradient(void *user, int64_t first, int64_t rows, double t, const double *x1, double *out)
+{
+    const named_row *weights = user;
+    (void)first, (void)t, (void)x1;
+    repeat_rows(rows, weights->count, 1, weights->row, out);
+    return 0;
+}
+
+static tw_status sample_rewarded(cli *c, const model *m, int64_t n, const tw_sample_desc *desc, double *out,
+                                 tw_ode_stats *out_stats)
+{
+    tw_status status = TW_OK;
+    named_row weights = {c,
+                         "reward",
+                         no_column,
+                         m->about->columns,
+                         m->about->names,
+                         tw_alloc(c->ctx, (size_t)m->about->columns, sizeof(double))};
+    const tw_reward_desc reward = {.gradient = reward_gradient, .user = &weights, .strength = 1};
+    if (!weights.row) TW_TRY(tw_fail_memory(c->ctx, (size_t)m->about->columns * sizeof(double)));
+    TW_TRY(pairs_parse(c, "reward", opt_text(&c->set, OPT_REWARD), take_number, &weights));
+    for (int j = 0; j < weights.count; j++)
+        if (!isfinite(weights.row[j]))
+            TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "--reward: %s=%g: expected a finite number", weights.names[j],
+                           weights.row[j]));
+    TW_TRY(tw_sample_rewarded(m->flow, n, desc, &reward, out, out_stats));
+done:
+    tw_free(c->ctx, weights.row);
+    return status;
+}
+
+tw_status sample_steered(cli *c, const model *m, const observed *o, int64_t n, const tw_sample_desc *desc, double *out,
+                         tw_ode_stats *out_stats)
+{
+    const tw_inverse_desc inverse = {.method = opt_text(&c->set, OPT_INVERSE),
+                                     .observed = o->values,
+                                     .same_observed = o->same,
+                                     .measures = o->measures,
+                                     .matrix = o->matrix,
+                                     .noise = opt_number(&c->set, OPT_NOISE)};
+    if (o->values) return tw_flow_inverse(m->flow, n, desc, &inverse, out, out_stats);
+    return sample_rewarded(c, m, n, desc, out, out_stats);
 }
 
 void observe_close(cli *c, observed *o)
 {
     tw_free(c->ctx, o->values);
+    tw_free(c->ctx, o->matrix);
     *o = (observed){0};
 }

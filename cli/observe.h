@@ -1,5 +1,6 @@
 /* observe.h - what was observed of the rows to draw: --observe NAME=VALUE,... for all, or a file whose gaps are to be
- * filled in; and words of that form in general. */
+ * filled in, or, with --matrix, what that made of them; what rows should have
+ * more of (--reward); and words of that form in general. */
 #ifndef THALWEG_CLI_OBSERVE_H
 #define THALWEG_CLI_OBSERVE_H
 
@@ -15,12 +16,17 @@ void repeat_rows(int64_t count, int columns, int64_t rows, const double *values,
 typedef struct observed {
     double *values; /* (n, columns), or one row for all; NaN: a gap. NULL: nothing was observed */
     bool same;
+    int measures;   /* with --matrix: values are (n, measures) without gaps; else 0 */
+    double *matrix; /* (measures, columns) */
 } observed;
 
-/* --observe without options that mean nothing beside it, or a complaint. */
+/* --observe or --reward without options that mean nothing beside it, or a complaint. */
 bool observe_check(const cli *c, tw_ode_desc *out_solver);
 /* *n of 0 becomes the number of the file's rows. */
 TW_NODISCARD tw_status observe_open(cli *c, const model *m, int64_t *n, observed *out);
+/* Samples given what was observed, or by --reward when that is nothing. */
+TW_NODISCARD tw_status sample_steered(cli *c, const model *m, const observed *o, int64_t n, const tw_sample_desc *desc,
+                                      double *out, tw_ode_stats *out_stats);
 void observe_close(cli *c, observed *o);
 
 #endif

@@ -94,12 +94,9 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
     begin_set(&j->begin, &desc);
     progress_begin(&c->progress);
     double begun = tw_clock();
-    const tw_inverse_desc inverse = {.method = opt_text(&c->set, OPT_INVERSE),
-                                     .observed = seen.values,
-                                     .same_observed = seen.same,
-                                     .noise = opt_number(&c->set, OPT_NOISE)};
-    TW_TRY(seen.values ? tw_flow_inverse(m->flow, j->n, &desc, &inverse, j->rows, &j->stats)
-                       : tw_sample(m->flow, j->n, &desc, j->rows, j->frame_rows, &j->stats));
+    bool steered = seen.values || opt_given(&c->set, OPT_REWARD);
+    TW_TRY(steered ? sample_steered(c, m, &seen, j->n, &desc, j->rows, &j->stats)
+                   : tw_sample(m->flow, j->n, &desc, j->rows, j->frame_rows, &j->stats));
     j->seconds = tw_clock() - begun;
     progress_clear(&c->progress);
 done:

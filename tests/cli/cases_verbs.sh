@@ -188,6 +188,26 @@ printf 'x1,x2\n0.5,\n0.75,\n' >gaps.csv
 works '2 rows' sample runs/likely --observe gaps.csv --steps 20 -o filled.csv --quiet
 fails "no column 'x3'" sample runs/likely --observe x3=1 -o seen.csv
 fails 'expected a number' sample runs/likely --observe x1=a -o seen.csv
+# seen through a matrix: the sum of both columns
+printf 'x1,x2\n1,1\n' >sum.csv
+printf '0.5\n-0.25\n' >sums.csv
+works '4 rows' sample runs/likely -n 4 --observe y1=0.5 --matrix sum.csv --steps 50 --full-precision -o seen.csv --quiet
+holds 'the sum is what was measured' awk -F, 'NR > 1 { d = $1 + $2 - 0.5; if (d * d > 1e-6) exit 1 }' seen.csv
+works '2 rows' sample runs/likely --observe sums.csv --matrix sum.csv --steps 50 --full-precision -o seen.csv --quiet
+holds 'row by row' awk -F, 'NR > 1 { d = $1 + $2 - (NR == 2 ? 0.5 : -0.25); if (d * d > 1e-6) exit 1 }' seen.csv
+fails "no measure 'x1'; the nearest is 'y1'" sample runs/likely --observe x1=1 --matrix sum.csv -o seen.csv
+printf 'x1,x2\n1,1\n1,-1\n' >both.csv
+fails 'y2 is not given' sample runs/likely --observe y1=1 --matrix both.csv -o seen.csv
+fails 'the model has 2 columns' sample runs/likely --observe y1=1 --matrix sums.csv -o seen.csv
+refused 'give --observe' sample runs/likely --matrix sum.csv -o seen.csv
+# rewarded: rows further to the right
+works '400 rows' sample runs/likely -n 400 --reward x1=2 --steps 50 -o right.csv --quiet
+works '400 rows' sample runs/likely -n 400 --solver euler --steps 50 -o plain.csv --quiet
+holds 'more of the reward' awk -F, 'FNR > 1 { s[FILENAME] += $1 / 400 } END { exit !(s["right.csv"] > s["plain.csv"] + 0.3) }' right.csv plain.csv
+fails "no column 'x3'" sample runs/likely --reward x3=1 -o seen.csv
+fails 'expected a finite number' sample runs/likely --reward x1=inf -o seen.csv
+refused 'give one of them' sample runs/likely --reward x1=1 --observe x2=1 -o seen.csv
+refused 'no meaning with --reward' sample runs/likely --reward x1=1 --solver rk4 -o seen.csv
 refused 'no meaning with --observe' sample runs/likely --observe x1=1 --solver rk4 -o seen.csv
 refused 'give --observe' sample runs/likely --noise 0.1 -o seen.csv
 works 'ot_ode' list inverses
