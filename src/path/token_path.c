@@ -57,9 +57,23 @@ double tw_token_clock(const tw_token_path *path, double t)
 double tw_token_time(const tw_token_path *path, double clock)
 {
     if (isinf(clock)) return 1;
-    if (!path->distance) return tw_schedule_time(path->schedule, 2 * log(expm1(clock)));
+    if (!path->distance) { /* (1 - kappa) (1 - c kappa) = e^-tau, for kappa and for 1 - kappa: nothing cancels */
+        double c = path->noise, gone = -expm1(-clock), left = exp(-clock);
+        double data = 2 * gone / (1 + c + sqrt((1 + c) * (1 + c) - 4 * c * gone));
+        double rest = 2 * left / (1 - c + sqrt((1 - c) * (1 - c) + 4 * c * left));
+        return tw_schedule_time(path->schedule, 2 * log(data / rest));
+    }
     double ratio = pow(clock / path->scale, 1 / path->power);
     return ratio / (1 + ratio);
+}
+
+double tw_token_least_distance(const tw_token_path *path)
+{
+    if (!path->distance) return 1;
+    double least = (double)INFINITY;
+    for (int i = 0; i < path->symbols * path->symbols; i++)
+        if (i % (path->symbols + 1)) least = fmin(least, path->distance[i]);
+    return least;
 }
 
 double tw_token_pace(const tw_token_path *path, double t)
@@ -204,6 +218,11 @@ double tw_token_divergence(const tw_token_path *path, double t, int x, int x1, c
 
 /* --- moves ----------------------------------------------------------------------------------------------------------
  */
+
+double tw_token_stay(const tw_token_path *path, double t, double s)
+{
+    return path->distance || s >= 1 ? 0 : mixture_at(path, s).source / mixture_at(path, t).source;
+}
 
 /* x stays with probability rho = kappa0(s) / kappa0(t), and what becomes of it otherwise is what p_s has of the other
  * components beyond rho times what p_t had. */

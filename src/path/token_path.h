@@ -31,8 +31,11 @@ void tw_token_distances(int symbols, double exponent, double *out);
  * x_0 = -1 below stands for a draw of the source: the mask, or uniform on the symbols without one. */
 
 double tw_token_clock(const tw_token_path *path, double t);    /* tau, 0 at t = 0 and infinite at t = 1 */
-double tw_token_time(const tw_token_path *path, double clock); /* the t in [0,1] with that clock; noise 0 */
+double tw_token_time(const tw_token_path *path, double clock); /* the t in [0,1] with that clock */
 double tw_token_pace(const tw_token_path *path, double t);     /* tau'(t) */
+
+/* The pace at which the last token arrives, e^(-d tau): 1, or the least distance of two symbols. */
+double tw_token_least_distance(const tw_token_path *path);
 
 /* p_t(. | x_0, x_1) and its slope in the clock, (states) each; either may be NULL. */
 void tw_token_law(const tw_token_path *path, double t, int x0, int x1, double *out_p, double *out_slope);
@@ -50,6 +53,8 @@ void tw_token_rates_mean(const tw_token_path *path, double t, int x, const doubl
  * Ermon 2024, theorem 3.6; Shaul et al. 2024, eq. 24). scratch: 3 states numbers. */
 double tw_token_divergence(const tw_token_path *path, double t, int x, int x1, const double *log_p, double *scratch);
 
+/* Probability that a token stays from t to s wherever it goes to, when that is known: of mixtures; else 0. */
+double tw_token_stay(const tw_token_path *path, double t, double s);
 /* Where the chain is at time s >= t, when it is at x at time t and goes to x_1: exact for a mixture, for a metric path
  * with the rates of t held, and x_1 itself at s = 1. Rates are `mass` times those of the path (1: its own). */
 int tw_token_move(const tw_token_path *path, double t, double s, double mass, int x, int x1, double uniform,

@@ -1,0 +1,123 @@
+/* solve/jump_bound.c - what a model of tokens costs: a bound on -log p(x_1), the ELBO (see jump.h).
+ *
+ *   -log p(x_1) <= int_0^inf E sum_i D_i dtau,     D_i = tw_token_divergence of token i at x_t(tau), per unit of clock
+ *
+ * With q = e^-tau, the share of tokens that are still noise, that is the mean of sum_i D_i / q over q uniform in (0,1).
+ * Where a mask is all the noise there is, D_i is the cross-entropy of a masked token and 0 of the others: the number m
+ * of masked tokens is then uniform in 1..T, and given m the mean is T / m times their sum, which varies far less
+ * (Hoogeboom et al. 2022, Autoregressive diffusion models, eq. 4). Both q and m are drawn one in each of equal parts.
+ */
+#include "solve/jump_inside.h"
+
+#include "base/philox.h"
+#include "base/streams.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Uniform numbers of draw `draw` of a row: one for the draw, then one a token. */
+static tw_random random_of(const tw_bound_desc *desc, int64_t row, int draw, int tokens)
+{
+    tw_random random = {.seed = desc->seed, .stream = TW_STREAM_JUMP + (2u << 8)};
+    uint64_t number = (uint64_t)row * (uint64_t)desc->draws + (uint64_t)draw;
+    random.index = number * 2 * ((uint64_t)tokens + 1);
+    return random;
+}
+
+/* The m-th smallest of n numbers. */
+static double nth_smallest(int n, const double *u, int m)
+{
+    double low = 0, high = 1;
+    for (int round = 0; round < 80; round++) { /* down to the last bit */
+        double middle = 0.5 * (low + high);
+        int below = 0;
+        for (int i = 0; i < n; i++) below += u[i] <= middle;
+        if (below >= m)
+            high = middle;
+        else
+            low = middle;
+    }
+    return high;
+}
+
+typedef struct drawn {
+    double t, weight; /* of the sum of divergences */
+} drawn;
+
+/* A share q of noise at random, x at the time that has it, and what the divergences there count. */
+static drawn draw_noisy(const tw_token_path *path, const tw_bound_desc *desc, int64_t row, int draw, int tokens,
+                        const int32_t *x1, double *u, int32_t *x)
+{
+    tw_random random = random_of(desc, row, draw, tokens);
+    double place = ((double)draw + tw_random_uniform(&random)) / desc->draws, least = tw_token_least_distance(path);
+    for (int i = 0; i < tokens; i++) u[i] = tw_random_uniform(&random);
+    if (path->states > path->symbols && path->noise == 0) {
+        int masked = 1 + (int)fmin(place * tokens, tokens - 1);
+        double q = nth_smallest(tokens, u, masked);
+        for (int i = 0; i < tokens; i++) x[i] = u[i] <= q ? path->symbols : x1[i];
+        return (drawn){tw_token_time(path, -log(q)), (double)tokens / masked};
+    }
+    double t = tw_token_time(path, -2 * log(place) / least);
+    for (int i = 0; i < tokens; i++) x[i] = tw_token_draw(path, t, -1, x1[i], u[i]);
+    return (drawn){t, 2 / (place * least)};
+}
+
+/* log softmax of logits, in double. */
+static void log_probabilities(int count, const float *logits, double *out)
+{
+    double most = (double)logits[0], sum = 0;
+    for (int k = 1; k < count; k++) most = fmax(most, (double)logits[k]);
+    for (int k = 0; k < count; k++) sum += exp((double)logits[k] - most);
+    for (int k = 0; k < count; k++) out[k] = (double)logits[k] - most - log(sum);
+}
+
+static double divergence_of_row(const tw_token_path *path, double t, int tokens, const int32_t *x, const int32_t *x1,
+                                const float *logits, double *log_p, double *scratch)
+{
+    bool masks = path->states > path->symbols && path->noise == 0;
+    double sum = 0;
+    for (int i = 0; i < tokens; i++) {
+        if (masks && x[i] < path->symbols) continue;
+        log_probabilities(path->symbols, logits + (int64_t)i * path->symbols, log_p);
+        sum += tw_token_divergence(path, t, x[i], x1[i], log_p, scratch);
+    }
+    return sum;
+}
+
+tw_status tw_token_bound(tw_context *ctx, const tw_bound_desc *desc, tw_logits_fn model, void *user, int64_t rows,
+                         int tokens, const int32_t *x1, double *out)
+{
+    const tw_token_path *path = desc->path;
+    int64_t block = tw_max_i64(desc->block, 1), states = path->states, symbols = path->symbols;
+    tw_status status = TW_OK;
+    int32_t *x = tw_alloc(ctx, (size_t)(block * tokens), sizeof(int32_t));
+    float *logits = tw_alloc(ctx, (size_t)(block * tokens * symbols), sizeof(float));
+    double *t = tw_alloc(ctx, (size_t)block, sizeof(double)), *weight = tw_alloc(ctx, (size_t)block, sizeof(double));
+    double *scratch = tw_alloc(ctx, (size_t)(tokens + 4 * states), sizeof(double));
+    if (!x || !logits || !t || !weight || !scratch) TW_TRY(tw_fail_memory(ctx, (size_t)(block * tokens * symbols) * 4));
+    for (int64_t r = 0; r < rows; r++) out[r] = 0;
+    for (int64_t begin = 0, all = rows * desc->draws; begin < all; begin += block) {
+        int64_t count = tw_min_i64(block, all - begin);
+        for (int64_t k = 0; k < count; k++) {
+            int64_t row = (begin + k) / desc->draws;
+            drawn d = draw_noisy(path, desc, desc->first_row + row, (int)((begin + k) % desc->draws), tokens,
+                                 x1 + row * tokens, scratch, x + k * tokens);
+            t[k] = d.t;
+            weight[k] = d.weight;
+        }
+        TW_TRY(model(user, count, t, x, logits));
+        for (int64_t k = 0; k < count; k++) {
+            int64_t row = (begin + k) / desc->draws;
+            double sum = divergence_of_row(path, t[k], tokens, x + k * tokens, x1 + row * tokens,
+                                           logits + k * tokens * symbols, scratch + tokens, scratch + tokens + states);
+            out[row] += weight[k] * sum / desc->draws;
+        }
+    }
+done:
+    tw_free(ctx, x);
+    tw_free(ctx, logits);
+    tw_free(ctx, t);
+    tw_free(ctx, weight);
+    tw_free(ctx, scratch);
+    return status;
+}
