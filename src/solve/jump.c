@@ -94,13 +94,15 @@ static tw_status alloc(tw_jump *jump)
     jump->s = tw_alloc(ctx, rows, sizeof(double));
     jump->t_half = tw_alloc(ctx, rows, sizeof(double));
     jump->index = tw_alloc(ctx, rows, sizeof(int64_t));
+    jump->row = tw_alloc(ctx, rows, sizeof(int64_t));
     jump->nfe = tw_alloc(ctx, rows, sizeof(int64_t));
     jump->step = tw_alloc(ctx, rows, sizeof(uint32_t));
     jump->p = tw_alloc(ctx, states, sizeof(double));
     jump->q = tw_alloc(ctx, states, sizeof(double));
     jump->scratch = tw_alloc(ctx, 3 * states, sizeof(double));
     bool made = jump->x && jump->half && jump->held && jump->logits && jump->early && jump->t && jump->s &&
-                jump->t_half && jump->index && jump->nfe && jump->step && jump->p && jump->q && jump->scratch;
+                jump->t_half && jump->index && jump->row && jump->nfe && jump->step && jump->p && jump->q &&
+                jump->scratch;
     return made ? TW_OK : tw_fail_memory(ctx, answers * sizeof(float));
 }
 
@@ -124,8 +126,9 @@ done:
 void tw_jump_destroy(tw_jump *jump)
 {
     if (!jump) return;
-    void *const memory[] = {jump->x,      jump->half,  jump->held, jump->logits, jump->early, jump->t, jump->s,
-                            jump->t_half, jump->index, jump->nfe,  jump->step,   jump->p,     jump->q, jump->scratch};
+    void *const memory[] = {jump->x,   jump->half, jump->held,   jump->logits, jump->early,
+                            jump->t,   jump->s,    jump->t_half, jump->index,  jump->row,
+                            jump->nfe, jump->step, jump->p,      jump->q,      jump->scratch};
     for (int i = 0; i < TW_COUNT(memory); i++) tw_free(jump->ctx, memory[i]);
     tw_free(jump->ctx, jump);
 }
@@ -135,7 +138,8 @@ void tw_jump_destroy(tw_jump *jump)
 
 tw_status tw_jump_ask(tw_jump *jump, const double *t, const int32_t *x, float *out_logits)
 {
-    tw_status status = jump->model(jump->user, jump->active, t, x, out_logits);
+    for (int64_t a = 0; a < jump->active; a++) jump->row[a] = jump->first + jump->index[a];
+    tw_status status = jump->model(jump->user, jump->active, jump->row, t, x, out_logits);
     jump->stats.calls++;
     jump->stats.evaluations += jump->active;
     for (int64_t a = 0; a < jump->active; a++) {

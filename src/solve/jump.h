@@ -9,8 +9,10 @@
 
 #include "path/token_path.h"
 
-/* What the model says of x_1: logits (rows, tokens, symbols) for rows x (rows, tokens) at t (rows). */
-typedef tw_status (*tw_logits_fn)(void *user, int64_t rows, const double *t, const int32_t *x, float *out_logits);
+/* What the model says of x_1: logits (rows, tokens, symbols) for rows x (rows, tokens) at t (rows), which are the
+ * caller's rows number row[0], ... */
+typedef tw_status (*tw_logits_fn)(void *user, int64_t rows, const int64_t *row, const double *t, const int32_t *x,
+                                  float *out_logits);
 
 const tw_piece_info *tw_jump_list(int index); /* NULL past the end */
 
@@ -71,8 +73,10 @@ typedef struct tw_bound_desc {
 /* Estimates of a bound on -log p(x_1) of rows x1 (rows, tokens), nats a row: the ELBO of the chain the model makes in
  * continuous time. Exact posteriors make it tight for masks; other paths' chains given x_1 take no detours, which the
  * marginal one does, and keep what that costs. out (rows). */
-TW_NODISCARD tw_status tw_token_bound(tw_context *ctx, const tw_bound_desc *desc, tw_logits_fn model, void *user,
-                                      int64_t rows, int tokens, const int32_t *x1, double *out);
+tw_status tw_token_bound(const tw_bound_desc *desc, tw_logits_fn model, void *user, int64_t rows, int tokens,
+                         const int32_t *x1, void *memory, double *out);
+/* Bytes of work memory it takes, aligned for any scalar. */
+size_t tw_token_bound_bytes(const tw_token_path *path, int64_t block, int tokens);
 
 /* Tokens of the source for rows first.. of a seed: the mask, or uniform symbols (rows, tokens). */
 void tw_token_source(const tw_token_path *path, uint64_t seed, int64_t first_row, int64_t rows, int tokens,

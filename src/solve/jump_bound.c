@@ -84,40 +84,58 @@ static double divergence_of_row(const tw_token_path *path, double t, int tokens,
     return sum;
 }
 
-tw_status tw_token_bound(tw_context *ctx, const tw_bound_desc *desc, tw_logits_fn model, void *user, int64_t rows,
-                         int tokens, const int32_t *x1, double *out)
+/* Laid out one behind another, doubles first. */
+typedef struct memory {
+    double *t, *weight, *uniform, *log_p, *scratch;
+    int64_t *row;
+    float *logits;
+    int32_t *x;
+} memory;
+
+static memory lay_out(const tw_token_path *path, int64_t block, int tokens, void *base)
+{
+    int64_t states = path->states, symbols = path->symbols;
+    memory m = {.t = base};
+    m.weight = m.t + block;
+    m.uniform = m.weight + block;
+    m.log_p = m.uniform + tokens;
+    m.scratch = m.log_p + states;
+    m.row = (int64_t *)(m.scratch + 3 * states);
+    m.logits = (float *)(m.row + block);
+    m.x = (int32_t *)(m.logits + block * tokens * symbols);
+    return m;
+}
+
+size_t tw_token_bound_bytes(const tw_token_path *path, int64_t block, int tokens)
+{
+    int64_t doubles = 3 * block + tokens + 4 * (int64_t)path->states, each = tokens * (int64_t)path->symbols;
+    return (size_t)doubles * sizeof(double) + (size_t)(block * each) * sizeof(float) +
+           (size_t)(block * tokens) * sizeof(int32_t);
+}
+
+tw_status tw_token_bound(const tw_bound_desc *desc, tw_logits_fn model, void *user, int64_t rows, int tokens,
+                         const int32_t *x1, void *work, double *out)
 {
     const tw_token_path *path = desc->path;
-    int64_t block = tw_max_i64(desc->block, 1), states = path->states, symbols = path->symbols;
-    tw_status status = TW_OK;
-    int32_t *x = tw_alloc(ctx, (size_t)(block * tokens), sizeof(int32_t));
-    float *logits = tw_alloc(ctx, (size_t)(block * tokens * symbols), sizeof(float));
-    double *t = tw_alloc(ctx, (size_t)block, sizeof(double)), *weight = tw_alloc(ctx, (size_t)block, sizeof(double));
-    double *scratch = tw_alloc(ctx, (size_t)(tokens + 4 * states), sizeof(double));
-    if (!x || !logits || !t || !weight || !scratch) TW_TRY(tw_fail_memory(ctx, (size_t)(block * tokens * symbols) * 4));
+    int64_t block = desc->block, answers = (int64_t)tokens * path->symbols;
+    memory m = lay_out(path, block, tokens, work);
     for (int64_t r = 0; r < rows; r++) out[r] = 0;
     for (int64_t begin = 0, all = rows * desc->draws; begin < all; begin += block) {
         int64_t count = tw_min_i64(block, all - begin);
         for (int64_t k = 0; k < count; k++) {
-            int64_t row = (begin + k) / desc->draws;
+            int64_t row = m.row[k] = (begin + k) / desc->draws;
             drawn d = draw_noisy(path, desc, desc->first_row + row, (int)((begin + k) % desc->draws), tokens,
-                                 x1 + row * tokens, scratch, x + k * tokens);
-            t[k] = d.t;
-            weight[k] = d.weight;
+                                 x1 + row * tokens, m.uniform, m.x + k * tokens);
+            m.t[k] = d.t;
+            m.weight[k] = d.weight;
         }
-        TW_TRY(model(user, count, t, x, logits));
+        tw_status status = model(user, count, m.row, m.t, m.x, m.logits);
+        if (status != TW_OK) return status;
         for (int64_t k = 0; k < count; k++) {
-            int64_t row = (begin + k) / desc->draws;
-            double sum = divergence_of_row(path, t[k], tokens, x + k * tokens, x1 + row * tokens,
-                                           logits + k * tokens * symbols, scratch + tokens, scratch + tokens + states);
-            out[row] += weight[k] * sum / desc->draws;
+            double sum = divergence_of_row(path, m.t[k], tokens, m.x + k * tokens, x1 + m.row[k] * tokens,
+                                           m.logits + k * answers, m.log_p, m.scratch);
+            out[m.row[k]] += m.weight[k] * sum / desc->draws;
         }
     }
-done:
-    tw_free(ctx, x);
-    tw_free(ctx, logits);
-    tw_free(ctx, t);
-    tw_free(ctx, weight);
-    tw_free(ctx, scratch);
-    return status;
+    return TW_OK;
 }

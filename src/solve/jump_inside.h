@@ -28,7 +28,7 @@ struct tw_jump {
     unsigned char *held;    /* does not move */
     float *logits, *early;  /* (block, tokens, symbols); those of the first stage */
     double *t, *s, *t_half; /* where the rows are, where this step ends, and the second stage */
-    int64_t *index;         /* of the caller's rows */
+    int64_t *index, *row;   /* of the caller's rows: in the block, and of all */
     int64_t *nfe;
     uint32_t *step;          /* steps made */
     double *p, *q, *scratch; /* (states), (states), (3 states) */

@@ -29,10 +29,12 @@ typedef struct pair_world {
     token_likelihoods at;
 } pair_world;
 
-static inline tw_status pair_logits(void *user, int64_t rows, const double *t, const int32_t *x, float *out)
+static inline tw_status pair_logits(void *user, int64_t rows, const int64_t *row, const double *t, const int32_t *x,
+                                    float *out)
 {
     pair_world *world = user;
     int K = world->path->symbols;
+    (void)row;
     for (int64_t r = 0; r < rows; r++) {
         if (!world->made || world->t != t[r]) likelihoods(world->path, t[r], world->at);
         world->made = true;
