@@ -123,11 +123,14 @@ static tw_status open_from(cli *c, const model *m, begin *b)
     const char *path = opt_text(&c->set, OPT_FROM);
     tw_dataset *data = NULL;
     tw_part part = TW_PART_ALL;
+    double *read = NULL;
+    const double *values = NULL;
     tw_status status = TW_OK;
     if (!path && strcmp(about->source, "data") != 0) return TW_OK;
     if (path) {
         double split[3];
         tw_dataset_desc desc = dataset_desc_of(&c->set, split);
+        desc.known_image = about->image;
         TW_TRY(tw_dataset_open_like(c->ctx, path, &desc, about->columns, about->names, &data));
     } else {
         TW_TRY(model_open_source(c, m, &data));
@@ -137,13 +140,15 @@ static tw_status open_from(cli *c, const model *m, begin *b)
     if (between > 0) b->n = (rows - 1) * (between + 1) + 1;
     if (b->n == 0 && path) b->n = rows;
     if (b->n == 0) b->n = standard_rows(m);
+    TW_TRY(part_values(c, data, part, &read, &values));
     b->from = tw_alloc(c->ctx, (size_t)b->n, (size_t)about->columns * sizeof(double));
     if (!b->from) TW_TRY(tw_fail_memory(c->ctx, (size_t)b->n * (size_t)about->columns * sizeof(double)));
     if (between > 0)
-        TW_TRY(tw_interpolate(m->flow, rows, tw_dataset_values(data, part), between, b->from));
+        TW_TRY(tw_interpolate(m->flow, rows, values, between, b->from));
     else
-        repeat_rows(b->n, about->columns, rows, tw_dataset_values(data, part), b->from);
+        repeat_rows(b->n, about->columns, rows, values, b->from);
 done:
+    tw_free(c->ctx, read);
     tw_dataset_destroy(data);
     return status;
 }

@@ -2,6 +2,7 @@
 #include "observe.h"
 
 #include "files.h"
+#include "pictures.h"
 
 #include <thalweg/steer.h>
 
@@ -33,7 +34,7 @@ void repeat_rows(int64_t count, int columns, int64_t rows, const double *values,
 
 bool observe_check(const cli *c, tw_ode_desc *out_solver)
 {
-    const option_id of_observe[] = {OPT_NOISE, OPT_INVERSE, OPT_MATRIX};
+    const option_id of_observe[] = {OPT_NOISE, OPT_INVERSE, OPT_MATRIX, OPT_MASK, OPT_OPERATOR, OPT_DEGRADE};
     const option_id without[] = {OPT_SOLVER,  OPT_STEP_SIZE,   OPT_RTOL, OPT_ATOL,        OPT_GRID,
                                  OPT_SDE,     OPT_LOG_DENSITY, OPT_FROM, OPT_FRAMES_PLOT, OPT_ANIMATE,
                                  OPT_REVERSE, OPT_PROBES,      OPT_UNTIL};
@@ -161,6 +162,13 @@ tw_status observe_open(cli *c, const model *m, int64_t *n, observed *out)
     const char *text = opt_text(&c->set, OPT_OBSERVE);
     *out = (observed){0};
     if (!text) return TW_OK;
+    const option_id of_pictures[] = {OPT_MASK, OPT_OPERATOR, OPT_DEGRADE};
+    bool named = strchr(text, '=') && !file_exists(text);
+    for (int i = 0; i < TW_COUNT(of_pictures); i++)
+        if (opt_given(&c->set, of_pictures[i]) && (!is_pictures(m) || named || opt_given(&c->set, OPT_MATRIX)))
+            return tw_fail(c->ctx, TW_ERR_INVALID, "--%s is for pictures in a file or folder, given by --observe",
+                           option_table[of_pictures[i]].name);
+    if (is_pictures(m) && !named && !opt_given(&c->set, OPT_MATRIX)) return observe_pictures(c, m, n, out);
     if (opt_given(&c->set, OPT_MATRIX)) return read_measured(c, m->about, text, n, out);
     const named_row form = {c, "observe", no_column, m->about->columns, m->about->names, NULL};
     return read_observed(c, text, TW_MISSING_KEEP, &form, n, out);
@@ -215,5 +223,7 @@ void observe_close(cli *c, observed *o)
 {
     tw_free(c->ctx, o->values);
     tw_free(c->ctx, o->matrix);
+    tw_free(c->ctx, o->seen);
+    tw_free(c->ctx, o->truth);
     *o = (observed){0};
 }

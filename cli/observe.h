@@ -18,6 +18,8 @@ typedef struct observed {
     bool same;
     int measures;   /* with --matrix: values are (n, measures) without gaps; else 0 */
     double *matrix; /* (measures, columns) */
+    /* (n, columns) of pictures, to be drawn: what was seen, NaN where nothing was; with --degrade, as they were */
+    double *seen, *truth;
 } observed;
 
 /* --observe or --reward without options that mean nothing beside it, or a complaint. */
@@ -27,6 +29,8 @@ TW_NODISCARD tw_status observe_open(cli *c, const model *m, int64_t *n, observed
 /* Samples given what was observed, or by --reward when that is nothing. */
 TW_NODISCARD tw_status sample_steered(cli *c, const model *m, const observed *o, int64_t n, const tw_sample_desc *desc,
                                       double *out, tw_ode_stats *out_stats);
+/* What observe_open does for a model of pictures: file or folder, --mask, --operator, --degrade. */
+TW_NODISCARD tw_status observe_pictures(cli *c, const model *m, int64_t *n, observed *out);
 void observe_close(cli *c, observed *o);
 
 #endif

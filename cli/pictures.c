@@ -138,9 +138,29 @@ static tw_tiles tiles_of(const drawn *d, const arrangement *a, const char *title
 
 /* --- drawing ----------------------------------------------------------------------------------------------------- */
 
+/* What was seen, what became of it, and what it had been. */
+static tw_status plot_restored(tw_context *ctx, const char *path, const drawn *d)
+{
+    enum { MOST_LINES = 10, ACROSS = 12 };
+    int64_t shown = tw_min_i64(d->n, MOST_LINES * ACROSS), lines = tw_min_i64(shown, MOST_LINES);
+    tw_tiles tiles = {.title = "observed",
+                      .image = d->m->about->image,
+                      .across = (shown + lines - 1) / lines,
+                      .down = lines,
+                      .count = shown,
+                      .values = d->seen};
+    tw_tiles groups[3] = {tiles, tiles, tiles};
+    groups[1].title = "samples";
+    groups[1].values = d->rows;
+    groups[2].title = "before";
+    groups[2].values = d->truth;
+    return tw_plot_tiles(ctx, path, d->truth ? 3 : 2, groups);
+}
+
 tw_status plot_samples(tw_context *ctx, const char *path, const drawn *d)
 {
     tw_cloud cloud = {"samples", d->n, d->rows};
+    if (is_pictures(d->m) && d->seen) return plot_restored(ctx, path, d);
     if (!is_pictures(d->m)) return tw_plot_clouds(ctx, path, d->m->about->columns, d->m->about->names, 1, &cloud);
     arrangement a = {0};
     tw_status status = arrange(ctx, d, MOST_TILES, &a);

@@ -16,10 +16,11 @@ typedef struct drawn {
     const double *rows;       /* (n, columns), or of a flow (frames, n, columns) */
     const double *conditions; /* (n, conditions), or one row for all; NULL: nothing */
     bool same;
-    int64_t between; /* > 0: so many rows are between each two that were given (--interpolate) */
+    int64_t between;            /* > 0: so many rows are between each two that were given (--interpolate) */
+    const double *seen, *truth; /* what they were to agree with, and as they were, (n, columns); NULL: nothing */
 } drawn;
 
-/* Samples: points, or tiles with a line for each class. */
+/* Samples: points, or tiles with a line for each class; beside what was seen of them. */
 TW_NODISCARD tw_status plot_samples(tw_context *ctx, const char *path, const drawn *d);
 /* The flow from source to data in `frames` equal times, of which at most a few thousand rows are drawn; `moving`: as an
  * animation. */

@@ -20,6 +20,7 @@ typedef struct job {
     form form;
     int64_t n;
     begin begin;
+    observed seen;
     int frames;                              /* 0: no picture of the flow */
     double *rows, *frame_rows, *log_density; /* log_density: NULL unless asked for */
     tw_ode_stats stats;
@@ -54,7 +55,8 @@ static bool settle_form(cli *c, const model *m, job *j)
 {
     const char *given = opt_text(&c->set, OPT_OUT_FILE);
     bool scored = opt_flag(&c->set, OPT_LOG_DENSITY);
-    j->out = given ? given : is_pictures(m) && !scored ? "grid.png" : "samples.csv";
+    bool back = opt_flag(&c->set, OPT_REVERSE); /* a picture would clip what is no picture */
+    j->out = given ? given : !is_pictures(m) || scored ? "samples.csv" : back ? "latents.npy" : "grid.png";
     j->form = (form)form_of(j->out);
     if (j->form < FORM_GRID) return true;
     if (!is_pictures(m))
@@ -68,7 +70,6 @@ static bool settle_form(cli *c, const model *m, job *j)
 static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
 {
     tw_status status = TW_OK;
-    observed seen = {0};
     row_bar bar = {.c = c, .label = "sample", .rounds = j->frames - 1};
     tw_sample_desc desc = {.solver = *solver,
                            .diffusion = opt_flag(&c->set, OPT_SDE) ? opt_text(&c->set, OPT_DIFFUSION) : NULL,
@@ -80,7 +81,7 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
                            .on_progress = on_rows,
                            .user = &bar};
     size_t row = (size_t)m->about->columns * sizeof(double);
-    TW_TRY(observe_open(c, m, &j->n, &seen));
+    TW_TRY(observe_open(c, m, &j->n, &j->seen));
     TW_TRY(begin_open(c, m, NULL, j->n, &j->begin));
     j->n = j->begin.n;
     if (!(j->rows = tw_alloc(c->ctx, (size_t)j->n, row))) TW_TRY(tw_fail_memory(c->ctx, (size_t)j->n * row));
@@ -94,13 +95,12 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
     begin_set(&j->begin, &desc);
     progress_begin(&c->progress);
     double begun = tw_clock();
-    bool steered = seen.values || opt_given(&c->set, OPT_REWARD);
-    TW_TRY(steered ? sample_steered(c, m, &seen, j->n, &desc, j->rows, &j->stats)
+    bool steered = j->seen.values || opt_given(&c->set, OPT_REWARD);
+    TW_TRY(steered ? sample_steered(c, m, &j->seen, j->n, &desc, j->rows, &j->stats)
                    : tw_sample(m->flow, j->n, &desc, j->rows, j->frame_rows, &j->stats));
     j->seconds = tw_clock() - begun;
     progress_clear(&c->progress);
 done:
-    observe_close(c, &seen);
     return status;
 }
 
@@ -144,6 +144,8 @@ static drawn drawn_of(const cli *c, const model *m, const job *j, const double *
                    .rows = rows,
                    .conditions = j->begin.conditions,
                    .same = j->begin.same,
+                   .seen = j->seen.seen,
+                   .truth = j->seen.truth,
                    .between = opt_int(&c->set, OPT_INTERPOLATE)};
 }
 
@@ -275,6 +277,7 @@ int run_sample(cli *c)
     result = c->json ? print_json(c, &m, &j, solver.method) : EXIT_DONE;
 done:
     if (status != TW_OK) result = cli_exit(c, status);
+    observe_close(c, &j.seen);
     begin_close(c, &j.begin);
     tw_free(c->ctx, j.rows);
     tw_free(c->ctx, j.frame_rows);

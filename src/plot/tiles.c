@@ -23,26 +23,34 @@ typedef struct layout {
     double top, width, height;
 } layout;
 
-/* Rooms for words cannot be known without a font: a canvas of one pixel has it. */
-static tw_status measure_labels(tw_context *ctx, const tw_tiles *t, double *out)
+/* Of a group: its tiles, or its title when that is wider. */
+static double group_width(tw_canvas *canvas, const layout *l, const tw_tiles *t)
 {
+    return ceil(fmax((double)t->across * (l->w + gap) - gap, tw_canvas_text_width(canvas, title_font, t->title)));
+}
+
+/* Rooms for words cannot be known without a font: a canvas of one pixel has it. */
+static tw_status measure_words(tw_context *ctx, int count, const tw_tiles *groups, layout *l)
+{
+    const tw_tiles *first = &groups[0];
     tw_canvas canvas = {0};
-    tw_status status = TW_OK;
     double widest = 0;
-    if (!t->lines) return TW_OK;
-    TW_TRY(tw_canvas_open(ctx, 1, 1, &canvas));
-    for (int64_t k = 0; k < t->down; k++) widest = fmax(widest, tw_canvas_text_width(&canvas, line_font, t->lines[k]));
-    *out = fmin(widest, MOST_WORDS) + 8;
-done:
+    tw_status status = tw_canvas_open(ctx, 1, 1, &canvas);
+    if (status != TW_OK) return status;
+    for (int64_t k = 0; first->lines && k < first->down; k++)
+        widest = fmax(widest, tw_canvas_text_width(&canvas, line_font, first->lines[k]));
+    if (first->lines) l->labels = fmin(widest, MOST_WORDS) + 8;
+    l->width = ceil(edge + l->labels) + edge - between;
+    for (int g = 0; g < count; g++) l->width += group_width(&canvas, l, &groups[g]) + between;
     tw_canvas_close(&canvas);
-    return status;
+    return TW_OK;
 }
 
 static tw_status lay_out(tw_context *ctx, int count, const tw_tiles *groups, layout *out)
 {
     tw_image image = groups[0].image;
     int64_t longer = tw_max_i64(image.height, image.width);
-    layout l = {.size = (int)tw_max_i64(1, (SIDE + longer - 1) / longer), .width = edge};
+    layout l = {.size = (int)tw_max_i64(1, (SIDE + longer - 1) / tw_max_i64(longer, 1))};
     bool titles = false, heads = false;
     double lines = 0;
     for (int g = 0; g < count; g++) {
@@ -56,14 +64,11 @@ static tw_status lay_out(tw_context *ctx, int count, const tw_tiles *groups, lay
         heads |= t->heads != NULL;
         lines = fmax(lines, (double)t->down);
     }
-    tw_status status = measure_labels(ctx, &groups[0], &l.labels);
     l.w = image.width * l.size / 2.0;
     l.h = image.height * l.size / 2.0;
-    l.width += l.labels;
-    for (int g = 0; g < count; g++) l.width += (double)groups[g].across * (l.w + gap) - gap + (g ? between : 0);
-    l.width += edge;
     l.top = edge + titles * title_high + heads * head_high;
     l.height = l.top + lines * (l.h + gap) - gap + edge;
+    tw_status status = measure_words(ctx, count, groups, &l);
     if (status == TW_OK && fmax(l.width, l.height) > MOST_SIDE)
         status = tw_fail(ctx, TW_ERR_INVALID, "a picture of tiles would be %.0f x %.0f pixels: ask for fewer",
                          2 * l.width, 2 * l.height);
@@ -113,7 +118,7 @@ tw_status tw_plot_tiles(tw_context *ctx, const char *path, int count, const tw_t
         tw_tiles t = groups[g];
         if (g > 0) t.lines = NULL;
         draw_group(&canvas, &l, &t, left, t.title, t.values);
-        left += ceil((double)groups[g].across * (l.w + gap) - gap + between);
+        left += group_width(&canvas, &l, &groups[g]) + between;
     }
     TW_TRY(tw_canvas_save(&canvas, path));
 done:

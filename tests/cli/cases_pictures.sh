@@ -65,4 +65,27 @@ fails 'metadata lacks\|of other data' eval m --pairs 50 -n 2 --solver euler --st
 refused 'at most 4096' eval moons --pairs 5000
 run score m -n 5 --json --solver euler --steps 5
 holds "pictures have bits, without being asked" above "$(json bits_per_dim)" 1
+# back to the source, and pictures between pictures
+works '6 pictures.*latents.npy' sample m --from data/t10k-images-idx3-ubyte --reverse -n 6
+works '11 pictures' sample m --from latents.npy --interpolate 1 --solver rk4 --steps 20 -o between.csv --full-precision
+holds "every second one was there before" sh -c 'tail -n +2 between.csv | awk -F, "NR % 2 == 1 { d = 0; for (i = 33; i <= 64; i++) d += \$i; print ((d > 32 * 110) ? 1 : 0) }" | tr -d "\n" | grep -q "^010101$"'
+works 'pictures' sample m --from latents.npy --interpolate 4 -o between.png
+holds "a line from each to the next" [ "$(png_size between.png)" = "$(png_size tiles.png | awk -Fx '{ print 2 * 32 + 6 * 84 - 4 "x" 2 * 32 + 5 * 84 - 4 }')" ]
+
+# pictures seen in part: the lower half hidden, means of blocks, colours
+printf "\\000\\000\\010\\003\\000\\000\\000\\001\\000\\000\\000\\010\\000\\000\\000\\010$(awk 'BEGIN { for (i = 0; i < 64; i++) printf "\\%s", i < 32 ? "000" : "377" }')" >mask
+run sample m --observe data/t10k-images-idx3-ubyte --mask mask -n 4 --steps 20 -o filled.csv --quiet
+holds "what was hidden is filled in as it must be" sh -c 'tail -n +2 filled.csv | awk -F, "{ d = 0; for (i = 33; i <= 64; i++) d += \$i; print (d > 32 * 110) ? 1 : 0 }" | tr -d "\n" | grep -q "^0101$"'
+works '4 pictures' sample m --observe data/t10k-images-idx3-ubyte --mask mask -n 4 --steps 20 -o filled.png
+holds "what was seen beside what became of it" sh -c 'is=$(od -An -v -tu1 -j 16 -N 4 filled.png | awk "{ print \$3 * 256 + \$4 }"); [ "$is" -gt 240 ]'
+run sample m --observe data/t10k-images-idx3-ubyte --operator average:4 --degrade -n 4 --steps 20 -o small.csv --quiet
+holds "means of blocks bring the halves back" sh -c 'tail -n +2 small.csv | awk -F, "{ d = 0; for (i = 33; i <= 64; i++) d += \$i; print (d > 32 * 110) ? 1 : 0 }" | tr -d "\n" | grep -q "^0101$"'
+works '2 pictures' sample m --observe data/t10k-images-idx3-ubyte --operator average:4 -n 2 --steps 5 -o small.png
+fails 'three channels' sample m --observe data/t10k-images-idx3-ubyte --operator gray
+fails 'blocks must be whole' sample m --observe data/t10k-images-idx3-ubyte --operator average:3
+fails 'give one of them' sample m --observe data/t10k-images-idx3-ubyte --operator average:2 --mask mask
+refused 'give --observe' sample m --mask mask
+refused "blur" sample m --observe data/t10k-images-idx3-ubyte --operator blurr
+fails 'is for pictures' sample moons --observe x1=0 --operator gray
+works 'Gaussian' list operators
 no_leftovers || fail "a half-written file was left behind"
