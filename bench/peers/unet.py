@@ -81,7 +81,7 @@ class First(nn.Conv2d):
 
 
 class UNet(nn.Module):
-    def __init__(self, images, width, mult, blocks, attended, heads=1, head_channels=0, sdpa=False):
+    def __init__(self, images, width, mult, blocks, attended, heads=1, head_channels=0, sdpa=False, classes=0):
         super().__init__()
         self.width = width
         embedding = 4 * width
@@ -97,6 +97,8 @@ class UNet(nn.Module):
             return Attention(c, c // head_channels if head_channels else heads, sdpa)
 
         self.time_embed = nn.Sequential(nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
+        if classes:
+            self.label_emb = nn.Embedding(classes, embedding)
         c = mult[0] * width
         down, kept = [[First(images, c, 3, 1, 1)]], [c]
         for level in range(len(mult)):
@@ -119,10 +121,13 @@ class UNet(nn.Module):
         self.output_blocks = nn.ModuleList(nn.ModuleList(layers) for layers in up)
         self.out = nn.Sequential(nn.GroupNorm(32, c), nn.SiLU(), zero(conv(c, images)))
 
-    def forward(self, t, x):
+    def forward(self, t, x, told=None):
+        """told (B, classes): a one among zeros, or zeros alone for pictures that are told nothing."""
         half = self.width // 2
         angle = t[:, None] * torch.exp(-math.log(10000) * torch.arange(half, dtype=t.dtype) / half)
         e = self.time_embed(torch.cat([torch.cos(angle), torch.sin(angle)], 1))
+        if told is not None:
+            e = e + told @ self.label_emb.weight
         kept = []
         for layers in self.input_blocks:
             for layer in layers:
