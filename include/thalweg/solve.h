@@ -39,6 +39,16 @@ typedef struct tw_ode_event {
                           double *out_dx, double *dparams);
 } tw_ode_event;
 
+/* How states move where they are no vectors: every explicit Runge-Kutta method then steps in the tangent space at the
+ * start of its step, along v with z = exp_y(v), and has its order there (Munthe-Kaas 1999, High order Runge-Kutta methods
+ * on manifolds). Rows of all columns; columns that are plain numbers move straight. */
+typedef struct tw_ode_chart {
+    void (*go)(void *user, int64_t rows, const double *y, const double *v, double *out_z);
+    /* k, derivatives at z = exp_y(v), as those of v: in place */
+    void (*pull)(void *user, int64_t rows, const double *y, const double *v, const double *z, double *k);
+    void *user;
+} tw_ode_chart;
+
 typedef struct tw_ode_desc {
     const char *method; /* tw_ode_method_list(); NULL: "dopri5" */
     double t0, t1;      /* both 0: from 0 to 1 */
@@ -67,6 +77,8 @@ typedef struct tw_ode_desc {
 
     const tw_ode_event *events;
     int events_count;
+
+    const tw_ode_chart *chart; /* NULL: states are vectors. With one: explicit methods without times, events, gradients */
 
     tw_field_jvp_fn jvp; /* for implicit methods; NULL: differences of the field */
     double difference;   /* their step, relative to max(1, |x|), for fields computed in less than double; 0: for double

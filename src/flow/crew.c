@@ -216,11 +216,11 @@ static tw_status worker_ready(const tw_crew *crew, tw_worker *w)
     const tw_flow_program *program = crew->program, *bare = crew->bare;
     tw_context *ctx = crew->flow->ctx;
     if (w->program) return TW_OK;
-    size_t rows = (size_t)program->rows, columns = (size_t)crew->flow->desc.columns;
+    size_t rows = (size_t)program->rows, columns = (size_t)crew->flow->space.numbers;
     size_t element = program->wide ? sizeof(double) : sizeof(float);
     tw_status status = TW_OK;
     size_t told = (size_t)crew->flow->desc.conditions_count;
-    *w = (tw_worker){.bare = bare, .columns = crew->flow->desc.columns, .conditions = (int)told};
+    *w = (tw_worker){.bare = bare, .columns = crew->flow->space.numbers, .conditions = (int)told};
     TW_TRY(tw_state_create(program->program, 1, &w->state));
     if (bare) TW_TRY(tw_state_create(bare->program, 1, &w->bare_state));
     w->x = tw_alloc_aligned(ctx, rows * columns * element);
@@ -265,7 +265,7 @@ tw_status tw_crew_get(tw_flow *flow, tw_flow_second second, bool wide, tw_crew *
                           .bare = bare,
                           .count = count,
                           .worker = worker,
-                          .columns = flow->desc.columns + flow->desc.conditions_count};
+                          .columns = flow->space.numbers + flow->desc.conditions_count};
         if (tw_flow_diverges(second)) crew->columns += 1 + (flow->probes > 0);
         program->crew = crew;
     }
@@ -384,6 +384,25 @@ done:
     return status;
 }
 
+/* Rows move in the space of the flow; what rides along with them are numbers. */
+static void chart_go(void *user, int64_t rows, const double *y, const double *v, double *out_z)
+{
+    const tw_crew *crew = user;
+    int64_t columns = crew->columns;
+    for (int64_t i = 0; i < rows; i++, y += columns, v += columns, out_z += columns) {
+        tw_space_exp(&crew->flow->space, y, v, out_z);
+        for (int64_t j = crew->flow->space.numbers; j < columns; j++) out_z[j] = y[j] + v[j];
+    }
+}
+
+static void chart_pull(void *user, int64_t rows, const double *y, const double *v, const double *z, double *k)
+{
+    const tw_crew *crew = user;
+    int64_t columns = crew->columns;
+    for (int64_t i = 0; i < rows; i++, y += columns, v += columns, z += columns, k += columns)
+        tw_space_pull(&crew->flow->space, y, v, z, k, k);
+}
+
 /* A sampler that asks nothing at its end goes on to the path's, where the flow itself cannot be asked. */
 static double landing(const tw_flow *flow, const tw_ode_desc *solver)
 {
@@ -401,8 +420,10 @@ static tw_status make_ready(tw_crew *crew, const tw_ode_desc *solver, const tw_c
     tw_status status = TW_OK;
     tw_ode_desc desc = *solver;
     bool integrated = crew->program->second == TW_FLOW_DIVERGENCE;
-    if (desc.error_columns == 0) desc.error_columns = crew->flow->desc.columns + integrated;
+    if (desc.error_columns == 0) desc.error_columns = crew->flow->space.numbers + integrated;
     if (desc.difference == 0 && !crew->program->wide) desc.difference = 1e-3; /* of implicit methods: u is a float */
+    const tw_ode_chart chart = {chart_go, chart_pull, crew};
+    if (!crew->flow->space.flat) desc.chart = &chart;
     for (int i = 0; i < count; i++) {
         tw_worker *w = &crew->worker[i];
         TW_TRY(worker_ready(crew, w));

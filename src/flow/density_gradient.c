@@ -50,7 +50,7 @@ static tw_status by_tape(request *r)
     tw_two_way w = {0};
     tw_status status = TW_OK;
     TW_TRY(tw_two_way_open(r->flow, &desc, true, r->n, r->flat != NULL, &w));
-    tw_likelihood_give(&w.journey, r->x);
+    TW_TRY(tw_likelihood_give(&w.journey, r->x));
     TW_TRY(tw_two_way_travel(&w, false, NULL));
     TW_TRY(turn(r, &w.journey));
     TW_TRY(tw_two_way_travel(&w, true, r->flat));
@@ -72,7 +72,7 @@ static tw_status by_adjoint(request *r)
     tw_status status = TW_OK;
     TW_TRY(tw_likelihood_solver(flow, s, &solver));
     TW_TRY(tw_journey_begin(flow, s, TW_FLOW_DIVERGENCE, r->n, NULL, &j));
-    tw_likelihood_give(&j, r->x);
+    TW_TRY(tw_likelihood_give(&j, r->x));
     TW_TRY(tw_journey_travel(&j, &solver, NULL, s));
     TW_TRY(turn(r, &j));
     TW_TRY(tw_crew_get(flow, tw_two_way_back(true, r->flat != NULL), s && s->double_precision, &back));
@@ -99,6 +99,7 @@ tw_status tw_log_density_gradient(tw_flow *flow, const tw_density_gradient_desc 
     size_t size = (size_t)tw_params_size(flow->params), rows = (size_t)tw_max_i64(n, 1);
     tw_status status = TW_OK;
     if (n < 0) TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "a gradient of %lld rows", (long long)n));
+    TW_TRY(tw_flow_need_flat(flow, "gradients of log-densities"));
     if (dweights && !(r.flat = tw_alloc(flow->ctx, size, sizeof *r.flat)))
         TW_TRY(tw_fail_memory(flow->ctx, size * sizeof *r.flat));
     if (out_log_density && !(r.log_density = tw_alloc(flow->ctx, rows, sizeof *r.log_density)))

@@ -6,6 +6,13 @@
 #include <math.h>
 #include <string.h>
 
+tw_status tw_flow_need_flat(const tw_flow *flow, const char *what)
+{
+    if (flow->space.flat) return TW_OK;
+    return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "%s: for flows on space 'euclidean', not '%s'", what,
+                   flow->desc.space);
+}
+
 tw_status tw_flow_use_schedule(tw_flow *flow, const char *schedule)
 {
     tw_piece other = {0};
@@ -15,6 +22,7 @@ tw_status tw_flow_use_schedule(tw_flow *flow, const char *schedule)
     if (other.text && strcmp(other.text, flow->desc.schedule) == 0) tw_piece_free(flow->ctx, &other);
     const char *before = flow->other_schedule.text, *now = other.text;
     bool same = before && now ? strcmp(before, now) == 0 : before == now;
+    if (now) TW_TRY(tw_flow_need_flat(flow, "another schedule than the trained one"));
     if (!same) {
         tw_flow_programs_drop(flow);
         tw_piece_free(flow->ctx, &flow->other_schedule);

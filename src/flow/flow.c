@@ -11,9 +11,11 @@ static tw_val call_network(void *user, tw_val x, tw_val t)
     const tw_flow_binding *binding = user;
     tw_scope scope = tw_in(tw_scope_root(binding->params), "network");
     int heads = binding->flow->method->rules->heads;
-    const tw_flow_desc *desc = &binding->flow->desc;
-    return tw_network(scope, &desc->network, x, t, binding->condition,
-                      (int64_t)desc->columns * (heads > 1 ? heads : 1));
+    const tw_space *space = &binding->flow->space;
+    x = tw_space_project_rows(space, x); /* derivatives across the tangent space are zero then */
+    tw_val y = tw_network(scope, &binding->flow->desc.network, tw_space_features(space, x), t, binding->condition,
+                          (int64_t)space->outputs * (heads > 1 ? heads : 1));
+    return tw_space_lift(space, x, y);
 }
 
 /* Linear in sines and cosines of time, 0 at first (Karras et al. 2024). */
@@ -43,7 +45,7 @@ static tw_status find_pieces(tw_flow *flow, const tw_flow_desc *desc)
     if (status != TW_OK) return status;
     for (int i = 0; i < TW_PIECE_COUNT; i++) *tw_flow_piece_name(&flow->desc, i) = piece[i].text;
     flow->method = (const tw_method *)piece[TW_PIECE_method].info;
-    flow->model = (tw_model){.space = (const tw_space *)piece[TW_PIECE_space].info,
+    flow->model = (tw_model){.space = &flow->space,
                              .source = &piece[TW_PIECE_source],
                              .path = (const tw_path *)piece[TW_PIECE_path].info,
                              .schedule = &piece[TW_PIECE_schedule],
@@ -104,7 +106,7 @@ static tw_status make_layout(tw_flow *flow)
         binding.condition = tw_conditions_features(
             told, flow->desc.conditions, tw_input(flow->graph, "condition", TW_DTYPE_F32, tw_shape_of(2, told)));
     tw_model model = tw_flow_model(flow, &binding);
-    tw_shape points = tw_shape_of(2, flow->desc.columns), times = tw_shape_of(2);
+    tw_shape points = tw_shape_of(2, flow->space.numbers), times = tw_shape_of(2);
     tw_draws draws = {.x0 = tw_input(flow->graph, "x0", TW_DTYPE_F32, points),
                       .x1 = tw_input(flow->graph, "x1", TW_DTYPE_F32, points),
                       .t = tw_input(flow->graph, "t", TW_DTYPE_F32, times),
@@ -131,6 +133,8 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
     network.image = desc->image;
     TW_TRY(tw_network_complete(ctx, &network, &flow->desc.network));
     TW_TRY(copy_columns(flow, desc));
+    TW_TRY(tw_space_make(ctx, &flow->piece[TW_PIECE_space], desc->columns, desc->names, &flow->space));
+    if (desc->image.height > 0) TW_TRY(tw_flow_need_flat(flow, "pictures"));
     tw_condition *conditions = NULL;
     TW_TRY(tw_conditions_copy(ctx, desc->conditions_count, desc->conditions, &conditions));
     flow->desc.conditions = conditions;
@@ -187,6 +191,7 @@ void tw_flow_destroy(tw_flow *flow)
     tw_free(ctx, flow->curve_step);
     tw_free(ctx, flow->curve_loss);
     for (int i = 0; i < TW_PIECE_COUNT; i++) tw_piece_free(ctx, &flow->piece[i]);
+    tw_space_free(ctx, &flow->space);
     tw_piece_free(ctx, &flow->other_schedule);
     tw_piece_free(ctx, &flow->guidance.piece);
     tw_free(ctx, flow);

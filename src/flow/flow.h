@@ -70,6 +70,7 @@ struct tw_flow {
     tw_context *ctx;
     tw_flow_desc desc; /* every name filled in, texts of the pieces; names and decimals owned */
     tw_piece piece[TW_PIECE_COUNT];
+    tw_space space; /* of the columns: states are rows of space.numbers */
     tw_piece other_schedule; /* sampled with instead of the trained one; info NULL: none */
     tw_guidance guidance;    /* solved with */
     tw_flow_guide guide;
@@ -120,7 +121,10 @@ TW_NODISCARD tw_status tw_flow_use_probes(tw_flow *flow, int probes, uint64_t se
 tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
 tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
 
-/* Takes n normalised rows, as the source draws them, to the data's end, in place; of desc what tw_sample reads but
+/* Fails where `what` is for flows on R^D only, and this one is not. */
+TW_NODISCARD tw_status tw_flow_need_flat(const tw_flow *flow, const char *what);
+
+/* Takes n states, as the source draws them, to the data's end, in place; of desc what tw_sample reads but
  * frames, grid, from and diffusion. */
 TW_NODISCARD tw_status tw_flow_carry(tw_flow *flow, const tw_sample_desc *desc, int64_t n, double *rows);
 

@@ -93,7 +93,7 @@ static tw_status check(const tw_two_way *w)
         return tw_fail(ctx, TW_ERR_UNSUPPORTED,
                        "a gradient goes %s: without diffusion, frames, densities or rows to begin at",
                        w->density ? "from data to the source" : "from source points to samples");
-    return TW_OK;
+    return tw_flow_need_flat(w->flow, "gradients");
 }
 
 static tw_status make_memory(tw_two_way *w)

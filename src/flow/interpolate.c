@@ -2,7 +2,7 @@
  * and a straight line between two of them cuts through where hardly any are: so the way is along the sphere, lengths
  * changing evenly with the angle (Shoemake 1985, Animating rotation with quaternion curves; White 2016, Sampling
  * generative networks). Between rows of another source the way is straight. */
-#include "flow/flow.h"
+#include "flow/journey.h"
 
 #include <math.h>
 #include <string.h>
@@ -24,6 +24,30 @@ static void shares(int columns, bool sphere, const double *a, const double *b, d
     *out_b = sin(s * angle) / sine;
 }
 
+/* On a manifold the way is its geodesic. */
+static tw_status along_geodesics(tw_flow *flow, int64_t rows, const double *points, int64_t between, double *out)
+{
+    const tw_space *space = &flow->space;
+    size_t numbers = (size_t)space->numbers;
+    int64_t columns = flow->desc.columns, stride = between + 1;
+    tw_status status = TW_OK;
+    double *a = tw_alloc(flow->ctx, 4 * numbers, sizeof(double)), *b = a + numbers, *v = b + numbers, *at = v + numbers;
+    if (!a) return tw_fail_memory(flow->ctx, 4 * numbers * sizeof(double));
+    for (int64_t r = 0; r + 1 < rows; r++) {
+        TW_TRY(tw_flow_from_data_units(flow, 1, points + r * columns, space->numbers, a));
+        TW_TRY(tw_flow_from_data_units(flow, 1, points + (r + 1) * columns, space->numbers, b));
+        tw_space_log(space, a, b, v);
+        for (int64_t k = 0; k <= stride; k++) {
+            for (size_t j = 0; j < numbers; j++) b[j] = v[j] * (double)k / (double)stride;
+            tw_space_exp(space, a, b, at);
+            tw_flow_to_data_units(flow, 1, at, out + (r * stride + k) * columns);
+        }
+    }
+done:
+    tw_free(flow->ctx, a);
+    return status;
+}
+
 tw_status tw_interpolate(tw_flow *flow, int64_t rows, const double *points, int64_t between, double *out)
 {
     int64_t columns = flow->desc.columns, stride = between + 1;
@@ -31,6 +55,7 @@ tw_status tw_interpolate(tw_flow *flow, int64_t rows, const double *points, int6
     if (rows < 2 || between < 0)
         return tw_fail(flow->ctx, TW_ERR_INVALID, "%lld points between %lld rows: it takes two rows at least",
                        (long long)between, (long long)rows);
+    if (!flow->space.flat) return along_geodesics(flow, rows, points, between, out);
     for (int64_t r = 0; r < rows; r++)
         tw_normaliser_apply(&flow->normaliser, 1, points + r * columns, out + r * stride * columns);
     for (int64_t r = 0; r + 1 < rows; r++) {

@@ -32,7 +32,7 @@ double tw_journey_scale(const tw_flow *flow)
 {
     double low, high;
     tw_flow_interval(flow, &low, &high);
-    return tw_schedule_at(tw_flow_schedule(flow), low).sigma;
+    return flow->space.flat ? tw_schedule_at(tw_flow_schedule(flow), low).sigma : 1;
 }
 
 tw_status tw_journey_begin(tw_flow *flow, const tw_sample_desc *desc, tw_flow_second second, int64_t n, double *out,
@@ -50,12 +50,12 @@ tw_status tw_journey_begin(tw_flow *flow, const tw_sample_desc *desc, tw_flow_se
     TW_TRY(tw_flow_use_probes(flow, d->probes, d->seed));
     TW_TRY(tw_crew_get(flow, second, d->double_precision, &j->crew));
     int columns = j->crew->columns;
-    if (columns == flow->desc.columns) return TW_OK;
+    if (columns == flow->space.numbers) return TW_OK;
     j->owned = true;
     j->state = tw_alloc(ctx, (size_t)tw_max_i64(n, 1), (size_t)columns * sizeof(double));
     if (!j->state) TW_TRY(tw_fail_memory(ctx, (size_t)n * (size_t)columns * sizeof(double)));
     for (int64_t i = 0; i < n; i++) {
-        double *behind = j->state + i * columns + flow->desc.columns;
+        double *behind = j->state + i * columns + flow->space.numbers;
         if (second == TW_FLOW_DIVERGENCE) behind[0] = 0;
         if (second == TW_FLOW_DIVERGENCE && d->probes > 0) behind[1] = (double)i;
         TW_TRY(tw_conditions_take(ctx, told, flow->desc.conditions, i,
@@ -80,20 +80,51 @@ tw_status tw_journey_travel(tw_journey *j, const tw_ode_desc *solver, const tw_c
 
 void tw_journey_take(const tw_journey *j, double *out)
 {
-    size_t columns = (size_t)j->flow->desc.columns, stride = (size_t)j->crew->columns;
+    size_t columns = (size_t)j->flow->space.numbers, stride = (size_t)j->crew->columns;
     for (size_t i = 0; out != j->state && i < (size_t)j->n; i++)
         memcpy(out + i * columns, j->state + i * stride, columns * sizeof(double));
 }
 void tw_journey_give(const tw_journey *j, const double *x)
 {
-    size_t columns = (size_t)j->flow->desc.columns, stride = (size_t)j->crew->columns;
+    size_t columns = (size_t)j->flow->space.numbers, stride = (size_t)j->crew->columns;
     for (size_t i = 0; x != j->state && i < (size_t)j->n; i++)
         memcpy(j->state + i * stride, x + i * columns, columns * sizeof(double));
+}
+
+tw_status tw_flow_from_data_units(const tw_flow *flow, int64_t n, const double *x, int64_t stride, double *out)
+{
+    const tw_space *space = &flow->space;
+    const tw_factor *bad = NULL;
+    int columns = flow->desc.columns;
+    tw_status status = TW_OK;
+    double *row = NULL;
+    for (int64_t i = 0; space->flat && i < n; i++) {
+        tw_normaliser_apply(&flow->normaliser, 1, x + i * columns, out + i * stride);
+        for (int j = 0; j < columns; j++) /* the network knows noise there */
+            if (flow->constant[j]) out[i * stride + j] = 0;
+    }
+    if (space->flat) return TW_OK;
+    row = tw_alloc(flow->ctx, (size_t)columns, sizeof(double));
+    if (!row) return tw_fail_memory(flow->ctx, (size_t)columns * sizeof(double));
+    for (int64_t i = 0; i < n && status == TW_OK; i++) {
+        tw_normaliser_apply(&flow->normaliser, 1, x + i * columns, row);
+        if (!tw_space_read(space, row, out + i * stride, &bad))
+            status = tw_space_refuse(flow->ctx, bad, i, row, flow->desc.names);
+    }
+    tw_free(flow->ctx, row);
+    return status;
 }
 
 void tw_flow_to_data_units(const tw_flow *flow, int64_t n, const double *z, double *out)
 {
     int columns = flow->desc.columns;
+    const tw_space *space = &flow->space;
+    for (int64_t i = 0; !space->flat && i < n; i++) {
+        double *row = out + i * columns;
+        tw_space_write(space, z + i * space->numbers, row);
+        tw_normaliser_undo(&flow->normaliser, 1, row, row);
+    }
+    if (!space->flat) return;
     tw_normaliser_undo(&flow->normaliser, n, z, out);
     for (int j = 0; j < columns; j++)
         for (int64_t i = 0; flow->constant[j] && i < n; i++) out[i * columns + j] = flow->normaliser.shift[j];

@@ -2,7 +2,8 @@
  *
  *   log p_1(x(1)) = log p_0(x(0)) - int_0^1 div u_t(x(t)) dt             (Chen et al. 2018, Neural ODEs, eq. 8)
  *
- * then from normalised to data units, whose log-determinant is the normaliser's.
+ * then from normalised to data units, whose log-determinant is the normaliser's. On a manifold densities are with respect
+ * to its volume.
  *
  * The network takes columns that never change for standard normal ones, independent of the others: at 0 their share of
  * the log-density is that of the source, and is left out. */
@@ -15,6 +16,7 @@
 /* Log-density of the flow's beginning at x: that of the source, scaled. x is used up. */
 static double begin_log_density(const tw_flow *flow, double scale, int columns, double *x)
 {
+    if (!flow->space.flat) return tw_space_log_density(&flow->space, flow->model.source, x);
     for (int j = 0; j < columns; j++) x[j] /= scale;
     return tw_source_log_density(flow->model.source, columns, x) - columns * log(scale);
 }
@@ -33,7 +35,7 @@ tw_status tw_flow_check_density(const tw_flow *flow, const tw_ode_desc *solver)
                        "solver %s draws samples and follows no density; a likelihood needs another, such as dopri5",
                        solver->method);
     const tw_source_rules *source = tw_source_rules_of(flow->model.source);
-    if (!source->log_density)
+    if (!(flow->space.flat ? source->log_density != NULL : source->factor_log_density != NULL))
         return tw_fail(flow->ctx, TW_ERR_INVALID, "no likelihood: the density of the flow's source is not known");
     for (int j = 0; j < flow->desc.columns && !source->independent; j++)
         if (flow->constant[j])
@@ -47,13 +49,13 @@ tw_status tw_flow_check_density(const tw_flow *flow, const tw_ode_desc *solver)
 
 void tw_flow_begin_densities(const tw_flow *flow, int64_t n, double *rows, double *out)
 {
-    int columns = flow->desc.columns, constant = 0;
+    int columns = flow->space.numbers, constant = 0;
     double scale = tw_journey_scale(flow), log_jacobian = tw_normaliser_log_jacobian(&flow->normaliser);
-    for (int k = 0; k < columns; k++) constant += flow->constant[k];
+    for (int k = 0; k < flow->desc.columns; k++) constant += flow->constant[k];
     double beside = constant > 0 ? constant * begin_of_constant(flow, scale) : 0;
     for (int64_t i = 0; i < n; i++) {
         double *row = rows + i * columns;
-        for (int k = 0; k < columns; k++)
+        for (int k = 0; k < columns && constant > 0; k++)
             if (flow->constant[k]) row[k] = 0;
         out[i] = begin_log_density(flow, scale, columns, row) + log_jacobian - beside;
         for (int k = 0; k < columns; k++) row[k] *= scale; /* as it was */
@@ -81,16 +83,9 @@ done:
     return status;
 }
 
-void tw_likelihood_give(const tw_journey *j, const double *x)
+tw_status tw_likelihood_give(const tw_journey *j, const double *x)
 {
-    const tw_flow *flow = j->flow;
-    int columns = flow->desc.columns;
-    for (int64_t i = 0; i < j->n; i++) {
-        double *row = j->state + i * j->crew->columns;
-        tw_normaliser_apply(&flow->normaliser, 1, x + i * columns, row);
-        for (int k = 0; k < columns; k++)
-            if (flow->constant[k]) row[k] = 0;
-    }
+    return tw_flow_from_data_units(j->flow, j->n, x, j->crew->columns, j->state);
 }
 
 /* A row that has another value in a column that never changes is impossible. */
@@ -107,15 +102,15 @@ static double density_beside_constants(const tw_flow *flow, double scale, const 
 void tw_likelihood_take(const tw_journey *j, const double *x, double *out)
 {
     const tw_flow *flow = j->flow;
-    int columns = flow->desc.columns;
+    int columns = flow->desc.columns, numbers = flow->space.numbers;
     double scale = tw_journey_scale(flow), log_jacobian = tw_normaliser_log_jacobian(&flow->normaliser);
     /* integrated from 1 back to 0, the column behind x holds minus the integral from 0 to 1 */
     for (int64_t i = 0; i < j->n; i++) {
         double *row = j->state + i * j->crew->columns;
-        double source = begin_log_density(flow, scale, columns, row);
-        double log_density = source + row[columns] + log_jacobian;
+        double source = begin_log_density(flow, scale, numbers, row);
+        double log_density = source + row[numbers] + log_jacobian;
         out[i] = density_beside_constants(flow, scale, x + i * columns, log_density);
-        for (int k = 0; k < columns; k++) row[k] *= scale; /* as it was */
+        for (int k = 0; k < numbers; k++) row[k] *= scale; /* as it was */
     }
 }
 
@@ -127,7 +122,7 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
     tw_status status = TW_OK;
     TW_TRY(tw_likelihood_solver(flow, desc, &solver));
     TW_TRY(tw_journey_begin(flow, desc, TW_FLOW_DIVERGENCE, n, NULL, &j));
-    tw_likelihood_give(&j, x);
+    TW_TRY(tw_likelihood_give(&j, x));
     TW_TRY(tw_journey_travel(&j, &solver, NULL, desc));
     tw_likelihood_take(&j, x, out);
     if (out_stats) *out_stats = j.stats;

@@ -67,11 +67,38 @@ static tw_flow_desc defaults_of(const tw_piece *piece, default_texts *text)
                           .time_density = d->time_density};
 }
 
-static tw_status check_together(tw_context *ctx, const tw_piece *piece)
+/* What a manifold has no meaning for. */
+static tw_status check_space(tw_context *ctx, const tw_piece *piece)
 {
     const tw_method *method = (const tw_method *)piece[TW_PIECE_method].info;
+    const tw_path *path = (const tw_path *)piece[TW_PIECE_path].info;
+    const tw_source_rules *source = tw_source_rules_of(&piece[TW_PIECE_source]);
+    const tw_flow_piece flat[] = {TW_PIECE_predict, TW_PIECE_gamma};
+    const char *space = piece[TW_PIECE_space].info->name, *weight = piece[TW_PIECE_weight].info->name;
+    tw_flow_piece wrong = TW_PIECE_COUNT;
+    if (piece[TW_PIECE_space].row == 0) {
+        if (!source->place || source->draw) return TW_OK;
+        return tw_fail(ctx, TW_ERR_INVALID, "source '%s' is of manifolds, not of space 'euclidean'",
+                       piece[TW_PIECE_source].info->name);
+    }
+    for (int i = 0; i < TW_COUNT(flat); i++)
+        if (piece[flat[i]].row != 0) wrong = flat[i];
+    if (strcmp(weight, "none") != 0 && strcmp(weight, "learned") != 0) wrong = TW_PIECE_weight;
+    if (source->draw) wrong = TW_PIECE_source;
+    if (!path->everywhere) wrong = TW_PIECE_path;
+    if (!method->rules->everywhere) wrong = TW_PIECE_method;
+    if (wrong == TW_PIECE_COUNT) return TW_OK;
+    return tw_fail(ctx, TW_ERR_INVALID, "%s '%s' is of space 'euclidean', not of '%s'", rows[wrong].field,
+                   piece[wrong].info->name, space);
+}
+
+static tw_status check_together(tw_context *ctx, const tw_piece *piece)
+{
+    tw_status status = check_space(ctx, piece);
+    if (status != TW_OK) return status;
+    const tw_method *method = (const tw_method *)piece[TW_PIECE_method].info;
     const tw_piece *source = &piece[TW_PIECE_source];
-    if (piece[TW_PIECE_path].row != 0 && !method->rules->velocity_only)
+    if (piece[TW_PIECE_path].row != 0 && piece[TW_PIECE_space].row == 0 && !method->rules->velocity_only)
         return tw_fail(ctx, TW_ERR_INVALID, "method '%s' goes along path 'affine', not '%s'", method->info.name,
                        piece[TW_PIECE_path].info->name);
     if (piece[TW_PIECE_gamma].row != 0 && !method->rules->gamma)
@@ -86,7 +113,7 @@ static tw_status check_together(tw_context *ctx, const tw_piece *piece)
                        "schedule 'kinetic' is of least energy for source 'normal' and coupling 'independent', not '%s' "
                        "and '%s'",
                        source->info->name, piece[TW_PIECE_coupling].info->name);
-    for (int64_t i = 0; i < source->count; i++)
+    for (int64_t i = 0; i < source->count && tw_source_rules_of(source)->whole; i++)
         if (source->value[i] != (double)(int64_t)source->value[i])
             return tw_fail(ctx, TW_ERR_INVALID, "source '%s': %s is %g, expected a whole number", source->info->name,
                            source->info->parameters[i].name, source->value[i]);
@@ -108,6 +135,10 @@ tw_status tw_flow_pieces_read(tw_context *ctx, const tw_flow_desc *desc, tw_piec
         if (!name) name = rows[i].at(0)->name;
         TW_TRY(tw_piece_read(ctx, rows[i].field, name, rows[i].at, &piece[i]));
         if (i == TW_PIECE_method) defaults = defaults_of(&piece[i], &texts);
+        if (i == TW_PIECE_space && piece[i].row != 0) {
+            defaults.source = "uniform";
+            defaults.path = "geodesic";
+        }
     }
     TW_TRY(check_together(ctx, piece));
 done:

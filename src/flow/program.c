@@ -2,14 +2,15 @@
  * programs.
  *
  * The exact divergence (tw_divergence) shares the velocity's own evaluation: a row costs one and D tangents in a single
- * sweep. */
+ * sweep. On a manifold the network's answer does not change across the tangent space, so that the trace is that of the
+ * tangent space alone. */
 #include "flow/crew.h"
 
 /* Rows a block holds: enough for products to run near their peak, few enough for several blocks a thread and, with D
  * tangents a row, for the cache. */
 static int64_t block_rows(const tw_flow *flow, tw_flow_second second)
 {
-    int tangents = flow->probes > 0 ? flow->probes : flow->desc.columns;
+    int tangents = flow->probes > 0 ? flow->probes : flow->space.numbers;
     if (!tw_flow_diverges(second)) return 256;
     return tw_max_i64(8, tw_min_i64(256, 512 / tangents / 8 * 8));
 }
@@ -18,7 +19,10 @@ static int64_t block_rows(const tw_flow *flow, tw_flow_second second)
 static tw_status divergence_of(const tw_flow *flow, tw_val x, tw_val u, tw_val signs, tw_val *out)
 {
     tw_divergence_desc desc = {.trace = TW_TRACE_HUTCHINSON, .probes = flow->probes, .vectors = signs};
-    return tw_divergence(x, u, flow->probes > 0 ? &desc : NULL, out);
+    tw_status status = tw_divergence(x, u, flow->probes > 0 ? &desc : NULL, out);
+    tw_val more = tw_space_compression(&flow->space, x, u);
+    if (status == TW_OK && !tw_is_none(more)) *out = tw_add(*out, more);
+    return status;
 }
 
 /* w' du/dx, and w' du/dtheta for every parameter when they are wanted, in place of u; with a divergence, given beside
@@ -73,14 +77,14 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     if (guide.flow) TW_TRY(bind_guide(p, condition, &guide));
     if (guide.flow) binding.guide = &guide;
     tw_model model = tw_flow_model(flow, &binding);
-    tw_val x = tw_input(p->graph, "x", dtype, tw_shape_of(p->rows, flow->desc.columns));
+    tw_val x = tw_input(p->graph, "x", dtype, tw_shape_of(p->rows, flow->space.numbers));
     tw_val t = tw_input(p->graph, "t", dtype, tw_shape_of(p->rows));
     tw_val u = tw_flow_velocity(flow, &model, x, t), w = TW_NONE, signs = TW_NONE; /* more inputs a row */
     TW_TRY(tw_graph_check(p->graph));
     bool diverges = tw_flow_diverges(p->second), pulls = tw_flow_pulls(p->second);
-    if (pulls) w = tw_input(p->graph, "w", dtype, tw_shape_of(p->rows, flow->desc.columns + diverges));
+    if (pulls) w = tw_input(p->graph, "w", dtype, tw_shape_of(p->rows, flow->space.numbers + diverges));
     if (diverges && flow->probes > 0)
-        signs = tw_input(p->graph, "signs", dtype, tw_shape_of(p->rows, flow->probes, flow->desc.columns));
+        signs = tw_input(p->graph, "signs", dtype, tw_shape_of(p->rows, flow->probes, flow->space.numbers));
     int own = tw_params_count(p->params), count = own + (p->guide_params ? tw_params_count(p->guide_params) : 0);
     int given = 2 + (told > 0) + pulls + !tw_is_none(signs);
     inputs = tw_alloc(ctx, (size_t)(count + given), sizeof(*inputs));

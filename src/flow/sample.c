@@ -98,22 +98,17 @@ static void share_default_steps(tw_ode_desc *solver, int legs)
     }
 }
 
-/* Normalised rows where the flow begins: draws of the source, or given ones. */
+/* States where the flow begins: draws of the source, or given rows. */
 static tw_status begin_rows(const tw_flow *flow, const tw_sample_desc *desc, int64_t n, double *out)
 {
-    int columns = flow->desc.columns;
+    int columns = flow->space.numbers;
     const tw_piece *source = flow->model.source;
-    if (desc && desc->from) {
-        tw_normaliser_apply(&flow->normaliser, n, desc->from, out);
-        for (int j = 0; j < columns; j++) /* the network knows noise there */
-            for (int64_t i = 0; flow->constant[j] && i < n; i++) out[i * columns + j] = 0;
-        return TW_OK;
-    }
-    if (!tw_source_rules_of(source)->draw_row)
+    if (desc && desc->from) return tw_flow_from_data_units(flow, n, desc->from, columns, out);
+    if (!tw_space_draws(&flow->space, source))
         return tw_fail(flow->ctx, TW_ERR_INVALID,
                        "the flow begins at rows of another data set: it needs such rows to begin at");
     for (int64_t i = 0; i < n; i++)
-        tw_source_row(source, desc ? desc->seed : 0, TW_STREAM_SAMPLE, i, columns, out + i * columns);
+        tw_space_draw_row(&flow->space, source, desc ? desc->seed : 0, TW_STREAM_SAMPLE, i, out + i * columns);
     double scale = tw_journey_scale(flow);
     for (int64_t i = 0; i < n * columns; i++) out[i] *= scale;
     return TW_OK;
@@ -135,6 +130,7 @@ static tw_status check_run(tw_flow *flow, const tw_sample_desc *desc, const tw_o
     TW_TRY(tw_journey_check(flow, solver));
     TW_TRY(check_sampler(flow, solver));
     if (desc) TW_TRY(check_noise(flow->ctx, desc, solver));
+    if (desc && desc->diffusion) TW_TRY(tw_flow_need_flat(flow, "sampling with noise"));
     if (desc && desc->log_density) TW_TRY(check_scored(flow, desc, solver));
     if (solver->t1 < solver->t0 && !(desc && desc->from))
         TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "from t=%g back to t=%g: it needs rows of data to begin at",
@@ -147,7 +143,7 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
                     tw_ode_stats *out_stats)
 {
     tw_journey j = {0};
-    double *scored = desc ? desc->log_density : NULL;
+    double *scored = desc ? desc->log_density : NULL, *rows = out, *own = NULL;
     tw_flow_second second = scored ? TW_FLOW_DIVERGENCE : TW_FLOW_ALONE;
     tw_ode_desc solver = tw_journey_solver(desc);
     tw_flow_grid grid = {0};
@@ -157,30 +153,35 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
     tw_status status = TW_OK;
     if (n < 0) TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "%lld rows asked for", (long long)n));
     TW_TRY(check_run(flow, desc, &solver));
+    if (!flow->space.flat) {
+        rows = own = tw_alloc(flow->ctx, (size_t)tw_max_i64(n, 1), (size_t)flow->space.numbers * sizeof(double));
+        if (!own) TW_TRY(tw_fail_memory(flow->ctx, (size_t)n * (size_t)flow->space.numbers * sizeof(double)));
+    }
     if (noisy) TW_TRY(tw_piece_read(flow->ctx, "diffusion", desc->diffusion, tw_diffusion_list, &diffusion.piece));
     TW_TRY(tw_flow_use_schedule(flow, desc ? desc->schedule : NULL));
     diffusion.schedule = tw_flow_schedule(flow);
     tw_journey_hold(flow, &solver);
     TW_TRY(tw_flow_grid_make(flow, desc ? desc->grid : NULL, &solver, &grid));
     if (!noisy) share_default_steps(&solver, legs);
-    TW_TRY(tw_journey_begin(flow, desc, noisy ? TW_FLOW_SCORE : second, n, out, &j));
-    TW_TRY(begin_rows(flow, desc, n, out));
-    if (scored) tw_flow_begin_densities(flow, n, out, scored);
-    tw_journey_give(&j, out);
-    if (frames > 1) keep_frame(flow, n, 0, out, out_frames);
+    TW_TRY(tw_journey_begin(flow, desc, noisy ? TW_FLOW_SCORE : second, n, rows, &j));
+    TW_TRY(begin_rows(flow, desc, n, rows));
+    if (scored) tw_flow_begin_densities(flow, n, rows, scored);
+    tw_journey_give(&j, rows);
+    if (frames > 1) keep_frame(flow, n, 0, rows, out_frames);
     for (int i = 0; i < legs; i++) {
         tw_ode_desc part = leg(solver, i, legs);
         tw_flow_grid_use(&grid, &part);
         tw_crew_noise noise = {0};
         if (noisy) noise = noisy_leg(desc, &part, &diffusion, n, i, legs);
         TW_TRY(tw_journey_travel(&j, &part, noisy ? &noise : NULL, desc));
-        tw_journey_take(&j, out);
-        if (frames > 1) keep_frame(flow, n, i + 1, out, out_frames);
+        tw_journey_take(&j, rows);
+        if (frames > 1) keep_frame(flow, n, i + 1, rows, out_frames);
     }
-    tw_flow_to_data_units(flow, n, out, out);
-    for (int64_t i = 0; scored && i < n; i++) scored[i] -= j.state[i * j.crew->columns + flow->desc.columns];
+    tw_flow_to_data_units(flow, n, rows, out);
+    for (int64_t i = 0; scored && i < n; i++) scored[i] -= j.state[i * j.crew->columns + flow->space.numbers];
     if (out_stats) *out_stats = j.stats;
 done:
+    tw_free(flow->ctx, own);
     tw_flow_grid_free(flow->ctx, &grid);
     tw_piece_free(flow->ctx, &diffusion.piece);
     tw_journey_end(&j);
@@ -197,7 +198,7 @@ tw_status tw_flow_carry(tw_flow *flow, const tw_sample_desc *desc, int64_t n, do
     tw_journey_hold(flow, &solver);
     double scale = tw_journey_scale(flow);
     TW_TRY(tw_journey_begin(flow, desc, TW_FLOW_ALONE, n, rows, &j));
-    for (int64_t i = 0; i < n * flow->desc.columns; i++) rows[i] *= scale;
+    for (int64_t i = 0; i < n * flow->space.numbers; i++) rows[i] *= scale;
     tw_journey_give(&j, rows);
     TW_TRY(tw_journey_travel(&j, &solver, NULL, desc));
     tw_journey_take(&j, rows);

@@ -16,7 +16,7 @@ tw_val tw_gamma_bridge(const tw_model *model, tw_val t)
 void tw_interpolant_at(const tw_model *model, tw_gamma_fn gamma, const tw_draws *d, tw_val *out_xt, tw_val *out_ut)
 {
     *out_xt = *out_ut = TW_NONE;
-    tw_val point = model->path->point(model->schedule, d->x0, d->x1, d->t);
+    tw_val point = model->path->point(model->space, model->schedule, d->x0, d->x1, d->t);
     if (tw_is_none(point)) return;
     tw_val noisy = tw_add(point, tw_mul(gamma(model, tw_expand_dim(d->t, 1)), d->z));
     if (tw_slopes(d->t, 1, &noisy, out_ut)) *out_xt = noisy;

@@ -9,6 +9,7 @@
 #include "path/path.h"
 #include "space/space.h"
 
+/* D is the number of numbers of a point in the space's coordinates. */
 typedef struct tw_model {
     const tw_space *space;
     const tw_piece *source; /* with tw_source_draw and its like */
@@ -18,7 +19,7 @@ typedef struct tw_model {
     const tw_piece *loss, *weight; /* NULL: the first of their tables */
     const tw_piece *gamma;         /* of the path's own noise; NULL: none */
     tw_prediction predict;
-    /* the network: x (B,D), t (B) -> (B, heads D); building twice shares weights */
+    /* the network: x (B,D), t (B) -> (B, heads D), on a manifold tangent at x; building twice shares weights */
     tw_val (*network)(void *user, tw_val x, tw_val t);
     /* the learned logarithm of the loss at t (B) -> (B), for the weight that asks for it */
     tw_val (*uncertainty)(void *user, tw_val t);
@@ -44,6 +45,7 @@ typedef struct tw_method_rules {
     double (*source_parameter)(const tw_piece *method);
     bool noise;         /* draws z */
     bool gamma;         /* its noise has the size of the piece gamma */
+    bool everywhere;    /* on any space, not on R^D alone */
     bool velocity_only; /* its point may be another than the affine path's: other predictions make no sense */
     int heads;          /* outputs of the network per column; 0: one */
     /* loss of every row (B) */

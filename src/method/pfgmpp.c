@@ -14,7 +14,7 @@
 static tw_val row_loss(const tw_model *model, const tw_draws *d)
 {
     tw_val xt, ut, loss = tw_method_fm.row_loss(model, d);
-    tw_path_at(model->path, model->schedule, d->x0, d->x1, d->t, &xt, &ut);
+    tw_path_at(model->path, model->space, model->schedule, d->x0, d->x1, d->t, &xt, &ut);
     if (tw_is_none(loss) || tw_is_none(xt)) return TW_NONE;
     tw_val alpha = tw_schedule_alpha(model->schedule, d->t), sigma = tw_schedule_sigma(model->schedule, d->t);
     tw_val usual = tw_add(tw_square(alpha), tw_square(sigma));

@@ -6,17 +6,19 @@
 #define TW_PATH_PATH_H
 
 #include "path/schedule.h"
+#include "space/space.h"
 
 typedef struct tw_path {
     tw_piece_info info;
     /* x_t (B,D) from x_0, x_1 (B,D) and t (B) */
-    tw_val (*point)(const tw_schedule *schedule, tw_val x0, tw_val x1, tw_val t);
+    tw_val (*point)(const tw_space *space, const tw_schedule *schedule, tw_val x0, tw_val x1, tw_val t);
+    bool everywhere; /* on any space, not on R^D alone */
 } tw_path;
 
 const tw_piece_info *tw_path_list(int index); /* NULL past the end; each is the head of a tw_path */
 
 /* x_t and its velocity u_t, both (B,D). Errors are kept in the graph. */
-void tw_path_at(const tw_path *path, const tw_schedule *schedule, tw_val x0, tw_val x1, tw_val t, tw_val *out_xt,
-                tw_val *out_ut);
+void tw_path_at(const tw_path *path, const tw_space *space, const tw_schedule *schedule, tw_val x0, tw_val x1, tw_val t,
+                tw_val *out_xt, tw_val *out_ut);
 
 #endif

@@ -93,7 +93,9 @@ static void probe_rows(tw_ode *ode)
         ode->h[a] = h;
         ode->t_stage[a] = ode->direction > 0 ? fmin(end, ode->desc.t1) : fmax(end, ode->desc.t1);
         for (int64_t i = a * ode->columns; i < (a + 1) * ode->columns; i++) ode->z[i] = ode->y[i] + h * slope[i];
+        for (int64_t i = a * ode->columns; ode->desc.chart && i < (a + 1) * ode->columns; i++) ode->way[i] = h * slope[i];
     }
+    if (ode->desc.chart) tw_chart_go(ode, NULL);
 }
 
 /* A first step for every row. */
@@ -114,6 +116,7 @@ tw_status tw_adaptive_start(tw_ode *ode)
 
     probe_rows(ode);
     TW_TRY(tw_ode_call(ode, ode->active, ode->t_stage, ode->z, there));
+    if (ode->desc.chart) tw_chart_pull(ode, 1);
     for (int64_t a = 0; a < ode->active; a++) {
         double h0 = fabs(ode->h[a]), d0 = row_norm(ode, a, ode->y, NULL), d1 = row_norm(ode, a, slope, NULL);
         ode->wish[a] = first_step(ode, h0, d0, d1, row_norm(ode, a, there, slope) / h0);

@@ -143,6 +143,7 @@ static tw_status check(tw_context *ctx, const tw_ode_adjoint_desc *desc, const t
                        (long long)e->params);
     if (s->events_count > 0 || s->time_grid)
         return tw_fail(ctx, TW_ERR_UNSUPPORTED, "an adjoint takes no events and no time_grid");
+    if (s->chart) return tw_fail(ctx, TW_ERR_UNSUPPORTED, "no gradients of solutions on a manifold");
     if (s->times_count > 0 && (!desc->states || !desc->dstates))
         return tw_fail(ctx, TW_ERR_INVALID, "an adjoint with times needs the states there and their derivatives");
     tw_status status = tw_ode_create(ctx, s, 1, e->columns, &ode);

@@ -135,6 +135,24 @@ static tw_status check_events(tw_context *ctx, const tw_ode_desc *d)
     return TW_OK;
 }
 
+/* Interpolants and implicit equations are those of vectors. */
+static tw_status check_chart(tw_context *ctx, tw_ode *ode)
+{
+    tw_ode_desc *d = &ode->desc;
+    if (!d->chart) return TW_OK;
+    if (!d->chart->go || !d->chart->pull) return tw_fail(ctx, TW_ERR_INVALID, "a chart needs both of its functions");
+    if (ode->table->kind != TW_TABLEAU_EXPLICIT)
+        return tw_fail(ctx, TW_ERR_UNSUPPORTED,
+                       "method %s steps among vectors: on a manifold expected an explicit Runge-Kutta method, such as "
+                       "dopri5",
+                       d->method);
+    if (d->times_count > 0 || d->events_count > 0)
+        return tw_fail(ctx, TW_ERR_UNSUPPORTED, "states at times and events are not to be had on a manifold");
+    ode->chart = *d->chart;
+    d->chart = &ode->chart;
+    return TW_OK;
+}
+
 /* The columns whose error counts, and the runs of them that count each by itself. */
 static tw_status fill_parts(tw_context *ctx, tw_ode *ode)
 {
@@ -166,6 +184,7 @@ tw_status tw_ode_describe(tw_context *ctx, const tw_ode_desc *desc, tw_ode *ode)
     TW_TRY(check_numbers(ctx, d));
     TW_TRY(check_span(ctx, ode));
     TW_TRY(check_events(ctx, d));
+    TW_TRY(check_chart(ctx, ode));
     if ((d->steps > 0) + (d->step_size > 0) + (d->time_grid != NULL) > 1)
         return tw_fail(ctx, TW_ERR_INVALID, "give the ODE solver steps, step_size or time_grid, not both");
     TW_TRY(fill_parts(ctx, ode));

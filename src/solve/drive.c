@@ -88,6 +88,7 @@ tw_status tw_ode_drive(tw_ode *ode)
             tw_adaptive_judge(ode);
         else
             tw_fixed_judge(ode);
+        if (ode->desc.chart) tw_chart_restore(ode);
         if (ode->looks) TW_TRY(tw_ode_look(ode));
         if (ode->tape) TW_TRY(tw_tape_record(ode));
         advance(ode);

@@ -78,6 +78,8 @@ static void lay_out(tw_ode *ode, tw_layout *l)
     unsigned char **of_bytes[] = {&ode->leaving, &ode->bad,   &ode->marked,  &ode->fresh,
                                   &ode->stale,   &ode->known, &ode->history, &ode->anew};
     for (int i = 0; i < TW_COUNT(of_elements); i++) *of_elements[i] = tw_layout_take(l, block, columns, real);
+    ode->way = tw_layout_take(l, d->chart ? block : 0, columns, real);
+    ode->raw = tw_layout_take(l, d->chart ? block : 0, columns, real);
     for (int i = 0; i < TW_TABLEAU_SLOTS; i++)
         if (uses_slot(ode, i)) ode->k[i] = tw_layout_take(l, block, columns, real);
     for (int i = 0; i < TW_COUNT(of_rows); i++) *of_rows[i] = tw_layout_take(l, block, 1, real);

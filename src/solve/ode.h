@@ -58,6 +58,7 @@ struct tw_ode {
     tw_context *ctx;
     const tw_tableau *table;
     tw_ode_desc desc; /* every default filled in; arrays are our own */
+    tw_ode_chart chart;
     bool adaptive;
     int64_t fixed_steps;
     int columns, error_columns;
@@ -84,6 +85,7 @@ struct tw_ode {
     double *step;                 /* signed step of the element's row */
     double *square;               /* scaled errors, squared */
     double *packed_x, *packed_dx; /* some of the rows, for calls on those alone */
+    double *way, *raw;            /* with a chart: v of the stage under way; slot `end` before it was pulled */
     /* Per row (block). */
     double *t, *t_next, *t_stage, *h, *packed_t;
     double *wish;          /* size of step the controller asks for, positive */
@@ -138,6 +140,13 @@ tw_status tw_ode_step_adams(tw_ode *ode);
 /* Before slot `begin` is written anew: keeps it as the youngest of the past. */
 void tw_adams_remember(tw_ode *ode);
 
+/* z as a stage has it, or the solution: on a chart along `way`. */
+void tw_ode_reach(tw_ode *ode, const tw_ode_terms *terms);
+/* With a chart (chart.c): z from way; the derivatives that a slot holds of z, as those of way; after the verdict on a step,
+ * slot `end` as the field gave it. */
+void tw_chart_go(tw_ode *ode, const tw_ode_terms *terms);
+void tw_chart_pull(tw_ode *ode, int slot);
+void tw_chart_restore(tw_ode *ode);
 /* out[i] = y[i] + step[i] * sum of weight * k[i] over active rows. */
 void tw_ode_combine(const tw_ode *ode, const tw_ode_terms *terms, double *out);
 /* sum[i] = sum of weight * k[begin + i], i < n: each element by itself, in the order of the stages. */

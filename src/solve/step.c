@@ -63,6 +63,14 @@ void tw_ode_combine(const tw_ode *ode, const tw_ode_terms *terms, double *out)
     }
 }
 
+void tw_ode_reach(tw_ode *ode, const tw_ode_terms *terms)
+{
+    if (ode->desc.chart)
+        tw_chart_go(ode, terms);
+    else
+        tw_ode_combine(ode, terms, ode->z);
+}
+
 static void stage_times(tw_ode *ode, double c)
 {
     for (int64_t a = 0; a < ode->active; a++) ode->t_stage[a] = tw_ode_node(ode->t[a], c, ode->h[a], ode->t_next[a]);
@@ -80,12 +88,13 @@ tw_status tw_ode_step_explicit(tw_ode *ode)
 {
     tw_status status = TW_OK;
     for (int s = 1; s < ode->stages; s++) {
-        tw_ode_combine(ode, &ode->stage[s], ode->z);
+        tw_ode_reach(ode, &ode->stage[s]);
         stage_times(ode, ode->table->c[s]);
         ode->weightless = !ode->weighs[s];
         TW_TRY(tw_ode_call(ode, ode->active, ode->t_stage, ode->z, ode->k[s]));
+        if (ode->desc.chart) tw_chart_pull(ode, s);
     }
-    if (!ode->ends_known) tw_ode_combine(ode, &ode->solution, ode->z);
+    if (!ode->ends_known) tw_ode_reach(ode, &ode->solution);
     for (int64_t a = 0; a < ode->active; a++) ode->nfe[a] += ode->stages - 1;
 done:
     ode->weightless = false;

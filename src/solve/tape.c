@@ -71,6 +71,7 @@ tw_status tw_ode_tape_create(tw_context *ctx, const tw_ode_desc *desc, const tw_
     if (!tape) return tw_fail_memory(ctx, sizeof *tape);
     *tape = (tw_ode_tape){.ctx = ctx, .equation = *equation, .most = INT64_MAX};
     TW_TRY(tw_ode_create(ctx, desc, max_rows, equation->columns, &tape->forward));
+    if (tape->forward->desc.chart) TW_TRY(tw_fail(ctx, TW_ERR_UNSUPPORTED, "no gradients of solutions on a manifold"));
     TW_TRY(check(ctx, tape->forward, equation));
     tape->forward->tape = tape;
     tw_ode_desc led = replayed(tape->forward);

@@ -1,19 +1,87 @@
-/* space/space.h - state spaces, and the source distributions p_0 that live on them.
+/* space/space.h - state spaces: products of factors, each a manifold whose points are written in columns of the data in
+ * a form of its own; and the source distributions p_0 that live on them.
  *
- * A source knows three things: draws inside a training program, draws on the host when sampling (a pure function of
- * seed and row), and its density. */
+ * A row of data (columns) becomes a state (numbers), the network sees features of it and its outputs become a tangent
+ * vector (numbers again). On R^D all four are the same D numbers, and `flat` says so: nothing is computed then. */
 #ifndef TW_SPACE_SPACE_H
 #define TW_SPACE_SPACE_H
 
-#include "nn/piece.h"
+#include "space/manifold.h"
+
+typedef struct tw_factor tw_factor;
+
+/* How a factor's points are written. */
+typedef struct tw_form {
+    /* False where the columns are no point; the numbers are then not set. */
+    bool (*read)(const tw_factor *f, const double *columns, double *out);
+    void (*write)(const tw_factor *f, const double *x, double *out_columns);
+    const char *expected; /* of columns that are read, for a sentence */
+    bool positive;        /* numbers of both signs are one point: the positive ones */
+} tw_form;
+
+struct tw_factor {
+    tw_manifold manifold;
+    const tw_form *form;
+    int column, columns; /* the first one and how many, likewise */
+    int number, numbers;
+    int feature, features;
+    int output, outputs;
+    bool swapped;       /* latitude comes before longitude */
+    double period, low; /* of angles: they go from low to low + period */
+};
 
 typedef struct tw_space {
-    tw_piece_info info;
+    bool flat; /* R^D, without a factor */
+    int count;
+    tw_factor *factor; /* side by side in all four orders */
+    int columns, numbers, features, outputs, dims;
 } tw_space;
+
+/* The space of a piece for these columns; names (NULL: none) may tell what they are. Errors say which columns it
+ * takes. */
+TW_NODISCARD tw_status tw_space_make(tw_context *ctx, const tw_piece *piece, int columns, const char *const *names,
+                                     tw_space *out_space);
+void tw_space_free(tw_context *ctx, tw_space *space);
+const tw_piece_info *tw_space_list(int index); /* NULL past the end */
+
+/* Standardising is for Euclidean columns: shift and scale (columns) of the others become 0 and 1. */
+void tw_space_keep_units(const tw_space *space, double *shift, double *scale);
+
+/* --- on the host, a row at a time; of spaces that are not flat
+ * -------------------------------------------------------- */
+/* False where a factor's columns are no point of it: *out_factor. */
+bool tw_space_read(const tw_space *space, const double *columns, double *out, const tw_factor **out_factor);
+/* The sentence of it: row number `row` of columns called `names`. */
+tw_status tw_space_refuse(tw_context *ctx, const tw_factor *factor, int64_t row, const double *columns,
+                          const char *const *names);
+void tw_space_write(const tw_space *space, const double *x, double *out_columns);
+/* As those of space/manifold.h, factor by factor; the distance is the root of the sum of squares. */
+void tw_space_exp(const tw_space *space, const double *x, const double *v, double *out);
+void tw_space_log(const tw_space *space, const double *x, const double *y, double *out);
+void tw_space_project(const tw_space *space, const double *x, double *out);
+void tw_space_pull(const tw_space *space, const double *x, const double *v, const double *z, const double *k,
+                   double *out);
+double tw_space_distance(const tw_space *space, const double *x, const double *y);
+
+/* --- on a graph: rows (B,numbers); of a flat space what they are given
+ * ------------------------------------------------ */
+tw_val tw_space_project_rows(const tw_space *space, tw_val x);
+tw_val tw_space_features(const tw_space *space, tw_val x);            /* (B,features) */
+tw_val tw_space_lift(const tw_space *space, tw_val x, tw_val output); /* (B,outputs) -> tangent at x (B,numbers) */
+/* A tangent vector as numbers whose squares add up to the metric's. */
+tw_val tw_space_frame(const tw_space *space, tw_val x, tw_val v);
+/* What a divergence of numbers, sum du_i / dx_i, lacks of that of the volume, u . grad log(volume of dx) (B); TW_NONE:
+ * nothing. */
+tw_val tw_space_compression(const tw_space *space, tw_val x, tw_val u);
+/* A share (B,1) of the way from x0 to x1 on the shortest geodesic. */
+tw_val tw_space_between(const tw_space *space, tw_val x0, tw_val x1, tw_val share);
+
+/* --- sources
+ * ----------------------------------------------------------------------------------------------------------- */
 
 /* p: the source's parameters. All NULL: points come as rows from outside. */
 typedef struct tw_source_rules {
-    /* x_0 (rows, columns) of `dtype` from a Philox stream */
+    /* On R^D. x_0 (rows, columns) of `dtype` from a Philox stream */
     tw_val (*draw)(const double *p, tw_val key, tw_val counter, uint32_t stream, tw_shape shape, tw_dtype dtype);
     /* row `row` of the draws of a seed (columns), whatever other rows are drawn */
     void (*draw_row)(const double *p, uint64_t seed, uint32_t stream, int64_t row, int columns, double *out);
@@ -21,6 +89,11 @@ typedef struct tw_source_rules {
     void (*score)(const double *p, int columns, const double *x, double *out); /* its derivative in x */
     tw_val (*density)(const double *p, tw_val x);                              /* the same as a graph: x (B,D) -> (B) */
     bool independent;                                                          /* columns of each other */
+    bool whole;                                   /* parameters are whole numbers */
+    /* On a factor: where standard normal z, as many numbers as a point has, lead; and the density there. */
+    void (*place)(const double *p, const tw_factor *f, const double *z, double *out);
+    tw_val (*place_rows)(const double *p, const tw_factor *f, tw_val z);
+    double (*factor_log_density)(const double *p, const tw_factor *f, const double *x);
 } tw_source_rules;
 
 typedef struct tw_source {
@@ -52,7 +125,15 @@ static inline tw_val tw_source_density(const tw_piece *source, tw_val x)
     return tw_source_rules_of(source)->density(source->value, x);
 }
 
-const tw_piece_info *tw_space_list(int index); /* NULL past the end; each is the head of a tw_space */
+/* Whether a source has draws on a space at all (else it is rows from outside, or lives elsewhere). */
+bool tw_space_draws(const tw_space *space, const tw_piece *source);
+/* The same on any space: (rows, numbers); one row; with respect to the volumes of the factors. */
+tw_val tw_space_draw(const tw_space *space, const tw_piece *source, tw_val key, tw_val counter, uint32_t stream,
+                     int64_t rows, tw_dtype dtype);
+void tw_space_draw_row(const tw_space *space, const tw_piece *source, uint64_t seed, uint32_t stream, int64_t row,
+                       double *out);
+double tw_space_log_density(const tw_space *space, const tw_piece *source, const double *x);
+
 const tw_piece_info *tw_source_list(int index);
 
 #define TW_SOURCE(name, about, source, parameters) extern const tw_source_rules tw_source_##name;

@@ -82,4 +82,4 @@ static tw_val density(const double *p, tw_val x)
 }
 
 const tw_source_rules tw_source_student = {
-    .draw = draw, .draw_row = draw_row, .log_density = log_density, .score = score, .density = density};
+    .draw = draw, .draw_row = draw_row, .log_density = log_density, .score = score, .density = density, .whole = true};

@@ -9,7 +9,7 @@
 enum { TW_FEED_DATA, TW_FEED_SOURCE, TW_FEED_CONDITION, TW_FEEDS };
 
 typedef struct tw_batch_desc {
-    int batch, columns;
+    int batch, columns;  /* rows; numbers of a point */
     int64_t rows;        /* of the data */
     int64_t source_rows; /* of a table of source points; 0: the flow's source draws them */
     bool given;          /* source row i belongs to data row i */
@@ -27,8 +27,8 @@ typedef struct tw_batch {
 
 /* Inputs for tables, TW_NONE where there is none, and a batch drawn from them by key and counter. */
 void tw_batch_tables(tw_graph *graph, const tw_batch_desc *desc, tw_val out_feed[TW_FEEDS]);
-tw_batch tw_batch_draw(const tw_piece *source, const tw_batch_desc *desc, const tw_val feed[TW_FEEDS], tw_val key,
-                       tw_val counter);
+tw_batch tw_batch_draw(const tw_space *space, const tw_piece *source, const tw_batch_desc *desc,
+                       const tw_val feed[TW_FEEDS], tw_val key, tw_val counter);
 /* Inputs for a batch that is drawn elsewhere. */
 tw_batch tw_batch_inputs(tw_graph *graph, const tw_batch_desc *desc, tw_val out_feed[TW_FEEDS]);
 

@@ -23,6 +23,8 @@ typedef struct pairing {
     tw_coupler *coupler;
     int64_t *source, *data, *label;
     float *distance; /* (batch, numbers) */
+    const tw_space *space;
+    double *point; /* two of them */
     int numbers;     /* conditions that are numbers */
 } pairing;
 
@@ -67,7 +69,23 @@ static void pairing_free(tw_context *ctx, pairing *p)
     tw_free(ctx, p->data);
     tw_free(ctx, p->label);
     tw_free(ctx, p->distance);
+    tw_free(ctx, p->point);
     *p = (pairing){0};
+}
+
+/* Squared distances on a manifold. */
+static void cost_on_space(void *user, int64_t n, int64_t columns, const float *source, const float *data, double *out)
+{
+    const pairing *p = user;
+    double *x = p->point, *y = x + columns;
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t k = 0; k < columns; k++) y[k] = (double)data[i * columns + k];
+        for (int64_t j = 0; j < n; j++) {
+            for (int64_t k = 0; k < columns; k++) x[k] = (double)source[j * columns + k];
+            double d = tw_space_distance(p->space, x, y);
+            out[i * n + j] = d * d;
+        }
+    }
 }
 
 static tw_status pairing_create(tw_context *ctx, const tw_flow *flow, const tw_batch_desc *b, uint64_t seed, pairing *p)
@@ -80,6 +98,13 @@ static tw_status pairing_create(tw_context *ctx, const tw_flow *flow, const tw_b
                              .columns = b->columns,
                              .condition_columns = p->numbers,
                              .seed = seed};
+    if (!flow->space.flat) {
+        p->space = &flow->space;
+        p->point = tw_alloc(ctx, 2 * (size_t)b->columns, sizeof(double));
+        if (!p->point) TW_TRY(tw_fail_memory(ctx, 2 * (size_t)b->columns * sizeof(double)));
+        desc.cost = cost_on_space;
+        desc.cost_user = p;
+    }
     TW_TRY(tw_coupler_create(ctx, &desc, &p->coupler));
     p->source = tw_alloc(ctx, batch, sizeof(int64_t));
     p->data = tw_alloc(ctx, batch, sizeof(int64_t));
@@ -171,7 +196,7 @@ static tw_status build_program(tw_producer *p)
     tw_val key = tw_input(p->graph, "key", TW_DTYPE_U32, tw_shape_of(2));
     tw_val counter = tw_input(p->graph, "counter", TW_DTYPE_U32, tw_shape_of(2));
     tw_batch_tables(p->graph, b, feed);
-    tw_batch batch = tw_batch_draw(p->flow->model.source, b, feed, key, counter);
+    tw_batch batch = tw_batch_draw(&p->flow->space, p->flow->model.source, b, feed, key, counter);
     const tw_val made[TW_FEEDS] = {batch.x1, batch.x0, batch.condition};
     TW_TRY(tw_graph_check(p->graph));
     for (int f = 0; f < TW_FEEDS; f++)

@@ -30,7 +30,7 @@ static tw_val draw_noise(const tw_step_graph *s, const tw_step_desc *desc, const
 tw_batch_desc tw_step_batch(const tw_flow *flow, const tw_step_desc *desc)
 {
     return (tw_batch_desc){.batch = desc->batch,
-                           .columns = flow->desc.columns,
+                           .columns = flow->space.numbers,
                            .rows = desc->rows,
                            .source_rows = desc->source_rows,
                            .given = strcmp(flow->piece[TW_PIECE_coupling].info->name, "given") == 0,
@@ -63,13 +63,13 @@ static tw_status build_loss(tw_flow *flow, const tw_step_desc *desc, tw_step_gra
         batch = tw_batch_inputs(s->graph, &about, s->feed);
     } else {
         tw_batch_tables(s->graph, &about, s->feed);
-        batch = tw_batch_draw(model.source, &about, s->feed, s->key, s->counter);
+        batch = tw_batch_draw(model.space, model.source, &about, s->feed, s->key, s->counter);
     }
     binding->condition = tell(flow, desc, s, batch.condition);
     tw_draws draws = {.x1 = batch.x1,
                       .x0 = batch.x0,
                       .t = tw_density_times(&flow->piece[TW_PIECE_time_density], model.schedule, draw_uniform(s, desc)),
-                      .z = draw_noise(s, desc, rules, tw_shape_of(desc->batch, flow->desc.columns))};
+                      .z = draw_noise(s, desc, rules, tw_shape_of(desc->batch, flow->space.numbers))};
     s->loss = tw_mean_axis(rules->row_loss(&model, &draws), 0);
     return tw_graph_check(s->graph);
 }

@@ -16,7 +16,7 @@ typedef struct making {
     const tw_dataset *data;
     const tw_train_desc *options;
     tw_tables *t;
-    int columns;
+    int columns, numbers; /* of the data, of a state */
 } making;
 
 /* --- checks ------------------------------------------------------------------------------------------------------- */
@@ -56,7 +56,7 @@ static bool pairs_are_given(const tw_flow *flow)
 /* A flow begins at rows of a data set when its source says so. */
 static tw_status check_source(const tw_flow *flow, const tw_dataset *data, const tw_dataset *source)
 {
-    bool wants = !tw_source_rules_of(flow->model.source)->draw, given = pairs_are_given(flow);
+    bool wants = !tw_space_draws(&flow->space, flow->model.source), given = pairs_are_given(flow);
     if (wants != (source != NULL))
         return tw_fail(flow->ctx, TW_ERR_INVALID, "the flow's source is '%s', and %s rows to begin at are given",
                        flow->desc.source, source ? "" : "no");
@@ -85,7 +85,10 @@ static tw_status check_teacher(const tw_flow *flow, const tw_train_desc *options
     if (teacher->desc.columns != flow->desc.columns)
         return tw_fail(ctx, TW_ERR_SHAPE, "the teacher has %d columns and the flow %d", teacher->desc.columns,
                        flow->desc.columns);
-    if (!tw_source_rules_of(teacher->model.source)->draw || strcmp(teacher->desc.source, flow->desc.source) != 0)
+    if (strcmp(teacher->desc.space, flow->desc.space) != 0)
+        return tw_fail(ctx, TW_ERR_INVALID, "the teacher lives on space '%s' and the flow on '%s'", teacher->desc.space,
+                       flow->desc.space);
+    if (!tw_space_draws(&teacher->space, teacher->model.source) || strcmp(teacher->desc.source, flow->desc.source) != 0)
         return tw_fail(ctx, TW_ERR_INVALID,
                        "the teacher begins at source '%s' and the flow at '%s': expected the same, and no data",
                        teacher->desc.source, flow->desc.source);
@@ -104,6 +107,7 @@ static void find_constants(const making *m, int64_t rows, const double *values)
 {
     for (int j = 0; j < m->columns; j++) {
         m->t->constant[j] = 1;
+        if (!m->flow->space.flat) m->t->constant[j] = 0;
         for (int64_t i = 1; i < rows && m->t->constant[j]; i++)
             if (values[i * m->columns + j] != values[j]) m->t->constant[j] = 0;
     }
@@ -122,21 +126,29 @@ static void normalise(const making *m, int64_t first, int64_t rows, const double
     }
 }
 
-/* Rows of a part, normalised, as floats. `first` counts rows over parts and data sets. */
-static tw_status normalised_rows(const making *m, const tw_dataset *data, tw_part part, int64_t first, float **out)
+/* Rows of a part as states, in floats. `first` counts rows over parts and data sets. */
+static tw_status state_rows(const making *m, const tw_dataset *data, tw_part part, int64_t first, float **out)
 {
-    int64_t rows = tw_dataset_rows(data, part);
+    int64_t rows = tw_dataset_rows(data, part), columns = m->columns, numbers = m->numbers;
     const double *values = tw_dataset_values(data, part);
-    size_t bytes = (size_t)rows * (size_t)m->columns * sizeof(float);
-    double *row = tw_alloc(m->ctx, (size_t)m->columns, sizeof(double));
+    const tw_space *space = &m->flow->space;
+    const tw_factor *bad = NULL;
+    size_t bytes = (size_t)rows * (size_t)numbers * sizeof(float);
+    tw_status status = TW_OK;
+    double *row = tw_alloc(m->ctx, (size_t)columns, sizeof(double));
+    double *state = tw_alloc(m->ctx, (size_t)numbers, sizeof(double));
     *out = tw_alloc_aligned(m->ctx, bytes);
-    for (int64_t i = 0; *out && row && i < rows; i++) {
-        normalise(m, first + i, 1, values + i * m->columns, row);
-        for (int j = 0; j < m->columns; j++) (*out)[i * m->columns + j] = (float)row[j];
+    if (!*out || !row || !state) status = tw_fail_memory(m->ctx, bytes);
+    for (int64_t i = 0; status == TW_OK && i < rows; i++) {
+        normalise(m, first + i, 1, values + i * columns, row);
+        if (!space->flat && !tw_space_read(space, row, state, &bad))
+            status = tw_space_refuse(m->ctx, bad, i, row, m->flow->desc.names);
+        const double *from = space->flat ? row : state;
+        for (int64_t j = 0; j < numbers; j++) (*out)[i * numbers + j] = (float)from[j];
     }
-    bool made = *out && row;
     tw_free(m->ctx, row);
-    return made ? TW_OK : tw_fail_memory(m->ctx, bytes);
+    tw_free(m->ctx, state);
+    return status;
 }
 
 /* Points of a part: pictures as they lie, tables normalised. */
@@ -145,7 +157,7 @@ static tw_status points_of(const making *m, const tw_dataset *data, tw_part part
 {
     size_t stride;
     set->packed[feed] = tw_dataset_bytes(data, part, &stride);
-    return set->packed[feed] ? TW_OK : normalised_rows(m, data, part, first, &set->feed[feed]);
+    return set->packed[feed] ? TW_OK : state_rows(m, data, part, first, &set->feed[feed]);
 }
 
 /* Conditions of a part as the network takes them; none when the flow is told nothing. */
@@ -202,6 +214,7 @@ static tw_status read_data(const making *m)
     int64_t rows = tw_dataset_rows(m->data, TW_PART_TRAIN);
     tw_status status = TW_OK;
     TW_TRY(fit_normaliser(m));
+    tw_space_keep_units(&m->flow->space, m->t->normaliser.shift, m->t->normaliser.scale);
     TW_TRY(part_of(m, TW_PART_TRAIN, 0, &m->t->train));
     TW_TRY(part_of(m, TW_PART_VALIDATION, rows, &m->t->held));
 done:
@@ -223,7 +236,7 @@ static int on_pairs(void *user, int64_t done, int64_t total)
 static tw_status make_pairs(const making *m, int64_t first, int64_t rows, tw_table_set *set)
 {
     enum { LOT = 8192 };
-    int64_t lot = tw_min_i64(rows, LOT), columns = m->columns;
+    int64_t lot = tw_min_i64(rows, LOT), columns = m->numbers;
     size_t bytes = (size_t)rows * (size_t)columns * sizeof(float);
     const tw_piece *source = m->flow->model.source;
     tw_sample_desc how = {.on_progress = on_pairs, .user = (void *)(uintptr_t)m->options};
@@ -236,8 +249,8 @@ static tw_status make_pairs(const making *m, int64_t first, int64_t rows, tw_tab
     for (int64_t begin = 0; begin < rows; begin += lot) {
         int64_t count = tw_min_i64(lot, rows - begin), at = begin * columns;
         for (int64_t i = 0; i < count; i++)
-            tw_source_row(source, m->options->seed, TW_STREAM_TEACHER, first + begin + i, m->columns,
-                          points + i * columns);
+            tw_space_draw_row(&m->flow->space, source, m->options->seed, TW_STREAM_TEACHER, first + begin + i,
+                              points + i * columns);
         for (int64_t i = 0; i < count * columns; i++) x0[at + i] = (float)points[i];
         TW_TRY(tw_flow_carry(m->options->teacher, &how, count, points));
         for (int64_t i = 0; i < count * columns; i++) x1[at + i] = (float)points[i];
@@ -271,7 +284,7 @@ static uint64_t hash_set(uint64_t hash, const making *m, const tw_table_set *set
 {
     for (int f = 0; f < TW_FEEDS; f++) {
         int64_t rows = f == TW_FEED_SOURCE ? set->source_rows : set->rows;
-        int columns = f == TW_FEED_CONDITION ? m->flow->desc.conditions_count : m->columns;
+        int columns = f == TW_FEED_CONDITION ? m->flow->desc.conditions_count : m->numbers;
         if (set->feed[f]) hash = tw_checksum(hash, set->feed[f], (size_t)rows * (size_t)columns * sizeof(float));
         if (set->packed[f]) hash = tw_checksum(hash, set->packed[f], 4 * (size_t)(rows * tw_pixel_words(columns)));
     }
@@ -285,7 +298,8 @@ tw_status tw_tables_make(tw_flow *flow, const tw_dataset *data, const tw_train_d
                 .data = data,
                 .options = options,
                 .t = out_tables,
-                .columns = flow->desc.columns};
+                .columns = flow->desc.columns,
+                .numbers = flow->space.numbers};
     tw_status status = TW_OK;
     *out_tables = (tw_tables){.constant = NULL};
     TW_TRY(check_data(flow, data, options->flip));

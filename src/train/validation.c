@@ -14,14 +14,14 @@ enum { BLOCK = 1024, FEWEST = 4096, MOST = 8192, NUMBERS = 1 << 22 };
 static void source_point(const tw_flow *flow, const tw_table_set *held, const tw_batch_desc *batch, uint64_t seed,
                          int64_t i, double *row, float *out)
 {
-    int columns = flow->desc.columns;
+    int columns = flow->space.numbers;
     if (held->source_rows > 0) {
         tw_random random = {.seed = seed, .stream = TW_STREAM_EVAL, .index = (uint64_t)i * 4};
         int64_t at = batch->given ? i % held->rows : tw_random_below(&random, held->source_rows);
         tw_table_set_point(held, TW_FEED_SOURCE, at, columns, out);
         return;
     }
-    tw_source_row(flow->model.source, seed, TW_STREAM_EVAL, i, columns, row);
+    tw_space_draw_row(&flow->space, flow->model.source, seed, TW_STREAM_EVAL, i, row);
     for (int j = 0; j < columns; j++) out[j] = (float)row[j];
 }
 
@@ -109,7 +109,7 @@ done:
 tw_status tw_validation_create(tw_flow *flow, const tw_table_set *held, const tw_batch_desc *batch, uint64_t seed,
                                tw_validation *out_validation)
 {
-    int columns = flow->desc.columns;
+    int columns = flow->space.numbers;
     int64_t draws = tw_max_i64(FEWEST, tw_min_i64(held->rows, MOST));
     draws = tw_max_i64(1, tw_min_i64(draws, NUMBERS / columns));
     tw_validation v = {.ctx = flow->ctx,

@@ -46,9 +46,9 @@ static void shake(tw_flow *flow)
 /* Makes the flow, saves and loads it, and asks for its velocity where it can be solved: the same, and finite. */
 static void check(const tw_flow_desc *desc, const char *what)
 {
-    enum { N = 9 };
+    enum { N = 9, NUMBERS = 7 };
     tw_flow *flow = NULL, *back = NULL;
-    double t[N], x[2 * N], u[2 * N], v[2 * N], low, high;
+    double t[N], x[NUMBERS * N], u[NUMBERS * N], v[NUMBERS * N], low, high;
     if (tw_flow_create(ctx, desc, &flow) != TW_OK) fail_msg("%s: %s", what, tw_context_error(ctx));
     shake(flow);
     assert_int_equal(tw_flow_save(flow, path), TW_OK);
@@ -56,12 +56,15 @@ static void check(const tw_flow_desc *desc, const char *what)
     for (int i = 0; i < TW_PIECE_COUNT; i++) assert_string_equal(back->piece[i].text, flow->piece[i].text);
     tw_flow_interval(flow, &low, &high);
     assert_true(low >= 0 && low < 0.01 && high > 0.99 && high <= 1);
-    for (int i = 0; i < N; i++) t[i] = low + (high - low) * i / (N - 1), x[2 * i] = sin(i), x[2 * i + 1] = cos(i);
+    int numbers = flow->space.numbers;
+    for (int i = 0; i < N; i++) t[i] = low + (high - low) * i / (N - 1);
+    for (int i = 0; i < N * numbers; i++) x[i] = sin(i / 2 + 0.5 * 3.14159265358979323846 * (i % 2));
+    for (int i = 0; i < N; i++) tw_space_project(&flow->space, x + i * numbers, x + i * numbers);
     assert_int_equal(tw_velocity(flow, N, t, x, NULL, u), TW_OK);
     assert_int_equal(tw_velocity(back, N, t, x, NULL, v), TW_OK);
-    assert_memory_equal(u, v, sizeof u);
-    for (int i = 0; i < 2 * N; i++)
-        if (!isfinite(u[i])) fail_msg("%s: velocity %g at t = %g", what, u[i], t[i / 2]);
+    assert_memory_equal(u, v, (size_t)(N * numbers) * sizeof *u);
+    for (int i = 0; i < N * numbers; i++)
+        if (!isfinite(u[i])) fail_msg("%s: velocity %g at t = %g", what, u[i], t[i / numbers]);
     tw_flow_destroy(flow);
     tw_flow_destroy(back);
 }
@@ -76,6 +79,10 @@ static void test_all_that_is_listed_works(void **state)
             if (kind == TW_PIECE_path || kind == TW_PIECE_gamma) desc.method = "si"; /* which takes all of them */
             const tw_piece_info *info = tw_flow_piece_at(kind)->at(i);
             bool table = info->parameters && info->parameters->name && info->parameters->many;
+            if (kind == TW_PIECE_space && strcmp(info->name, "so3") == 0) desc.columns = 4;
+            if (kind == TW_PIECE_space && strcmp(info->name, "se3") == 0) desc.columns = 7;
+            bool curved = kind == TW_PIECE_source && !((const tw_source *)info)->rules->draw && strcmp(info->name, "data");
+            if (curved) desc.space = "sphere";
             *tw_flow_piece_name(&desc, kind) = table ? "table:0,0,1,0.4,0.3,0.8,1,1,0" : info->name;
             check(&desc, info->name);
         }
@@ -107,7 +114,28 @@ static void test_what_does_not_go_together(void **state)
                {{.columns = 2, .source = "student", .predict = "score"}, "of source 'normal' only, not 'student'"},
                {{.columns = 2, .source = "student:2.5"}, "D is 2.5, expected a whole number"},
                {{.columns = 2, .schedule = "kinetic", .coupling = "ot"}, "'normal' and 'ot"},
-               {{.columns = 2, .predict = "epsilon"}, "unknown predict"}};
+               {{.columns = 2, .predict = "epsilon"}, "unknown predict"},
+               {{.columns = 2, .source = "uniform"}, "source 'uniform' is of manifolds, not of space 'euclidean'"},
+               {{.columns = 2, .path = "geodesic"}, "method 'fm' goes along path 'affine', not 'geodesic'"},
+               {{.columns = 2, .space = "sphere", .source = "normal"}, "source 'normal' is of space 'euclidean', not of"},
+               {{.columns = 2, .space = "torus", .path = "affine"}, "path 'affine' is of space 'euclidean', not of"},
+               {{.columns = 2, .space = "torus", .method = "edm"}, "method 'edm' is of space 'euclidean', not of 'to"},
+               {{.columns = 2, .space = "torus", .predict = "x1"}, "predict 'x1' is of space 'euclidean', not of"},
+               {{.columns = 2, .space = "torus", .weight = "snr"}, "weight 'snr' is of space 'euclidean', not of"},
+               {{.columns = 2, .space = "torus:0"}, "period is '0', expected a number from 1e-09 to 1e+09"}};
+    static const struct {
+        const char *space, *says;
+        int columns;
+    } odd[] = {{"sphere", "space 'sphere' takes pairs of columns, longitude and latitude: there are 3", 3},
+               {"so3", "space 'so3' takes fours of columns", 6},
+               {"se3", "space 'se3' takes sevens of columns", 8},
+               {"directions", "space 'directions' takes two columns and more: there are 1", 1}};
+    for (int i = 0; i < TW_COUNT(odd); i++) {
+        tw_flow *flow = NULL;
+        tw_flow_desc desc = {.columns = odd[i].columns, .space = odd[i].space};
+        assert_int_equal(tw_flow_create(ctx, &desc, &flow), TW_ERR_SHAPE);
+        if (!strstr(tw_context_error(ctx), odd[i].says)) fail_msg("case %d: %s", i, tw_context_error(ctx));
+    }
     for (int i = 0; i < TW_COUNT(bad); i++) {
         tw_flow *flow = NULL;
         assert_int_equal(tw_flow_create(ctx, &bad[i].desc, &flow), TW_ERR_INVALID);

@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+static const tw_space plane = {.flat = true};
+
 static tw_context *ctx;
 static tw_graph *graph;
 
@@ -43,7 +45,7 @@ static const tw_method *fm(void)
 static tw_model model_with(tw_val (*network)(void *, tw_val, tw_val), void *user)
 {
     static const tw_schedule condot = {.row = 0};
-    return (tw_model){.space = (const tw_space *)tw_space_list(0),
+    return (tw_model){.space = &plane,
                       .source = &(tw_piece){.info = tw_source_list(0)},
                       .path = (const tw_path *)tw_path_list(0),
                       .schedule = &condot,

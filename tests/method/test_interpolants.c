@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+static const tw_space plane = {.flat = true};
+
 enum { B = 4, D = 2 };
 
 static const double x0[B * D] = {0.5, -1, 2, 0.3, 1, 1, -0.7, 0.2}, x1[B * D] = {1, 3, -2, 0.5, 0.4, -1, 2.5, 1.5};
@@ -47,7 +49,7 @@ static void open_method(const char *text, fixture *f)
     const char *schedule = f->row->rules->defaults.schedule;
     assert_int_equal(tw_piece_read(ctx, "schedule", schedule ? schedule : "condot", tw_schedule_list, &f->schedule),
                      TW_OK);
-    f->model = (tw_model){.space = (const tw_space *)tw_space_list(0),
+    f->model = (tw_model){.space = &plane,
                           .source = &(tw_piece){.info = tw_source_list(0)},
                           .path = (const tw_path *)tw_path_list(0),
                           .schedule = &f->schedule,

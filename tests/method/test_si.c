@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+static const tw_space plane = {.flat = true};
+
 enum { B = 4, D = 2 };
 
 static const double x0[B * D] = {0.5, -1, 2, 0.3, 1, 1, -0.7, 0.2}, x1[B * D] = {1, 3, -2, 0.5, 0.4, -1, 2.5, 1.5};
@@ -79,7 +81,7 @@ static void open_si(const char *path, const char *schedule, const char *gamma, f
     assert_int_equal(tw_piece_read(ctx, "path", path, tw_path_list, &f->path), TW_OK);
     assert_int_equal(tw_piece_read(ctx, "gamma", gamma, tw_gamma_list, &f->gamma), TW_OK);
     f->row = (const tw_method *)f->method.info;
-    f->model = (tw_model){.space = (const tw_space *)tw_space_list(0),
+    f->model = (tw_model){.space = &plane,
                           .path = (const tw_path *)f->path.info,
                           .schedule = &f->schedule,
                           .method = &f->method,
@@ -150,7 +152,7 @@ static void test_ends(void **state)
                         tw_input(f.graph, "t", TW_DTYPE_F64, tw_shape_of(B)),
                         tw_input(f.graph, "z", TW_DTYPE_F64, tw_shape_of(B, D))};
         tw_val gamma = tw_gamma_at(&f.gamma, tw_expand_dim(in[2], 1));
-        tw_val x = tw_add(f.model.path->point(&f.schedule, in[0], in[1], in[2]), tw_mul(gamma, in[3]));
+        tw_val x = tw_add(f.model.path->point(f.model.space, &f.schedule, in[0], in[1], in[2]), tw_mul(gamma, in[3]));
         assert_int_equal(tw_graph_check(f.graph), TW_OK);
         assert_int_equal(tw_reference_run(ctx, 4, in, (const double *[]){x0, x1, ends, z}, 1, &x, &out), TW_OK);
         for (int j = 0; j < D; j++) {

@@ -16,6 +16,7 @@ enum { B = 5, D = 3 };
 static tw_context *ctx;
 static tw_graph *graph;
 static double x0[B * D], x1[B * D];
+static const tw_space space = {.flat = true, .columns = D, .numbers = D, .features = D, .outputs = D, .dims = D};
 
 static int setup(void **state)
 {
@@ -42,7 +43,7 @@ static void evaluate(const tw_path *path, const tw_schedule *schedule, const dou
                     tw_input(graph, "x1", TW_DTYPE_F64, tw_shape_of(B, D)),
                     tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B))};
     tw_val out[2];
-    tw_path_at(path, schedule, in[0], in[1], in[2], &out[0], &out[1]);
+    tw_path_at(path, &space, schedule, in[0], in[1], in[2], &out[0], &out[1]);
     assert_int_equal(tw_graph_check(graph), TW_OK);
     assert_int_equal(tw_reference_run(ctx, 3, in, (const double *[]){x0, x1, t}, 2, out, (double *[]){xt, ut}), TW_OK);
 }

@@ -80,7 +80,8 @@ static void half_of_a_batch_is_mirrored(void **state)
     input[0] = feed[TW_FEED_DATA];
     tw_piece source = {0};
     assert_int_equal(tw_piece_read(*state, "source", "normal", tw_source_list, &source), TW_OK);
-    tw_val x1 = tw_batch_draw(&source, &desc, feed, input[1], input[2]).x1;
+    const tw_space plain = {.flat = true, .numbers = COLUMNS};
+    tw_val x1 = tw_batch_draw(&plain, &source, &desc, feed, input[1], input[2]).x1;
     const void *inputs[3] = {table, (uint32_t[]){5, 0}, (uint32_t[]){9, 0}};
     run(compile(*state, 3, input, x1), inputs, out);
     inputs[2] = (uint32_t[]){10, 0};

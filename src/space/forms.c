@@ -1,0 +1,201 @@
+/* space/forms.c - how points of factors are written in columns of the data, and which columns make which factor: a
+ * function for each row of space/spaces.def. */
+#include "space/forms.h"
+
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+static const double pi = 3.14159265358979323846;
+
+/* --- forms ------------------------------------------------------------------------------------------------------- */
+
+static bool plain_read(const tw_factor *f, const double *columns, double *out)
+{
+    memcpy(out, columns, (size_t)f->numbers * sizeof(double));
+    return true;
+}
+static void plain_write(const tw_factor *f, const double *x, double *out)
+{
+    memcpy(out, x, (size_t)f->columns * sizeof(double));
+}
+static const tw_form plain = {plain_read, plain_write, "a number", false};
+
+static bool globe_read(const tw_factor *f, const double *columns, double *out)
+{
+    double longitude = columns[f->swapped] * pi / 180, latitude = columns[!f->swapped] * pi / 180;
+    out[0] = cos(latitude) * cos(longitude);
+    out[1] = cos(latitude) * sin(longitude);
+    out[2] = sin(latitude);
+    return fabs(columns[!f->swapped]) <= 90;
+}
+static void globe_write(const tw_factor *f, const double *x, double *out)
+{
+    out[f->swapped] = atan2(x[1], x[0]) * 180 / pi;
+    out[!f->swapped] = atan2(x[2], hypot(x[0], x[1])) * 180 / pi;
+}
+static const tw_form globe = {globe_read, globe_write, "a latitude from -90 to 90 degrees", false};
+
+static bool angles_read(const tw_factor *f, const double *columns, double *out)
+{
+    for (int i = 0; i < f->numbers; i++) out[i] = 2 * pi * (columns[i] - f->low) / f->period;
+    tw_manifold_project(TW_MANIFOLD_torus, f->numbers, out, out);
+    return true;
+}
+static void angles_write(const tw_factor *f, const double *x, double *out)
+{
+    tw_manifold_project(TW_MANIFOLD_torus, f->numbers, x, out);
+    for (int i = 0; i < f->numbers; i++) out[i] = f->low + out[i] / (2 * pi) * f->period;
+}
+static const tw_form angles = {angles_read, angles_write, "an angle", false};
+
+static bool unit_read(const tw_factor *f, const double *columns, double *out)
+{
+    double square = 0;
+    for (int i = 0; i < f->numbers; i++) square += columns[i] * columns[i];
+    for (int i = 0; i < f->numbers; i++) out[i] = columns[i] / sqrt(square);
+    return square > 0 && isfinite(square);
+}
+static const tw_form unit = {unit_read, plain_write, "a vector that is not 0", false};
+
+static void quaternion_write(const tw_factor *f, const double *x, double *out)
+{
+    for (int i = 0; i < f->numbers; i++) out[i] = x[0] < 0 ? -x[i] : x[i];
+}
+static const tw_form quaternion = {unit_read, quaternion_write, "a quaternion that is not 0", false};
+
+static bool ball_read(const tw_factor *f, const double *columns, double *out)
+{
+    double square = 0;
+    for (int i = 0; i < f->numbers; i++) square += columns[i] * columns[i];
+    for (int i = 0; i < f->numbers; i++) out[i] = 2 * columns[i] / (1 - square);
+    return square < 1;
+}
+static void ball_write(const tw_factor *f, const double *x, double *out)
+{
+    double square = 0;
+    for (int i = 0; i < f->numbers; i++) square += x[i] * x[i];
+    for (int i = 0; i < f->numbers; i++) out[i] = x[i] / (1 + sqrt(1 + square));
+}
+static const tw_form ball = {ball_read, ball_write, "a point within the unit ball", false};
+
+/* --- factors ------------------------------------------------------------------------------------------------------ */
+
+/* The next factor, of the columns that follow. */
+static tw_status add(tw_columns *c, tw_factor f)
+{
+    tw_space *s = c->space;
+    if (f.numbers > TW_MANIFOLD_MOST)
+        return tw_fail(c->ctx, TW_ERR_UNSUPPORTED, "space '%s': a point of %d numbers: at most %d", c->name, f.numbers,
+                       TW_MANIFOLD_MOST);
+    bool turns = f.manifold == TW_MANIFOLD_rotation;
+    f.features = f.manifold == TW_MANIFOLD_torus ? 2 * f.numbers : turns ? 9 : f.numbers;
+    f.outputs = turns ? 3 : f.numbers;
+    f.column = s->columns;
+    f.number = s->numbers;
+    f.feature = s->features;
+    f.output = s->outputs;
+    s->columns += f.columns;
+    s->numbers += f.numbers;
+    s->features += f.features;
+    s->outputs += f.outputs;
+    s->dims += tw_manifold_dims(f.manifold, f.numbers);
+    s->factor[s->count++] = f;
+    return TW_OK;
+}
+
+static tw_status refuse(const tw_columns *c, const char *takes)
+{
+    return tw_fail(c->ctx, TW_ERR_SHAPE, "space '%s' takes %s: there are %d", c->name, takes, c->count);
+}
+
+/* Any number of columns, as many factors as they need. */
+static tw_status add_all(tw_columns *c, tw_factor f)
+{
+    tw_status status = TW_OK;
+    while (status == TW_OK && c->space->columns < c->count) {
+        f.columns = f.numbers = (int)tw_min_i64(c->count - c->space->columns, TW_MANIFOLD_MOST);
+        status = add(c, f);
+    }
+    return status;
+}
+
+static bool called(const tw_columns *c, int column, const char *beginning)
+{
+    return c->names && strncasecmp(c->names[column], beginning, strlen(beginning)) == 0;
+}
+
+tw_status tw_form_euclidean(tw_columns *c)
+{
+    return add_all(c, (tw_factor){.manifold = TW_MANIFOLD_euclidean, .form = &plain});
+}
+
+tw_status tw_form_sphere(tw_columns *c)
+{
+    tw_status status = TW_OK;
+    if (c->count % 2) return refuse(c, "pairs of columns, longitude and latitude");
+    for (int i = 0; i < c->count && status == TW_OK; i += 2)
+        status = add(c, (tw_factor){.manifold = TW_MANIFOLD_sphere,
+                                    .form = &globe,
+                                    .columns = 2,
+                                    .numbers = 3,
+                                    .swapped = called(c, i, "lat") || called(c, i + 1, "lon")});
+    return status;
+}
+
+tw_status tw_form_torus(tw_columns *c)
+{
+    return add_all(c, (tw_factor){.manifold = TW_MANIFOLD_torus,
+                                  .form = &angles,
+                                  .period = c->piece->value[0],
+                                  .low = c->piece->value[1]});
+}
+
+tw_status tw_form_radians(tw_columns *c)
+{
+    return add_all(c, (tw_factor){.manifold = TW_MANIFOLD_torus, .form = &angles, .period = 2 * pi, .low = -pi});
+}
+
+tw_status tw_form_directions(tw_columns *c)
+{
+    if (c->count < 2) return refuse(c, "two columns and more");
+    return add(c, (tw_factor){.manifold = TW_MANIFOLD_sphere, .form = &unit, .columns = c->count, .numbers = c->count});
+}
+
+static const tw_factor turn = {.manifold = TW_MANIFOLD_rotation, .form = &quaternion, .columns = 4, .numbers = 4};
+
+tw_status tw_form_so3(tw_columns *c)
+{
+    tw_status status = TW_OK;
+    if (c->count % 4) return refuse(c, "fours of columns, w, x, y and z of quaternions");
+    for (int i = 0; i < c->count && status == TW_OK; i += 4) status = add(c, turn);
+    return status;
+}
+
+tw_status tw_form_se3(tw_columns *c)
+{
+    const tw_factor place = {.manifold = TW_MANIFOLD_euclidean, .form = &plain, .columns = 3, .numbers = 3};
+    tw_status status = TW_OK;
+    if (c->count % 7) return refuse(c, "sevens of columns, x, y, z of a place and w, x, y, z of a quaternion");
+    for (int i = 0; i < c->count && status == TW_OK; i += 7) {
+        status = add(c, place);
+        if (status == TW_OK) status = add(c, turn);
+    }
+    return status;
+}
+
+static tw_status hyperbolic(tw_columns *c, const tw_form *form)
+{
+    return add(c,
+               (tw_factor){.manifold = TW_MANIFOLD_hyperbolic, .form = form, .columns = c->count, .numbers = c->count});
+}
+
+tw_status tw_form_poincare(tw_columns *c)
+{
+    return hyperbolic(c, &ball);
+}
+
+tw_status tw_form_hyperboloid(tw_columns *c)
+{
+    return hyperbolic(c, &plain);
+}

@@ -1,0 +1,218 @@
+/* space/product.c - products: what is done factor by factor, on the host and on a graph; what the network sees of each
+ * manifold, and the tangent vectors its outputs mean. */
+#include "space/space.h"
+
+#include "graph/node.h"
+
+#include <math.h>
+
+/* --- on the host ------------------------------------------------------------------------------------------------- */
+
+bool tw_space_read(const tw_space *space, const double *columns, double *out, const tw_factor **out_factor)
+{
+    for (int i = 0; i < space->count; i++) {
+        const tw_factor *f = &space->factor[i];
+        if (f->form->read(f, columns + f->column, out + f->number)) continue;
+        *out_factor = f;
+        return false;
+    }
+    return true;
+}
+
+void tw_space_write(const tw_space *space, const double *x, double *out_columns)
+{
+    for (int i = 0; i < space->count; i++) {
+        const tw_factor *f = &space->factor[i];
+        f->form->write(f, x + f->number, out_columns + f->column);
+    }
+}
+
+void tw_space_exp(const tw_space *space, const double *x, const double *v, double *out)
+{
+    for (int i = 0; i < space->count; i++) {
+        int at = space->factor[i].number;
+        tw_manifold_exp(space->factor[i].manifold, space->factor[i].numbers, x + at, v + at, out + at);
+    }
+}
+
+void tw_space_log(const tw_space *space, const double *x, const double *y, double *out)
+{
+    for (int i = 0; i < space->count; i++) {
+        int at = space->factor[i].number;
+        tw_manifold_log(space->factor[i].manifold, space->factor[i].numbers, x + at, y + at, out + at);
+    }
+}
+
+void tw_space_project(const tw_space *space, const double *x, double *out)
+{
+    for (int i = 0; i < space->count; i++) {
+        int at = space->factor[i].number;
+        tw_manifold_project(space->factor[i].manifold, space->factor[i].numbers, x + at, out + at);
+    }
+}
+
+void tw_space_pull(const tw_space *space, const double *x, const double *v, const double *z, const double *k,
+                   double *out)
+{
+    for (int i = 0; i < space->count; i++) {
+        int at = space->factor[i].number;
+        tw_manifold_pull(space->factor[i].manifold, space->factor[i].numbers, x + at, v + at, z + at, k + at, out + at);
+    }
+}
+
+double tw_space_distance(const tw_space *space, const double *x, const double *y)
+{
+    double square = 0;
+    for (int i = 0; i < space->count; i++) {
+        int at = space->factor[i].number;
+        double d = tw_manifold_distance(space->factor[i].manifold, space->factor[i].numbers, x + at, y + at);
+        square += d * d;
+    }
+    return sqrt(square);
+}
+
+/* --- on a graph --------------------------------------------------------------------------------------------------- */
+
+static tw_val part_of(const tw_factor *f, tw_val x)
+{
+    return tw_slice(x, 1, f->number, f->number + f->numbers);
+}
+
+static tw_val join(tw_val whole, tw_val part)
+{
+    return tw_is_none(whole) ? part : tw_concat2(1, whole, part);
+}
+
+tw_val tw_space_project_rows(const tw_space *space, tw_val x)
+{
+    tw_val out = TW_NONE;
+    if (space->flat || tw_is_none(x)) return x;
+    for (int i = 0; i < space->count; i++)
+        out = join(out, tw_manifold_project_rows(space->factor[i].manifold, part_of(&space->factor[i], x)));
+    return out;
+}
+
+static tw_val column(tw_val x, int i)
+{
+    return tw_slice(x, 1, i, i + 1);
+}
+
+/* The matrix of a rotation: nine products of the quaternion's numbers, the same for q and -q. */
+static tw_val matrix_of(tw_val q)
+{
+    tw_val w = column(q, 0), v[3] = {column(q, 1), column(q, 2), column(q, 3)}, entry[9];
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) {
+            tw_val product = tw_muls(tw_mul(v[i], v[j]), 2);
+            if (i == j)
+                entry[3 * i + j] = tw_add(product, tw_adds(tw_muls(tw_square(w), 2), -1));
+            else
+                entry[3 * i + j] = tw_add(product, tw_muls(tw_mul(w, v[3 - i - j]), (j - i + 3) % 3 == 1 ? -2 : 2));
+        }
+    return tw_concat(1, 9, entry);
+}
+
+static tw_val features_of(const tw_factor *f, tw_val x)
+{
+    switch (f->manifold) {
+    case TW_MANIFOLD_torus:
+        return tw_concat2(1, tw_cos(x), tw_sin(x));
+    case TW_MANIFOLD_rotation:
+        return matrix_of(x);
+    case TW_MANIFOLD_hyperbolic: /* how far, in which direction: points themselves grow exponentially */
+        return tw_manifold_log_rows(f->manifold, tw_zeros_like(x), x);
+    default:
+        return x;
+    }
+}
+
+tw_val tw_space_features(const tw_space *space, tw_val x)
+{
+    tw_val out = TW_NONE;
+    if (space->flat || tw_is_none(x)) return x;
+    for (int i = 0; i < space->count; i++)
+        out = join(out, features_of(&space->factor[i], part_of(&space->factor[i], x)));
+    return out;
+}
+
+/* q (0, omega) / 2: turning about the body's own axes, the same for -q but for the sign that its tangents have, too. */
+static tw_val turning(tw_val q, tw_val omega)
+{
+    tw_val w = column(q, 0), v[3], o[3], out[4];
+    for (int i = 0; i < 3; i++) v[i] = column(q, i + 1), o[i] = column(omega, i);
+    out[0] = tw_neg(tw_add(tw_add(tw_mul(v[0], o[0]), tw_mul(v[1], o[1])), tw_mul(v[2], o[2])));
+    for (int i = 0; i < 3; i++) {
+        int j = (i + 1) % 3, k = (i + 2) % 3;
+        out[i + 1] = tw_add(tw_mul(w, o[i]), tw_sub(tw_mul(v[j], o[k]), tw_mul(v[k], o[j])));
+    }
+    return tw_muls(tw_concat(1, 4, out), 0.5);
+}
+
+/* What the frame makes the output of: (I + x x' / (1 + x_0)) y */
+static tw_val unframed(tw_val x, tw_val y)
+{
+    tw_val square = tw_expand_dim(tw_sum_axis(tw_square(x), 1), 1);
+    tw_val product = tw_expand_dim(tw_sum_axis(tw_mul(x, y), 1), 1);
+    return tw_add(y, tw_mul(x, tw_div(product, tw_adds(tw_sqrt(tw_adds(square, 1)), 1))));
+}
+
+static tw_val lift_of(const tw_factor *f, tw_val x, tw_val output)
+{
+    switch (f->manifold) {
+    case TW_MANIFOLD_rotation:
+        return turning(x, output);
+    case TW_MANIFOLD_hyperbolic:
+        return unframed(x, output);
+    default:
+        return tw_manifold_tangent_rows(f->manifold, x, output);
+    }
+}
+
+tw_val tw_space_lift(const tw_space *space, tw_val x, tw_val output)
+{
+    tw_val out = TW_NONE;
+    if (space->flat || tw_is_none(x) || tw_is_none(output)) return output;
+    for (int i = 0; i < space->count; i++) {
+        const tw_factor *f = &space->factor[i];
+        out = join(out, lift_of(f, part_of(f, x), tw_slice(output, 1, f->output, f->output + f->outputs)));
+    }
+    return out;
+}
+
+tw_val tw_space_frame(const tw_space *space, tw_val x, tw_val v)
+{
+    tw_val out = TW_NONE;
+    if (space->flat || tw_is_none(x) || tw_is_none(v)) return v;
+    for (int i = 0; i < space->count; i++) {
+        const tw_factor *f = &space->factor[i];
+        out = join(out, tw_manifold_frame_rows(f->manifold, part_of(f, x), part_of(f, v)));
+    }
+    return out;
+}
+
+/* Unit vectors move in a space around them that has its own volume; hyperbolic volume is dx / x_0. */
+tw_val tw_space_compression(const tw_space *space, tw_val x, tw_val u)
+{
+    tw_val sum = TW_NONE;
+    if (tw_is_none(x) || tw_is_none(u)) return TW_NONE;
+    for (int i = 0; i < space->count; i++) {
+        if (space->factor[i].manifold != TW_MANIFOLD_hyperbolic) continue;
+        tw_val at = part_of(&space->factor[i], x), product = tw_sum_axis(tw_mul(at, part_of(&space->factor[i], u)), 1);
+        tw_val term = tw_neg(tw_div(product, tw_adds(tw_sum_axis(tw_square(at), 1), 1)));
+        sum = tw_is_none(sum) ? term : tw_add(sum, term);
+    }
+    return sum;
+}
+
+tw_val tw_space_between(const tw_space *space, tw_val x0, tw_val x1, tw_val share)
+{
+    tw_val out = TW_NONE;
+    if (tw_is_none(x0) || tw_is_none(x1)) return TW_NONE;
+    if (space->flat) return tw_add(tw_mul(tw_adds(tw_neg(share), 1), x0), tw_mul(share, x1)); /* ends are exact */
+    for (int i = 0; i < space->count; i++) {
+        const tw_factor *f = &space->factor[i];
+        tw_val a = part_of(f, x0), v = tw_manifold_log_rows(f->manifold, a, part_of(f, x1));
+        out = join(out, tw_manifold_exp_rows(f->manifold, a, tw_mul(share, v)));
+    }
+    return out;
+}

@@ -1,0 +1,194 @@
+/* Flows on manifolds: an untrained one is its source; samples stay on the space, whatever the solver; densities are
+ * those of the volume - they integrate to 1 for networks of any weights, and those found on the way to samples are
+ * those of scoring them -; there and back is where one began; a file has it all; what has no meaning there is refused.
+ */
+#include "flow/flow.h"
+
+#include "base/philox.h"
+#include "support/context.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const double pi = 3.14159265358979323846;
+
+typedef struct place {
+    const char *space, *source;
+    int columns;
+    double radius; /* hyperbolic: of a disc that holds all but nothing of the mass; 0: the whole space, closed */
+} place;
+
+/* Random weights everywhere, so that the flow goes somewhere. */
+static tw_flow *flow_on(tw_context *ctx, const char *space, const char *source, int columns, double size)
+{
+    tw_flow *flow = NULL;
+    tw_flow_desc desc = {
+        .columns = columns, .space = space, .source = source, .network = {.width = 16, .depth = 1}, .seed = 3};
+    assert_int_equal(tw_flow_create(ctx, &desc, &flow), TW_OK);
+    tw_random random = {.seed = 8, .stream = 1};
+    for (int64_t i = 0; i < tw_params_size(flow->params); i++)
+        flow->weights[i] += (float)(size * tw_random_normal(&random));
+    return flow;
+}
+
+static void test_an_untrained_flow_is_its_source(void **state)
+{
+    const double exact[] = {-2.5310242469692907, -2 * log(2 * pi), -log(8 * pi * pi)};
+    static const char *const spaces[] = {"sphere", "torus", "so3"};
+    static const double rows[3][4] = {{10, 20}, {-30, 170}, {1, 0.5, -2, 0}};
+    for (int i = 0; i < 3; i++) {
+        tw_flow *flow = NULL;
+        double density;
+        tw_flow_desc desc = {.columns = i == 2 ? 4 : 2, .space = spaces[i]};
+        assert_int_equal(tw_flow_create(*state, &desc, &flow), TW_OK);
+        assert_int_equal(tw_log_density(flow, 1, rows[i], NULL, &density, NULL), TW_OK);
+        assert_true(fabs(density - exact[i]) < 1e-12); /* the sphere: log 4 pi = 2.531 */
+        tw_flow_destroy(flow);
+    }
+}
+
+static void test_samples_stay_and_come_back(void **state)
+{
+    enum { N = 40 };
+    static const char *const solvers[] = {"euler", "midpoint", "rk4", "dopri5"};
+    static double x[N * 7], again[N * 7], source[N * 7], density[N], scored[N];
+    static const struct {
+        const char *space;
+        int columns;
+    } places[] = {{"sphere", 2}, {"torus", 2}, {"so3", 4}, {"se3", 7}, {"poincare", 2}, {"directions", 3}};
+    for (int i = 0; i < TW_COUNT(places); i++) {
+        tw_flow *flow = flow_on(*state, places[i].space, NULL, places[i].columns, 0.3);
+        int columns = places[i].columns;
+        size_t all = (size_t)(N * columns);
+        for (int k = 0; k < TW_COUNT(solvers); k++) {
+            tw_sample_desc desc = {.seed = 2, .solver = {.method = solvers[k]}, .double_precision = true};
+            if (k == 3) desc.solver.rtol = desc.solver.atol = 1e-9, desc.log_density = density;
+            assert_int_equal(tw_sample(flow, N, &desc, x, NULL, NULL), TW_OK);
+            for (int r = 0; r < N; r++) {
+                double square = 0, *row = x + r * columns;
+                for (int j = 0; j < columns; j++) square += row[j] * row[j];
+                if (strcmp(places[i].space, "directions") == 0) assert_true(fabs(square - 1) < 1e-12);
+                if (strcmp(places[i].space, "so3") == 0) assert_true(fabs(square - 1) < 1e-12 && row[0] >= 0);
+                if (strcmp(places[i].space, "poincare") == 0) assert_true(square < 1);
+                if (strcmp(places[i].space, "sphere") == 0) assert_true(fabs(row[0]) <= 180 && fabs(row[1]) <= 90);
+            }
+        }
+        /* the density found on the way to a sample is that of scoring it */
+        tw_sample_desc fine = {.solver = {.rtol = 1e-9, .atol = 1e-9}, .double_precision = true};
+        assert_int_equal(tw_log_density(flow, N, x, &fine, scored, NULL), TW_OK);
+        for (int r = 0; r < N; r++) assert_true(fabs(scored[r] - density[r]) < 1e-6);
+        fine.solver.t0 = 1, fine.from = x;
+        assert_int_equal(tw_sample(flow, N, &fine, source, NULL, NULL), TW_OK);
+        fine.solver.t0 = 0, fine.solver.t1 = 1, fine.from = source;
+        assert_int_equal(tw_sample(flow, N, &fine, again, NULL, NULL), TW_OK);
+        for (size_t j = 0; j < all; j++) {
+            double d = fabs(again[j] - x[j]);
+            if (strcmp(places[i].space, "sphere") == 0 || strcmp(places[i].space, "torus") == 0)
+                d = fmin(d, 360 - d) / 60;
+            assert_true(d < 1e-6);
+        }
+        tw_flow_destroy(flow);
+    }
+}
+
+/* A mean over uniform points, or over points of a box; its error against 1 by its own spread. */
+static void check_mass(tw_context *ctx, const place *p)
+{
+    enum { N = 6000 };
+    static double x[N * 4], density[N];
+    tw_flow *flow = flow_on(ctx, p->space, p->source, p->columns, 0.2);
+    tw_random random = {.seed = 5, .stream = 1};
+    double volume = exp(-tw_space_log_density(&flow->space, flow->model.source, (double[]){1, 0, 0, 0}));
+    double sum = 0, square = 0;
+    for (int i = 0; i < N; i++) {
+        double *row = x + i * p->columns, r = sinh(p->radius * tw_random_uniform(&random));
+        double angle = 2 * pi * tw_random_uniform(&random);
+        row[0] = r * cos(angle), row[1] = r * sin(angle);
+        if (p->radius > 0) continue;
+        tw_space_draw_row(&flow->space, flow->model.source, 6, 6, i, density);
+        tw_space_write(&flow->space, density, row);
+    }
+    if (p->radius > 0) volume = 2 * pi * p->radius; /* dV = sinh r dr dangle */
+    tw_sample_desc desc = {.solver = {.rtol = 1e-5, .atol = 1e-5}};
+    assert_int_equal(tw_log_density(flow, N, x, &desc, density, NULL), TW_OK);
+    for (int i = 0; i < N; i++) {
+        double *row = x + i * p->columns, weight = volume * exp(density[i]);
+        if (p->radius > 0) weight *= hypot(row[0], row[1]);
+        sum += weight / N, square += weight * weight / N;
+    }
+    double error = sqrt((square - sum * sum) / N);
+    assert_true(square - sum * sum > 0.05); /* it has moved */
+    if (!(fabs(sum - 1) < 4 * error && error < 0.06)) fail_msg("%s: mass %g +- %g", p->space, sum, error);
+    tw_flow_destroy(flow);
+}
+
+static void test_densities_integrate_to_one(void **state)
+{
+    static const place places[] = {{"sphere", NULL, 2, 0},
+                                   {"torus", NULL, 2, 0},
+                                   {"so3", NULL, 4, 0},
+                                   {"directions", NULL, 4, 0},
+                                   {"hyperboloid", "wrapped:0.5", 2, 7}};
+    for (int i = 0; i < TW_COUNT(places); i++) check_mass(*state, &places[i]);
+}
+
+static void test_files_and_interpolation(void **state)
+{
+    enum { N = 5 };
+    char path[] = "/tmp/thalweg-manifold-XXXXXX";
+    int made = mkstemp(path);
+    double a[2 * N], b[2 * N];
+    tw_flow *flow = flow_on(*state, "sphere", "wrapped:0.5", 2, 0.3), *back = NULL;
+    assert_true(made >= 0);
+    close(made);
+    assert_int_equal(tw_flow_save(flow, path), TW_OK);
+    assert_int_equal(tw_flow_load(*state, path, &back), TW_OK);
+    assert_string_equal(tw_flow_about(back)->space, "sphere");
+    assert_string_equal(tw_flow_about(back)->source, "wrapped:sigma=0.5");
+    assert_string_equal(tw_flow_about(back)->path, "geodesic");
+    assert_int_equal(tw_sample(flow, N, NULL, a, NULL, NULL), TW_OK);
+    assert_int_equal(tw_sample(back, N, NULL, b, NULL, NULL), TW_OK);
+    assert_memory_equal(a, b, sizeof a);
+    /* a quarter of the equator */
+    assert_int_equal(tw_interpolate(flow, 2, (double[]){0, 0, 90, 0}, 2, a), TW_OK);
+    const double way[] = {0, 0, 30, 0, 60, 0, 90, 0};
+    for (int i = 0; i < 8; i++) assert_true(fabs(a[i] - way[i]) < 1e-12);
+    unlink(path);
+    tw_flow_destroy(flow);
+    tw_flow_destroy(back);
+}
+
+static void test_what_has_no_meaning_is_refused(void **state)
+{
+    tw_flow *flow = flow_on(*state, "sphere", NULL, 2, 0.3);
+    double x[4], density;
+    const tw_sample_desc bad[] = {{.diffusion = "sigma"},
+                                  {.schedule = "cosine"},
+                                  {.solver = {.method = "radau5"}},
+                                  {.solver = {.method = "adams4"}},
+                                  {.solver = {.method = "ddim"}}};
+    for (int i = 0; i < TW_COUNT(bad); i++) {
+        tw_status status = tw_sample(flow, 2, &bad[i], x, NULL, NULL);
+        assert_true(status == TW_ERR_UNSUPPORTED || status == TW_ERR_INVALID);
+    }
+    assert_int_equal(tw_log_density(flow, 1, (double[]){0, 120}, NULL, &density, NULL), TW_ERR_INVALID);
+    assert_string_equal(tw_context_error(*state), "row 1: x1=0, x2=120: expected a latitude from -90 to 90 degrees");
+    tw_flow_destroy(flow);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_untrained_flow_is_its_source), cmocka_unit_test(test_samples_stay_and_come_back),
+        cmocka_unit_test(test_densities_integrate_to_one),      cmocka_unit_test(test_files_and_interpolation),
+        cmocka_unit_test(test_what_has_no_meaning_is_refused),
+    };
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}

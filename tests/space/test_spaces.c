@@ -1,0 +1,305 @@
+/* Spaces: what is read is written back, products are their factors side by side, what the network sees does not depend
+ * on how a point is written, tangent vectors are tangent; sources are where they say, on the host and in programs, and
+ * their densities are those of their draws. */
+#include "base/philox.h"
+#include "graph/reference.h"
+#include "space/space.h"
+#include "support/context.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const double pi = 3.14159265358979323846;
+
+static tw_space make(tw_context *ctx, const char *text, int columns, const char *const *names)
+{
+    tw_piece piece;
+    tw_space space;
+    assert_int_equal(tw_piece_read(ctx, "space", text, tw_space_list, &piece), TW_OK);
+    assert_int_equal(tw_space_make(ctx, &piece, columns, names, &space), TW_OK);
+    tw_piece_free(ctx, &piece);
+    return space;
+}
+
+static void test_what_is_read_is_written(void **state)
+{
+    static const struct {
+        const char *space;
+        int columns, numbers, dims;
+        double row[8], back[8];
+    } cases[] = {
+        {"sphere", 4, 6, 4, {12.5, -33, 180, 90}, {12.5, -33, 180, 90}},
+        {"torus", 3, 3, 3, {-170, 0, 179.5}, {-170, 0, 179.5}},
+        {"torus", 2, 2, 2, {190, 725}, {-170, 5}},
+        {"torus:1,0", 2, 2, 2, {0.25, -0.125}, {0.25, 0.875}},
+        {"radians", 2, 2, 2, {3, -0.5}, {3, -0.5}},
+        {"directions", 2, 2, 1, {3, 4}, {0.6, 0.8}},
+        {"so3", 4, 4, 3, {-1, 1, -1, 1}, {0.5, -0.5, 0.5, -0.5}},
+        {"se3", 7, 7, 6, {1, -2, 30, 0, 0, 0, 2}, {1, -2, 30, 0, 0, 0, 1}},
+        {"poincare", 3, 3, 3, {0.1, -0.9, 0.3}, {0.1, -0.9, 0.3}},
+        {"hyperboloid", 2, 2, 2, {4, -9}, {4, -9}},
+    };
+    for (int i = 0; i < TW_COUNT(cases); i++) {
+        double x[8], out[8];
+        const tw_factor *bad = NULL;
+        tw_space s = make(*state, cases[i].space, cases[i].columns, NULL);
+        assert_int_equal(s.columns, cases[i].columns);
+        assert_int_equal(s.numbers, cases[i].numbers);
+        assert_int_equal(s.dims, cases[i].dims);
+        assert_true(tw_space_read(&s, cases[i].row, x, &bad));
+        tw_space_write(&s, x, out);
+        for (int j = 0; j < s.columns; j++) assert_true(fabs(out[j] - cases[i].back[j]) < 1e-13 * 180);
+        tw_space_free(*state, &s);
+    }
+}
+
+static void test_latitude_is_found_by_its_name(void **state)
+{
+    static const char *const names[] = {"LATITUDE", "LONGITUDE"};
+    double x[3];
+    const tw_factor *bad = NULL;
+    tw_space plain = make(*state, "sphere", 2, NULL), named = make(*state, "sphere", 2, names);
+    assert_true(tw_space_read(&plain, (double[]){90, 0}, x, &bad)); /* longitude, latitude */
+    assert_true(fabs(x[1] - 1) < 1e-15);
+    assert_true(tw_space_read(&named, (double[]){90, 0}, x, &bad));
+    assert_true(fabs(x[2] - 1) < 1e-15);
+    assert_false(tw_space_read(&plain, (double[]){0, 91}, x, &bad));
+    assert_int_equal(tw_space_refuse(*state, bad, 6, (double[]){0, 91}, (const char *[]){"a", "b"}), TW_ERR_INVALID);
+    assert_string_equal(tw_context_error(*state), "row 7: a=0, b=91: expected a latitude from -90 to 90 degrees");
+    tw_space_free(*state, &plain);
+    tw_space_free(*state, &named);
+    tw_space ball = make(*state, "poincare", 2, NULL), turn = make(*state, "so3", 4, NULL);
+    assert_false(tw_space_read(&ball, (double[]){0.8, 0.7}, x, &bad));
+    assert_false(tw_space_read(&turn, (double[]){0, 0, 0, 0}, (double[4]){0}, &bad));
+    tw_space_free(*state, &ball);
+    tw_space_free(*state, &turn);
+}
+
+static void test_more_columns_than_a_factor_holds(void **state)
+{
+    tw_space s = make(*state, "torus", 150, NULL);
+    double x[150], y[150], v[150];
+    assert_int_equal(s.count, 3);
+    assert_int_equal(s.numbers, 150);
+    assert_int_equal(s.features, 300);
+    for (int i = 0; i < 150; i++) x[i] = 0.1, y[i] = 2 * pi - 0.2;
+    assert_true(fabs(tw_space_distance(&s, x, y) - 0.3 * sqrt(150)) < 1e-12);
+    tw_space_log(&s, x, y, v);
+    assert_true(fabs(v[0] + 0.3) < 1e-13 && fabs(v[149] + 0.3) < 1e-13);
+    tw_space_free(*state, &s);
+    tw_piece piece;
+    assert_int_equal(tw_piece_read(*state, "space", "directions", tw_space_list, &piece), TW_OK);
+    assert_int_equal(tw_space_make(*state, &piece, 65, NULL, &s), TW_ERR_UNSUPPORTED);
+    tw_piece_free(*state, &piece);
+}
+
+/* --- graphs --------------------------------------------------------------------------------------------------------
+ */
+
+enum { ROWS = 40, MOST = 12 };
+
+/* Features of x, outputs lifted at x and their frame. */
+static void ask(tw_context *ctx, const tw_space *s, const double *x, const double *y, double *seen, double *lifted,
+                double *framed)
+{
+    tw_graph *g = NULL;
+    assert_int_equal(tw_graph_create(ctx, &g), TW_OK);
+    tw_val in[2] = {tw_input(g, "x", TW_DTYPE_F64, tw_shape_of(ROWS, s->numbers)),
+                    tw_input(g, "y", TW_DTYPE_F64, tw_shape_of(ROWS, s->outputs))};
+    tw_val lift = tw_space_lift(s, in[0], in[1]);
+    tw_val out[3] = {tw_space_features(s, in[0]), lift, tw_space_frame(s, in[0], lift)};
+    assert_int_equal(tw_graph_check(g), TW_OK);
+    assert_int_equal(tw_last_dim(out[0]), s->features);
+    assert_int_equal(tw_reference_run(ctx, 2, in, (const double *[]){x, y}, 3, out, (double *[]){seen, lifted, framed}),
+                     TW_OK);
+    tw_graph_destroy(g);
+}
+
+static void test_what_the_network_sees_and_says(void **state)
+{
+    static const struct {
+        const char *space;
+        int columns;
+    } spaces[] = {{"sphere", 2}, {"so3", 4}, {"se3", 7}, {"poincare", 3}, {"torus", 2}, {"directions", 5}};
+    static double x[ROWS * MOST], y[ROWS * MOST], seen[ROWS * 2 * MOST], lifted[ROWS * MOST], framed[ROWS * MOST];
+    static double seen2[ROWS * 2 * MOST], lifted2[ROWS * MOST];
+    tw_random random = {.seed = 9, .stream = 1};
+    for (int i = 0; i < TW_COUNT(spaces); i++) {
+        tw_space s = make(*state, spaces[i].space, spaces[i].columns, NULL);
+        for (int k = 0; k < ROWS * s.numbers; k++) x[k] = tw_random_normal(&random);
+        for (int k = 0; k < ROWS * s.outputs; k++) y[k] = tw_random_normal(&random);
+        for (int r = 0; r < ROWS; r++) tw_space_project(&s, x + r * s.numbers, x + r * s.numbers);
+        ask(*state, &s, x, y, seen, lifted, framed);
+        for (int r = 0; r < ROWS; r++)
+            for (int f = 0; f < s.count; f++) {
+                const tw_factor *q = &s.factor[f];
+                const double *at = x + r * s.numbers + q->number, *v = lifted + r * s.numbers + q->number;
+                const double *w = framed + r * s.numbers + q->number, *out = y + r * s.outputs + q->output;
+                double t[MOST], square = 0, said = 0;
+                tw_manifold_tangent(q->manifold, q->numbers, at, v, t);
+                for (int k = 0; k < q->numbers; k++) assert_true(fabs(t[k] - v[k]) < 1e-13);
+                for (int k = 0; k < q->numbers; k++) square += w[k] * w[k];
+                assert_true(fabs(square - tw_manifold_inner(q->manifold, q->numbers, at, v, v)) < 1e-11);
+                /* outputs are velocities of the manifold's own length, but for what a projection takes */
+                for (int k = 0; k < q->outputs; k++) said += out[k] * out[k];
+                assert_true(q->manifold == TW_MANIFOLD_sphere ? square < said : fabs(square - said) < 1e-11);
+            }
+        /* q and -q are one rotation */
+        for (int r = 0; r < ROWS; r++)
+            for (int f = 0; f < s.count; f++)
+                for (int k = 0; k < 4 && s.factor[f].manifold == TW_MANIFOLD_rotation; k++)
+                    x[r * s.numbers + s.factor[f].number + k] *= -1;
+        ask(*state, &s, x, y, seen2, lifted2, framed);
+        for (int k = 0; k < ROWS * s.features; k++) assert_true(fabs(seen[k] - seen2[k]) < 1e-14);
+        for (int r = 0; r < ROWS; r++)
+            for (int f = 0; f < s.count; f++)
+                for (int k = 0; k < 4 && s.factor[f].manifold == TW_MANIFOLD_rotation; k++) {
+                    int at = r * s.numbers + s.factor[f].number + k;
+                    assert_true(fabs(lifted[at] + lifted2[at]) < 1e-14);
+                }
+        tw_space_free(*state, &s);
+    }
+}
+
+/* The features of a rotation are its matrix: those of a product of quaternions multiply. */
+static void test_features_of_a_rotation_are_its_matrix(void **state)
+{
+    static double x[ROWS * 4], y[ROWS * 3], seen[ROWS * 9], lifted[ROWS * 4], framed[ROWS * 4];
+    tw_space s = make(*state, "so3", 4, NULL);
+    double h = sqrt(0.5), quarter[4] = {h, 0, 0, h}; /* about z: x goes to y */
+    const double matrix[9] = {0, -1, 0, 1, 0, 0, 0, 0, 1};
+    for (int r = 0; r < ROWS; r++) memcpy(x + 4 * r, quarter, sizeof quarter);
+    ask(*state, &s, x, y, seen, lifted, framed);
+    for (int k = 0; k < 9; k++) assert_true(fabs(seen[k] - matrix[k]) < 1e-15);
+    tw_space_free(*state, &s);
+}
+
+/* --- sources -------------------------------------------------------------------------------------------------------
+ */
+
+static tw_piece source_of(tw_context *ctx, const char *text)
+{
+    tw_piece source;
+    assert_int_equal(tw_piece_read(ctx, "source", text, tw_source_list, &source), TW_OK);
+    return source;
+}
+
+/* Mean and spread of a function of draws, on the host and in a program. */
+enum { DRAWS = 20000 };
+static double look(const tw_space *s, int which, const double *x)
+{
+    double origin[MOST] = {0};
+    for (int i = 0; i < s->count; i++)
+        if (s->factor[i].manifold != TW_MANIFOLD_euclidean) origin[s->factor[i].number] = 1;
+    tw_space_project(s, origin, origin);
+    return which == 0 ? tw_space_distance(s, origin, x) : sin(2 * x[s->numbers - 1]) + x[0] * x[0];
+}
+
+static void test_draws_in_programs_are_those_of_the_host(void **state)
+{
+    static const struct {
+        const char *space, *source;
+        int columns;
+    } cases[] = {{"sphere", "uniform", 2},  {"torus", "uniform", 3},    {"so3", "uniform", 4},
+                 {"se3", "uniform", 7},     {"poincare", "uniform", 2}, {"sphere", "wrapped:0.7", 2},
+                 {"torus", "wrapped:2", 2}, {"so3", "wrapped:0.5", 4},  {"poincare", "wrapped:0.5", 3}};
+    static double out[DRAWS * MOST];
+    for (int i = 0; i < TW_COUNT(cases); i++) {
+        tw_space s = make(*state, cases[i].space, cases[i].columns, NULL);
+        tw_piece source = source_of(*state, cases[i].source);
+        double key[2] = {5, 6}, counter[2] = {7, 0}, sums[2][2] = {{0}}, squares[2] = {0};
+        tw_graph *g = NULL;
+        assert_true(tw_space_draws(&s, &source));
+        assert_int_equal(tw_graph_create(*state, &g), TW_OK);
+        tw_val in[2] = {tw_input(g, "key", TW_DTYPE_U32, tw_shape_of(2)),
+                        tw_input(g, "counter", TW_DTYPE_U32, tw_shape_of(2))};
+        tw_val x0 = tw_space_draw(&s, &source, in[0], in[1], 6, DRAWS, TW_DTYPE_F32);
+        assert_int_equal(tw_reference_run(*state, 2, in, (const double *[]){key, counter}, 1, &x0, (double *[]){out}),
+                         TW_OK);
+        tw_graph_destroy(g);
+        for (int k = 0; k < DRAWS; k++) {
+            double row[MOST], there[MOST], d[MOST];
+            tw_space_draw_row(&s, &source, 3, 6, k, row);
+            for (int w = 0; w < 2; w++) {
+                double a = look(&s, w, row), b = look(&s, w, out + k * s.numbers);
+                sums[w][0] += a / DRAWS, sums[w][1] += b / DRAWS, squares[w] += a * a / DRAWS;
+            }
+            tw_space_project(&s, row, there); /* on the space */
+            tw_space_log(&s, row, there, d);
+            for (int j = 0; j < s.numbers; j++) assert_true(fabs(d[j]) < 1e-14);
+        }
+        for (int w = 0; w < 2; w++) {
+            double spread = sqrt((squares[w] - sums[w][0] * sums[w][0]) * 2 / DRAWS);
+            assert_true(fabs(sums[w][0] - sums[w][1]) < 4.5 * spread);
+        }
+        tw_piece_free(*state, &source);
+        tw_space_free(*state, &s);
+    }
+}
+
+/* The integral of the density against the uniform source is 1, and the mean of any function under the draws is that
+ * weighted by it. */
+static void test_densities_are_those_of_the_draws(void **state)
+{
+    static const struct {
+        const char *space, *source;
+        int columns;
+    } cases[] = {{"sphere", "wrapped:0.4", 2}, {"sphere", "wrapped:0.8", 2}, {"torus", "wrapped:2.5", 1},
+                 {"torus", "wrapped:1", 2},    {"so3", "wrapped:0.8", 4},    {"directions", "wrapped:0.7", 4}};
+    for (int i = 0; i < TW_COUNT(cases); i++) {
+        tw_space s = make(*state, cases[i].space, cases[i].columns, NULL);
+        tw_piece source = source_of(*state, cases[i].source), uniform = source_of(*state, "uniform");
+        double mass = 0, square = 0, weighed = 0, drawn = 0, spread = 0;
+        for (int k = 0; k < DRAWS; k++) {
+            double row[MOST];
+            tw_space_draw_row(&s, &uniform, 4, 6, k, row);
+            double w = exp(tw_space_log_density(&s, &source, row) - tw_space_log_density(&s, &uniform, row));
+            double f = cos(look(&s, 0, row));
+            mass += w / DRAWS, square += w * w / DRAWS, weighed += w * f / DRAWS, spread += w * w * f * f / DRAWS;
+            tw_space_draw_row(&s, &source, 5, 6, k, row);
+            drawn += cos(look(&s, 0, row)) / DRAWS;
+        }
+        assert_true(fabs(mass - 1) < 4.5 * sqrt((square - 1) / DRAWS));
+        assert_true(fabs(weighed - drawn) < 4.5 * sqrt((spread + 1) / DRAWS));
+        tw_piece_free(*state, &source);
+        tw_piece_free(*state, &uniform);
+        tw_space_free(*state, &s);
+    }
+}
+
+/* Hyperbolic: normal numbers of size sigma; E log p is minus the entropy, whose spreading part is known by quadrature.
+ */
+static void test_density_of_the_wrapped_normal_in_hyperbolic_space(void **state)
+{
+    tw_space s = make(*state, "hyperboloid", 2, NULL);
+    tw_piece source = source_of(*state, "wrapped:0.7");
+    double mass = 0, h = 0.02;
+    /* polar coordinates: dV = sinh r dr dangle */
+    for (double r = h / 2; r < 8; r += h) {
+        double x[2] = {sinh(r) * 0.6, sinh(r) * -0.8};
+        mass += 2 * pi * sinh(r) * h * exp(tw_space_log_density(&s, &source, x));
+    }
+    assert_true(fabs(mass - 1) < 1e-4);
+    tw_piece_free(*state, &source);
+    tw_space_free(*state, &s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_read_is_written),
+        cmocka_unit_test(test_latitude_is_found_by_its_name),
+        cmocka_unit_test(test_more_columns_than_a_factor_holds),
+        cmocka_unit_test(test_what_the_network_sees_and_says),
+        cmocka_unit_test(test_features_of_a_rotation_are_its_matrix),
+        cmocka_unit_test(test_draws_in_programs_are_those_of_the_host),
+        cmocka_unit_test(test_densities_are_those_of_the_draws),
+        cmocka_unit_test(test_density_of_the_wrapped_normal_in_hyperbolic_space),
+    };
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}
