@@ -49,6 +49,30 @@ tw_status comparison_settle(comparison *d, int64_t most_pairs)
     return fit_scale(d);
 }
 
+/* Samples that somebody else made; as many pairs as there are rows for. */
+static tw_status read_samples(comparison *d, const char *path)
+{
+    cli *c = d->c;
+    const tw_flow_desc *about = d->m->about;
+    double split[3];
+    tw_dataset *data = NULL;
+    tw_dataset_desc desc = dataset_desc_of(&c->set, split);
+    tw_status status = TW_OK;
+    desc.columns = desc.drop = desc.conditions = NULL;
+    desc.known_image = about->image;
+    TW_TRY(tw_dataset_open_like(c->ctx, path, &desc, about->columns, about->names, &data));
+    int64_t rows = tw_dataset_rows(data, TW_PART_ALL);
+    d->repeats = (int)tw_max_i64(1, tw_min_i64(d->repeats, rows / d->pairs));
+    d->pairs = tw_min_i64(d->pairs, rows);
+    d->samples_count = rows;
+    d->samples = tw_alloc(c->ctx, (size_t)rows, (size_t)about->columns * sizeof *d->samples);
+    if (!d->samples) TW_TRY(tw_fail_memory(c->ctx, (size_t)rows * (size_t)about->columns * sizeof *d->samples));
+    TW_TRY(tw_dataset_read(data, TW_PART_ALL, 0, rows, d->samples));
+done:
+    tw_dataset_destroy(data);
+    return status;
+}
+
 tw_status comparison_draw(comparison *d)
 {
     cli *c = d->c;
@@ -63,6 +87,8 @@ tw_status comparison_draw(comparison *d)
     size_t row = (size_t)d->held->columns * sizeof(double);
     tw_status status = TW_OK;
     TW_TRY(comparison_settle(d, INT64_MAX));
+    const char *given = c->verb->letter == 'E' ? opt_text(&c->set, OPT_SAMPLES) : NULL;
+    if (given) return read_samples(d, given);
     TW_TRY(begin_open(c, d->m, d->held, d->samples_count, &b));
     begin_set(&b, &desc);
     d->samples = tw_alloc(c->ctx, (size_t)d->samples_count, row);

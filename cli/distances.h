@@ -34,7 +34,7 @@ typedef struct comparison {
 /* Settles pairs, repeats, units and how many samples that makes, from the options and the rows there are; at most
  * `most_pairs` pairs. c, m and held must be set. */
 TW_NODISCARD tw_status comparison_settle(comparison *d, int64_t most_pairs);
-/* The same, with samples drawn from the flow by `solver`. */
+/* The same, with samples drawn from the flow by `solver`, or those of eval's --samples. */
 TW_NODISCARD tw_status comparison_draw(comparison *d);
 /* Measures the kinds asked for (a bit each). */
 TW_NODISCARD tw_status comparison_measure(comparison *d, unsigned kinds);

@@ -102,8 +102,11 @@ void report_text(const report *r, tw_text *out)
     add_distance(out, "sliced 2-Wasserstein", &r->compared->of[DISTANCE_SLICED]);
     if (r->judged) judgement_text(r->judged, out);
     if (r->of_data) add_columns(r, out);
-    tw_text_add(out, "\nSampling: %lld network evaluations a row at most, %.1f on average\n",
-                (long long)r->compared->sampling.nfe, r->compared->sampling.nfe_mean);
+    if (r->compared->sampling.nfe > 0)
+        tw_text_add(out, "\nSampling: %lld network evaluations a row at most, %.1f on average\n",
+                    (long long)r->compared->sampling.nfe, r->compared->sampling.nfe_mean);
+    else
+        tw_text_add(out, "\nSamples: those of a file\n");
 }
 
 /* --- JSON ------------------------------------------------------------------------------------------------------------

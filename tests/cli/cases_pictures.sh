@@ -62,6 +62,10 @@ works 'feature-Frechet' eval m --pairs 50 -n 2 --solver euler --steps 5 --classi
 holds "the judge that was named is used" absent elsewhere/classifier.safetensors
 cp m/model.safetensors wrong.safetensors
 fails 'metadata lacks\|of other data' eval m --pairs 50 -n 2 --solver euler --steps 5 --classifier wrong.safetensors
+run sample m -n 60 -o all.csv
+run eval m --pairs 50 -n 2 --solver euler --steps 5 --classifier judge.safetensors --out elsewhere --samples all.csv --json
+holds "samples of a file, their classes in turn as those of the held-out rows" above "$(json class_accuracy)" 0.9
+works 'those of a file' eval m -n 2 --solver euler --steps 5 --classifier judge.safetensors --out elsewhere --samples bytes.npy
 refused 'at most 4096' eval moons --pairs 5000
 run score m -n 5 --json --solver euler --steps 5
 holds "pictures have bits, without being asked" above "$(json bits_per_dim)" 1
