@@ -2,6 +2,7 @@
 #include "model.h"
 
 #include "files.h"
+#include "pictures.h"
 #include "signals.h"
 
 #include "base/file.h"
@@ -341,6 +342,16 @@ bool solver_of(const cli *c, tw_ode_desc *out_solver)
     out_solver->rtol = opt_number(s, OPT_RTOL);
     out_solver->atol = opt_number(s, OPT_ATOL);
     return true;
+}
+
+void solver_suit(const cli *c, const model *m, tw_ode_desc *solver)
+{
+    const double picture_tolerance = 1e-3;
+    const settings *s = &c->set;
+    bool there_and_back = c->verb->letter != 'C' && opt_given(s, OPT_FROM);
+    if (!is_pictures(m) || there_and_back || opt_flag(s, OPT_SDE)) return;
+    if (!opt_given(s, OPT_RTOL)) solver->rtol = picture_tolerance;
+    if (!opt_given(s, OPT_ATOL)) solver->atol = picture_tolerance;
 }
 
 tw_ode_desc solver_without_noise(const cli *c, const tw_ode_desc *solver)

@@ -25,6 +25,7 @@ static bool name_files(const char *folder, run_files *f)
            path_join(f->previous, sizeof f->previous, folder, previous) &&
            path_join(f->config, sizeof f->config, folder, CONFIG_FILE) &&
            path_join(f->loss_png, sizeof f->loss_png, folder, "loss.png") &&
+           path_join(f->samples_png, sizeof f->samples_png, folder, "samples.png") &&
            path_join(f->loss_csv, sizeof f->loss_csv, folder, "loss.csv");
 }
 

@@ -6,7 +6,7 @@
 
 typedef struct run_files {
     char folder[MODEL_PATH], model[MODEL_PATH], checkpoint[MODEL_PATH], previous[MODEL_PATH], config[MODEL_PATH],
-        loss_png[MODEL_PATH], loss_csv[MODEL_PATH];
+        loss_png[MODEL_PATH], loss_csv[MODEL_PATH], samples_png[MODEL_PATH];
 } run_files;
 
 /* Where the run lives: --out, or runs/NAME of the data. With --resume the settings of the folder are taken below the

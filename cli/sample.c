@@ -267,6 +267,7 @@ int run_sample(cli *c)
     if (result != EXIT_DONE) goto done;
     result = EXIT_USAGE;
     if (!settle_form(c, &m, &j)) goto done;
+    if (!opt_given(&c->set, OPT_OBSERVE) && !opt_given(&c->set, OPT_REWARD)) solver_suit(c, &m, &solver);
     TW_TRY(check_outputs(c, &j));
     signals_watch();
     TW_TRY(draw_rows(c, &m, &solver, &j));

@@ -264,6 +264,7 @@ int run_score(cli *c)
     if (per_row) TW_TRY(check_writable_file(c->ctx, per_row));
     result = model_open(c, &s.m);
     if (result != EXIT_DONE) goto done;
+    solver_suit(c, &s.m, &solver);
     TW_TRY(held_out_open(c, &s.m, false, &s.held));
     TW_TRY(take_rows(&s));
     TW_TRY(score_rows(c, &s.m, &solver, s.score.n, s.rows, s.conditions, s.log_density, &s.score));

@@ -3,9 +3,11 @@
  * What can be wrong is found before the long part begins: options, the folder, the data. config.yaml is written first,
  * so that
  * --resume needs nothing but the folder; the checkpoint goes when the model is there. */
+#include "begin.h"
 #include "files.h"
 #include "model.h"
 #include "network.h"
+#include "pictures.h"
 #include "run.h"
 #include "signals.h"
 
@@ -27,8 +29,8 @@ typedef struct training {
     model teacher;             /* nothing unless --teacher */
     tw_flow *flow;
     tw_train_result result;
-    tw_train_progress seen; /* the last progress */
-    bool resumed;
+    tw_train_progress seen;          /* the last progress */
+    bool resumed, drawn;             /* drawn: there is a picture of samples */
     char last_word[MODEL_PATH + 16]; /* the folder as typed in a shell */
 } training;
 
@@ -130,8 +132,8 @@ static tw_status create_flow(training *t)
     TW_TRY(tw_flow_create(ctx, &desc, &t->flow));
     char count[32], network[NETWORK_TEXT];
     cli_say(t->c, "network: %s, %s parameters; %d %s", network_text(&tw_flow_about(t->flow)->network, network),
-            human_count((double)tw_flow_parameters(t->flow), count, sizeof count),
-            tw_context_threads(ctx), tw_context_threads(ctx) == 1 ? "thread" : "threads");
+            human_count((double)tw_flow_parameters(t->flow), count, sizeof count), tw_context_threads(ctx),
+            tw_context_threads(ctx) == 1 ? "thread" : "threads");
 done:
     tw_free(ctx, names);
     tw_free(ctx, decimals);
@@ -250,6 +252,35 @@ done:
     return status;
 }
 
+/* Of a model of pictures a few samples, of every class, as `thalweg sample` would draw them. */
+static tw_status draw_samples(training *t)
+{
+    cli *c = t->c;
+    model m = {.flow = t->flow, .about = tw_flow_about(t->flow)};
+    row_bar bar = {.c = c, .label = "sample"};
+    tw_sample_desc desc = {
+        .solver = {.t1 = 1}, .seed = opt_seed(&c->set, OPT_SEED), .on_progress = on_rows, .user = &bar};
+    begin b = {0};
+    double *rows = NULL;
+    tw_status status = TW_OK;
+    if (!is_pictures(&m) || t->source) return TW_OK;
+    solver_suit(c, &m, &desc.solver);
+    TW_TRY(begin_open(c, &m, NULL, 0, &b));
+    begin_set(&b, &desc);
+    rows = tw_alloc(c->ctx, (size_t)b.n, (size_t)m.about->columns * sizeof *rows);
+    if (!rows) TW_TRY(tw_fail_memory(c->ctx, (size_t)b.n * (size_t)m.about->columns * sizeof *rows));
+    progress_begin(&c->progress);
+    TW_TRY(tw_sample(t->flow, b.n, &desc, rows, NULL, NULL));
+    const drawn d = {.m = &m, .n = b.n, .rows = rows, .conditions = b.conditions, .same = b.same};
+    TW_TRY(plot_samples(c->ctx, t->files.samples_png, &d));
+    t->drawn = true;
+done:
+    progress_clear(&c->progress);
+    tw_free(c->ctx, rows);
+    begin_close(c, &b);
+    return status;
+}
+
 static int64_t peak_bytes(void)
 {
     struct rusage use;
@@ -268,6 +299,7 @@ static void tell(training *t)
             human_bytes((double)r->optimiser_bytes, moments, sizeof moments));
     cli_say(t->c, "model       %s", t->files.model);
     if (r->curve_count) cli_say(t->c, "loss curve  %s, %s", t->files.loss_png, t->files.loss_csv);
+    if (t->drawn) cli_say(t->c, "samples     %s", t->files.samples_png);
     cli_say(t->c, "settings    %s", t->files.config);
     cli_say(t->c, "\nNext: thalweg eval %s", t->last_word);
 }
@@ -344,6 +376,7 @@ int run_train(cli *c)
     if (status == TW_ERR_NUMERIC) run_end(&t.files); /* going on from there would fail again */
     TW_TRY(status);
     TW_TRY(write_curve(&t));
+    if (draw_samples(&t) != TW_OK) cli_note(c, "no picture of samples: %s", tw_context_error(c->ctx));
     run_end(&t.files);
     tell(&t);
     result = c->json ? print_json(&t) : EXIT_DONE;

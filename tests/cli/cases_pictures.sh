@@ -21,6 +21,8 @@ png_size() { od -An -v -tu1 -j 16 -N 8 "$1" | awk '{ print $3 * 256 + $4 "x" $7 
 
 works 'pictures of 8 x 8 pixels' train data --condition class --steps 150 --batch 64 --width 32 --depth 1 --out m -j 1
 
+holds "and draws what it learned" is_png m/samples.png
+
 # a grid is what one gets, with every class in turn
 works '16 pictures of 8 x 8 pixels' sample m
 holds "the grid is a picture" is_png grid.png
