@@ -3,6 +3,7 @@
  *
  *   a ball     of radius 0.2, dropped from 10 under gravity 9.8, of whose speed each bounce keeps 0.8; it first meets
  *              the ground at the root of 2
+ *   a heater   that goes on below one temperature and off above another, both unknown: guards of a switching system
  *   arrivals   of a Poisson process, where the integral of its rate passes sums of Exp(1) numbers: waiting times are
  *              Exp(rate), and the derivative of their mean in the rate is -1 / rate^2 */
 #include "measures.h"
@@ -211,6 +212,154 @@ tw_status measure_bounces_learned(const subject *s, measured *out)
     *out = (measured){fmax(fabs(exp(x[0]) / GRAVITY - 1), fabs(exp(x[1]) / KEPT - 1)), 0};
 done:
     tw_ode_tape_destroy(b.tape);
+    return status;
+}
+
+/* --- a heater: the state is the temperature, and whether it is on; user is where it goes on and where off
+ * ---------------
+ */
+
+enum { READINGS = 40 };
+static const double GUARD[2] = {18, 22}, COLD = 10, HOT = 30;
+
+static tw_status warm(void *user, int64_t rows, const double *t, const double *x, double *out_dx)
+{
+    (void)user, (void)t;
+    for (int64_t i = 0; i < rows; i++, x += 2, out_dx += 2) {
+        out_dx[0] = (x[1] > 0.5 ? HOT : COLD) - x[0];
+        out_dx[1] = 0;
+    }
+    return TW_OK;
+}
+
+static tw_status warm_vjp(void *user, int64_t rows, const double *t, const double *x, const double *w, double *out_dx,
+                          double *dparams)
+{
+    (void)user, (void)t, (void)x, (void)dparams;
+    for (int64_t i = 0; i < rows; i++) {
+        out_dx[2 * i] = -w[2 * i];
+        out_dx[2 * i + 1] = 0;
+    }
+    return TW_OK;
+}
+
+static tw_status too_cold(void *user, int64_t rows, const double *t, const double *x, double *out_g)
+{
+    const double *guard = user;
+    (void)t;
+    for (int64_t i = 0; i < rows; i++) out_g[i] = x[2 * i] - guard[0];
+    return TW_OK;
+}
+
+static tw_status too_hot(void *user, int64_t rows, const double *t, const double *x, double *out_g)
+{
+    const double *guard = user;
+    (void)t;
+    for (int64_t i = 0; i < rows; i++) out_g[i] = x[2 * i] - guard[1];
+    return TW_OK;
+}
+
+static tw_status guard_vjp(int which, double w, double *out_dt, double *out_dx, double *dparams)
+{
+    *out_dt = out_dx[1] = 0;
+    out_dx[0] = w;
+    if (dparams) dparams[which] -= w;
+    return TW_OK;
+}
+
+static tw_status too_cold_vjp(void *user, double t, const double *x, double w, double *out_dt, double *out_dx,
+                              double *dparams)
+{
+    (void)user, (void)t, (void)x;
+    return guard_vjp(0, w, out_dt, out_dx, dparams);
+}
+
+static tw_status too_hot_vjp(void *user, double t, const double *x, double w, double *out_dt, double *out_dx,
+                             double *dparams)
+{
+    (void)user, (void)t, (void)x;
+    return guard_vjp(1, w, out_dt, out_dx, dparams);
+}
+
+static tw_status turn(void *user, int64_t row, double t, double *x)
+{
+    (void)user, (void)row, (void)t;
+    x[1] = x[1] > 0.5 ? 0 : 1;
+    return TW_OK;
+}
+
+static tw_status turn_vjp(void *user, int64_t row, double t, const double *x, const double *w, double *out_dt,
+                          double *out_dx, double *dparams)
+{
+    (void)user, (void)row, (void)t, (void)x, (void)dparams;
+    *out_dt = out_dx[1] = 0;
+    out_dx[0] = w[0];
+    return TW_OK;
+}
+
+typedef struct heater {
+    tw_context *ctx;
+    tw_ode_tape *tape;
+    double guard[2], times[READINGS], seen[READINGS][2];
+} heater;
+
+static tw_status heat(heater *h, double states[READINGS][2])
+{
+    char error[256] = "";
+    double x[2] = {20, 1};
+    tw_ode_output output = {.states = states[0]};
+    tw_status status = tw_ode_tape_run(h->tape, 1, x, &output, NULL, error, sizeof error);
+    return status == TW_OK ? TW_OK : tw_fail(h->ctx, status, "%s", error);
+}
+
+/* Half the mean squared miss of the readings, and its derivative in both guards. */
+static tw_status misread(void *user, const double *guard, double *out_value, double *out_gradient)
+{
+    heater *h = user;
+    char error[256] = "";
+    double states[READINGS][2], dstates[READINGS][2] = {{0}}, x[2] = {0}, sum = 0;
+    const tw_ode_cotangents of = {.states = dstates[0]};
+    tw_status status = TW_OK;
+    memcpy(h->guard, guard, sizeof h->guard);
+    memset(out_gradient, 0, sizeof h->guard);
+    TW_TRY(heat(h, states));
+    for (int i = 0; i < READINGS; i++) {
+        double miss = states[i][0] - h->seen[i][0];
+        sum += miss * miss / (2 * READINGS);
+        dstates[i][0] = miss / READINGS;
+    }
+    status = tw_ode_tape_gradient(h->tape, &of, x, out_gradient, NULL, error, sizeof error);
+    if (status != TW_OK) TW_TRY(tw_fail(h->ctx, status, "%s", error));
+    *out_value = sum;
+done:
+    return status;
+}
+
+/* From half a degree beside each. */
+tw_status measure_guards_learned(const subject *s, measured *out)
+{
+    const tw_ode_event guards[] = {
+        {.g = too_cold, .direction = -1, .jump = turn, .g_vjp = too_cold_vjp, .jump_vjp = turn_vjp},
+        {.g = too_hot, .direction = 1, .jump = turn, .g_vjp = too_hot_vjp, .jump_vjp = turn_vjp}};
+    heater h = {.ctx = s->c->ctx, .guard = {GUARD[0], GUARD[1]}};
+    const tw_ode_equation equation = {.columns = 2, .params = 2, .field = warm, .vjp = warm_vjp, .user = h.guard};
+    double guard[2] = {GUARD[0] - 0.5, GUARD[1] + 0.5};
+    tw_lbfgs_result result;
+    tw_ode_desc desc;
+    tw_status status = TW_OK;
+    if (!solver_of(s->c, &desc)) return tw_fail(s->c->ctx, TW_ERR_INVALID, "this solver cannot follow a heater");
+    for (int i = 0; i < READINGS; i++) h.times[i] = 2.0 * (i + 1) / READINGS;
+    desc.t1 = 2;
+    desc.times = h.times;
+    desc.times_count = READINGS;
+    desc.events = guards;
+    desc.events_count = TW_COUNT(guards);
+    TW_TRY(tw_ode_tape_create(s->c->ctx, &desc, &equation, 1, 0, &h.tape));
+    TW_TRY(heat(&h, h.seen));
+    TW_TRY(tw_lbfgs(s->c->ctx, &(tw_lbfgs_desc){.size = 2}, misread, &h, guard, &result));
+    *out = (measured){fmax(fabs(guard[0] / GUARD[0] - 1), fabs(guard[1] / GUARD[1] - 1)), 0};
+done:
+    tw_ode_tape_destroy(h.tape);
     return status;
 }
 
