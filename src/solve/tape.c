@@ -308,7 +308,7 @@ tw_status tw_tape_seek(tw_ode_tape *tape, int64_t n)
     int64_t at = tape->number[tape->kept - 1], next = at;
     load(tape, tape->kept - 1);
     while (at < n) {
-        int64_t places = tape->most - tape->kept;
+        int64_t places = tw_min_i64(tape->most - tape->kept, n); /* more would lie idle */
         next = places > 0 ? tw_min_i64(n, at + binomial_split(n + 1 - at, places)) : n;
         for (; at < next; at++) {
             TW_TRY(tw_tape_step(tape, at));
