@@ -1,5 +1,6 @@
 /* eval.c - `thalweg eval`: a flow against held-out data: likelihood, distances, columns, pictures. */
 #include "begin.h"
+#include "density_map.h"
 #include "files.h"
 #include "pictures.h"
 #include "report.h"
@@ -23,7 +24,7 @@ typedef struct evaluation {
     comparison compared;
     judgement judged;
     column_summary *summaries; /* of samples, then of data */
-    char folder[MODEL_PATH], text_path[MODEL_PATH], json_path[MODEL_PATH], clouds_path[MODEL_PATH],
+    char folder[MODEL_PATH], text_path[MODEL_PATH], json_path[MODEL_PATH], clouds_path[MODEL_PATH], density_path[MODEL_PATH],
         flow_path[MODEL_PATH];
 } evaluation;
 
@@ -110,6 +111,12 @@ static tw_status draw_pictures(evaluation *e)
     samples.rows = e->compared.samples;
     TW_TRY(plot_both(e->c->ctx, e->clouds_path, "held-out data", &held, "samples", &samples));
     TW_TRY(draw_flow(e));
+    if (has_density_map(&e->m)) {
+        tw_ode_desc plain = solver_without_noise(e->c, &e->solver);
+        TW_TRY(draw_density_map(e->c, &e->m, &plain, &e->held, e->compared.samples_count, e->compared.samples,
+                                e->density_path));
+        e->report.density_path = e->density_path;
+    }
 done:
     return status;
 }
@@ -127,7 +134,8 @@ static bool name_outputs(evaluation *e)
     return path_join(e->text_path, MODEL_PATH, e->folder, "report.txt") &&
            path_join(e->json_path, MODEL_PATH, e->folder, "report.json") &&
            path_join(e->clouds_path, MODEL_PATH, e->folder, is_pictures(&e->m) ? "grid.png" : "clouds.png") &&
-           path_join(e->flow_path, MODEL_PATH, e->folder, "flow.png");
+           path_join(e->flow_path, MODEL_PATH, e->folder, "flow.png") &&
+           path_join(e->density_path, MODEL_PATH, e->folder, "density.png");
 }
 
 static tw_status write_text(tw_context *ctx, const char *path, const char *text)
@@ -157,8 +165,9 @@ static tw_status write_report(evaluation *e)
     TW_TRY(write_text(c->ctx, e->json_path, json));
     cli_say(c, "%s", text.data);
     cli_say(c, "report    %s, %s", e->text_path, e->json_path);
-    cli_say(c, "pictures  %s, %s%s%s", e->clouds_path, e->flow_path, e->judged.neighbours[0] ? ", " : "",
-            e->judged.neighbours);
+    const char *density = e->report.density_path;
+    cli_say(c, "pictures  %s, %s%s%s%s%s", e->clouds_path, e->flow_path, e->judged.neighbours[0] ? ", " : "",
+            e->judged.neighbours, density ? ", " : "", density ? density : "");
 done:
     tw_text_free(&text);
     cJSON_Delete(object);

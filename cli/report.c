@@ -168,5 +168,6 @@ cJSON *report_json(const report *r)
     json_text(object, "report", r->report_path);
     json_text(object, "clouds", r->clouds_path);
     json_text(object, "flow", r->flow_path);
+    json_text(object, "density", r->density_path);
     return object;
 }

@@ -20,7 +20,7 @@ typedef struct report {
     const column_summary *of_samples, *of_data; /* (columns), NULL for pictures */
     const judgement *judged;                    /* of pictures, else NULL */
     double seconds;
-    const char *report_path, *clouds_path, *flow_path;
+    const char *report_path, *clouds_path, *flow_path, *density_path; /* density: NULL where there is none */
 } report;
 
 /* mean, sd and quantiles of each column of (rows, columns) into out (columns). */

@@ -113,6 +113,10 @@ static tw_status check_together(tw_context *ctx, const tw_piece *piece)
                        "schedule 'kinetic' is of least energy for source 'normal' and coupling 'independent', not '%s' "
                        "and '%s'",
                        source->info->name, piece[TW_PIECE_coupling].info->name);
+    const tw_piece *space = &piece[TW_PIECE_space];
+    double waves = space->count > 0 ? space->value[space->count - 1] : 0; /* the last parameter of those that have some */
+    if (waves != (double)(int64_t)waves)
+        return tw_fail(ctx, TW_ERR_INVALID, "space '%s': waves is %g, expected a whole number", space->info->name, waves);
     for (int64_t i = 0; i < source->count && tw_source_rules_of(source)->whole; i++)
         if (source->value[i] != (double)(int64_t)source->value[i])
             return tw_fail(ctx, TW_ERR_INVALID, "source '%s': %s is %g, expected a whole number", source->info->name,

@@ -15,6 +15,12 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+double tw_quantile(int64_t count, double *values, double share)
+{
+    qsort(values, (size_t)count, sizeof *values, by_value);
+    return values[(int64_t)(share * (double)(count - 1))];
+}
+
 tw_axis tw_axis_widen(double low, double high, double share)
 {
     double air = share * (high - low);

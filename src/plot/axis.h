@@ -16,6 +16,8 @@ typedef struct tw_ticks {
     char label[TW_TICKS][32];
 } tw_ticks;
 
+/* The value below which a share of them lies; sorts them. */
+double tw_quantile(int64_t count, double *values, double share);
 /* Range of the finite values at values[0], values[stride], ...: quantiles 0.5 % to 99.5 %, widened, so that a few far
  * points do not squeeze the rest; all of them where none is far. [0, 1] when there are none. */
 TW_NODISCARD tw_status tw_axis_of_values(tw_context *ctx, int64_t rows, const double *values, int64_t stride,

