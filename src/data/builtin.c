@@ -74,6 +74,16 @@ static int draw_pinwheel(uint64_t seed, int64_t row, double out[2])
     return (int)blade;
 }
 
+static int draw_wrapped(uint64_t seed, int64_t row, double out[2])
+{
+    tw_random r = stream_at(seed, row);
+    double u = tw_random_normal(&r), v = tw_random_normal(&r);
+    out[0] = TW_WRAPPED_MIDDLE_0 + TW_WRAPPED_SPREAD_0 * u;
+    out[1] = TW_WRAPPED_MIDDLE_1 + TW_WRAPPED_SHARED * u + TW_WRAPPED_SPREAD_1 * v;
+    for (int i = 0; i < 2; i++) out[i] -= 2 * PI * floor(out[i] / (2 * PI) + 0.5);
+    return 0;
+}
+
 /* Entropies: the checkerboard's is log(8 / 0.45^2); the others are -sum p log p over a fine grid of the exact density.
  */
 static const tw_builtin builtins[] = {
@@ -107,6 +117,12 @@ static const tw_builtin builtins[] = {
      TW_PINWHEEL_ARMS,
      draw_pinwheel,
      tw_density_pinwheel},
+    {{"wrapped", "two angles in radians: a correlated normal distribution wrapped round both (train --space radians)",
+      "Chen, Lipman 2024, Flow matching on general geometries, section 5.2"},
+     2.25779359435,
+     1,
+     draw_wrapped,
+     tw_density_wrapped},
 };
 
 const tw_builtin *tw_builtin_find(const char *name)

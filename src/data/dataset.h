@@ -21,6 +21,7 @@ const tw_builtin *tw_builtin_find(const char *name);
 double tw_density_checkerboard(const double x[2]);
 double tw_density_8gaussians(const double x[2]);
 double tw_density_moons(const double x[2]);
+double tw_density_wrapped(const double x[2]);
 double tw_density_spirals(const double x[2]);
 double tw_density_pinwheel(const double x[2]);
 
@@ -35,6 +36,11 @@ double tw_density_pinwheel(const double x[2]);
 #define TW_SPIRALS_JITTER      0.5
 #define TW_SPIRALS_SHRINK      3.0
 #define TW_SPIRALS_NOISE       0.1
+#define TW_WRAPPED_MIDDLE_0    2.5
+#define TW_WRAPPED_MIDDLE_1    (-2.0)
+#define TW_WRAPPED_SPREAD_0    0.7
+#define TW_WRAPPED_SPREAD_1    0.8
+#define TW_WRAPPED_SHARED      0.5
 #define TW_PINWHEEL_ARMS       5
 #define TW_PINWHEEL_RADIAL     0.3
 #define TW_PINWHEEL_TANGENTIAL 0.1

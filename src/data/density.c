@@ -33,6 +33,20 @@ double tw_density_8gaussians(const double x[2])
     return sum - log(8 * 2 * PI * TW_8GAUSSIANS_VARIANCE);
 }
 
+/* Every turn of both angles that a double could tell from none. */
+double tw_density_wrapped(const double x[2])
+{
+    enum { TURNS = 4 };
+    double sum = (double)-INFINITY;
+    for (int k = -TURNS; k <= TURNS; k++)
+        for (int l = -TURNS; l <= TURNS; l++) {
+            double u = (x[0] - TW_WRAPPED_MIDDLE_0 + 2 * PI * k) / TW_WRAPPED_SPREAD_0;
+            double v = (x[1] - TW_WRAPPED_MIDDLE_1 + 2 * PI * l - TW_WRAPPED_SHARED * u) / TW_WRAPPED_SPREAD_1;
+            sum = log_add(sum, -0.5 * (u * u + v * v));
+        }
+    return sum - log(2 * PI * TW_WRAPPED_SPREAD_0 * TW_WRAPPED_SPREAD_1);
+}
+
 /* --- quadrature ------------------------------------------------------------------------------------------- */
 
 #define NODES 16

@@ -1,6 +1,6 @@
-/* plot/maps.c - densities on closed surfaces: the globe from two sides and flattened to true areas (Mollweide 1805), and
- * the torus as a square of two angles, a Ramachandran plot. What is drawn is the density's root, so that half a colour is
- * a quarter of the densest. */
+/* plot/maps.c - densities on closed surfaces: the globe from two sides and flattened to true areas (Mollweide 1805),
+ * and the torus as a square of two angles, a Ramachandran plot. What is drawn is the density's root, so that half a
+ * colour is a quarter of the densest. */
 #include "plot/plot.h"
 
 #include "plot/panel.h"
@@ -55,7 +55,8 @@ static void colour_at(const shade *s, double a, double b, double out[3])
     out[0] = 255 * c.r, out[1] = 255 * c.g, out[2] = 255 * c.b;
 }
 
-/* --- projections: places on the globe in degrees, and in a box from -1 to 1 ------------------------------------------ */
+/* --- projections: places on the globe in degrees, and in a box from -1 to 1 ------------------------------------------
+ */
 
 typedef struct projection {
     bool (*from)(const struct projection *p, double u, double v, double *lon, double *lat);
@@ -221,7 +222,8 @@ done:
     return status;
 }
 
-/* --- the torus ----------------------------------------------------------------------------------------------------- */
+/* --- the torus -----------------------------------------------------------------------------------------------------
+ */
 
 static tw_status paint_square(tw_canvas *canvas, const tw_panel *p, const shade *s)
 {
@@ -230,8 +232,7 @@ static tw_status paint_square(tw_canvas *canvas, const tw_panel *p, const shade 
     if (!values) return tw_fail_memory(canvas->ctx, (size_t)wide * (size_t)high * 3 * sizeof *values);
     for (int y = 0; y < high; y++)
         for (int x = 0; x < wide; x++)
-            colour_at(s, (x + 0.5) / wide, 1 - (y + 0.5) / high,
-                      values + ((size_t)y * (size_t)wide + (size_t)x) * 3);
+            colour_at(s, (x + 0.5) / wide, 1 - (y + 0.5) / high, values + ((size_t)y * (size_t)wide + (size_t)x) * 3);
     tw_canvas_picture(canvas, p->x, p->y, (tw_image){high, wide, 3}, 1, values);
     tw_free(canvas->ctx, values);
     return TW_OK;
@@ -262,8 +263,8 @@ tw_status tw_plot_torus(tw_context *ctx, const char *path, const char *const *na
                                             .labels_left = k == 0,
                                             .name_below = names ? names[0] : NULL,
                                             .name_left = names && k == 0 ? names[1] : NULL});
-        tw_canvas_text(&canvas, p.x, p.y - 12,
-                       (tw_font){.size = 12, .bold = true, .colour = tw_ink, .room = p.w}, clouds[k].title);
+        tw_canvas_text(&canvas, p.x, p.y - 12, (tw_font){.size = 12, .bold = true, .colour = tw_ink, .room = p.w},
+                       clouds[k].title);
     }
     TW_TRY(tw_canvas_save(&canvas, path));
 done:

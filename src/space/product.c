@@ -112,9 +112,9 @@ static tw_val matrix_of(tw_val q)
     return tw_concat(1, 9, entry);
 }
 
-/* Beside the features of x its sines and cosines at `base` and in the octaves above it: places close to each other, which
- * the numbers themselves hardly tell apart. Fires after 4,000 steps of a network 3 x 128: -0.21 nats without, -0.49 with
- * two octaves, -0.58 with four (640 held-out rows, +-0.06). */
+/* Beside the features of x its sines and cosines at `base` and in the octaves above it: places close to each other,
+ * which the numbers themselves hardly tell apart. Fires after 4,000 steps of a network 3 x 128: -0.21 nats without,
+ * -0.49 with two octaves, -0.58 with four (640 held-out rows, +-0.06). */
 static tw_val with_waves(const tw_factor *f, tw_val features, tw_val x, double base)
 {
     for (int k = 0; k < f->waves; k++, base *= 2) {

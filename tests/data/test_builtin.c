@@ -13,7 +13,8 @@ typedef struct set {
     double half; /* the square [-half, half]^2 holds all but 1e-9 of it */
 } set;
 
-static const set sets[] = {{"checkerboard", 4.5}, {"8gaussians", 8}, {"moons", 3.2}, {"spirals", 5}, {"pinwheel", 8}};
+static const set sets[] = {{"checkerboard", 4.5}, {"8gaussians", 8}, {"moons", 3.2}, {"spirals", 5},
+                           {"pinwheel", 8},        {"wrapped", 3.14159265358979}};
 
 static tw_dataset *open_set(tw_context *ctx, const char *name, int64_t rows, uint64_t seed)
 {
@@ -54,6 +55,7 @@ static void densities_integrate_to_one(void **state)
         bool board = i == 0;
         double h = board ? 0.1 / 0.45 : 0.1, half = board ? 2 / 0.45 : sets[i].half, sum = 0, entropy = 0, known;
         int n = (int)ceil(2 * half / h - 1e-9);
+        h = 2 * half / n; /* a whole turn of an angle */
         for (int a = 0; a < n; a++)
             for (int b = 0; b < n; b++) {
                 double p = density_at(d, -half + (a + 0.5) * h, -half + (b + 0.5) * h);
