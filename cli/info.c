@@ -1,6 +1,7 @@
 /* info.c - `thalweg info`: what this program is built from, or what a model is made of. */
 #include "model.h"
 #include "network.h"
+#include "pictures.h"
 
 #include "base/pool.h"
 #include "cpu/gemm.h"
@@ -80,6 +81,10 @@ static int model_json(const model *m)
     cJSON_AddItemToObject(object, "network", network_json(&about->network));
     json_int(object, "parameters", tw_flow_parameters(m->flow));
     json_seed(object, "seed", about->seed);
+    if (is_pictures(m)) {
+        const int sides[] = {about->image.height, about->image.width, about->image.channels};
+        cJSON_AddItemToObject(object, "image", cJSON_CreateIntArray(sides, TW_COUNT(sides)));
+    }
     for (int i = 0; i < about->columns; i++) cJSON_AddItemToArray(columns, cJSON_CreateString(about->names[i]));
     cJSON_AddItemToObject(object, "columns", columns);
     for (int i = 0; i < TW_COUNT(facts); i++) {
@@ -90,14 +95,33 @@ static int model_json(const model *m)
     return json_print(object);
 }
 
-static void say_columns(cli *c, const tw_flow_desc *about)
+/* Names behind each other, as far as there is room. */
+static void say_names(cli *c, const char *what, int count, const char *const *names)
 {
     tw_text text = tw_text_new(c->ctx);
-    for (int i = 0; i < about->columns && text.length < 400; i++)
-        tw_text_add(&text, "%s%s", i ? ", " : "", about->names[i]);
+    for (int i = 0; i < count && text.length < 400; i++) tw_text_add(&text, "%s%s", i ? ", " : "", names[i]);
     if (text.length >= 400) tw_text_add(&text, ", ...");
-    cli_say(c, "  columns          %d: %s", about->columns, text.data ? text.data : "");
+    cli_say(c, "  %-16s %d: %s", what, count, text.data ? text.data : "");
     tw_text_free(&text);
+}
+
+static void say_columns(cli *c, const tw_flow_desc *about)
+{
+    const tw_image *image = &about->image;
+    if (image->height > 0)
+        cli_say(c, "  %-16s %d x %d pixels, %s", "pictures", image->height, image->width,
+                image->channels == 3 ? "colour" : "grey");
+    else
+        say_names(c, "columns", about->columns, about->names);
+    for (int i = 0; i < about->conditions_count; i++) {
+        const tw_condition *told = &about->conditions[i];
+        char label[64];
+        snprintf(label, sizeof label, "told %s", told->name);
+        if (told->classes > 0)
+            say_names(c, label, told->classes, told->level);
+        else
+            cli_say(c, "  %-16s a number", label);
+    }
 }
 
 static int model_info(cli *c, const model *m)
@@ -121,7 +145,7 @@ static int model_info(cli *c, const model *m)
         const char *value = tw_flow_fact(m->flow, facts[i].name);
         if (value) cli_say(c, "  %-16s %s", facts[i].label, value);
     }
-    cli_say(c, "\nNext: thalweg sample %s -n 1000 -o samples.csv", m->shown);
+    cli_say(c, "\nNext: thalweg sample %s%s", m->shown, is_pictures(m) ? "" : " -n 1000 -o samples.csv");
     return EXIT_DONE;
 }
 

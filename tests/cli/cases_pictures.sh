@@ -23,6 +23,11 @@ works 'pictures of 8 x 8 pixels' train data --condition class --steps 150 --batc
 
 holds "and draws what it learned" is_png m/samples.png
 
+works '8 x 8 pixels, grey' info m
+works 'told class .*2: 0, 1' info m
+run info m --json
+holds "info --json has the sides" grep -q '"image":\[8,8,1\]' out
+
 # a grid is what one gets, with every class in turn
 works '16 pictures of 8 x 8 pixels' sample m
 holds "the grid is a picture" is_png grid.png
