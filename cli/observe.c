@@ -163,7 +163,7 @@ tw_status observe_open(cli *c, const model *m, int64_t *n, observed *out)
     *out = (observed){0};
     if (!text) return TW_OK;
     const option_id of_pictures[] = {OPT_MASK, OPT_OPERATOR, OPT_DEGRADE};
-    bool named = strchr(text, '=') && !file_exists(text);
+    bool named = strchr(text, '=') && !file_exists(text) && !folder_exists(text);
     for (int i = 0; i < TW_COUNT(of_pictures); i++)
         if (opt_given(&c->set, of_pictures[i]) && (!is_pictures(m) || named || opt_given(&c->set, OPT_MATRIX)))
             return tw_fail(c->ctx, TW_ERR_INVALID, "--%s is for pictures in a file or folder, given by --observe",
