@@ -62,6 +62,7 @@ static const struct {
     {"methods", "how a flow learns", "train --method"},
     {"solvers", "how its equation is solved", "sample, score, eval --solver"},
     {"diffusions", "noise that sampling can add", "sample --sde --diffusion"},
+    {"probes", "vectors that estimate a divergence", "sample, score, eval --probe-kind"},
     {"guidances", "ways of guiding it", "sample, eval --guidance-kind"},
     {"inverses", "ways of meeting what was observed", "sample --observe --inverse"},
     {"operators", "what may have happened to a picture that was observed", "sample --observe --operator"},

@@ -78,6 +78,7 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
                            .grid = opt_text(&c->set, OPT_GRID),
                            .schedule = opt_text(&c->set, OPT_OTHER_SCHEDULE),
                            .probes = probes_of(c, m),
+                           .probe_kind = opt_text(&c->set, OPT_PROBE_KIND),
                            .on_progress = on_rows,
                            .user = &bar};
     size_t row = (size_t)m->about->columns * sizeof(double);

@@ -104,6 +104,7 @@ static tw_status score_plain(cli *c, const model *m, const tw_ode_desc *solver, 
                            .schedule = opt_text(&c->set, OPT_OTHER_SCHEDULE),
                            .conditions = conditions,
                            .probes = probes_of(c, m),
+                           .probe_kind = opt_text(&c->set, OPT_PROBE_KIND),
                            .on_progress = on_rows,
                            .user = &bar};
     score s = {.n = rows};

@@ -90,6 +90,8 @@ typedef struct tw_sample_desc {
     /* How divergences are found: 0 exactly, by D tangents a row; else Hutchinson's estimate from so many random signs a
      * row, unbiased and the same for a whole solve (Grathwohl et al. 2019, FFJORD, eq. 7). */
     int probes;
+    const char *probe_kind; /* "signs", "gaussian", new ones at every time by "signs:fresh=1" (thalweg list probes), for
+                               solvers with fixed steps, over which they average; NULL: "signs" */
     double *log_density; /* (n), tw_sample: the log-density of each sample in data units, found on the way; NULL */
     /* called between blocks with rows done; non-zero stops with TW_ERR_CANCELLED */
     int (*on_progress)(void *user, int64_t done, int64_t total);
@@ -119,7 +121,7 @@ TW_NODISCARD TW_API tw_status tw_velocity(tw_flow *flow, int64_t n, const double
                                           const tw_sample_desc *desc, double *out);
 
 /* Pieces a flow can be made of: kind "methods", "spaces", "sources", "paths", "schedules", "couplings", "predictions",
- * "losses", "weights", "time-densities", "gammas", "grids", "diffusions", "guidances", "inverses", "operators",
+ * "losses", "weights", "time-densities", "gammas", "grids", "diffusions", "probes", "guidances", "inverses", "operators",
  * "networks". NULL past the end, and for another kind. */
 TW_API const tw_piece_info *tw_piece_list(const char *kind, int index);
 

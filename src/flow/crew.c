@@ -1,9 +1,7 @@
 /* flow/crew.c - see crew.h. */
 #include "flow/crew.h"
 
-#include "base/philox.h"
 #include "base/pool.h"
-#include "base/streams.h"
 #include "solve/ode.h"
 #include "solve/sampler.h"
 #include "solve/sde.h"
@@ -37,36 +35,24 @@ static void unpack(const tw_worker *w, bool divergence, int64_t rows, int64_t st
         double *row = out + i * stride;
         for (int64_t j = 0; j < w->columns; j++) row[j] = number(w, w->u, i * w->columns + j);
         if (tw_flow_diverges(w->program->second)) row[w->columns] = divergence ? number(w, w->second, i) : 0;
-        for (int64_t j = stride - w->conditions - (w->signs != NULL); j < stride; j++) row[j] = 0;
+        for (int64_t j = stride - w->conditions - (w->vectors != NULL); j < stride; j++) row[j] = 0;
     }
 }
 
-/* Random signs, a function of seed and row number, which rides in the state behind the divergence. */
-static void draw_signs(const tw_worker *w, int64_t rows, int64_t stride, const double *state)
+/* Of every row at its time; its number rides in the state behind the divergence. */
+static void draw_probes(const tw_worker *w, int64_t rows, int64_t stride, const double *t, const double *state)
 {
-    int64_t columns = w->columns, words = (columns + 31) / 32, at = 0;
+    size_t size = (size_t)w->probes.count * (size_t)w->columns * (w->program->wide ? sizeof(double) : sizeof(float));
     for (int64_t i = 0; i < rows; i++)
-        for (int k = 0; k < w->probes; k++) {
-            int64_t row = (int64_t)state[i * stride + columns + 1];
-            tw_random random = {.seed = w->probe_seed, .stream = TW_STREAM_PROBE};
-            uint32_t bits = 0;
-            random.index = ((uint64_t)row * (uint64_t)w->probes + (uint64_t)k) * (uint64_t)words;
-            for (int64_t j = 0; j < columns; j++, at++) {
-                if (j % 32 == 0) bits = tw_random_u32(&random);
-                double sign = bits >> j % 32 & 1 ? 1 : -1;
-                if (w->program->wide)
-                    ((double *)w->signs)[at] = sign;
-                else
-                    ((float *)w->signs)[at] = (float)sign;
-            }
-        }
+        tw_probes_draw(&w->probes, (int64_t)state[i * stride + w->columns + 1], t[i], w->columns, w->program->wide,
+                       (char *)w->vectors + (size_t)i * size);
 }
 
 tw_status tw_worker_field(void *user, int64_t rows, const double *t, const double *x, double *out_dx)
 {
     tw_worker *w = user;
     int64_t told = w->conditions, stride = w->columns + (w->program->second == TW_FLOW_DIVERGENCE) + told;
-    stride += w->signs != NULL;
+    stride += w->vectors != NULL;
     void *outputs[2] = {w->u, w->second};
     bool bare = w->bare && w->ode && w->ode->weightless;
     for (int64_t begin = 0; begin < rows; begin += w->program->rows) {
@@ -74,7 +60,7 @@ tw_status tw_worker_field(void *user, int64_t rows, const double *t, const doubl
         take(w, count, 1, 0, 1, t + begin, w->t);
         take(w, count, stride, 0, w->columns, x + begin * stride, w->x);
         if (told > 0) take(w, count, stride, stride - told, told, x + begin * stride, w->condition);
-        if (w->signs && !bare) draw_signs(w, count, stride, x + begin * stride);
+        if (w->vectors && !bare) draw_probes(w, count, stride, t + begin, x + begin * stride);
         tw_status status =
             tw_program_run(bare ? w->bare_state : w->state, bare ? w->bare_inputs : w->inputs, outputs, count);
         if (status != TW_OK) return status;
@@ -99,14 +85,14 @@ tw_status tw_worker_pull(void *user, int64_t rows, const double *t, const double
     tw_worker *worker = user;
     int64_t columns = worker->columns, told = worker->conditions;
     int64_t pulled = columns + tw_flow_diverges(worker->program->second);
-    int64_t stride = pulled + (worker->signs != NULL) + told;
+    int64_t stride = pulled + (worker->vectors != NULL) + told;
     for (int64_t begin = 0; begin < rows; begin += worker->program->rows) {
         int64_t count = tw_min_i64(rows - begin, worker->program->rows);
         take(worker, count, 1, 0, 1, t + begin, worker->t);
         take(worker, count, stride, 0, columns, x + begin * stride, worker->x);
         take(worker, count, stride, 0, pulled, w + begin * stride, worker->second);
         if (told > 0) take(worker, count, stride, stride - told, told, x + begin * stride, worker->condition);
-        if (worker->signs) draw_signs(worker, count, stride, x + begin * stride);
+        if (worker->vectors) draw_probes(worker, count, stride, t + begin, x + begin * stride);
         tw_status status = tw_program_run(worker->state, worker->inputs, worker->outputs, count);
         if (status != TW_OK) return status;
         unpack(worker, false, count, stride, out_dx + begin * stride);
@@ -169,7 +155,7 @@ static void worker_free(tw_context *ctx, tw_worker *w)
     tw_free_aligned(ctx, w->t);
     tw_free_aligned(ctx, w->second);
     tw_free_aligned(ctx, w->condition);
-    tw_free_aligned(ctx, w->signs);
+    tw_free_aligned(ctx, w->vectors);
     tw_free(ctx, w->inputs);
     tw_free(ctx, w->bare_inputs);
     tw_free_aligned(ctx, w->gradients);
@@ -181,7 +167,7 @@ static void worker_free(tw_context *ctx, tw_worker *w)
 static const void **inputs_of(tw_context *ctx, const tw_worker *w, const tw_flow_program *program)
 {
     bool pulls = tw_flow_pulls(program->second);
-    const void *signs = tw_flow_diverges(program->second) ? w->signs : NULL;
+    const void *signs = tw_flow_diverges(program->second) ? w->vectors : NULL;
     int parameters = program->inputs_count - 2 - (w->conditions > 0) - pulls - (signs != NULL);
     const void **inputs = tw_alloc(ctx, (size_t)program->inputs_count, sizeof(void *));
     if (!inputs) return NULL;
@@ -229,9 +215,9 @@ static tw_status worker_ready(const tw_crew *crew, tw_worker *w)
     if (program->second)
         w->second = tw_alloc_aligned(ctx, rows * element * (program->second == TW_FLOW_DIVERGENCE ? 1 : columns + 1));
     if (told > 0) w->condition = tw_alloc_aligned(ctx, rows * told * element);
-    w->probes = tw_flow_diverges(program->second) ? crew->flow->probes : 0;
-    if (w->probes > 0 && !(w->signs = tw_alloc_aligned(ctx, rows * (size_t)w->probes * columns * element)))
-        TW_TRY(tw_fail_memory(ctx, rows * (size_t)w->probes * columns * element));
+    size_t probes = tw_flow_diverges(program->second) ? (size_t)crew->flow->probes.count : 0;
+    if (probes > 0 && !(w->vectors = tw_alloc_aligned(ctx, rows * probes * columns * element)))
+        TW_TRY(tw_fail_memory(ctx, rows * probes * columns * element));
     w->inputs = inputs_of(ctx, w, program);
     if (bare) w->bare_inputs = inputs_of(ctx, w, bare);
     if (!w->x || !w->u || !w->t || !w->inputs || (program->second && !w->second) || (bare && !w->bare_inputs) ||
@@ -266,7 +252,7 @@ tw_status tw_crew_get(tw_flow *flow, tw_flow_second second, bool wide, tw_crew *
                           .count = count,
                           .worker = worker,
                           .columns = flow->space.numbers + flow->desc.conditions_count};
-        if (tw_flow_diverges(second)) crew->columns += 1 + (flow->probes > 0);
+        if (tw_flow_diverges(second)) crew->columns += 1 + (flow->probes.count > 0);
         program->crew = crew;
     }
     *out_crew = program->crew;
@@ -289,7 +275,7 @@ tw_status tw_crew_ready(tw_crew *crew, int count)
     for (int i = 0; i < count && status == TW_OK; i++) {
         status = worker_ready(crew, &crew->worker[i]);
         if (status != TW_OK) break;
-        crew->worker[i].probe_seed = crew->flow->probe_seed;
+        crew->worker[i].probes = crew->flow->probes;
         drop_solver(crew->flow->ctx,
                     &crew->worker[i]); /* a field of a worker's own solver may leave the divergence out */
     }
@@ -427,7 +413,7 @@ static tw_status make_ready(tw_crew *crew, const tw_ode_desc *solver, const tw_c
     for (int i = 0; i < count; i++) {
         tw_worker *w = &crew->worker[i];
         TW_TRY(worker_ready(crew, w));
-        w->probe_seed = crew->flow->probe_seed;
+        w->probes = crew->flow->probes;
         drop_solver(ctx, w);
         if (noise)
             TW_TRY(ready_for_noise(ctx, w, noise, rows));

@@ -25,9 +25,8 @@ typedef struct tw_worker {
     int columns, conditions;  /* of the data; told */
     void *x, *t, *u, *second; /* one block, in the program's number type; of a crew that pulls, w is `second` */
     void *condition;          /* (rows, conditions), likewise */
-    void *signs;              /* (rows, probes, columns), likewise; NULL: exact divergences */
-    int probes;
-    uint64_t probe_seed;
+    void *vectors;            /* (rows, probes, columns), likewise; NULL: exact divergences */
+    tw_probes probes;
     const void **inputs, **bare_inputs;
     void *gradients; /* of a crew that pulls with weights: the parameters', flat */
     void **outputs;

@@ -123,14 +123,26 @@ done:
     return status;
 }
 
-tw_status tw_flow_use_probes(tw_flow *flow, int probes, uint64_t seed)
+/* Solvers that would see fresh probes as a field without end of turns. */
+static bool is_adaptive(const tw_ode_desc *solver)
 {
-    enum { MOST = 1024 };
-    if (probes < 0 || probes > MOST)
-        return tw_fail(flow->ctx, TW_ERR_INVALID, "%d probes of a divergence: expected 0 (exact) to %d", probes, MOST);
-    if (probes != flow->probes) tw_flow_programs_drop(flow);
+    if (solver->steps > 0 || solver->step_size > 0 || solver->time_grid) return false;
+    for (int i = 0; tw_ode_method_list(i); i++)
+        if (solver->method && strcmp(solver->method, tw_ode_method_list(i)->name) == 0)
+            return tw_ode_method_list(i)->adaptive;
+    return !solver->method;
+}
+
+tw_status tw_flow_use_probes(tw_flow *flow, const tw_sample_desc *desc)
+{
+    tw_probes probes;
+    tw_status status = tw_probes_read(flow->ctx, desc->probe_kind, desc->probes, desc->seed, &probes);
+    if (status != TW_OK) return status;
+    if (probes.count > 0 && probes.fresh && is_adaptive(&desc->solver))
+        return tw_fail(flow->ctx, TW_ERR_INVALID,
+                       "fresh probes are for fixed steps: give a number of steps or a step size");
+    if (probes.count != flow->probes.count) tw_flow_programs_drop(flow);
     flow->probes = probes;
-    flow->probe_seed = seed;
     return TW_OK;
 }
 

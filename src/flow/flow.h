@@ -9,6 +9,7 @@
 #include "flow/guidance.h"
 #include "flow/mixture.h"
 #include "flow/pieces.h"
+#include "flow/probe.h"
 #include "method/method.h"
 
 #include <thalweg/exec.h>
@@ -75,8 +76,7 @@ struct tw_flow {
     tw_guidance guidance;    /* solved with */
     tw_flow_guide guide;
     const tw_mixture *mixture; /* its velocity instead of the network's, NULL: none */
-    int probes;                /* of the divergence, 0: exact; drawn by seed and row */
-    uint64_t probe_seed;
+    tw_probes probes;          /* of the divergence */
     const tw_method *method;
     tw_model model;  /* without the network, which needs a graph: tw_flow_model */
     tw_graph *graph; /* the network once, for the layout of its parameters */
@@ -116,7 +116,7 @@ void tw_flow_interval(const tw_flow *flow, double *out_low, double *out_high);
 /* The guidance of desc that programs are made with; they are made anew when it changes. */
 TW_NODISCARD tw_status tw_flow_use_guidance(tw_flow *flow, const tw_sample_desc *desc);
 /* Probes of the divergence, likewise. */
-TW_NODISCARD tw_status tw_flow_use_probes(tw_flow *flow, int probes, uint64_t seed);
+TW_NODISCARD tw_status tw_flow_use_probes(tw_flow *flow, const tw_sample_desc *desc);
 /* Velocity and score along it, as graphs: what programs are made from. */
 tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
 tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);

@@ -47,7 +47,7 @@ tw_status tw_journey_begin(tw_flow *flow, const tw_sample_desc *desc, tw_flow_se
     if (d->conditions && told == 0)
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "conditions for a flow that was trained without any"));
     TW_TRY(tw_flow_use_guidance(flow, d));
-    TW_TRY(tw_flow_use_probes(flow, d->probes, d->seed));
+    TW_TRY(tw_flow_use_probes(flow, d));
     TW_TRY(tw_crew_get(flow, second, d->double_precision, &j->crew));
     int columns = j->crew->columns;
     if (columns == flow->space.numbers) return TW_OK;

@@ -5,6 +5,7 @@
 #include "flow/guidance.h"
 #include "flow/inverse.h"
 #include "flow/operator.h"
+#include "flow/probe.h"
 #include "method/method.h"
 #include "path/density.h"
 #include "path/gamma.h"
@@ -31,6 +32,7 @@ const tw_piece_info *tw_piece_list(const char *kind, int index)
         if (strcmp(rows[i].kinds, kind) == 0) return rows[i].at(index);
     if (strcmp(kind, "grids") == 0) return tw_grid_list(index);
     if (strcmp(kind, "diffusions") == 0) return tw_diffusion_list(index);
+    if (strcmp(kind, "probes") == 0) return tw_probes_list(index);
     if (strcmp(kind, "guidances") == 0) return tw_guidance_list(index);
     if (strcmp(kind, "inverses") == 0) return tw_inverse_list(index);
     if (strcmp(kind, "operators") == 0) return tw_operator_list(index);

@@ -10,7 +10,7 @@
  * tangents a row, for the cache. */
 static int64_t block_rows(const tw_flow *flow, tw_flow_second second)
 {
-    int tangents = flow->probes > 0 ? flow->probes : flow->space.numbers;
+    int tangents = flow->probes.count > 0 ? flow->probes.count : flow->space.numbers;
     if (!tw_flow_diverges(second)) return 256;
     return tw_max_i64(8, tw_min_i64(256, 512 / tangents / 8 * 8));
 }
@@ -18,8 +18,8 @@ static int64_t block_rows(const tw_flow *flow, tw_flow_second second)
 /* Of u: exact, or along the signs that are given for each row. */
 static tw_status divergence_of(const tw_flow *flow, tw_val x, tw_val u, tw_val signs, tw_val *out)
 {
-    tw_divergence_desc desc = {.trace = TW_TRACE_HUTCHINSON, .probes = flow->probes, .vectors = signs};
-    tw_status status = tw_divergence(x, u, flow->probes > 0 ? &desc : NULL, out);
+    tw_divergence_desc desc = {.trace = TW_TRACE_HUTCHINSON, .probes = flow->probes.count, .vectors = signs};
+    tw_status status = tw_divergence(x, u, flow->probes.count > 0 ? &desc : NULL, out);
     tw_val more = tw_space_compression(&flow->space, x, u);
     if (status == TW_OK && !tw_is_none(more)) *out = tw_add(*out, more);
     return status;
@@ -83,8 +83,8 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     TW_TRY(tw_graph_check(p->graph));
     bool diverges = tw_flow_diverges(p->second), pulls = tw_flow_pulls(p->second);
     if (pulls) w = tw_input(p->graph, "w", dtype, tw_shape_of(p->rows, flow->space.numbers + diverges));
-    if (diverges && flow->probes > 0)
-        signs = tw_input(p->graph, "signs", dtype, tw_shape_of(p->rows, flow->probes, flow->space.numbers));
+    if (diverges && flow->probes.count > 0)
+        signs = tw_input(p->graph, "signs", dtype, tw_shape_of(p->rows, flow->probes.count, flow->space.numbers));
     int own = tw_params_count(p->params), count = own + (p->guide_params ? tw_params_count(p->guide_params) : 0);
     int given = 2 + (told > 0) + pulls + !tw_is_none(signs);
     inputs = tw_alloc(ctx, (size_t)(count + given), sizeof(*inputs));

@@ -193,6 +193,45 @@ static void test_estimated_densities_are_unbiased(void **state)
     assert_int_equal(tw_log_density(flow, N, x, &desc, got, NULL), TW_ERR_INVALID);
 }
 
+/* v'Av has the variance q^2 of signs and 2 p^2 + 2 r^2 + q^2 of normal vectors. Held, they are the same at every time;
+ * fresh ones are averaged by Euler's steps, of equal weight, and by the four stages of the classic method, of weights
+ * 1/6, 1/3, 1/3, 1/6, whose two in the middle are at one time and of steps whose ends meet. */
+static void test_kinds_of_probes(void **state)
+{
+    (void)state;
+    enum { N = 4000, STEPS = 8 };
+    static double x[2 * N], got[N];
+    const double q2 = linear_q * linear_q, normal = 2 * linear_p * linear_p + 2 * linear_r * linear_r + q2;
+    const struct {
+        const char *kind, *method;
+        double variance;
+    } cases[] = {{"gaussian", "euler", normal},
+                 {"signs:fresh=1", "euler", q2 / STEPS},
+                 {"gaussian:fresh=1", "euler", normal / STEPS},
+                 {"signs:fresh=1", "rk4", q2 * ((4.0 / 9 + 1.0 / 9) / STEPS - 2.0 / 36 / STEPS / STEPS)}};
+    exact_samples(9, N, x);
+    for (int k = 0; k < TW_COUNT(cases); k++) {
+        tw_sample_desc desc = {.double_precision = true, .seed = 3, .solver = {.method = cases[k].method, .steps = STEPS}};
+        double exact[N], mean = 0, square = 0;
+        assert_int_equal(tw_log_density(flow, N, x, &desc, exact, NULL), TW_OK);
+        desc.probes = 1;
+        desc.probe_kind = cases[k].kind;
+        assert_int_equal(tw_log_density(flow, N, x, &desc, got, NULL), TW_OK);
+        for (int i = 0; i < N; i++) {
+            mean += (got[i] - exact[i]) / N;
+            square += (got[i] - exact[i]) * (got[i] - exact[i]) / N;
+        }
+        assert_true(fabs(mean) < 5 * sqrt(cases[k].variance / N));
+        assert_true(fabs(square / cases[k].variance - 1) < 0.15);
+    }
+    tw_sample_desc adaptive = {.probes = 1, .probe_kind = "signs:fresh=1"};
+    assert_int_equal(tw_log_density(flow, N, x, &adaptive, got, NULL), TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(ctx), "fixed steps"));
+    adaptive.probe_kind = "sines";
+    assert_int_equal(tw_log_density(flow, N, x, &adaptive, got, NULL), TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(ctx), "sines"));
+}
+
 static void test_velocity_is_linear(void **state)
 {
     (void)state;
@@ -375,6 +414,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_log_density_is_exact, setup, teardown),
         cmocka_unit_test_setup_teardown(test_samples_know_their_density, setup, teardown),
         cmocka_unit_test_setup_teardown(test_estimated_densities_are_unbiased, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_kinds_of_probes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_velocity_is_linear, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rows_do_not_depend_on_how_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_likelihood_rows_do_not_depend_on_how_many, setup, teardown),
