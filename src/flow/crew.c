@@ -48,23 +48,52 @@ static void draw_probes(const tw_worker *w, int64_t rows, int64_t stride, const 
                        (char *)w->vectors + (size_t)i * size);
 }
 
+static int64_t stride_of(const tw_worker *w)
+{
+    return w->columns + tw_flow_diverges(w->program->second) + (w->vectors != NULL) + w->conditions;
+}
+
+/* `count` rows of the state into the program's inputs: x, t and what rides along. */
+static void take_rows(const tw_worker *w, int64_t count, const double *t, const double *x)
+{
+    int64_t told = w->conditions, stride = stride_of(w);
+    take(w, count, 1, 0, 1, t, w->t);
+    take(w, count, stride, 0, w->columns, x, w->x);
+    if (told > 0) take(w, count, stride, stride - told, told, x, w->condition);
+}
+
 tw_status tw_worker_field(void *user, int64_t rows, const double *t, const double *x, double *out_dx)
 {
     tw_worker *w = user;
-    int64_t told = w->conditions, stride = w->columns + (w->program->second == TW_FLOW_DIVERGENCE) + told;
-    stride += w->vectors != NULL;
+    int64_t stride = stride_of(w);
     void *outputs[2] = {w->u, w->second};
     bool bare = w->bare && w->ode && w->ode->weightless;
     for (int64_t begin = 0; begin < rows; begin += w->program->rows) {
         int64_t count = tw_min_i64(rows - begin, w->program->rows);
-        take(w, count, 1, 0, 1, t + begin, w->t);
-        take(w, count, stride, 0, w->columns, x + begin * stride, w->x);
-        if (told > 0) take(w, count, stride, stride - told, told, x + begin * stride, w->condition);
+        take_rows(w, count, t + begin, x + begin * stride);
         if (w->vectors && !bare) draw_probes(w, count, stride, t + begin, x + begin * stride);
         tw_status status =
             tw_program_run(bare ? w->bare_state : w->state, bare ? w->bare_inputs : w->inputs, outputs, count);
         if (status != TW_OK) return status;
         unpack(w, !bare, count, stride, out_dx + begin * stride);
+    }
+    return TW_OK;
+}
+
+/* J v, for solvers: user is the worker of the field. */
+static tw_status push(void *user, int64_t rows, const double *t, const double *x, const double *v, double *out_jv)
+{
+    tw_worker *w = ((tw_worker *)user)->push;
+    void *outputs[2] = {w->u, w->second};
+    int64_t stride = stride_of(w);
+    for (int64_t begin = 0; begin < rows; begin += w->program->rows) {
+        int64_t count = tw_min_i64(rows - begin, w->program->rows);
+        take_rows(w, count, t + begin, x + begin * stride);
+        take(w, count, stride, 0, w->columns, v + begin * stride, w->along);
+        if (w->vectors) draw_probes(w, count, stride, t + begin, x + begin * stride);
+        tw_status status = tw_program_run(w->state, w->inputs, outputs, count);
+        if (status != TW_OK) return status;
+        unpack(w, true, count, stride, out_jv + begin * stride);
     }
     return TW_OK;
 }
@@ -83,15 +112,11 @@ tw_status tw_worker_pull(void *user, int64_t rows, const double *t, const double
                          double *dweights)
 {
     tw_worker *worker = user;
-    int64_t columns = worker->columns, told = worker->conditions;
-    int64_t pulled = columns + tw_flow_diverges(worker->program->second);
-    int64_t stride = pulled + (worker->vectors != NULL) + told;
+    int64_t stride = stride_of(worker), pulled = worker->columns + tw_flow_diverges(worker->program->second);
     for (int64_t begin = 0; begin < rows; begin += worker->program->rows) {
         int64_t count = tw_min_i64(rows - begin, worker->program->rows);
-        take(worker, count, 1, 0, 1, t + begin, worker->t);
-        take(worker, count, stride, 0, columns, x + begin * stride, worker->x);
-        take(worker, count, stride, 0, pulled, w + begin * stride, worker->second);
-        if (told > 0) take(worker, count, stride, stride - told, told, x + begin * stride, worker->condition);
+        take_rows(worker, count, t + begin, x + begin * stride);
+        take(worker, count, stride, 0, pulled, w + begin * stride, worker->along);
         if (worker->vectors) draw_probes(worker, count, stride, t + begin, x + begin * stride);
         tw_status status = tw_program_run(worker->state, worker->inputs, worker->outputs, count);
         if (status != TW_OK) return status;
@@ -154,6 +179,7 @@ static void worker_free(tw_context *ctx, tw_worker *w)
     tw_free_aligned(ctx, w->u);
     tw_free_aligned(ctx, w->t);
     tw_free_aligned(ctx, w->second);
+    tw_free_aligned(ctx, w->along);
     tw_free_aligned(ctx, w->condition);
     tw_free_aligned(ctx, w->vectors);
     tw_free(ctx, w->inputs);
@@ -166,17 +192,17 @@ static void worker_free(tw_context *ctx, tw_worker *w)
 /* The program's inputs with the worker's x, t and conditions behind the parameters; NULL when memory is used up. */
 static const void **inputs_of(tw_context *ctx, const tw_worker *w, const tw_flow_program *program)
 {
-    bool pulls = tw_flow_pulls(program->second);
-    const void *signs = tw_flow_diverges(program->second) ? w->vectors : NULL;
-    int parameters = program->inputs_count - 2 - (w->conditions > 0) - pulls - (signs != NULL);
+    bool along = tw_flow_pushes(program->second) || tw_flow_pulls(program->second);
+    const void *probes = tw_flow_diverges(program->second) ? w->vectors : NULL;
+    int parameters = program->inputs_count - 2 - (w->conditions > 0) - along - (probes != NULL);
     const void **inputs = tw_alloc(ctx, (size_t)program->inputs_count, sizeof(void *));
     if (!inputs) return NULL;
     memcpy(inputs, program->inputs, (size_t)parameters * sizeof(void *));
     inputs[parameters] = w->x;
     inputs[parameters + 1] = w->t;
     if (w->conditions > 0) inputs[parameters + 2] = w->condition;
-    if (pulls) inputs[parameters + 2 + (w->conditions > 0)] = w->second;
-    if (signs) inputs[program->inputs_count - 1] = signs;
+    if (along) inputs[parameters + 2 + (w->conditions > 0)] = w->along;
+    if (probes) inputs[program->inputs_count - 1] = probes;
     return inputs;
 }
 
@@ -212,16 +238,17 @@ static tw_status worker_ready(const tw_crew *crew, tw_worker *w)
     w->x = tw_alloc_aligned(ctx, rows * columns * element);
     w->u = tw_alloc_aligned(ctx, rows * columns * element);
     w->t = tw_alloc_aligned(ctx, rows * element);
-    if (program->second)
-        w->second = tw_alloc_aligned(ctx, rows * element * (program->second == TW_FLOW_DIVERGENCE ? 1 : columns + 1));
+    bool along = tw_flow_pushes(program->second) || tw_flow_pulls(program->second);
+    if (program->second) w->second = tw_alloc_aligned(ctx, rows * element * columns);
+    if (along) w->along = tw_alloc_aligned(ctx, rows * element * (columns + 1));
     if (told > 0) w->condition = tw_alloc_aligned(ctx, rows * told * element);
     size_t probes = tw_flow_diverges(program->second) ? (size_t)crew->flow->probes.count : 0;
     if (probes > 0 && !(w->vectors = tw_alloc_aligned(ctx, rows * probes * columns * element)))
         TW_TRY(tw_fail_memory(ctx, rows * probes * columns * element));
     w->inputs = inputs_of(ctx, w, program);
     if (bare) w->bare_inputs = inputs_of(ctx, w, bare);
-    if (!w->x || !w->u || !w->t || !w->inputs || (program->second && !w->second) || (bare && !w->bare_inputs) ||
-        (told > 0 && !w->condition))
+    if (!w->x || !w->u || !w->t || !w->inputs || (program->second && !w->second) || (along && !w->along) ||
+        (bare && !w->bare_inputs) || (told > 0 && !w->condition))
         TW_TRY(tw_fail_memory(ctx, rows * columns * element));
     if (tw_flow_pulls(program->second)) TW_TRY(make_outputs(ctx, program, w));
     w->program = program;
@@ -398,6 +425,14 @@ static double landing(const tw_flow *flow, const tw_ode_desc *solver)
     return solver->t1 == low && solver->t0 > low ? 0 : solver->t1;
 }
 
+/* Such methods ask for products with the Jacobian. */
+static bool is_implicit(const char *method)
+{
+    for (int i = 0; method && tw_implicit_tableau_at(i); i++)
+        if (strcmp(method, tw_implicit_tableau_at(i)->info.name) == 0) return true;
+    return false;
+}
+
 /* The first `count` workers, each with a solver. */
 static tw_status make_ready(tw_crew *crew, const tw_ode_desc *solver, const tw_crew_noise *noise, int64_t rows,
                             int count)
@@ -406,14 +441,21 @@ static tw_status make_ready(tw_crew *crew, const tw_ode_desc *solver, const tw_c
     tw_status status = TW_OK;
     tw_ode_desc desc = *solver;
     bool integrated = crew->program->second == TW_FLOW_DIVERGENCE;
-    if (desc.error_columns == 0) desc.error_columns = crew->flow->space.numbers + integrated;
-    if (desc.difference == 0 && !crew->program->wide) desc.difference = 1e-3; /* of implicit methods: u is a float */
     const tw_ode_chart chart = {chart_go, chart_pull, crew};
+    tw_crew *pushing = NULL;
+    if (desc.error_columns == 0) desc.error_columns = crew->flow->space.numbers + integrated;
     if (!crew->flow->space.flat) desc.chart = &chart;
+    if (is_implicit(desc.method)) {
+        tw_flow_second second = integrated ? TW_FLOW_PUSH_DENSITY : TW_FLOW_PUSH;
+        TW_TRY(tw_crew_get(crew->flow, second, crew->program->wide, &pushing));
+        TW_TRY(tw_crew_ready(pushing, count));
+        desc.jvp = push;
+    }
     for (int i = 0; i < count; i++) {
         tw_worker *w = &crew->worker[i];
         TW_TRY(worker_ready(crew, w));
         w->probes = crew->flow->probes;
+        w->push = pushing ? &pushing->worker[i] : NULL;
         drop_solver(ctx, w);
         if (noise)
             TW_TRY(ready_for_noise(ctx, w, noise, rows));

@@ -23,7 +23,9 @@ typedef struct tw_worker {
     const double *told;       /* with noise: the conditions of the block's rows, a row of the state apart */
     double *rows;             /* with noise and conditions: the block's x alone */
     int columns, conditions;  /* of the data; told */
-    void *x, *t, *u, *second; /* one block, in the program's number type; of a crew that pulls, w is `second` */
+    void *x, *t, *u, *second; /* one block, in the program's number type */
+    void *along;              /* of a crew that pushes or pulls: v or w, likewise */
+    struct tw_worker *push;   /* of another crew, for implicit methods */
     void *condition;          /* (rows, conditions), likewise */
     void *vectors;            /* (rows, probes, columns), likewise; NULL: exact divergences */
     tw_probes probes;

@@ -26,12 +26,18 @@ typedef enum tw_flow_second {
     TW_FLOW_ALONE,
     TW_FLOW_DIVERGENCE,   /* (rows) */
     TW_FLOW_SCORE,        /* (rows,D) */
+    TW_FLOW_PUSH,         /* in place of u, from one more input v (rows,D): du/dx v (rows,D) */
+    TW_FLOW_PUSH_DENSITY, /* and of div u (rows) */
     TW_FLOW_PULL,         /* in place of u, from one more input w (rows,D): w' du/dx (rows,D) */
     TW_FLOW_PULL_ALL,     /* likewise, and w' du/dtheta summed over the rows for every parameter */
     TW_FLOW_PULL_DENSITY, /* the two of (u, div u) in place of u: w (rows,D+1), whose last is the divergence's */
     TW_FLOW_PULL_DENSITY_ALL,
     TW_FLOW_SECONDS
 } tw_flow_second;
+static inline bool tw_flow_pushes(tw_flow_second second)
+{
+    return second == TW_FLOW_PUSH || second == TW_FLOW_PUSH_DENSITY;
+}
 static inline bool tw_flow_pulls(tw_flow_second second)
 {
     return second >= TW_FLOW_PULL;
@@ -42,7 +48,7 @@ static inline bool tw_flow_pulls_weights(tw_flow_second second)
 }
 static inline bool tw_flow_diverges(tw_flow_second second) /* the state has a column for the divergence's integral */
 {
-    return second == TW_FLOW_DIVERGENCE || second >= TW_FLOW_PULL_DENSITY;
+    return second == TW_FLOW_DIVERGENCE || second == TW_FLOW_PUSH_DENSITY || second >= TW_FLOW_PULL_DENSITY;
 }
 
 /* u(x,t) and what is wanted beside it, in f32 or f64, for blocks of `rows` rows. Inputs: the parameters, then x

@@ -42,6 +42,17 @@ static tw_status pull_of(const tw_flow_program *p, tw_val x, tw_val w, tw_val *o
     return tw_vjp(1 + count, outputs, pulled, of, along, outputs);
 }
 
+/* The derivative of u, and of the divergence behind it, along v in their place. */
+static tw_status push_of(const tw_flow_program *p, tw_val x, tw_val v, tw_val *outputs)
+{
+    int pushed = 1 + tw_flow_diverges(p->second);
+    const tw_val of[2] = {outputs[0], outputs[1]};
+    tw_status status = tw_jvp(1, &x, &v, pushed, of, outputs);
+    for (int i = 0; status == TW_OK && i < pushed; i++)
+        if (tw_is_none(outputs[i])) outputs[i] = tw_zeros_like(of[i]);
+    return status;
+}
+
 /* The guide's network beside the flow's own, told the same or, when it was trained so, nothing. */
 static tw_status bind_guide(tw_flow_program *p, tw_val condition, tw_flow_binding *guide)
 {
@@ -58,6 +69,8 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     static const char *const names[] = {"the velocity",
                                         "velocity and divergence",
                                         "velocity and score",
+                                        "the velocity's derivative",
+                                        "the derivative of velocity and divergence",
                                         "the velocity's transpose",
                                         "the velocity's transpose, with weights",
                                         "the transpose of velocity and divergence",
@@ -79,24 +92,26 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     tw_model model = tw_flow_model(flow, &binding);
     tw_val x = tw_input(p->graph, "x", dtype, tw_shape_of(p->rows, flow->space.numbers));
     tw_val t = tw_input(p->graph, "t", dtype, tw_shape_of(p->rows));
-    tw_val u = tw_flow_velocity(flow, &model, x, t), w = TW_NONE, signs = TW_NONE; /* more inputs a row */
+    tw_val u = tw_flow_velocity(flow, &model, x, t), along = TW_NONE, probes = TW_NONE; /* more inputs a row */
     TW_TRY(tw_graph_check(p->graph));
-    bool diverges = tw_flow_diverges(p->second), pulls = tw_flow_pulls(p->second);
-    if (pulls) w = tw_input(p->graph, "w", dtype, tw_shape_of(p->rows, flow->space.numbers + diverges));
+    bool diverges = tw_flow_diverges(p->second), pulls = tw_flow_pulls(p->second), pushes = tw_flow_pushes(p->second);
+    if (pulls || pushes)
+        along = tw_input(p->graph, "along", dtype, tw_shape_of(p->rows, flow->space.numbers + (pulls && diverges)));
     if (diverges && flow->probes.count > 0)
-        signs = tw_input(p->graph, "signs", dtype, tw_shape_of(p->rows, flow->probes.count, flow->space.numbers));
+        probes = tw_input(p->graph, "probes", dtype, tw_shape_of(p->rows, flow->probes.count, flow->space.numbers));
     int own = tw_params_count(p->params), count = own + (p->guide_params ? tw_params_count(p->guide_params) : 0);
-    int given = 2 + (told > 0) + pulls + !tw_is_none(signs);
+    int given = 2 + (told > 0) + !tw_is_none(along) + !tw_is_none(probes);
     inputs = tw_alloc(ctx, (size_t)(count + given), sizeof(*inputs));
     outputs = tw_alloc(ctx, (size_t)count + 2, sizeof(*outputs));
     constants = tw_alloc(ctx, (size_t)(count + given), sizeof(*constants));
     if (!inputs || !outputs || !constants) TW_TRY(tw_fail_memory(ctx, (size_t)(count + given) * sizeof(*inputs)));
     outputs[0] = u;
     p->outputs_count = 1;
-    if (diverges) TW_TRY(divergence_of(flow, x, u, signs, &outputs[1]));
+    if (diverges) TW_TRY(divergence_of(flow, x, u, probes, &outputs[1]));
     if (p->second == TW_FLOW_SCORE) outputs[1] = tw_flow_score(flow, &model, x, t);
-    if (p->second == TW_FLOW_DIVERGENCE || p->second == TW_FLOW_SCORE) p->outputs_count = 2;
-    if (pulls) TW_TRY(pull_of(p, x, w, outputs));
+    if ((diverges && !pulls) || p->second == TW_FLOW_SCORE) p->outputs_count = 2;
+    if (pushes) TW_TRY(push_of(p, x, along, outputs));
+    if (pulls) TW_TRY(pull_of(p, x, along, outputs));
     if (tw_flow_pulls_weights(p->second)) p->outputs_count += own;
     TW_TRY(tw_graph_check(p->graph));
     for (int i = 0; i < count; i++) {
@@ -106,8 +121,8 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     inputs[count] = x;
     inputs[count + 1] = t;
     if (told > 0) inputs[count + 2] = condition;
-    if (pulls) inputs[count + 2 + (told > 0)] = w;
-    if (!tw_is_none(signs)) inputs[count + given - 1] = signs;
+    if (pulls || pushes) inputs[count + 2 + (told > 0)] = along;
+    if (!tw_is_none(probes)) inputs[count + given - 1] = probes;
     p->inputs_count = count + given;
     tw_program_desc desc = {.name = names[p->second],
                             .inputs_count = count + given,

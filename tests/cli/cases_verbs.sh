@@ -163,6 +163,9 @@ holds 'a column of log-densities' grep -q '^x1,x2,log_density$' scored.csv
 refused 'unknown option --log-density' score runs/likely --log-density
 works 'nats a row' score runs/likely -n 50 --probes 3 --quiet
 refused 'probes' score runs/likely --probes -1
+works 'nats' score runs/likely -n 5 --probes 2 --probe-kind gaussian:fresh=1 --solver rk4 --quiet
+fails 'fixed steps' score runs/likely -n 5 --probes 2 --probe-kind signs:fresh=1 --quiet
+works 'gaussian' list probes
 fails 'not whole numbers' score runs/likely -n 5 --dequantise 2 --quiet
 awk 'BEGIN { srand(1); print "a,b"; for (i = 0; i < 400; i++) printf "%d,%d\n", 9 * rand(), 5 * rand() }' >whole.csv
 "$program" train whole.csv --steps 60 --batch 64 --width 16 --depth 1 --threads 1 --out runs/whole --quiet >out 2>err
