@@ -75,6 +75,20 @@ tw_status measure_nll(const subject *s, measured *out)
     return TW_OK;
 }
 
+tw_status measure_bits(const subject *s, measured *out)
+{
+    score found;
+    int64_t n;
+    double *rows;
+    tw_status status = score_held_out(s, &n, &rows, &found);
+    if (status != TW_OK) return status;
+    tw_free(s->c->ctx, rows);
+    if (found.draws == 0)
+        return tw_fail(s->c->ctx, TW_ERR_INVALID, "bits are of whole numbers with noise: dequantise: N");
+    *out = (measured){found.bits_per_dim, (double)NAN};
+    return TW_OK;
+}
+
 tw_status measure_loss(const subject *s, measured *out)
 {
     const char *text = tw_flow_fact(s->m.flow, "validation");

@@ -135,8 +135,9 @@ double exact_nll(const tw_dataset *data, int64_t rows, int columns, const double
 
 /* --- whole numbers ------------------------------------------------------------------------------------------------ */
 
-/* Scores rows + u, u uniform in [0,1), `draws` times: by Jensen's inequality the mean is a bound on the log-probability
- * of the whole numbers (Theis, van den Oord, Bethge 2016). log_density (rows) becomes the mean of each row. */
+/* Scores rows + u, u uniform in [-1/2, 1/2), `draws` times: by Jensen's inequality the mean is a bound on the
+ * log-probability of the whole numbers (Theis, van den Oord, Bethge 2016). log_density (rows) becomes the mean of each
+ * row. */
 static tw_status score_dequantised(cli *c, const model *m, const tw_ode_desc *solver, int64_t rows,
                                    const double *values, const double *conditions, int64_t draws,
                                    double *out_log_density, score *out_score)
@@ -155,7 +156,7 @@ static tw_status score_dequantised(cli *c, const model *m, const tw_ode_desc *so
         tw_random random = {.seed = opt_seed(&c->set, OPT_SEED), .stream = TW_STREAM_DEQUANTISE};
         random.index = (uint64_t)k << 44;
         for (size_t i = 0; i < numbers; i++) { /* columns that never change have one value, of probability 1 */
-            double u = tw_random_uniform(&random);
+            double u = tw_random_uniform(&random) - 0.5;
             noisy[i] = values[i] + (tw_flow_is_constant(m->flow, (int)(i % (size_t)columns)) ? 0 : u);
         }
         TW_TRY(score_plain(c, m, solver, rows, noisy, conditions, one, &mean));

@@ -190,6 +190,7 @@ static tw_status fit(training *t)
         .teacher = t->teacher.flow,
         .pairs = opt_int(s, OPT_TEACHER_PAIRS),
         .flip = opt_flag(s, OPT_FLIP),
+        .dequantise = opt_flag(s, OPT_DEQUANTISED),
         .condition_dropout = or_none(opt_number(s, OPT_CONDITION_DROPOUT), -1),
         .seed = opt_seed(s, OPT_SEED),
         .checkpoint = t->files.checkpoint,

@@ -48,8 +48,10 @@ typedef struct tw_train_desc {
      * outlive the training and be of the same context. The data's rows are not read then: whether some are held out is.
      */
     tw_flow *teacher;
-    int64_t pairs;            /* it makes [40000], and a tenth more to validate on */
-    bool flip;                /* half of the pictures of a batch, by seed and step, are mirrored left to right */
+    int64_t pairs;   /* it makes [40000], and a tenth more to validate on */
+    bool dequantise; /* rows are whole numbers, and trained on with uniform noise in [-1/2, 1/2) by seed and step: then
+                        they have a density, whose bits bound those of the numbers. Samples are to be rounded */
+    bool flip;       /* half of the pictures of a batch, by seed and step, are mirrored left to right */
     double condition_dropout; /* share of rows that are told nothing, so that guidance works [0.1; negative: none] */
     uint64_t seed;
     const char *checkpoint;    /* file; NULL: none. The one before is kept as FILE.prev */

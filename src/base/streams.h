@@ -24,8 +24,9 @@ typedef enum tw_stream {
     TW_STREAM_TRAIN_FLIP = 20,  /* which pictures of a batch are mirrored */
     TW_STREAM_NOISE = 16,       /* Brownian motions (+ level of the tree << 8 + number of the motion << 16) */
     TW_STREAM_DROPOUT = 18,     /* units left out of a training step (+ number of the layer << 8) */
-    TW_STREAM_JUMP = 24,        /* jumps of tokens (solve/jump_draw.h); + 1 << 8: tokens of a source; + 2 << 8: of bounds */
-    TW_STREAM_DEGRADE = 21,     /* noise that pictures are worsened with before they are restored */
+    TW_STREAM_JUMP = 24,    /* jumps of tokens (solve/jump_draw.h); + 1 << 8: tokens of a source; + 2 << 8: of bounds */
+    TW_STREAM_DEGRADE = 21, /* noise that pictures are worsened with before they are restored */
+    TW_STREAM_TRAIN_DEQUANTISE = 22, /* noise that whole numbers of a batch are trained with */
 } tw_stream;
 
 #endif

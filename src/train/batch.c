@@ -41,16 +41,28 @@ static tw_val take_points(const tw_batch_desc *desc, int feed, tw_val points, tw
     return tw_pixels_mirror(x, desc->image, tw_lt(uniform, tw_const(key.graph, TW_DTYPE_F32, 0.5)));
 }
 
+/* x plus noise of each column's width around 0 (Theis, van den Oord, Bethge 2016): what was a whole number has a
+ * density, and rounded is what it was. */
+static tw_val dequantise(const tw_batch_desc *desc, tw_val x, tw_val key, tw_val counter)
+{
+    if (!desc->noise || tw_is_none(x)) return x;
+    tw_shape shape = tw_shape_of(desc->batch, desc->columns);
+    tw_val bits = tw_random_bits(key, counter, TW_STREAM_TRAIN_DEQUANTISE, shape);
+    tw_val uniform = tw_adds(tw_bits_to_uniform(bits, desc->dtype), -0.5);
+    tw_val width = tw_const_data(x.graph, TW_DTYPE_F32, tw_shape_of(desc->columns), desc->noise);
+    return tw_add(x, tw_mul(uniform, tw_broadcast_to(tw_cast(width, desc->dtype), shape)));
+}
+
 tw_batch tw_batch_draw(const tw_space *space, const tw_piece *source, const tw_batch_desc *desc,
                        const tw_val feed[TW_FEEDS], tw_val key, tw_val counter)
 {
     tw_batch batch = {TW_NONE, TW_NONE, TW_NONE};
     tw_val rows = draw_rows(key, counter, TW_STREAM_TRAIN_ROW, desc->batch, desc->rows);
     batch.x1 = take_points(desc, TW_FEED_DATA, feed[TW_FEED_DATA], rows, key, counter);
+    batch.x1 = dequantise(desc, batch.x1, key, counter);
     if (desc->conditions > 0) batch.condition = tw_take_rows(feed[TW_FEED_CONDITION], rows);
     if (desc->source_rows == 0) {
-        batch.x0 =
-            tw_space_draw(space, source, key, counter, TW_STREAM_TRAIN_SOURCE, desc->batch, desc->dtype);
+        batch.x0 = tw_space_draw(space, source, key, counter, TW_STREAM_TRAIN_SOURCE, desc->batch, desc->dtype);
     } else {
         tw_val own = draw_rows(key, counter, TW_STREAM_TRAIN_SOURCE, desc->batch, desc->source_rows);
         batch.x0 = take_points(desc, TW_FEED_SOURCE, feed[TW_FEED_SOURCE], desc->given ? rows : own, key, counter);

@@ -48,6 +48,7 @@ static void state_settings(const tw_trainer *r, tw_metadata *m)
     tw_metadata_add(m, "times", d->independent_times ? "independent" : "stratified");
     tw_metadata_add_double(m, "condition_dropout", d->condition_dropout);
     if (f->image.height > 0) tw_metadata_add_int(m, "flip", d->flip);
+    tw_metadata_add_int(m, "dequantise", d->dequantise);
     tw_metadata_add(m, "seed", seed);
     tw_metadata_add(m, "data", tw_checksum_show(r->tables.hash).text);
     tw_metadata_add(m, "initial weights", tw_checksum_show(r->initial_hash).text);

@@ -8,6 +8,7 @@
 #include "flow/checksum.h"
 #include "train/pixels.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef struct making {
@@ -278,6 +279,29 @@ done:
     return status;
 }
 
+/* --- whole numbers ------------------------------------------------------------------------------------------------ */
+
+/* Width of a whole number in the flow's units; a column that never changes has one value. */
+static tw_status dequantise(const making *m)
+{
+    const double *values = tw_dataset_values(m->data, TW_PART_ALL); /* NULL: pictures, which are whole */
+    int64_t rows = tw_dataset_rows(m->data, TW_PART_ALL);
+    if (!m->options->dequantise) return TW_OK;
+    tw_status status = tw_flow_need_flat(m->flow, "dequantised rows");
+    if (status != TW_OK) return status;
+    if (m->options->teacher)
+        return tw_fail(m->ctx, TW_ERR_INVALID, "a teacher's pairs are no whole numbers: they cannot be dequantised");
+    for (int64_t i = 0; values && i < rows * m->columns; i++)
+        if (values[i] != floor(values[i]))
+            return tw_fail(m->ctx, TW_ERR_INVALID, "column '%s' holds %g: only whole numbers can be dequantised",
+                           tw_dataset_name(m->data, (int)(i % m->columns)), values[i]);
+    m->t->noise = tw_alloc(m->ctx, (size_t)m->columns, sizeof *m->t->noise);
+    if (!m->t->noise) return tw_fail_memory(m->ctx, (size_t)m->columns * sizeof *m->t->noise);
+    for (int j = 0; j < m->columns; j++)
+        m->t->noise[j] = m->t->constant[j] ? 0 : (float)(1 / m->t->normaliser.scale[j]);
+    return TW_OK;
+}
+
 /* --- all of it ---------------------------------------------------------------------------------------------------- */
 
 static uint64_t hash_set(uint64_t hash, const making *m, const tw_table_set *set)
@@ -307,6 +331,7 @@ tw_status tw_tables_make(tw_flow *flow, const tw_dataset *data, const tw_train_d
     out_tables->constant = tw_alloc(flow->ctx, (size_t)m.columns, sizeof(int));
     if (!out_tables->constant) TW_TRY(tw_fail_memory(flow->ctx, (size_t)m.columns * sizeof(int)));
     TW_TRY(options->teacher ? ask_teacher(&m) : read_data(&m));
+    TW_TRY(dequantise(&m));
     out_tables->hash = hash_set(hash_set((uint64_t)m.columns, &m, &out_tables->train), &m, &out_tables->held);
 done:
     return status;
@@ -337,5 +362,6 @@ void tw_tables_free(tw_context *ctx, tw_tables *tables)
     tw_table_set_free(ctx, &tables->held);
     tw_normaliser_free(ctx, &tables->normaliser);
     tw_free(ctx, tables->constant);
+    tw_free(ctx, tables->noise);
     *tables = (tw_tables){.constant = NULL};
 }

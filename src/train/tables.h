@@ -21,6 +21,7 @@ typedef struct tw_tables {
     tw_table_set train, held; /* held.rows is 0 without held-out rows */
     tw_normaliser normaliser;
     int *constant; /* columns, see flow/flow.h */
+    float *noise;  /* (columns) width of a whole number in normalised units, NULL: rows are not dequantised */
     uint64_t hash; /* of all that is read */
 } tw_tables;
 

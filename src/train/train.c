@@ -34,6 +34,7 @@ static tw_step_desc step_desc(const tw_trainer *r)
                           .batch = d->batch,
                           .fed = tw_producer_needed(r->flow),
                           .packed = {packed[0] != NULL, packed[1] != NULL, packed[2] != NULL},
+                          .noise = r->tables.noise,
                           .flip = d->flip,
                           .dropout = d->condition_dropout,
                           .beta1 = d->beta1,

@@ -45,6 +45,7 @@ static tw_status make_draws(tw_flow *flow, const tw_table_set *held, const tw_ba
         tw_free(ctx, source);
         return tw_fail_memory(ctx, numbers * sizeof(float));
     }
+    tw_random dequantise = {.seed = seed, .stream = TW_STREAM_TRAIN_DEQUANTISE};
     for (int64_t i = 0; i < v->draws; i++) {
         const double golden = 0.61803398874989484820;
         double place = ((double)i + 0.5) * golden;
@@ -52,6 +53,8 @@ static tw_status make_draws(tw_flow *flow, const tw_table_set *held, const tw_ba
         int64_t row = i % held->rows;
         source_point(flow, held, batch, seed, i, source, v->x0 + i * columns);
         tw_table_set_point(held, TW_FEED_DATA, row, columns, v->x1 + i * columns);
+        for (int j = 0; batch->noise && j < columns; j++)
+            v->x1[i * columns + j] += batch->noise[j] * (float)(tw_random_uniform(&dequantise) - 0.5);
         if (told > 0)
             memcpy(v->condition + i * told, held->feed[TW_FEED_CONDITION] + row * told, (size_t)told * sizeof(float));
     }

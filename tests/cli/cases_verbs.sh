@@ -170,6 +170,8 @@ fails 'not whole numbers' score runs/likely -n 5 --dequantise 2 --quiet
 awk 'BEGIN { srand(1); print "a,b"; for (i = 0; i < 400; i++) printf "%d,%d\n", 9 * rand(), 5 * rand() }' >whole.csv
 "$program" train whole.csv --steps 60 --batch 64 --width 16 --depth 1 --threads 1 --out runs/whole --quiet >out 2>err
 works 'bits per dimension' score runs/whole --dequantise 3 --quiet
+works 'loss' train whole.csv --dequantise --steps 20 --batch 64 --width 16 --depth 1 --threads 1 --out runs/cells --force
+fails 'only whole numbers' train moons --dequantise --steps 20 --out runs/cells --force --quiet
 # told and guided; begun at other rows
 train_tiny runs/told --condition class
 works '5 rows' sample runs/told -n 5 --condition class=1 --guidance 2 -o told.csv --quiet

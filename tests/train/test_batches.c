@@ -63,15 +63,15 @@ static tw_flow *flow_of(const char *coupling, const char *source_name, int condi
 static tw_producer *producer_of(tw_flow *flow, bool from_table)
 {
     tw_producer *p = NULL;
-    tw_producer_desc desc = {.batch = {.batch = BATCH,
-                                       .columns = 2,
-                                       .rows = ROWS,
-                                       .source_rows = from_table ? ROWS : 0,
-                                       .conditions = flow->desc.conditions_count,
-                                       .dtype = TW_DTYPE_F32},
-                             .table = {data, from_table ? source : NULL,
-                                       flow->desc.conditions_count ? condition : NULL},
-                             .seed = 11};
+    tw_producer_desc desc = {
+        .batch = {.batch = BATCH,
+                  .columns = 2,
+                  .rows = ROWS,
+                  .source_rows = from_table ? ROWS : 0,
+                  .conditions = flow->desc.conditions_count,
+                  .dtype = TW_DTYPE_F32},
+        .table = {data, from_table ? source : NULL, flow->desc.conditions_count ? condition : NULL},
+        .seed = 11};
     if (tw_producer_create(flow, &desc, &p) != TW_OK) fail_msg("%s", tw_context_error(ctx));
     return p;
 }
@@ -118,6 +118,44 @@ static double cost(const batch *b)
     for (int i = 0; i < 2 * BATCH; i++)
         sum += ((double)b->x1[i] - (double)b->x0[i]) * ((double)b->x1[i] - (double)b->x0[i]);
     return sum;
+}
+
+/* Whole numbers with noise: each in its cell, uniformly, others at another step, the same when asked again; a column
+ * without width stays. */
+static void whole_numbers_fill_their_cells(void **state)
+{
+    (void)state;
+    enum { STEPS = 40, N = STEPS * BATCH };
+    static const float width[2] = {1, 0};
+    static float whole[2 * ROWS];
+    batch first = {0};
+    double mean = 0, square = 0;
+    tw_flow *flow = flow_of("ot", NULL, 0);
+    tw_producer *p = NULL;
+    for (int i = 0; i < ROWS; i++) whole[2 * i] = (float)(i % 7), whole[2 * i + 1] = 3;
+    tw_producer_desc desc = {
+        .batch = {.batch = BATCH, .columns = 2, .rows = ROWS, .dtype = TW_DTYPE_F32, .noise = width},
+        .table = {whole},
+        .seed = 11};
+    assert_int_equal(tw_producer_create(flow, &desc, &p), TW_OK);
+    for (int step = 0; step < STEPS; step++) {
+        const batch b = take(p, step);
+        const float *x1 = b.x1;
+        if (step == 0) first = b;
+        if (step == 1) assert_memory_not_equal(&first, &b, sizeof b);
+        for (int i = 0; i < BATCH; i++) {
+            double cell = floor((double)x1[2 * i] + 0.5), u = (double)x1[2 * i] - cell;
+            assert_true(cell >= 0 && cell <= 6 && x1[2 * i + 1] == 3.0f);
+            mean += u / N;
+            square += u * u / N;
+        }
+    }
+    /* five deviations of the means of u and u^2 */
+    assert_true(fabs(mean) < 5 * sqrt(1.0 / 12 / N) && fabs(square - 1.0 / 12) < 5 * sqrt(1.0 / 180 / N));
+    const batch again = take(p, 0);
+    assert_memory_equal(&first, &again, sizeof first);
+    tw_producer_destroy(p);
+    tw_flow_destroy(flow);
 }
 
 static int by_value(const void *a, const void *b)
@@ -177,7 +215,8 @@ static void features_of_conditions(void **state)
     double got[15];
     const double want[15] = {0, 0, 1, 2, 1, 0, 0, 0, -1, 1, 1, 0, 0, 0, 0};
     assert_int_equal(tw_conditions_width(2, told), 5);
-    assert_int_equal(tw_reference_run(ctx, 1, &raw, (const double *[]){values}, 1, &features, (double *[]){got}), TW_OK);
+    assert_int_equal(tw_reference_run(ctx, 1, &raw, (const double *[]){values}, 1, &features, (double *[]){got}),
+                     TW_OK);
     for (int i = 0; i < 15; i++) assert_true(got[i] == want[i]);
     tw_graph_destroy(g);
 }
@@ -249,7 +288,8 @@ static void conditions_steer_samples_and_are_saved(void **state)
     tw_flow_destroy(loaded);
 }
 
-/* Given pairs x1 = x0 + (1, 2), begun at data: the velocity is constant and one step of any solver lands on the pair. */
+/* Given pairs x1 = x0 + (1, 2), begun at data: the velocity is constant and one step of any solver lands on the pair.
+ */
 static void given_pairs_are_learned(void **state)
 {
     (void)state;
@@ -292,6 +332,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_are_functions_of_the_step),
+        cmocka_unit_test(whole_numbers_fill_their_cells),
         cmocka_unit_test(pairs_are_of_the_points_drawn),
         cmocka_unit_test(conditions_go_with_their_rows),
         cmocka_unit_test(features_of_conditions),
