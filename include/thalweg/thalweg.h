@@ -6,6 +6,7 @@
 #include <thalweg/base.h>
 #include <thalweg/coupling.h>
 #include <thalweg/data.h>
+#include <thalweg/edit.h>
 #include <thalweg/eval.h>
 #include <thalweg/exec.h>
 #include <thalweg/flow.h>
@@ -13,6 +14,7 @@
 #include <thalweg/graph.h>
 #include <thalweg/nn.h>
 #include <thalweg/sde.h>
+#include <thalweg/smiles.h>
 #include <thalweg/solve.h>
 #include <thalweg/steer.h>
 #include <thalweg/tokens.h>

@@ -13,6 +13,9 @@ typedef enum tw_stream {
     TW_STREAM_SAMPLE = 7,       /* source points when sampling */
     TW_STREAM_EVAL = 8,         /* projections, subsampling */
     TW_STREAM_PROBE = 9,        /* Hutchinson probes */
+    TW_STREAM_ALIGN = 32,       /* places of blanks, ties of alignments */
+    TW_STREAM_EDIT_POINT = 33,  /* which of two aligned tokens a point has */
+    TW_STREAM_EDIT = 34,        /* edits of a step */
     TW_STREAM_STAND_IN = 10,    /* numbers in place of columns that never change */
     TW_STREAM_COUPLING = 11,    /* pairs drawn from a plan */
     TW_STREAM_TRAIN_NOISE = 12, /* z of methods whose paths are noisy */

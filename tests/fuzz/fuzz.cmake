@@ -1,6 +1,7 @@
 # Fuzz targets of the file readers (clang only): cmake -DTW_FUZZ=ON -DCMAKE_C_COMPILER=clang, then run fuzz_csv etc. with a folder
 # of examples. The rooms are compiled anew with coverage and sanitizers.
-file(GLOB TW_FUZZED CONFIGURE_DEPENDS src/base/*.c src/graph/*.c src/io/*.c src/data/*.c)
+file(GLOB TW_FUZZED CONFIGURE_DEPENDS src/base/*.c src/graph/*.c src/io/*.c src/data/*.c
+     src/eval/smiles.c src/eval/valence.c src/eval/aromatic.c)
 file(GLOB fuzzers CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
 foreach(fuzzer ${fuzzers})
   string(REGEX REPLACE ".*fuzz_(.*)[.]c" "\\1" format ${fuzzer})
