@@ -80,10 +80,15 @@ uint8_t tw_gpt2_byte(int place, uint32_t *out_code)
 
 /* --- merging a piece --------------------------------------------------------------------------------------------- */
 
-static bool before(const candidate *a, const candidate *b)
+static bool before(const tw_bpe *work, const candidate *a, const candidate *b)
 {
+    (void)work;
     return a->rank != b->rank ? a->rank < b->rank : a->at < b->at;
 }
+
+#define HEAP_WORK tw_bpe
+#define HEAP_ITEM candidate
+#include "data/heap.inc"
 
 /* Puts the pair that begins at a link into the heap, if it can be merged. There is room: see tw_bpe_merge. */
 static void offer(tw_bpe *w, const tw_merges *merges, int64_t at)
@@ -92,26 +97,7 @@ static void offer(tw_bpe *w, const tw_merges *merges, int64_t at)
     candidate c = {.left = w->link[at].token, .right = w->link[w->link[at].next].token, .at = at};
     c.rank = tw_merges_find(merges, c.left, c.right);
     if (c.rank < 0) return;
-    int64_t place = w->heap_count++;
-    for (; place > 0 && before(&c, &w->heap[(place - 1) / 2]); place = (place - 1) / 2)
-        w->heap[place] = w->heap[(place - 1) / 2];
-    w->heap[place] = c;
-}
-
-static candidate take_first(tw_bpe *w)
-{
-    candidate first = w->heap[0], last = w->heap[--w->heap_count];
-    int64_t place = 0;
-    for (;;) {
-        int64_t child = 2 * place + 1;
-        if (child >= w->heap_count) break;
-        if (child + 1 < w->heap_count && before(&w->heap[child + 1], &w->heap[child])) child++;
-        if (!before(&w->heap[child], &last)) break;
-        w->heap[place] = w->heap[child];
-        place = child;
-    }
-    w->heap[place] = last;
-    return first;
+    heap_insert(w, c);
 }
 
 tw_status tw_bpe_merge(tw_context *ctx, tw_bpe *work, const tw_merges *merges, int32_t *tokens, int64_t *count)
@@ -126,7 +112,7 @@ tw_status tw_bpe_merge(tw_context *ctx, tw_bpe *work, const tw_merges *merges, i
     for (int64_t i = 0; i < n; i++) work->link[i] = (link){tokens[i], i - 1, i + 1 < n ? i + 1 : -1};
     for (int64_t i = 0; i < n; i++) offer(work, merges, i);
     while (work->heap_count) {
-        candidate c = take_first(work);
+        candidate c = heap_take(work);
         link *here = &work->link[c.at];
         if (here->token != c.left || here->next < 0 || work->link[here->next].token != c.right) continue;
         link *gone = &work->link[here->next];

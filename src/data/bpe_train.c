@@ -38,32 +38,15 @@ static bool before(const training *t, const candidate *a, const candidate *b)
     return x->left != y->left ? x->left < y->left : x->right < y->right;
 }
 
+#define HEAP_WORK training
+#define HEAP_ITEM candidate
+#include "data/heap.inc"
+
 static tw_status push(training *t, int32_t number)
 {
     tw_status status = tw_grow(t->ctx, &t->heap, &t->heap_capacity, t->heap_count + 1, sizeof(candidate));
-    if (status != TW_OK) return status;
-    candidate c = {t->pair[number].times, number};
-    int64_t place = t->heap_count++;
-    for (; place > 0 && before(t, &c, &t->heap[(place - 1) / 2]); place = (place - 1) / 2)
-        t->heap[place] = t->heap[(place - 1) / 2];
-    t->heap[place] = c;
-    return TW_OK;
-}
-
-static candidate pop(training *t)
-{
-    candidate first = t->heap[0], last = t->heap[--t->heap_count];
-    int64_t place = 0;
-    for (;;) {
-        int64_t child = 2 * place + 1;
-        if (child >= t->heap_count) break;
-        if (child + 1 < t->heap_count && before(t, &t->heap[child + 1], &t->heap[child])) child++;
-        if (!before(t, &t->heap[child], &last)) break;
-        t->heap[place] = t->heap[child];
-        place = child;
-    }
-    t->heap[place] = last;
-    return first;
+    if (status == TW_OK) heap_insert(t, (candidate){t->pair[number].times, number});
+    return status;
 }
 
 /* A pair was found in a word. */
@@ -186,7 +169,7 @@ tw_status tw_bpe_train(tw_context *ctx, const tw_symbols *pieces, const int64_t 
     training t = {.ctx = ctx, .times = times};
     tw_status status = start(&t, pieces);
     while (status == TW_OK && symbols->count < limit && t.heap_count) {
-        candidate c = pop(&t);
+        candidate c = heap_take(&t);
         int64_t now = t.pair[c.pair].times;
         if (now != c.times) {
             if (now > 0) status = push(&t, c.pair);

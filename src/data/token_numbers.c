@@ -100,7 +100,7 @@ static tw_status take_table(const scale *s, const tw_tokens_desc *desc, tw_token
         if (status == TW_OK && !desc->chunk)
             status = tw_tokens_end_row(tokens, tokens->count - table->columns, table->columns);
     }
-    if (status == TW_OK && desc->chunk) status = tw_tokens_chunk(tokens, table->path, desc, begin);
+    if (status == TW_OK && desc->chunk) status = tw_tokens_chunk(tokens, desc, begin);
     tw_free(s->ctx, work);
     return status;
 }

@@ -157,7 +157,7 @@ static tw_status read_texts(reading *r, int count, const char *const *paths)
         r->path = paths[i];
         int64_t begin = r->tokens->count;
         status = r->desc->column ? read_column(r) : read_text(r);
-        if (status == TW_OK && r->desc->chunk) status = tw_tokens_chunk(r->tokens, paths[i], r->desc, begin);
+        if (status == TW_OK && r->desc->chunk) status = tw_tokens_chunk(r->tokens, r->desc, begin);
     }
     return status;
 }

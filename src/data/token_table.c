@@ -51,15 +51,15 @@ tw_status tw_tokens_end_row(tw_tokens *tokens, int64_t begin, int64_t length)
     return TW_OK;
 }
 
-tw_status tw_tokens_chunk(tw_tokens *tokens, const char *path, const tw_tokens_desc *desc, int64_t begin)
+tw_status tw_tokens_chunk(tw_tokens *tokens, const tw_tokens_desc *desc, int64_t begin)
 {
     int64_t width = desc->chunk, at = begin, left = tokens->count - at;
     tw_status status = TW_OK;
     for (; left >= width && status == TW_OK; at += width, left -= width) status = tw_tokens_end_row(tokens, at, width);
     if (status != TW_OK || left == 0) return status;
     if (desc->keep_tail) return tw_tokens_end_row(tokens, at, left);
-    return tw_note(tokens->ctx, &tokens->notes, "%s: the last %lld tokens are left out, they do not fill a row of %lld",
-                   path, (long long)left, (long long)width);
+    tokens->left_over += left;
+    return TW_OK;
 }
 
 /* Fisher-Yates, as tables of numbers are put in order. */
@@ -81,6 +81,11 @@ tw_status tw_tokens_settle(tw_tokens *tokens, const char *label, const tw_tokens
         tw_status status = tw_split_sizes(tokens->ctx, tokens->rows, desc->split, tokens->part_rows);
         if (status != TW_OK) return status;
         if (desc->chunk == 0) shuffle(tokens, desc->seed);
+        if (tokens->left_over)
+            status = tw_note(tokens->ctx, &tokens->notes,
+                             "%lld tokens at the ends of files are left out, they do not fill rows of %lld",
+                             (long long)tokens->left_over, (long long)desc->chunk);
+        if (status != TW_OK) return status;
     }
     tokens->least = tokens->row[0].length;
     for (int64_t r = 0; r < tokens->rows; r++) {

@@ -19,7 +19,8 @@ struct tw_tokens {
     tw_token_row *row; /* in the order of the parts */
     int64_t rows, row_capacity, width, least;
     int64_t part_rows[3];
-    double *value; /* (size), or NULL */
+    int64_t left_over; /* tokens that fill no row */
+    double *value;     /* (size), or NULL */
     tw_notes notes;
 };
 
@@ -28,7 +29,7 @@ TW_NODISCARD tw_status tw_tokens_append(tw_tokens *tokens, int64_t count, const 
 /* `length` tokens from `begin` on are a row. */
 TW_NODISCARD tw_status tw_tokens_end_row(tw_tokens *tokens, int64_t begin, int64_t length);
 /* The tokens from `begin` on, those of a file, become rows of desc->chunk. */
-TW_NODISCARD tw_status tw_tokens_chunk(tw_tokens *tokens, const char *path, const tw_tokens_desc *desc, int64_t begin);
+TW_NODISCARD tw_status tw_tokens_chunk(tw_tokens *tokens, const tw_tokens_desc *desc, int64_t begin);
 /* A table of the rows of files of numbers, not yet settled. */
 TW_NODISCARD tw_status tw_tokens_read_numbers(tw_context *ctx, int count, const char *const *paths,
                                               const tw_tokens_desc *desc, tw_tokens **out_tokens);

@@ -35,7 +35,7 @@ static tw_status take_piece(encoding *e, const char *piece, size_t size)
 {
     const tw_tokeniser *t = e->t;
     if (!(t->kind->flags & TW_TOKENISER_MERGES)) {
-        int32_t symbol = tw_symbols_find(&t->symbols, piece, size);
+        int32_t symbol = size == 1 ? t->byte[(uint8_t)*piece] : tw_symbols_find(&t->symbols, piece, size);
         if (symbol < 0) return take_unknown(e, piece, size);
         e->out[e->count++] = symbol;
         return TW_OK;
