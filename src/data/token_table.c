@@ -33,8 +33,8 @@ tw_status tw_tokens_append(tw_tokens *tokens, int64_t count, const int32_t *valu
 {
     size_t bytes = tokens->wide ? sizeof(int32_t) : sizeof(uint16_t);
     tw_status status = tw_grow(tokens->ctx, &tokens->token, &tokens->token_capacity, tokens->count + count, bytes);
-    if (status != TW_OK) return status;
-    if (tokens->wide && count)
+    if (status != TW_OK || count == 0) return status;
+    if (tokens->wide)
         memcpy((int32_t *)tokens->token + tokens->count, values, (size_t)count * sizeof(int32_t));
     uint16_t *narrow = (uint16_t *)tokens->token + tokens->count;
     for (int64_t i = 0; !tokens->wide && i < count; i++) narrow[i] = (uint16_t)values[i];
@@ -170,13 +170,13 @@ void tw_tokens_gather(const tw_tokens *tokens, tw_part part, int64_t count, cons
     for (int64_t i = 0; i < count; i++) {
         tw_token_row row = tokens->row[first + rows[i]];
         int64_t length = tw_min_i64(row.length, width);
-        const uint16_t *narrow = (const uint16_t *)tokens->token + row.begin;
-        const int32_t *wide = (const int32_t *)tokens->token + row.begin;
+        const uint16_t *narrow = tokens->token;
+        const int32_t *wide = tokens->token;
         int32_t *out = out_tokens + i * width;
         if (tokens->wide)
-            for (int64_t k = 0; k < length; k++) out[k] = wide[k];
+            for (int64_t k = 0; k < length; k++) out[k] = wide[row.begin + k];
         else
-            for (int64_t k = 0; k < length; k++) out[k] = narrow[k];
+            for (int64_t k = 0; k < length; k++) out[k] = narrow[row.begin + k];
         for (int64_t k = length; k < width; k++) out[k] = padding;
         if (out_lengths) out_lengths[i] = (int32_t)length;
     }
