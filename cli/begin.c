@@ -13,9 +13,10 @@ enum { STANDARD_ROWS = 1000, STANDARD_PICTURES = 64, OF_A_CLASS = 8 };
 /* How many are drawn when nobody says so. Pictures: as many as one looks at. */
 static int64_t standard_rows(const model *m)
 {
-    int class = class_condition(m->about);
+    int class = class_condition(m->about), classes = class < 0 ? 0 : m->about->conditions[class].classes;
     if (!is_pictures(m)) return STANDARD_ROWS;
-    return class < 0 ? STANDARD_PICTURES : (int64_t)OF_A_CLASS * m->about->conditions[class].classes;
+    if (classes == 0) return STANDARD_PICTURES;
+    return classes * tw_max_i64(1, tw_min_i64(OF_A_CLASS, 2 * STANDARD_PICTURES / classes));
 }
 
 /* --- conditions -------------------------------------------------------------------------------------------------- */

@@ -178,7 +178,7 @@ tw_status score_rows(cli *c, const model *m, const tw_ode_desc *solver, int64_t 
                      const double *conditions, double *out_log_density, score *out_score)
 {
     enum { PICTURE_DRAWS = 5 };
-    bool asked = c->verb->letter != 'R' && opt_given(&c->set, OPT_DEQUANTISE);
+    bool asked = opt_given(&c->set, OPT_DEQUANTISE);
     int64_t draws = asked ? opt_int(&c->set, OPT_DEQUANTISE) : is_pictures(m) ? PICTURE_DRAWS : 0;
     if (draws > 0 && (asked || is_whole(rows, m->about->columns, values)))
         return score_dequantised(c, m, solver, rows, values, conditions, draws, out_log_density, out_score);

@@ -73,6 +73,10 @@ run sample m -n 60 -o all.csv
 run eval m --pairs 50 -n 2 --solver euler --steps 5 --classifier judge.safetensors --out elsewhere --samples all.csv --json
 holds "samples of a file, their classes in turn as those of the held-out rows" above "$(json class_accuracy)" 0.9
 works 'those of a file' eval m -n 2 --solver euler --steps 5 --classifier judge.safetensors --out elsewhere --samples bytes.npy
+works 'pictures of 8 x 8' train data --steps 20 --batch 32 --width 16 --depth 1 --out untold -j 1
+works '64 pictures' sample untold --solver euler --steps 2 -o untold.png
+works 'no classifier judges' eval untold --pairs 30 -n 2 --solver euler --steps 2
+holds "neighbours without classes" is_png untold/neighbours.png
 refused 'at most 4096' eval moons --pairs 5000
 run score m -n 5 --json --solver euler --steps 5
 holds "pictures have bits, without being asked" above "$(json bits_per_dim)" 1
