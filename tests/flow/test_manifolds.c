@@ -6,6 +6,7 @@
 
 #include "base/philox.h"
 #include "support/context.h"
+#include "support/limited_memory.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -183,12 +184,33 @@ static void test_what_has_no_meaning_is_refused(void **state)
     tw_flow_destroy(flow);
 }
 
+static tw_status make_sample_score(tw_context *ctx, void *user)
+{
+    double x[8], between[12], density[4];
+    tw_flow *flow = NULL;
+    tw_flow_desc desc = {.columns = 2, .space = "sphere:1", .network = {.width = 4, .depth = 1}};
+    tw_sample_desc steps = {.solver = {.method = "rk4", .steps = 2}};
+    tw_status status = tw_flow_create(ctx, &desc, &flow);
+    (void)user;
+    if (status == TW_OK) status = tw_sample(flow, 4, &steps, x, NULL, NULL);
+    if (status == TW_OK) status = tw_log_density(flow, 4, x, &steps, density, NULL);
+    if (status == TW_OK) status = tw_interpolate(flow, 2, x, 4, between);
+    tw_flow_destroy(flow);
+    return status;
+}
+
+static void test_lack_of_memory_is_told(void **state)
+{
+    (void)state;
+    run_with_limited_memory(make_sample_score, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_untrained_flow_is_its_source), cmocka_unit_test(test_samples_stay_and_come_back),
         cmocka_unit_test(test_densities_integrate_to_one),      cmocka_unit_test(test_files_and_interpolation),
-        cmocka_unit_test(test_what_has_no_meaning_is_refused),
+        cmocka_unit_test(test_what_has_no_meaning_is_refused),  cmocka_unit_test(test_lack_of_memory_is_told),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
