@@ -61,6 +61,23 @@ TW_NODISCARD TW_API tw_status tw_flow_set_fact(tw_flow *flow, const char *name, 
  * of tw_ode_method_list(). They take steps, step_size or a grid, and reach the end of the path exactly. */
 TW_API const tw_ode_method_info *tw_sampler_list(int index);
 
+/* How tokens jump, for flows on space "tokens"; zeros mean the defaults in brackets. */
+typedef struct tw_token_options {
+    double tolerance; /* of method "euler": every row chooses its steps, so that a token jumps in one with at most this
+                         probability [0: steps as given] */
+    double temperature; /* of the probabilities [1] */
+    int top_k;          /* only so many symbols, the likeliest [all] */
+    double top_p;       /* only the fewest that are together this likely [1] */
+    bool argmax;        /* what is left at t = 1 becomes the likeliest symbol */
+    /* Tokens are drawn anew, without changing what is sampled, at rate c t^a (1 - t)^b alpha' / (alpha (1 - alpha)):
+     * c, a, b (Gat et al. 2024) [0: never] */
+    double refresh[3];
+    double remask;       /* probability that a token is masked again in a step (Wang et al. 2025, ReMDM) [0] */
+    bool stratified;     /* rows share out the numbers they are drawn by: means over rows vary less */
+    const double *known; /* (n, columns): tokens that are given, NaN where they are not [none] */
+    bool same_known;     /* one row of them for all */
+} tw_token_options;
+
 typedef struct tw_sample_desc {
     tw_ode_desc solver; /* zeros: dopri5 from 0 to 1 at 1e-5; from 1 to 0 it inverts: rows of data (from) become those
                            of the source. method: of tw_ode_method_list() or tw_sampler_list() */
@@ -92,14 +109,19 @@ typedef struct tw_sample_desc {
     int probes;
     const char *probe_kind; /* "signs", "gaussian", new ones at every time by "signs:fresh=1" (thalweg list probes), for
                                solvers with fixed steps, over which they average; NULL: "signs" */
+    const tw_token_options *tokens; /* for flows of tokens; NULL: the defaults */
     double *log_density; /* (n), tw_sample: the log-density of each sample in data units, found on the way; NULL */
     /* called between blocks with rows done; non-zero stops with TW_ERR_CANCELLED */
     int (*on_progress)(void *user, int64_t done, int64_t total);
     void *user;
 } tw_sample_desc;
 
+/* Samplers of tokens by index, NULL past the end. */
+TW_API const tw_piece_info *tw_token_solver_list(int index);
+
 /* Draws n rows: out (n, columns) caller's memory. out_frames (frames, n, columns) only when desc->frames > 1. The same
- * bits for any number of threads. */
+ * bits for any number of threads. A flow of tokens takes 128 steps of "euler" unless told (tw_token_solver_list); rows
+ * that stop before t = 1 may hold masks, the number behind the last symbol. */
 TW_NODISCARD TW_API tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out,
                                         double *out_frames, tw_ode_stats *out_stats);
 
@@ -111,7 +133,8 @@ TW_NODISCARD TW_API tw_status tw_interpolate(tw_flow *flow, int64_t rows, const 
 
 /* Log-density (nats, in data units) of rows x (n, columns) by the instantaneous change of variables (Chen et al. 2018,
  * eq. 8), with exact divergence - all D tangents of a row in one forward-mode sweep - or an estimate (desc->probes).
- * With solver.t1 < 1 the density of the flow at that time. out (n). */
+ * With solver.t1 < 1 the density of the flow at that time. Of tokens: an estimate of a bound from below on the
+ * log-probability, by solver.steps times drawn a row (0: 64). out (n). */
 TW_NODISCARD TW_API tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc,
                                              double *out, tw_ode_stats *out_stats);
 

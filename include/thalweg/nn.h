@@ -80,11 +80,13 @@ typedef struct tw_network_desc {
     int scale_shift;                  /* 1: time scales and shifts norms instead of being added before them */
     int plain_resample;               /* 1: pixels are halved and doubled without convolutions */
     int residual_resample;            /* 1: in residual blocks of their own */
+    int tied;                         /* 1: logits are products with the embeddings of tokens */
+    int states; /* of tokens, masks included: networks of tokens need it; a flow states its own */
     tw_image image; /* what x is: networks of pictures need it; a flow states its own */
 } tw_network_desc;
 
-/* u(x, t, condition): x (B,D), t (B), condition (B,C) or TW_NONE -> (B,outputs). Zeros are the condition that says
- * nothing. */
+/* u(x, t, condition): x (B,D), t (B), condition (B,C) or TW_NONE -> (B,outputs); of tokens x (B,T), whole numbers of any
+ * type -> (B,T,outputs). Zeros are the condition that says nothing. */
 TW_API tw_val tw_network(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val t, tw_val condition,
                          int64_t outputs);
 

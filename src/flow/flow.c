@@ -12,6 +12,8 @@ static tw_val call_network(void *user, tw_val x, tw_val t)
     tw_scope scope = tw_in(tw_scope_root(binding->params), "network");
     int heads = binding->flow->method->rules->heads;
     const tw_space *space = &binding->flow->space;
+    if (space->symbols > 0)
+        return tw_network(scope, &binding->flow->desc.network, x, t, binding->condition, space->symbols);
     x = tw_space_project_rows(space, x); /* derivatives across the tangent space are zero then */
     tw_val y = tw_network(scope, &binding->flow->desc.network, tw_space_features(space, x), t, binding->condition,
                           (int64_t)space->outputs * (heads > 1 ? heads : 1));
@@ -93,6 +95,32 @@ static tw_status take_image(tw_flow *flow, const tw_flow_desc *desc)
                    i->height, i->width, i->channels, desc->columns);
 }
 
+/* The path of a flow of tokens. */
+static tw_status make_token_path(tw_flow *flow)
+{
+    const tw_piece *path = &flow->piece[TW_PIECE_path];
+    int symbols = flow->space.symbols;
+    bool masks = strcmp(flow->piece[TW_PIECE_source].info->name, "mask") == 0;
+    if (symbols == 0) return TW_OK;
+    flow->tokens = (tw_token_path){.symbols = symbols, .states = symbols + masks, .schedule = flow->model.schedule};
+    flow->model.tokens = &flow->tokens;
+    if (strcmp(path->info->name, "mixture") == 0) {
+        flow->tokens.uniform = strcmp(flow->piece[TW_PIECE_source].info->name, "uniform") == 0;
+        flow->tokens.noise = path->value[0];
+        return TW_OK;
+    }
+    enum { MOST_LEVELS = 4096 };
+    if (symbols < 2 || symbols > MOST_LEVELS)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "path 'metric' of %d symbols: expected 2 to %d", symbols, MOST_LEVELS);
+    flow->token_distance = tw_alloc(flow->ctx, (size_t)symbols * (size_t)symbols, sizeof(double));
+    if (!flow->token_distance) return tw_fail_memory(flow->ctx, (size_t)symbols * (size_t)symbols * sizeof(double));
+    tw_token_distances(symbols, path->value[2], flow->token_distance);
+    flow->tokens.distance = flow->token_distance;
+    flow->tokens.scale = path->value[0];
+    flow->tokens.power = path->value[1];
+    return TW_OK;
+}
+
 /* The loss built once on two rows: its parameters' names and shapes are the layout of the weights. */
 static tw_status make_layout(tw_flow *flow)
 {
@@ -119,6 +147,7 @@ done:
 
 tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flow **out_flow)
 {
+    enum { FEW_TOKENS = 16 }; /* that a perceptron sees whole */
     if (desc->columns < 1 || desc->columns > TW_FLOW_MAX_COLUMNS)
         return tw_fail(ctx, TW_ERR_INVALID, "a flow of %d columns: expected 1 to %d", desc->columns,
                        TW_FLOW_MAX_COLUMNS);
@@ -129,11 +158,14 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
     flow->desc.seed = desc->seed;
     TW_TRY(find_pieces(flow, desc));
     TW_TRY(take_image(flow, desc));
-    tw_network_desc network = desc->network;
-    network.image = desc->image;
-    TW_TRY(tw_network_complete(ctx, &network, &flow->desc.network));
     TW_TRY(copy_columns(flow, desc));
     TW_TRY(tw_space_make(ctx, &flow->piece[TW_PIECE_space], desc->columns, desc->names, &flow->space));
+    TW_TRY(make_token_path(flow));
+    tw_network_desc network = desc->network;
+    network.image = desc->image;
+    network.states = flow->tokens.states;
+    if (!network.kind && network.states > 0 && desc->columns > FEW_TOKENS) network.kind = "ddit";
+    TW_TRY(tw_network_complete(ctx, &network, &flow->desc.network));
     if (desc->image.height > 0) TW_TRY(tw_flow_need_flat(flow, "pictures"));
     tw_condition *conditions = NULL;
     TW_TRY(tw_conditions_copy(ctx, desc->conditions_count, desc->conditions, &conditions));
@@ -192,6 +224,7 @@ void tw_flow_destroy(tw_flow *flow)
     tw_free(ctx, flow->curve_loss);
     for (int i = 0; i < TW_PIECE_COUNT; i++) tw_piece_free(ctx, &flow->piece[i]);
     tw_space_free(ctx, &flow->space);
+    tw_free(ctx, flow->token_distance);
     tw_piece_free(ctx, &flow->other_schedule);
     tw_piece_free(ctx, &flow->guidance.piece);
     tw_free(ctx, flow);

@@ -8,6 +8,7 @@
  * The network takes columns that never change for standard normal ones, independent of the others: at 0 their share of
  * the log-density is that of the source, and is left out. */
 #include "flow/likelihood.h"
+#include "flow/tokens.h"
 
 #include "solve/sampler.h"
 
@@ -120,6 +121,7 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
     tw_journey j = {0};
     tw_ode_desc solver;
     tw_status status = TW_OK;
+    if (flow->space.symbols > 0) return tw_tokens_bound(flow, n, x, desc, out, out_stats);
     TW_TRY(tw_likelihood_solver(flow, desc, &solver));
     TW_TRY(tw_journey_begin(flow, desc, TW_FLOW_DIVERGENCE, n, NULL, &j));
     TW_TRY(tw_likelihood_give(&j, x));

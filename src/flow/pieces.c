@@ -69,6 +69,40 @@ static tw_flow_desc defaults_of(const tw_piece *piece, default_texts *text)
                           .time_density = d->time_density};
 }
 
+/* What is of tokens goes with what is of tokens. */
+static tw_status check_tokens(tw_context *ctx, const tw_piece *piece)
+{
+    const tw_path *path = (const tw_path *)piece[TW_PIECE_path].info;
+    const char *space = piece[TW_PIECE_space].info->name, *source = piece[TW_PIECE_source].info->name;
+    const char *coupling = piece[TW_PIECE_coupling].info->name, *loss = piece[TW_PIECE_loss].info->name;
+    bool tokens = strcmp(space, "tokens") == 0, masks = strcmp(source, "mask") == 0;
+    bool metric = strcmp(path->info.name, "metric") == 0;
+    const struct {
+        tw_flow_piece which;
+        bool tokens;
+    } of[] = {{TW_PIECE_method, ((const tw_method *)piece[TW_PIECE_method].info)->rules->tokens},
+              {TW_PIECE_path, path->tokens},
+              {TW_PIECE_loss, tw_loss_of_tokens(&piece[TW_PIECE_loss])},
+              {TW_PIECE_source, tokens ? tw_source_rules_of(&piece[TW_PIECE_source])->tokens : masks}};
+    for (int i = 0; i < TW_COUNT(of); i++)
+        if (of[i].tokens != tokens)
+            return tw_fail(ctx, TW_ERR_INVALID, "%s '%s' is %sof space 'tokens', and the space is '%s'",
+                           rows[of[i].which].field, piece[of[i].which].info->name, tokens ? "not " : "", space);
+    if (!tokens) return TW_OK;
+    if (metric && strcmp(source, "uniform") != 0)
+        return tw_fail(ctx, TW_ERR_INVALID, "path 'metric' begins at source 'uniform', not at '%s'", source);
+    if (!metric && !tw_schedule_is_convex(&piece[TW_PIECE_schedule]))
+        return tw_fail(ctx, TW_ERR_INVALID, "schedule '%s': path 'mixture' needs one with alpha + sigma = 1, alpha from 0 to 1",
+                       piece[TW_PIECE_schedule].text);
+    if (piece[TW_PIECE_coupling].row != 0 && strcmp(coupling, "given") != 0)
+        return tw_fail(ctx, TW_ERR_UNSUPPORTED, "coupling '%s' is not for tokens: expected 'independent' or 'given'",
+                       coupling);
+    if (strcmp(loss, "generalised_kl") == 0 && (metric || piece[TW_PIECE_path].value[0] > 0))
+        return tw_fail(ctx, TW_ERR_UNSUPPORTED, "loss 'generalised_kl' is for path 'mixture' without noise, not '%s'",
+                       piece[TW_PIECE_path].text);
+    return TW_OK;
+}
+
 /* What a manifold has no meaning for. */
 static tw_status check_space(tw_context *ctx, const tw_piece *piece)
 {
@@ -78,6 +112,9 @@ static tw_status check_space(tw_context *ctx, const tw_piece *piece)
     const tw_flow_piece flat[] = {TW_PIECE_predict, TW_PIECE_gamma};
     const char *space = piece[TW_PIECE_space].info->name, *weight = piece[TW_PIECE_weight].info->name;
     tw_flow_piece wrong = TW_PIECE_COUNT;
+    tw_status status = check_tokens(ctx, piece);
+    if (status != TW_OK) return status;
+    bool tokens = strcmp(space, "tokens") == 0;
     if (piece[TW_PIECE_space].row == 0) {
         if (!source->place || source->draw) return TW_OK;
         return tw_fail(ctx, TW_ERR_INVALID, "source '%s' is of manifolds, not of space 'euclidean'",
@@ -87,8 +124,8 @@ static tw_status check_space(tw_context *ctx, const tw_piece *piece)
         if (piece[flat[i]].row != 0) wrong = flat[i];
     if (strcmp(weight, "none") != 0 && strcmp(weight, "learned") != 0) wrong = TW_PIECE_weight;
     if (source->draw) wrong = TW_PIECE_source;
-    if (!path->everywhere) wrong = TW_PIECE_path;
-    if (!method->rules->everywhere) wrong = TW_PIECE_method;
+    if (!path->everywhere && !tokens) wrong = TW_PIECE_path;
+    if (!method->rules->everywhere && !tokens) wrong = TW_PIECE_method;
     if (wrong == TW_PIECE_COUNT) return TW_OK;
     return tw_fail(ctx, TW_ERR_INVALID, "%s '%s' is of space 'euclidean', not of '%s'", rows[wrong].field,
                    piece[wrong].info->name, space);
@@ -138,10 +175,13 @@ tw_status tw_flow_pieces_read(tw_context *ctx, const tw_flow_desc *desc, tw_piec
     for (int i = 0; i < TW_COUNT(rows); i++) {
         const char *name = *tw_flow_piece_name(&asked, i);
         if (!name) name = *tw_flow_piece_name(&defaults, i);
+        if (!name && i == TW_PIECE_method && asked.space && strncmp(asked.space, "tokens", 6) == 0) name = "dfm";
         if (!name) name = rows[i].at(0)->name;
         TW_TRY(tw_piece_read(ctx, rows[i].field, name, rows[i].at, &piece[i]));
         if (i == TW_PIECE_method) defaults = defaults_of(&piece[i], &texts);
-        if (i == TW_PIECE_space && piece[i].row != 0) {
+        bool tokens = i == TW_PIECE_space && strcmp(piece[i].info->name, "tokens") == 0;
+        if (tokens && asked.path && strncmp(asked.path, "metric", 6) == 0) defaults.source = "uniform";
+        if (i == TW_PIECE_space && piece[i].row != 0 && !tokens) {
             defaults.source = "uniform";
             defaults.path = "geodesic";
         }

@@ -5,6 +5,7 @@
  * sweep. On a manifold the network's answer does not change across the tangent space, so that the trace is that of the
  * tangent space alone. */
 #include "flow/crew.h"
+#include "flow/tokens.h"
 
 /* Rows a block holds: enough for products to run near their peak, few enough for several blocks a thread and, with D
  * tangents a row, for the cache. */
@@ -183,6 +184,8 @@ tw_status tw_flow_program_get(tw_flow *flow, tw_flow_second second, bool wide, t
 {
     tw_flow_program **slot = &flow->program[second][wide];
     tw_status status = TW_OK;
+    if (flow->space.symbols > 0)
+        return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "a flow of tokens jumps: it has no velocity");
     if (!*slot) {
         tw_flow_program *p = tw_alloc(flow->ctx, 1, sizeof(*p));
         if (!p) return tw_fail_memory(flow->ctx, sizeof(*p));
@@ -201,6 +204,8 @@ tw_status tw_flow_program_get(tw_flow *flow, tw_flow_second second, bool wide, t
 
 void tw_flow_programs_drop(tw_flow *flow)
 {
+    tw_token_crew_destroy(flow->token_crew);
+    flow->token_crew = NULL;
     /* those with something beside the velocity first: their crews also run the ones without */
     for (int i = 2 * TW_FLOW_SECONDS - 1; i >= 0; i--) {
         destroy(flow->ctx, flow->program[i / 2][i % 2]);

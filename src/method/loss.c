@@ -29,12 +29,18 @@ static const struct {
     tw_val (*distance)(const double *p, tw_val e);
 } losses[] = {
 #define TW_LOSS(name, about, source, parameters) {{#name, about, source, parameters}, name##_distance},
+#define TW_TOKEN_LOSS(name, about, source) {{#name, about, source, NULL}, NULL},
 #include "method/losses.def"
 };
 
 const tw_piece_info *tw_loss_list(int index)
 {
     return index >= 0 && index < TW_COUNT(losses) ? &losses[index].info : NULL;
+}
+
+bool tw_loss_of_tokens(const tw_piece *loss)
+{
+    return losses[loss->row].distance == NULL;
 }
 
 /* --- weights at times ------------------------------------------------------------------------------------------------

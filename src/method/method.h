@@ -7,6 +7,7 @@
 
 #include "path/convert.h"
 #include "path/path.h"
+#include "path/token_path.h"
 #include "space/space.h"
 
 /* D is the number of numbers of a point in the space's coordinates. */
@@ -19,7 +20,9 @@ typedef struct tw_model {
     const tw_piece *loss, *weight; /* NULL: the first of their tables */
     const tw_piece *gamma;         /* of the path's own noise; NULL: none */
     tw_prediction predict;
-    /* the network: x (B,D), t (B) -> (B, heads D), on a manifold tangent at x; building twice shares weights */
+    const tw_token_path *tokens; /* of flows of tokens, whose x are whole numbers; NULL: of others */
+    /* the network: x (B,D), t (B) -> (B, heads D), on a manifold tangent at x, of tokens logits
+     * (B,D,symbols); building twice shares weights */
     tw_val (*network)(void *user, tw_val x, tw_val t);
     /* the learned logarithm of the loss at t (B) -> (B), for the weight that asks for it */
     tw_val (*uncertainty)(void *user, tw_val t);
@@ -46,6 +49,7 @@ typedef struct tw_method_rules {
     bool noise;         /* draws z */
     bool gamma;         /* its noise has the size of the piece gamma */
     bool everywhere;    /* on any space, not on R^D alone */
+    bool tokens;        /* of tokens, and of nothing else */
     bool velocity_only; /* its point may be another than the affine path's: other predictions make no sense */
     int heads;          /* outputs of the network per column; 0: one */
     /* loss of every row (B) */
@@ -79,12 +83,16 @@ tw_val tw_method_score(const tw_method *method, const tw_model *model, tw_val x,
 /* The network's answer at x (B,D), t (B) -> (B, heads D). Where the schedule makes points larger than the data (ve,
  * edm) it sees x / sqrt(alpha^2 + sigma^2). */
 tw_val tw_model_predict(const tw_model *model, tw_val x, tw_val t);
+/* Of tokens: what is said of x_1, logits (B,D,symbols): the network's, and what each token says of itself
+ * (tw_token_evidence). */
+tw_val tw_model_logits(const tw_model *model, tw_val x, tw_val t);
 /* Part `head` of it, (B,D). */
 tw_val tw_model_head(tw_val y, int heads, int head);
 /* The model's loss of predictions against targets (B,D), weighted by time -> (B). */
 tw_val tw_model_loss(const tw_model *model, tw_val t, tw_val prediction, tw_val target);
 
 const tw_piece_info *tw_loss_list(int index); /* NULL past the end */
+bool tw_loss_of_tokens(const tw_piece *loss);
 const tw_piece_info *tw_weight_list(int index);
 
 #endif

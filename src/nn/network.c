@@ -14,17 +14,18 @@ enum { MOST_FIELDS = 16 };
 typedef struct network {
     tw_network_info info;
     build_fn build;
-    bool image;
+    enum { OF_ROWS, OF_IMAGES, OF_TOKENS } takes;
     tw_field_default field[MOST_FIELDS];
     int fields_count;
 } network;
 
 #define TW_F(field, ...) {TW_FIELD_##field, {__VA_ARGS__}},
 #define COUNT(...)       (int)(sizeof((const tw_field_default[]){__VA_ARGS__}) / sizeof(tw_field_default))
-#define TW_ROW(name, about, source, image, ...)                                                                        \
-    {{#name, about, source, NULL}, tw_network_##name, image, {__VA_ARGS__}, COUNT(__VA_ARGS__)},
-#define TW_NETWORK(name, about, source, fields)       TW_ROW(name, about, source, false, fields)
-#define TW_IMAGE_NETWORK(name, about, source, fields) TW_ROW(name, about, source, true, fields)
+#define TW_ROW(name, about, source, takes, ...)                                                                        \
+    {{#name, about, source, NULL}, tw_network_##name, takes, {__VA_ARGS__}, COUNT(__VA_ARGS__)},
+#define TW_NETWORK(name, about, source, fields)       TW_ROW(name, about, source, OF_ROWS, fields)
+#define TW_IMAGE_NETWORK(name, about, source, fields) TW_ROW(name, about, source, OF_IMAGES, fields)
+#define TW_TOKEN_NETWORK(name, about, source, fields) TW_ROW(name, about, source, OF_TOKENS, fields)
 static const network networks[] = {
 #include "nn/networks.def"
 };
@@ -53,11 +54,14 @@ tw_status tw_network_complete(tw_context *ctx, const tw_network_desc *desc, tw_n
     tw_network_desc full = desc ? *desc : (tw_network_desc){0};
     const tw_piece_info *info = NULL;
     tw_status status = TW_OK;
-    TW_TRY(tw_piece_find(ctx, "network", full.kind ? full.kind : "mlp", tw_network_list, &info));
+    TW_TRY(tw_piece_find(ctx, "network", full.kind ? full.kind : full.states > 0 ? "token_mlp" : "mlp", tw_network_list, &info));
     full.kind = info->name;
     const network *n = find(full.kind);
-    if (n->image && full.image.height < 1)
+    if (n->takes == OF_IMAGES && full.image.height < 1)
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "network '%s' is for pictures, and the rows are none", full.kind));
+    if ((n->takes == OF_TOKENS) != (full.states > 0))
+        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "network '%s' is %s tokens, and the rows are %s", full.kind,
+                       full.states > 0 ? "not for" : "for", full.states > 0 ? "some" : "none"));
     TW_TRY(tw_fields_complete(ctx, full.kind, n->fields_count, n->field, &full));
     int levels = 0;
     while (levels < TW_NETWORK_LEVELS && full.mult[levels] > 0) levels++;
@@ -108,6 +112,7 @@ tw_val tw_network(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val 
     tw_status status = tw_network_complete(ctx, desc, &full);
     if (status != TW_OK) return tw_graph_fail(x.graph, status, "%s", tw_context_error(ctx));
     const network *n = find(full.kind);
-    return n->image ? of_images(n, scope, &full, x, t, condition, outputs)
-                    : n->build(scope, &full, x, t, condition, outputs);
+    if (n->takes == OF_IMAGES) return of_images(n, scope, &full, x, t, condition, outputs);
+    if (n->takes == OF_TOKENS) x = tw_cast(x, TW_DTYPE_I32);
+    return n->build(scope, &full, x, t, condition, outputs);
 }

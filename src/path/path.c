@@ -27,7 +27,8 @@ static tw_val geodesic_point(const tw_space *space, const tw_schedule *schedule,
 }
 
 static const tw_path paths[] = {
-#define TW_PATH(name, everywhere, about, source) {{#name, about, source, NULL}, name##_point, everywhere},
+#define TW_PATH(name, everywhere, about, source) {{#name, about, source, NULL}, name##_point, everywhere, false},
+#define TW_TOKEN_PATH(name, about, source, parameters) {{#name, about, source, parameters}, NULL, false, true},
 #include "path/paths.def"
 };
 

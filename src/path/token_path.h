@@ -18,6 +18,7 @@ typedef struct tw_token_path {
     int states;                  /* K, or K + 1 with a mask, which is state K and what a mixture begins at */
     const tw_schedule *schedule; /* of a mixture: tw_schedule_is_convex */
     double noise;                /* of a mixture, 0..1 */
+    bool uniform;                /* a mixture's source is uniform on the symbols */
     const double *distance;      /* of a metric path, (K,K): d(x, y) >= 0, 0 only on the diagonal. NULL: a mixture */
     double scale, power;         /* of beta, both above 0 */
 } tw_token_path;
@@ -77,6 +78,10 @@ void tw_components_velocity(int count, const double *kappa, const double *slope,
 
 /* x_t (B,T) drawn by uniform numbers (B,T) for x_0, x_1 (B,T), whole numbers in a real type, and t (B). */
 tw_val tw_token_point(const tw_token_path *path, tw_val x0, tw_val x1, tw_val t, tw_val uniform);
+/* What a token says of its own x_1, log p_t(x | x_1) up to a constant (B,T,K) for x (B,T) and t (B): in a posterior this
+ * is the part that sharpens without bounds towards t = 1, and what is left for a network to learn changes little. TW_NONE:
+ * nothing, as of masks and of sources of data. */
+tw_val tw_token_evidence(const tw_token_path *path, tw_val x, tw_val t);
 /* tau'(t), elementwise. */
 tw_val tw_token_pace_at(const tw_token_path *path, tw_val t);
 

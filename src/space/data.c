@@ -2,4 +2,4 @@
  * is nothing to draw here, and no density. */
 #include "space/space.h"
 
-const tw_source_rules tw_source_data = {.draw = NULL};
+const tw_source_rules tw_source_data = {.draw = NULL, .tokens = true};

@@ -131,6 +131,31 @@ tw_status tw_form_euclidean(tw_columns *c)
     return add_all(c, (tw_factor){.manifold = TW_MANIFOLD_euclidean, .form = &plain});
 }
 
+static bool token_read(const tw_factor *f, const double *columns, double *out)
+{
+    bool whole = true;
+    for (int i = 0; i < f->numbers; i++) {
+        out[i] = columns[i];
+        whole = whole && columns[i] >= 0 && columns[i] < f->symbols && columns[i] == floor(columns[i]);
+    }
+    return whole;
+}
+static const tw_form token = {token_read, plain_write, "whole numbers from 0 on, less than the symbols there are", false};
+
+tw_status tw_form_tokens(tw_columns *c)
+{
+    int symbols = (int)c->piece->value[0];
+    if (symbols < 1 || c->piece->value[0] != symbols)
+        return tw_fail(c->ctx, TW_ERR_INVALID, "space 'tokens': %g symbols, expected how many there are, such as tokens:256",
+                       c->piece->value[0]);
+    c->space->symbols = symbols;
+    return add(c, (tw_factor){.manifold = TW_MANIFOLD_euclidean,
+                              .form = &token,
+                              .columns = c->count,
+                              .numbers = c->count,
+                              .symbols = symbols});
+}
+
 tw_status tw_form_sphere(tw_columns *c)
 {
     tw_status status = TW_OK;

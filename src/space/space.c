@@ -58,7 +58,8 @@ void tw_space_keep_units(const tw_space *space, double *shift, double *scale)
 {
     for (int i = 0; i < space->count; i++) {
         const tw_factor *f = &space->factor[i];
-        for (int j = f->column; f->manifold != TW_MANIFOLD_euclidean && j < f->column + f->columns; j++) {
+        bool own = f->manifold != TW_MANIFOLD_euclidean || f->symbols > 0;
+        for (int j = f->column; own && j < f->column + f->columns; j++) {
             shift[j] = 0;
             scale[j] = 1;
         }
@@ -68,6 +69,13 @@ void tw_space_keep_units(const tw_space *space, double *shift, double *scale)
 tw_status tw_space_refuse(tw_context *ctx, const tw_factor *f, int64_t row, const double *columns,
                           const char *const *names)
 {
+    tw_factor one = *f;
+    double number;
+    for (int i = f->column; f->symbols > 0 && i < f->column + f->columns; i++) { /* the token that is none */
+        one = (tw_factor){.form = f->form, .symbols = f->symbols, .column = i, .columns = 1, .numbers = 1};
+        if (!one.form->read(&one, columns + i, &number)) break;
+    }
+    f = &one;
     tw_text text = tw_text_new(ctx);
     for (int i = f->column; i < f->column + f->columns; i++)
         tw_text_add(&text, "%s%s=%g", i > f->column ? ", " : "", names[i], columns[i]);

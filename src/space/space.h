@@ -27,6 +27,7 @@ struct tw_factor {
     int feature, features;
     int output, outputs;
     bool swapped;       /* latitude comes before longitude */
+    int symbols;        /* of tokens: how many there are; 0 of others */
     double period, low; /* of angles: they go from low to low + period */
     int waves;          /* octaves of sines of coordinates that the network sees beside them */
 };
@@ -36,6 +37,7 @@ typedef struct tw_space {
     int count;
     tw_factor *factor; /* side by side in all four orders */
     int columns, numbers, features, outputs, dims;
+    int symbols; /* of tokens, whose points do not move but jump: path/token_path.h; 0: of others */
 } tw_space;
 
 /* The space of a piece for these columns; names (NULL: none) may tell what they are. Errors say which columns it
@@ -91,6 +93,7 @@ typedef struct tw_source_rules {
     tw_val (*density)(const double *p, tw_val x);                              /* the same as a graph: x (B,D) -> (B) */
     bool independent;                                                          /* columns of each other */
     bool whole;                                   /* parameters are whole numbers */
+    bool tokens;                                  /* draws tokens, too */
     /* On a factor: where standard normal z, as many numbers as a point has, lead; and the density there. */
     void (*place)(const double *p, const tw_factor *f, const double *z, double *out);
     tw_val (*place_rows)(const double *p, const tw_factor *f, tw_val z);

@@ -11,6 +11,9 @@ static const double scale = 1; /* of those without a volume */
 static void place(const double *p, const tw_factor *f, const double *z, double *out)
 {
     (void)p;
+    for (int i = 0; f->symbols > 0 && i < f->numbers; i++)
+        out[i] = fmin(floor(f->symbols * 0.5 * erfc(-z[i] * root_half)), f->symbols - 1);
+    if (f->symbols > 0) return;
     switch (f->manifold) {
     case TW_MANIFOLD_torus:
         for (int i = 0; i < f->numbers; i++) out[i] = turn * 0.5 * erfc(-z[i] * root_half);
@@ -27,6 +30,10 @@ static void place(const double *p, const tw_factor *f, const double *z, double *
 static tw_val place_rows(const double *p, const tw_factor *f, tw_val z)
 {
     (void)p;
+    if (f->symbols > 0) {
+        tw_val place = tw_floor(tw_muls(tw_adds(tw_erf(tw_muls(z, root_half)), 1), 0.5 * f->symbols));
+        return tw_min(place, tw_full_like(place, f->symbols - 1));
+    }
     switch (f->manifold) {
     case TW_MANIFOLD_torus:
         return tw_muls(tw_adds(tw_erf(tw_muls(z, root_half)), 1), 0.5 * turn);
@@ -46,4 +53,4 @@ static double factor_log_density(const double *p, const tw_factor *f, const doub
 }
 
 const tw_source_rules tw_source_uniform = {
-    .place = place, .place_rows = place_rows, .factor_log_density = factor_log_density};
+    .place = place, .place_rows = place_rows, .factor_log_density = factor_log_density, .tokens = true};

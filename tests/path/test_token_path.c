@@ -297,6 +297,38 @@ static void test_divergence(void **state)
     }
 }
 
+/* Evidence is log p_t(x | x_1) less what does not depend on x_1; of metric paths less the norm, too. */
+static void test_evidence(void **state)
+{
+    (void)state;
+    for (int i = 0; i < PATHS; i++) {
+        tw_schedule schedule;
+        tw_token_path path = path_of(i, &schedule);
+        tw_graph *graph = NULL;
+        path.uniform = path.states == K;
+        double x[2] = {1, path.states - 1}, t = 0.37, got[2 * K], law[K][MOST];
+        for (int x1 = 0; x1 < K; x1++) tw_token_law(&path, t, -1, x1, law[x1], NULL);
+        assert_int_equal(tw_graph_create(ctx, &graph), TW_OK);
+        tw_val in[2] = {tw_input(graph, "x", TW_DTYPE_F64, tw_shape_of(1, 2)),
+                        tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(1))};
+        tw_val evidence = tw_token_evidence(&path, in[0], in[1]);
+        if (path.states > K && path.noise == 0) {
+            assert_true(tw_is_none(evidence));
+        } else {
+            assert_int_equal(tw_reference_run(ctx, 2, in, (const double *[]){x, &t}, 1, &evidence, (double *[]){got}),
+                             TW_OK);
+            for (int k = 0; k < 2 * K; k++) {
+                int own = (int)x[k / K], x1 = k % K, norm = path.distance != NULL;
+                double want = log(law[x1][own]) - log(law[0][own]);
+                if (norm) want -= log(law[x1][x1]) - log(law[0][0]);
+                near(got[k] - got[k - k % K], want, 1e-10);
+            }
+        }
+        tw_graph_destroy(graph);
+        tw_piece_free(ctx, &schedule);
+    }
+}
+
 static void test_graph_and_host_agree(void **state)
 {
     (void)state;
@@ -383,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_moves),
         cmocka_unit_test(test_generalised_kl_of_flow_matching),
         cmocka_unit_test(test_divergence),
+        cmocka_unit_test(test_evidence),
         cmocka_unit_test(test_graph_and_host_agree),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_convex),

@@ -1,0 +1,152 @@
+/* flow/token_crew.c - the program of a flow of tokens and the workers that run it: see tokens.h. */
+#include "flow/tokens.h"
+
+#include "base/pool.h"
+
+/* Rows whose logits are a few megabytes, and enough of them for products to run well. */
+static int64_t block_rows(const tw_flow *flow)
+{
+    const int64_t numbers = 1 << 19, most = 256;
+    int64_t each = (int64_t)flow->space.numbers * flow->tokens.symbols;
+    return tw_max_i64(1, tw_min_i64(most, numbers / each));
+}
+
+static tw_status build(tw_token_crew *crew)
+{
+    tw_flow *flow = crew->flow;
+    tw_context *ctx = flow->ctx;
+    int told = flow->desc.conditions_count;
+    tw_val *inputs = NULL;
+    bool *constants = NULL;
+    tw_status status = TW_OK;
+    TW_TRY(tw_graph_create(ctx, &crew->graph));
+    TW_TRY(tw_params_create(ctx, crew->graph, TW_DTYPE_F32, &crew->params));
+    tw_flow_binding binding = {.params = crew->params, .flow = flow};
+    tw_val condition = TW_NONE;
+    if (told > 0) condition = tw_input(crew->graph, "condition", TW_DTYPE_F32, tw_shape_of(crew->rows, told));
+    binding.condition = tw_conditions_features(told, flow->desc.conditions, condition);
+    tw_model model = tw_flow_model(flow, &binding);
+    tw_val x = tw_input(crew->graph, "x", TW_DTYPE_F32, tw_shape_of(crew->rows, flow->space.numbers));
+    tw_val t = tw_input(crew->graph, "t", TW_DTYPE_F32, tw_shape_of(crew->rows));
+    tw_val logits = tw_model_logits(&model, x, t);
+    TW_TRY(tw_graph_check(crew->graph));
+    int count = tw_params_count(crew->params);
+    crew->inputs_count = count + 2 + (told > 0);
+    inputs = tw_alloc(ctx, (size_t)crew->inputs_count, sizeof(*inputs));
+    constants = tw_alloc(ctx, (size_t)crew->inputs_count, sizeof(*constants));
+    if (!inputs || !constants) TW_TRY(tw_fail_memory(ctx, (size_t)crew->inputs_count * sizeof(*inputs)));
+    for (int i = 0; i < count; i++) {
+        inputs[i] = tw_params_value(crew->params, i);
+        constants[i] = true;
+    }
+    inputs[count] = x;
+    inputs[count + 1] = t;
+    if (told > 0) inputs[count + 2] = condition;
+    tw_program_desc desc = {.name = "the logits",
+                            .inputs_count = crew->inputs_count,
+                            .inputs = inputs,
+                            .outputs_count = 1,
+                            .outputs = &logits,
+                            .rows = crew->rows,
+                            .constants = constants,
+                            .block_rows = crew->rows};
+    TW_TRY(tw_program_compile(ctx, &desc, &crew->program));
+done:
+    tw_free(ctx, inputs);
+    tw_free(ctx, constants);
+    return status;
+}
+
+static tw_status make_worker(tw_token_crew *crew, tw_token_worker *w)
+{
+    const tw_flow *flow = crew->flow;
+    tw_context *ctx = flow->ctx;
+    size_t rows = (size_t)crew->rows, numbers = rows * (size_t)flow->space.numbers;
+    size_t told = (size_t)flow->desc.conditions_count;
+    int count = tw_params_count(crew->params);
+    w->crew = crew;
+    tw_status status = tw_state_create(crew->program, 1, &w->state);
+    if (status != TW_OK) return status;
+    w->inputs = tw_alloc(ctx, (size_t)crew->inputs_count, sizeof(void *));
+    w->x = tw_alloc_aligned(ctx, numbers * sizeof(float));
+    w->t = tw_alloc_aligned(ctx, rows * sizeof(float));
+    w->told = tw_alloc_aligned(ctx, (rows * told + 1) * sizeof(float));
+    w->tokens = tw_alloc(ctx, numbers, sizeof(int32_t));
+    w->known = tw_alloc(ctx, numbers, 1);
+    w->bound = tw_alloc(ctx, rows, sizeof(double));
+    if (!w->inputs || !w->x || !w->t || !w->told || !w->tokens || !w->known || !w->bound)
+        return tw_fail_memory(ctx, numbers * sizeof(float));
+    for (int i = 0; i < count; i++) w->inputs[i] = flow->weights + tw_params_offset(crew->params, i);
+    w->inputs[count] = w->x;
+    w->inputs[count + 1] = w->t;
+    if (told > 0) w->inputs[count + 2] = w->told;
+    return TW_OK;
+}
+
+tw_status tw_token_crew_get(tw_flow *flow, tw_token_crew **out_crew)
+{
+    tw_context *ctx = flow->ctx;
+    tw_status status = TW_OK;
+    tw_token_crew *crew = flow->token_crew;
+    if (!crew) {
+        crew = tw_alloc(ctx, 1, sizeof(*crew));
+        if (!crew) return tw_fail_memory(ctx, sizeof(*crew));
+        *crew = (tw_token_crew){.flow = flow, .rows = block_rows(flow)};
+        int count = tw_pool_threads(ctx->pool);
+        crew->worker = tw_alloc(ctx, (size_t)count, sizeof(*crew->worker));
+        if (!crew->worker) TW_TRY(tw_fail_memory(ctx, (size_t)count * sizeof(*crew->worker)));
+        crew->count = count;
+        TW_TRY(build(crew));
+        for (int i = 0; i < count; i++) TW_TRY(make_worker(crew, &crew->worker[i]));
+        flow->token_crew = crew;
+    }
+    *out_crew = crew;
+    crew = NULL;
+done:
+    tw_token_crew_destroy(crew);
+    return status;
+}
+
+void tw_token_crew_destroy(tw_token_crew *crew)
+{
+    if (!crew) return;
+    tw_context *ctx = crew->flow->ctx;
+    for (int i = 0; crew->worker && i < crew->count; i++) {
+        tw_token_worker *w = &crew->worker[i];
+        tw_jump_destroy(w->jump);
+        tw_state_destroy(w->state);
+        tw_free(ctx, w->inputs);
+        tw_free_aligned(ctx, w->x);
+        tw_free_aligned(ctx, w->t);
+        tw_free_aligned(ctx, w->told);
+        tw_free(ctx, w->tokens);
+        tw_free(ctx, w->known);
+        tw_free(ctx, w->bound);
+        tw_free(ctx, w->memory);
+    }
+    tw_free(ctx, crew->worker);
+    tw_program_destroy(crew->program);
+    tw_params_destroy(crew->params);
+    tw_graph_destroy(crew->graph);
+    tw_free(ctx, crew);
+}
+
+tw_status tw_token_worker_logits(void *user, int64_t rows, const int64_t *row, const double *t, const int32_t *x,
+                                 float *out)
+{
+    tw_token_worker *w = user;
+    const tw_token_crew *crew = w->crew;
+    int64_t tokens = crew->flow->space.numbers, told = crew->flow->desc.conditions_count;
+    for (int64_t begin = 0; begin < rows; begin += crew->rows) {
+        int64_t count = tw_min_i64(crew->rows, rows - begin);
+        for (int64_t i = 0; i < count; i++) w->t[i] = (float)t[begin + i];
+        for (int64_t i = 0; i < count * tokens; i++) w->x[i] = (float)x[begin * tokens + i];
+        for (int64_t i = 0; i < count * told; i++)
+            w->told[i] =
+                w->conditions ? (float)w->conditions[row[begin + i / told] * told + i % told] : 0.0f;
+        tw_status status = tw_program_run(w->state, w->inputs,
+                                          (void *[]){out + begin * tokens * crew->flow->tokens.symbols}, count);
+        if (status != TW_OK) return status;
+    }
+    return TW_OK;
+}

@@ -1,0 +1,308 @@
+/* flow/tokens.c - sampling and scoring flows of tokens: see tokens.h. */
+#include "flow/tokens.h"
+
+#include "base/pool.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { STEPS = 128, DRAWS = 64 }; /* of a sample, of a score, unless told */
+
+/* One call on all rows. */
+typedef struct token_run {
+    tw_token_crew *crew;
+    const tw_sample_desc *desc;
+    const double *conditions; /* (n, told), as the network takes them, or NULL */
+    int64_t n, first;         /* rows; the number of the wave's first block */
+    double *out, *frames;
+    const double *x; /* to be scored, */
+    int draws;       /* so often */
+    double t0, t1;
+    int64_t steps; /* of a leg */
+    int legs;
+    tw_ode_stats *stats; /* of each block of the wave */
+    tw_status *status;
+} token_run;
+
+static const tw_sample_desc nothing;
+
+static tw_status refuse(const tw_flow *flow, const char *what)
+{
+    return tw_fail(flow->ctx, TW_ERR_INVALID, "%s: a flow of tokens has none", what);
+}
+
+/* What is asked of a flow in R^D, and has no meaning here. */
+static tw_status check_desc(const tw_flow *flow, const tw_sample_desc *d)
+{
+    if (d->diffusion) return refuse(flow, "sampling with noise");
+    if (d->schedule) return refuse(flow, "another schedule");
+    if (d->guidance != 0 || d->guide) return refuse(flow, "guidance");
+    if (d->log_density) return refuse(flow, "log-densities found on the way");
+    if (d->solver.rtol != 0 || d->solver.atol != 0)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "rtol and atol are for differential equations; the tolerance of jumps "
+                                                  "is for tokens");
+    if (d->grid) return refuse(flow, "a grid of sampling times");
+    return TW_OK;
+}
+
+/* Whole numbers of symbols. */
+static tw_status check_rows(const tw_flow *flow, int64_t n, const double *x, bool gaps)
+{
+    int columns = flow->space.numbers;
+    for (int64_t i = 0; i < n * columns; i++) {
+        if (gaps && isnan(x[i])) continue;
+        if (!(x[i] >= 0 && x[i] < flow->tokens.symbols) || x[i] != floor(x[i]))
+            return tw_fail(flow->ctx, TW_ERR_INVALID, "row %lld: %s=%g: expected a whole number from 0 to %d",
+                           (long long)(i / columns) + 1, flow->desc.names[i % columns], x[i],
+                           flow->tokens.symbols - 1);
+    }
+    return TW_OK;
+}
+
+/* Conditions of every row as the network takes them, to be freed. */
+static tw_status take_conditions(const tw_flow *flow, const tw_sample_desc *d, int64_t n, double **out)
+{
+    int told = flow->desc.conditions_count;
+    tw_status status = TW_OK;
+    if (told == 0 || !d->conditions) return TW_OK;
+    double *taken = tw_alloc(flow->ctx, (size_t)tw_max_i64(n, 1) * (size_t)told, sizeof(double));
+    if (!taken) return tw_fail_memory(flow->ctx, (size_t)n * (size_t)told * sizeof(double));
+    for (int64_t i = 0; i < n && status == TW_OK; i++)
+        status = tw_conditions_take(flow->ctx, told, flow->desc.conditions, i,
+                                    d->conditions + (d->same_conditions ? 0 : i * told), taken + i * told);
+    if (status != TW_OK) tw_free(flow->ctx, taken);
+    else *out = taken;
+    return status;
+}
+
+/* --- the blocks ------------------------------------------------------------------------------------------------------
+ */
+
+/* Where a block begins: draws of the source or given rows, and what is known in place. */
+static void begin_block(const token_run *run, tw_token_worker *w, int64_t begin, int64_t rows)
+{
+    const tw_flow *flow = run->crew->flow;
+    const tw_token_options *o = run->desc->tokens;
+    int64_t tokens = flow->space.numbers, numbers = rows * tokens, at = begin * tokens;
+    if (run->desc->from)
+        for (int64_t i = 0; i < numbers; i++) w->tokens[i] = (int32_t)run->desc->from[at + i];
+    else
+        tw_token_source(&flow->tokens, run->desc->seed, begin, rows, (int)tokens, w->tokens);
+    for (int64_t i = 0; i < numbers; i++) {
+        double value = o && o->known ? o->known[o->same_known ? i % tokens : at + i] : (double)NAN;
+        w->known[i] = (unsigned char)!isnan(value);
+        if (w->known[i]) w->tokens[i] = (int32_t)value;
+    }
+}
+
+static void keep(const token_run *run, const tw_token_worker *w, int64_t begin, int64_t rows, double *out)
+{
+    int64_t tokens = run->crew->flow->space.numbers;
+    for (int64_t i = 0; out && i < rows * tokens; i++) out[begin * tokens + i] = (double)w->tokens[i];
+}
+
+static void sample_block(void *user, int64_t item, int thread)
+{
+    token_run *run = user;
+    tw_token_worker *w = &run->crew->worker[thread];
+    int64_t size = run->crew->rows, begin = (run->first + item) * size, rows = tw_min_i64(size, run->n - begin);
+    int64_t all = run->n * run->crew->flow->space.numbers, told = run->crew->flow->desc.conditions_count;
+    tw_jump_stats stats = {0};
+    tw_status status = TW_OK;
+    w->conditions = run->conditions ? run->conditions + begin * told : NULL;
+    begin_block(run, w, begin, rows);
+    keep(run, w, begin, rows, run->frames);
+    for (int i = 0; i < run->legs && status == TW_OK; i++) {
+        double span = run->t1 - run->t0;
+        tw_jump_leg leg = {.t0 = run->t0 + span * i / run->legs,
+                           .t1 = i + 1 == run->legs ? run->t1 : run->t0 + span * (i + 1) / run->legs,
+                           .steps = run->steps,
+                           .number = i,
+                           .first_row = begin};
+        status = tw_jump_run(w->jump, &leg, tw_token_worker_logits, w, rows, w->tokens, w->known, &stats);
+        keep(run, w, begin, rows, run->frames ? run->frames + (i + 1) * all : NULL);
+    }
+    keep(run, w, begin, rows, run->out);
+    run->status[item] = status;
+    run->stats[item] = (tw_ode_stats){.nfe = stats.nfe,
+                                      .nfe_mean = (double)stats.evaluations / (double)run->n,
+                                      .evaluations = stats.evaluations,
+                                      .calls = stats.calls};
+}
+
+static void score_block(void *user, int64_t item, int thread)
+{
+    token_run *run = user;
+    tw_token_worker *w = &run->crew->worker[thread];
+    const tw_flow *flow = run->crew->flow;
+    int64_t size = run->crew->rows, begin = (run->first + item) * size, rows = tw_min_i64(size, run->n - begin);
+    int64_t tokens = flow->space.numbers, told = flow->desc.conditions_count;
+    tw_bound_desc desc = {.path = &flow->tokens,
+                          .draws = run->draws,
+                          .block = size,
+                          .seed = run->desc->seed,
+                          .first_row = begin};
+    w->conditions = run->conditions ? run->conditions + begin * told : NULL;
+    for (int64_t i = 0; i < rows * tokens; i++) w->tokens[i] = (int32_t)run->x[begin * tokens + i];
+    run->status[item] =
+        tw_token_bound(&desc, tw_token_worker_logits, w, rows, (int)tokens, w->tokens, w->memory, w->bound);
+    for (int64_t i = 0; i < rows; i++) run->out[begin + i] = -w->bound[i];
+    run->stats[item] = (tw_ode_stats){.nfe = run->draws,
+                                      .nfe_mean = (double)run->draws * (double)rows / (double)run->n,
+                                      .evaluations = run->draws * rows};
+}
+
+/* All blocks, as many at once as there are workers. */
+static tw_status run_blocks(token_run *run, tw_task task, tw_ode_stats *total)
+{
+    tw_context *ctx = run->crew->flow->ctx;
+    int64_t size = run->crew->rows, blocks = (run->n + size - 1) / size, wave = run->crew->count;
+    tw_status status = TW_OK;
+    run->stats = tw_alloc(ctx, (size_t)wave, sizeof(*run->stats));
+    run->status = tw_alloc(ctx, (size_t)wave, sizeof(*run->status));
+    if (!run->stats || !run->status) TW_TRY(tw_fail_memory(ctx, (size_t)wave * sizeof(*run->stats)));
+    for (run->first = 0; run->first < blocks; run->first += wave) {
+        int64_t count = tw_min_i64(wave, blocks - run->first), done = tw_min_i64(run->n, (run->first + count) * size);
+        tw_pool_run(ctx->pool, count, task, run);
+        for (int64_t i = 0; i < count; i++) {
+            total->nfe = tw_max_i64(total->nfe, run->stats[i].nfe);
+            total->nfe_mean += run->stats[i].nfe_mean;
+            total->evaluations += run->stats[i].evaluations;
+            total->calls += run->stats[i].calls;
+            if (run->status[i] != TW_OK)
+                TW_TRY(tw_fail(ctx, run->status[i], "rows %lld and on: the network's answer is no numbers",
+                               (long long)((run->first + i) * size) + 1));
+        }
+        if (run->desc->on_progress && run->desc->on_progress(run->desc->user, done, run->n) != 0)
+            TW_TRY(tw_fail(ctx, TW_ERR_CANCELLED, "stopped after %lld of %lld rows", (long long)done,
+                           (long long)run->n));
+    }
+done:
+    tw_free(ctx, run->stats);
+    tw_free(ctx, run->status);
+    return status;
+}
+
+const tw_piece_info *tw_token_solver_list(int index)
+{
+    return tw_jump_list(index);
+}
+
+/* --- sampling --------------------------------------------------------------------------------------------------------
+ */
+
+static tw_jump_desc jump_of(const tw_flow *flow, const tw_sample_desc *d)
+{
+    const tw_token_options *o = d->tokens;
+    tw_jump_desc jump = {.method = d->solver.method, .path = &flow->tokens, .seed = d->seed};
+    if (!o) return jump;
+    jump.tolerance = o->tolerance;
+    jump.temperature = o->temperature;
+    jump.top_k = o->top_k;
+    jump.top_p = o->top_p;
+    jump.argmax = o->argmax;
+    memcpy(jump.refresh, o->refresh, sizeof(jump.refresh));
+    jump.remask = o->remask;
+    jump.stratified = o->stratified;
+    return jump;
+}
+
+/* A solver for every worker. */
+static tw_status make_jumps(tw_token_crew *crew, const tw_jump_desc *desc)
+{
+    for (int i = 0; i < crew->count; i++) {
+        tw_token_worker *w = &crew->worker[i];
+        tw_jump_destroy(w->jump);
+        w->jump = NULL;
+        tw_status status = tw_jump_create(crew->flow->ctx, desc, crew->rows, crew->flow->space.numbers, &w->jump);
+        if (status != TW_OK) return status;
+    }
+    return TW_OK;
+}
+
+/* Times and steps, shared out over the legs. */
+static tw_status plan(const tw_flow *flow, token_run *run)
+{
+    const tw_ode_desc *s = &run->desc->solver;
+    int64_t steps = s->steps > 0 ? s->steps : s->step_size > 0 ? (int64_t)ceil(1 / s->step_size - 1e-9) : STEPS;
+    run->t0 = s->t0;
+    run->t1 = s->t0 == 0 && s->t1 == 0 ? 1 : s->t1;
+    run->legs = run->desc->frames > 1 ? run->desc->frames - 1 : 1;
+    run->steps = (steps + run->legs - 1) / run->legs;
+    if (!(run->t0 >= 0 && run->t0 < run->t1 && run->t1 <= 1))
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "tokens go from a time to a later one within 0 to 1, not from %g to %g",
+                       run->t0, run->t1);
+    if (run->t0 > 0 && !run->desc->from)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "from t=%g: it needs rows to begin at", run->t0);
+    if (run->steps >= 1 << 18)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "%lld steps: expected less than %d", (long long)run->steps, 1 << 18);
+    return TW_OK;
+}
+
+static tw_status check_beginning(const tw_flow *flow, int64_t n, const tw_sample_desc *d)
+{
+    const tw_token_options *o = d->tokens;
+    tw_status status = TW_OK;
+    if (d->from) TW_TRY(check_rows(flow, n, d->from, false));
+    if (o && o->known) TW_TRY(check_rows(flow, o->same_known ? 1 : n, o->known, true));
+    if (!d->from && !tw_space_draws(&flow->space, flow->model.source))
+        TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID,
+                       "the flow begins at rows of another data set: it needs such rows to begin at"));
+done:
+    return status;
+}
+
+tw_status tw_tokens_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out, double *out_frames,
+                           tw_ode_stats *out_stats)
+{
+    token_run run = {.desc = desc ? desc : &nothing, .n = n, .out = out, .frames = out_frames};
+    tw_ode_stats total = {0};
+    double *conditions = NULL;
+    tw_status status = TW_OK;
+    if (n < 0) return tw_fail(flow->ctx, TW_ERR_INVALID, "%lld rows asked for", (long long)n);
+    TW_TRY(check_desc(flow, run.desc));
+    TW_TRY(check_beginning(flow, n, run.desc));
+    TW_TRY(plan(flow, &run));
+    if (run.desc->frames < 2) run.frames = NULL;
+    TW_TRY(tw_token_crew_get(flow, &run.crew));
+    tw_jump_desc jump = jump_of(flow, run.desc);
+    TW_TRY(make_jumps(run.crew, &jump));
+    TW_TRY(take_conditions(flow, run.desc, n, &conditions));
+    run.conditions = conditions;
+    TW_TRY(run_blocks(&run, sample_block, &total));
+    if (out_stats) *out_stats = total;
+done:
+    tw_free(flow->ctx, conditions);
+    return status;
+}
+
+/* --- scoring -------------------------------------------------------------------------------------------------------- */
+
+tw_status tw_tokens_bound(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc, double *out,
+                          tw_ode_stats *out_stats)
+{
+    tw_context *ctx = flow->ctx;
+    token_run run = {.desc = desc ? desc : &nothing, .n = n, .out = out, .x = x};
+    tw_ode_stats total = {0};
+    double *conditions = NULL;
+    tw_status status = TW_OK;
+    run.draws = run.desc->solver.steps > 0 ? (int)tw_min_i64(run.desc->solver.steps, 1 << 20) : DRAWS;
+    TW_TRY(check_desc(flow, run.desc));
+    TW_TRY(check_rows(flow, n, x, false));
+    if (!tw_space_draws(&flow->space, flow->model.source))
+        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "no likelihood: the law of the flow's source is not known"));
+    TW_TRY(tw_token_crew_get(flow, &run.crew));
+    size_t bytes = tw_token_bound_bytes(&flow->tokens, run.crew->rows, flow->space.numbers);
+    for (int i = 0; i < run.crew->count; i++) {
+        tw_token_worker *w = &run.crew->worker[i];
+        if (!w->memory) w->memory = tw_alloc(ctx, bytes, 1);
+        if (!w->memory) TW_TRY(tw_fail_memory(ctx, bytes));
+    }
+    TW_TRY(take_conditions(flow, run.desc, n, &conditions));
+    run.conditions = conditions;
+    TW_TRY(run_blocks(&run, score_block, &total));
+    if (out_stats) *out_stats = total;
+done:
+    tw_free(ctx, conditions);
+    return status;
+}

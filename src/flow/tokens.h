@@ -1,0 +1,53 @@
+/* flow/tokens.h - flows of tokens: the network's logits as a program, workers that run it, and what solvers of chains
+ * make of them (solve/jump.h).
+ *
+ * As in flow/crew.h a block of rows stays with one thread through all steps; blocks are cut by shape alone. */
+#ifndef TW_FLOW_TOKENS_H
+#define TW_FLOW_TOKENS_H
+
+#include "flow/flow.h"
+#include "solve/jump.h"
+
+/* tw_sample of a flow of tokens: rows are whole numbers; a mask that is left at t1 < 1 is the number behind the last
+ * symbol. */
+TW_NODISCARD tw_status tw_tokens_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out,
+                                        double *out_frames, tw_ode_stats *out_stats);
+/* tw_log_density of one: a bound from below. */
+TW_NODISCARD tw_status tw_tokens_bound(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc,
+                                       double *out, tw_ode_stats *out_stats);
+
+/* --- the inside ------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct tw_token_worker {
+    const struct tw_token_crew *crew;
+    tw_state *state;
+    const void **inputs;
+    float *x, *t, *told; /* one block of the program */
+    int32_t *tokens;     /* one block of rows, and what of them is known, */
+    unsigned char *known;
+    tw_jump *jump;       /* to sample, */
+    void *memory;        /* or to score */
+    double *bound;
+    const double *conditions; /* (rows, told) of the block under way, or NULL */
+    tw_status status;
+} tw_token_worker;
+
+typedef struct tw_token_crew {
+    tw_flow *flow;
+    tw_graph *graph;
+    tw_params *params;
+    tw_program *program;
+    int64_t rows; /* of a block */
+    int inputs_count, count;
+    tw_token_worker *worker;
+} tw_token_crew;
+
+/* Made when first asked for and kept with the flow, until its weights change. */
+TW_NODISCARD tw_status tw_token_crew_get(tw_flow *flow, tw_token_crew **out_crew);
+void tw_token_crew_destroy(tw_token_crew *crew);
+/* tw_logits_fn, `user` a worker. */
+tw_status tw_token_worker_logits(void *user, int64_t rows, const int64_t *row, const double *t, const int32_t *x,
+                                 float *out);
+
+#endif

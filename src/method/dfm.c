@@ -1,0 +1,75 @@
+/* method/dfm.c - discrete flow matching: the network says which x_1 a token at x_t goes to, p_{1|t}, and the chain's
+ * rates are the mean of the path's over it (Gat et al. 2024, Discrete flow matching, eq. 24; Campbell et al. 2024;
+ * general paths: Shaul et al. 2024).
+ *
+ *   cross_entropy    -log p(x_1 | x_t)
+ *   generalised_kl   tau'(t) (1 - p(x_1 | x_t)) where x_t = x_1, tau'(t) (-p(x_t | x_t) - log p(x_1 | x_t)) elsewhere: a
+ *                    bound on -log p(x_1) (Lou, Meng, Ermon 2024, eq. 5; Lipman et al. 2024, eq. 7.30)
+ *
+ * both as means over the tokens. A token that a mask has left is what it is: only masked ones count then. */
+#include "method/method.h"
+
+#include "graph/node.h"
+#include "path/token_path.h"
+
+#include <string.h>
+
+/* x_t by the noise of the row, whose normal numbers are made uniform. */
+static tw_val point(const tw_model *model, const tw_draws *d)
+{
+    const double root_half = 0.70710678118654752440;
+    tw_val uniform = tw_muls(tw_adds(tw_erf(tw_muls(d->z, root_half)), 1), 0.5);
+    return tw_token_point(model->tokens, d->x0, d->x1, d->t, uniform);
+}
+
+/* Which tokens count (B,T), in the network's numbers. */
+static tw_val masked(const tw_token_path *path, tw_val xt)
+{
+    if (tw_is_none(xt)) return xt;
+    return tw_cast(tw_ge(xt, tw_full_like(xt, path->symbols)), tw_dtype_at(xt));
+}
+
+/* p(x_t | x_t), 0 for a mask. */
+static tw_val own_probability(tw_val logits, tw_val xt)
+{
+    tw_val index = tw_cast(xt, TW_DTYPE_I32);
+    return tw_exp(tw_neg(tw_cross_entropy(logits, index, -1)));
+}
+
+tw_val tw_model_logits(const tw_model *model, tw_val x, tw_val t)
+{
+    tw_val evidence = tw_token_evidence(model->tokens, x, t);
+    tw_val logits = model->network(model->user, x, t);
+    return tw_is_none(evidence) ? logits : tw_add(logits, evidence);
+}
+
+static tw_val generalised_kl(const tw_model *model, const tw_draws *d, tw_val xt, tw_val logits, tw_val entropy)
+{
+    const tw_token_path *path = model->tokens;
+    const double largest = 1e4; /* of the pace, which is unbounded at t = 1 */
+    tw_val pace = tw_token_pace_at(path, d->t);
+    pace = tw_expand_dim(tw_min(pace, tw_full_like(pace, largest)), 1);
+    if (path->states > path->symbols) return tw_mul(pace, tw_mul(entropy, masked(path, xt)));
+    tw_val own = own_probability(logits, xt), arrived = tw_eq(xt, d->x1);
+    return tw_mul(pace, tw_select(arrived, tw_adds(tw_neg(own), 1), tw_sub(entropy, own)));
+}
+
+static tw_val row_loss(const tw_model *model, const tw_draws *d)
+{
+    const tw_token_path *path = model->tokens;
+    tw_val xt = point(model, d);
+    if (tw_is_none(xt)) return TW_NONE;
+    tw_val logits = tw_model_logits(model, xt, d->t);
+    tw_val entropy = tw_cross_entropy(logits, tw_cast(d->x1, TW_DTYPE_I32), -1);
+    if (model->loss && strcmp(model->loss->info->name, "generalised_kl") == 0)
+        return tw_mean_axis(generalised_kl(model, d, xt, logits, entropy), 1);
+    if (path->states > path->symbols && path->noise == 0) entropy = tw_mul(entropy, masked(path, xt));
+    return tw_mean_axis(entropy, 1);
+}
+
+const tw_method_rules tw_method_dfm = {
+    .defaults = {.source = "mask", .path = "mixture", .loss = "cross_entropy"},
+    .noise = true,
+    .tokens = true,
+    .row_loss = row_loss,
+};

@@ -1,0 +1,240 @@
+/* Flows of tokens, from training to samples: the law of small worlds is learned and scored, files keep everything, rows
+ * are the same for any number of threads, tokens that are given stay, and what has no meaning is refused. */
+#include "flow/flow.h"
+
+#include "base/philox.h"
+
+#include <thalweg/train.h>
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { K = 4, ROWS = 8000, DRAWS = 20000 };
+
+static tw_context *ctx;
+
+/* Two tokens that know of each other: probabilities of K x K pairs. */
+static double probability(int a, int b)
+{
+    return (a == b ? 0.16 : a == (b + 1) % K ? 0.07 : 0.01);
+}
+
+static int draw_pair(double u)
+{
+    for (int i = 0; i < K * K; i++)
+        if ((u -= probability(i / K, i % K)) < 0) return i;
+    return K * K - 1;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    ctx = tw_context_create(&(tw_context_desc){.threads = 2});
+    return ctx == NULL;
+}
+static int teardown(void **state)
+{
+    (void)state;
+    tw_context_destroy(ctx);
+    return 0;
+}
+
+static void check(tw_status status)
+{
+    if (status != TW_OK) fail_msg("%s", tw_context_error(ctx));
+}
+
+static tw_flow *trained(const char *source, const char *path, const char *loss)
+{
+    static double values[ROWS * 2];
+    tw_random random = {.seed = 3, .stream = 1};
+    for (int i = 0; i < ROWS; i++) {
+        int pair = draw_pair(tw_random_uniform(&random));
+        values[2 * i] = pair / K;
+        values[2 * i + 1] = pair % K;
+    }
+    tw_dataset *data = NULL;
+    tw_flow *flow = NULL;
+    tw_dataset_desc data_desc = {.split = {1, 0, 0}};
+    check(tw_dataset_from_memory(ctx, ROWS, 2, values, NULL, &data_desc, &data));
+    tw_flow_desc desc = {
+        .space = "tokens:4", .source = source, .path = path, .loss = loss, .columns = 2, .network = {.width = 48}};
+    check(tw_flow_create(ctx, &desc, &flow));
+    tw_train_desc train = {.steps = 700, .batch = 512, .lr = 5e-3, .ema = 0.99};
+    check(tw_train(flow, data, &train, NULL));
+    tw_dataset_destroy(data);
+    return flow;
+}
+
+static double entropy(void)
+{
+    double sum = 0;
+    for (int i = 0; i < K * K; i++) sum -= probability(i / K, i % K) * log(probability(i / K, i % K));
+    return sum;
+}
+
+static double distance(tw_flow *flow, const char *solver, const tw_token_options *tokens)
+{
+    static double rows[DRAWS * 2];
+    double count[K * K] = {0}, sum = 0;
+    tw_sample_desc desc = {.solver = {.method = solver, .steps = 40}, .seed = 5, .tokens = tokens};
+    check(tw_sample(flow, DRAWS, &desc, rows, NULL, NULL));
+    for (int i = 0; i < DRAWS; i++) {
+        assert_true(rows[2 * i] >= 0 && rows[2 * i] < K && rows[2 * i + 1] >= 0 && rows[2 * i + 1] < K);
+        count[(int)rows[2 * i] * K + (int)rows[2 * i + 1]] += 1.0 / DRAWS;
+    }
+    for (int i = 0; i < K * K; i++) sum += 0.5 * fabs(count[i] - probability(i / K, i % K));
+    return sum;
+}
+
+static double score(tw_flow *flow)
+{
+    double rows[2 * K * K], out[K * K], sum = 0;
+    for (int i = 0; i < K * K; i++) rows[2 * i] = i / K, rows[2 * i + 1] = i % K;
+    tw_sample_desc desc = {.solver = {.steps = 2000}};
+    check(tw_log_density(flow, K * K, rows, &desc, out, NULL));
+    for (int i = 0; i < K * K; i++) sum -= probability(i / K, i % K) * out[i];
+    return sum;
+}
+
+/* Draws and 8000 rows of data leave 0.02 of TV; the bound of masks is tight, others lie above. */
+static void test_learns(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *source, *path, *loss;
+        double above; /* of the bound over the entropy, at most */
+    } cases[] = {{NULL, NULL, NULL, 0.03},
+                 {"mask", "mixture", "generalised_kl", 0.03},
+                 {"uniform", "mixture", NULL, 0.9},
+                 {"uniform", "mixture", "generalised_kl", 0.9},
+                 {"mask", "mixture:0.5", NULL, 0.9},
+                 {NULL, "metric:1,1,1", NULL, 0.9}};
+    for (int i = 0; i < TW_COUNT(cases); i++) {
+        tw_flow *flow = trained(cases[i].source, cases[i].path, cases[i].loss);
+        double tv = distance(flow, NULL, NULL), above = score(flow) - entropy();
+        if (!(tv < 0.05)) fail_msg("case %d: TV %g", i, tv);
+        if (!(above > -0.01 && above < cases[i].above)) fail_msg("case %d: the bound is %g above", i, above);
+        tw_flow_destroy(flow);
+    }
+}
+
+static void test_samplers(void **state)
+{
+    (void)state;
+    tw_flow *flow = trained(NULL, NULL, NULL);
+    for (int i = 0; tw_token_solver_list(i); i++) {
+        double tv = distance(flow, tw_token_solver_list(i)->name, NULL);
+        if (!(tv < 0.05)) fail_msg("%s: TV %g", tw_token_solver_list(i)->name, tv);
+    }
+    const tw_token_options options[] = {
+        {.tolerance = 0.1}, {.refresh = {1, 1, 0.5}}, {.remask = 0.05}, {.stratified = true}};
+    for (int i = 0; i < TW_COUNT(options); i++) {
+        double tv = distance(flow, NULL, &options[i]);
+        if (!(tv < 0.05)) fail_msg("options %d: TV %g", i, tv);
+    }
+    /* tokens that are given stay; one row for all */
+    double known[2] = {2, (double)NAN}, rows[400];
+    tw_token_options given = {.known = known, .same_known = true};
+    tw_sample_desc desc = {.tokens = &given};
+    check(tw_sample(flow, 200, &desc, rows, NULL, NULL));
+    for (int i = 0; i < 200; i++) assert_true(rows[2 * i] == 2);
+    tw_flow_destroy(flow);
+}
+
+/* Frames begin with the source and end with the samples; D8 of flow_matching: more of them than steps. */
+static void test_frames_files_and_threads(void **state)
+{
+    (void)state;
+    enum { N = 300, FRAMES = 17 };
+    static double rows[2 * N], again[2 * N], frames[FRAMES * 2 * N], few[20];
+    tw_flow *flow = trained(NULL, NULL, NULL), *loaded = NULL;
+    tw_sample_desc desc = {.solver = {.steps = 10}, .seed = 7, .frames = FRAMES};
+    check(tw_sample(flow, N, &desc, rows, frames, NULL));
+    for (int i = 0; i < 2 * N; i++) {
+        assert_true(frames[i] == K);
+        for (int f = 1; f < FRAMES; f++) /* a token that is there stays */
+            assert_true(frames[(f - 1) * 2 * N + i] == K || frames[f * 2 * N + i] == frames[(f - 1) * 2 * N + i]);
+    }
+    assert_memory_equal(rows, frames + (FRAMES - 1) * 2 * N, sizeof rows);
+    desc.frames = 0;
+    check(tw_sample(flow, 10, &desc, few, NULL, NULL));
+    check(tw_sample(flow, N, &desc, rows, NULL, NULL));
+    assert_memory_equal(rows, few, sizeof few); /* whatever n */
+    char file[] = "/tmp/thalweg-tokens-XXXXXX";
+    int fd = mkstemp(file);
+    assert_true(fd >= 0);
+    close(fd);
+    check(tw_flow_save(flow, file));
+    tw_context *one = tw_context_create(&(tw_context_desc){.threads = 1});
+    assert_int_equal(tw_flow_load(one, file, &loaded), TW_OK);
+    assert_int_equal(tw_sample(loaded, N, &desc, again, NULL, NULL), TW_OK);
+    assert_memory_equal(rows, again, sizeof rows);
+    tw_flow_destroy(loaded);
+    tw_context_destroy(one);
+    unlink(file);
+    tw_flow_destroy(flow);
+}
+
+static void refused(const tw_flow_desc *desc, const char *says)
+{
+    tw_flow *flow = NULL;
+    tw_status status = tw_flow_create(ctx, desc, &flow);
+    assert_int_not_equal(status, TW_OK);
+    if (!strstr(tw_context_error(ctx), says)) fail_msg("'%s' does not say '%s'", tw_context_error(ctx), says);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    refused(&(tw_flow_desc){.space = "tokens", .columns = 2}, "how many there are");
+    refused(&(tw_flow_desc){.space = "tokens:4", .method = "fm", .columns = 2}, "not of space 'tokens'");
+    refused(&(tw_flow_desc){.method = "dfm", .columns = 2}, "of space 'tokens'");
+    refused(&(tw_flow_desc){.source = "mask", .columns = 2}, "of space 'tokens'");
+    refused(&(tw_flow_desc){.space = "tokens:4", .source = "normal", .columns = 2}, "source 'normal'");
+    refused(&(tw_flow_desc){.space = "tokens:4", .path = "affine", .columns = 2}, "path 'affine'");
+    refused(&(tw_flow_desc){.space = "tokens:4", .loss = "mse", .columns = 2}, "loss 'mse'");
+    refused(&(tw_flow_desc){.space = "tokens:4", .schedule = "cosine", .columns = 2}, "alpha + sigma = 1");
+    refused(&(tw_flow_desc){.space = "tokens:4", .source = "mask", .path = "metric", .columns = 2}, "source 'uniform'");
+    refused(&(tw_flow_desc){.space = "tokens:4", .coupling = "ot", .columns = 2}, "coupling");
+    refused(&(tw_flow_desc){.space = "tokens:4", .network = {.kind = "mlp"}, .columns = 2}, "not for tokens");
+    refused(&(tw_flow_desc){.network = {.kind = "ddit"}, .columns = 2}, "for tokens");
+    tw_flow *flow = NULL;
+    tw_flow_desc plain = {.space = "tokens:4", .columns = 2};
+    check(tw_flow_create(ctx, &plain, &flow));
+    double x[2] = {1, 4}, out[2], t = 0.5;
+    const struct {
+        tw_sample_desc desc;
+        const char *says;
+    } bad[] = {{{.solver = {.method = "dopri5"}}, "solver"},
+               {{.guidance = 1}, "guidance"},
+               {{.diffusion = "sigma"}, "noise"},
+               {{.solver = {.t0 = 1, .t1 = 0}}, "from a time to a later one"},
+               {{.from = x}, "x2=4: expected a whole number from 0 to 3"}};
+    for (int i = 0; i < TW_COUNT(bad); i++) {
+        assert_int_not_equal(tw_sample(flow, 1, &bad[i].desc, out, NULL, NULL), TW_OK);
+        if (!strstr(tw_context_error(ctx), bad[i].says)) fail_msg("%d: %s", i, tw_context_error(ctx));
+    }
+    assert_int_not_equal(tw_log_density(flow, 1, x, NULL, out, NULL), TW_OK);
+    assert_int_equal(tw_velocity(flow, 1, &t, x, NULL, out), TW_ERR_UNSUPPORTED);
+    tw_flow_destroy(flow);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_learns),
+        cmocka_unit_test(test_samplers),
+        cmocka_unit_test(test_frames_files_and_threads),
+        cmocka_unit_test(test_refused),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
