@@ -206,7 +206,7 @@ int run_eval(cli *c)
     TW_TRY(cli_start(c));
     result = model_open(c, &e.m);
     if (result != EXIT_DONE) goto done;
-    solver_suit(c, &e.m, &e.solver);
+    TW_TRY(solver_suit(c, &e.m, &e.solver));
     e.report.m = &e.m;
     e.report.held = &e.held;
     e.report.compared = &e.compared;

@@ -2,11 +2,12 @@
 #include "measures.h"
 #include "model.h"
 #include "network.h"
+#include "tokens.h"
 
 #include <string.h>
 #include <unistd.h>
 
-/* Solvers of both kinds of equations, and samplers; a name that both kinds have stands for either, and is listed once.
+/* Solvers of both kinds of equations, samplers, and those of tokens; a name of several kinds is listed once.
  */
 static bool list_solver(int index, listed *out_item)
 {
@@ -21,6 +22,12 @@ static bool list_solver(int index, listed *out_item)
     for (int i = 0; (noisy = tw_sde_method_list(i)); i++) {
         if (ode_method(noisy->name) || count++ < index) continue;
         *out_item = (listed){noisy->name, noisy->about, noisy->source, NULL};
+        return true;
+    }
+    const tw_piece_info *jumps;
+    for (int i = 0; (jumps = tw_token_solver_list(i)); i++) {
+        if (ode_method(jumps->name) || sde_method(jumps->name) || count++ < index) continue;
+        *out_item = (listed){jumps->name, jumps->about, jumps->source, NULL};
         return true;
     }
     return false;
@@ -41,6 +48,11 @@ bool list_item(const char *kind, int index, listed *out_item)
     }
     if (strcmp(kind, "datasets") == 0) {
         const tw_builtin_info *info = tw_builtin_list(index);
+        if (info) *out_item = (listed){info->name, info->about, info->source, NULL};
+        return info != NULL;
+    }
+    if (strcmp(kind, "tokenisers") == 0) {
+        const tw_tokeniser_info *info = tw_tokeniser_list(index);
         if (info) *out_item = (listed){info->name, info->about, info->source, NULL};
         return info != NULL;
     }
@@ -69,6 +81,7 @@ static const struct {
     {"networks", "networks for its velocity", "train --network"},
     {"optimisers", "how weights follow the gradient", "train --optimiser"},
     {"datasets", "built-in data sets", "train SET"},
+    {"tokenisers", "ways of cutting texts into tokens", "train --tokeniser"},
     {"spaces", "spaces the data can live in", "train --space"},
     {"sources", "distributions at t = 0", "train --source"},
     {"measures", "what a study measures", "the studies of reproduce"},

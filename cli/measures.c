@@ -13,6 +13,8 @@ static tw_status open_flow(subject *s, const measure *what)
         return tw_fail(c->ctx, TW_ERR_INTERNAL, "%s", error);
     if (!solver_of(c, &s->solver) || model_open(c, &s->m) != EXIT_DONE)
         return tw_fail(c->ctx, TW_ERR_INVALID, "the flow in '%s' cannot be measured", s->folder);
+    tw_status status = solver_suit(c, &s->m, &s->solver);
+    if (status != TW_OK) return status;
     return held_out_open(c, &s->m, what->of == MEASURE_OF_TRAINING, &s->h);
 }
 

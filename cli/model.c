@@ -4,6 +4,7 @@
 #include "files.h"
 #include "pictures.h"
 #include "signals.h"
+#include "tokens.h"
 
 #include "base/file.h"
 
@@ -156,6 +157,7 @@ tw_status model_open_data(cli *c, const model *m, tw_dataset **out_data)
     double split[3];
     tw_status status = TW_OK;
     tw_dataset *data = NULL;
+    tw_tokeniser *tokeniser = NULL;
     settings s = {.verb = 'T'};
     if (!name || !kept) TW_TRY(tw_fail(c->ctx, TW_ERR_IO, "the model does not say what data it was trained on"));
     if (!find_data(m, name, path, sizeof path))
@@ -163,11 +165,14 @@ tw_status model_open_data(cli *c, const model *m, tw_dataset **out_data)
     if (config_parse(&s, m->path, kept, ORIGIN_RUN) != EXIT_DONE)
         TW_TRY(tw_fail(c->ctx, TW_ERR_FORMAT, "the settings inside '%s' cannot be read", m->path));
     tw_dataset_desc desc = dataset_desc_of(&s, split);
-    TW_TRY(tw_dataset_open(c->ctx, path, &desc, &data));
+    TW_TRY(model_tokeniser(c, m, &tokeniser));
+    TW_TRY(tokeniser ? open_text(c, &s, path, m->about->columns, &tokeniser, &data)
+                     : tw_dataset_open(c->ctx, path, &desc, &data));
     TW_TRY(check_same(c, m, path, data));
     *out_data = data;
     data = NULL;
 done:
+    tw_tokeniser_destroy(tokeniser);
     tw_dataset_destroy(data);
     settings_free(&s);
     return status;
@@ -218,8 +223,13 @@ static tw_status open_given(cli *c, const model *m, const char *path, held_out *
 {
     double split[3];
     tw_status status = TW_OK;
+    tw_tokeniser *tokeniser = NULL;
     if (is_builtin(path)) {
         TW_TRY(open_builtin(c, m, path, h));
+    } else if (tw_flow_fact(m->flow, FACT_TOKENISER)) {
+        TW_TRY(model_tokeniser(c, m, &tokeniser));
+        TW_TRY(open_text(c, &c->set, path, m->about->columns, &tokeniser, &h->data));
+        snprintf(h->label, sizeof h->label, "%s", path);
     } else {
         tw_dataset_desc desc = dataset_desc_of(&c->set, split);
         desc.columns = desc.drop = desc.conditions = NULL;
@@ -234,6 +244,7 @@ static tw_status open_given(cli *c, const model *m, const char *path, held_out *
     h->conditions = tw_dataset_condition_values(h->data, TW_PART_ALL);
     h->rows = tw_dataset_rows(h->data, TW_PART_ALL);
 done:
+    tw_tokeniser_destroy(tokeniser);
     return status;
 }
 
@@ -314,6 +325,9 @@ static const char *solver_name(const settings *s, bool noisy)
         return cli_usage("--solver: %s cannot solve stochastic equations (--sde); euler, heun, srk and others can",
                          name),
                NULL;
+    for (int i = 0; !noisy && tw_token_solver_list(i);
+         i++) /* whether the model has tokens is seen later: solver_suit */
+        if (strcmp(tw_token_solver_list(i)->name, name) == 0) return name;
     if (!noisy && !ode_method(name))
         return cli_usage("--solver: %s is for stochastic equations: sample with --sde", name), NULL;
     return name;
@@ -330,7 +344,7 @@ bool solver_of(const cli *c, tw_ode_desc *out_solver)
     bool steps = opt_given(s, OPT_SOLVER_STEPS), size = opt_given(s, OPT_STEP_SIZE);
     if (steps && size) return cli_usage("--steps and --step-size: give one of them"), false;
     if (tolerance && noisy) return cli_usage("--rtol and --atol have no meaning with --sde: give --steps"), false;
-    if (tolerance && !ode_method(name)->adaptive)
+    if (tolerance && !(ode_method(name) && ode_method(name)->adaptive))
         return cli_usage("--rtol and --atol are for adaptive solvers; %s takes --steps", name), false;
     if (tolerance && (steps || size))
         return cli_usage("--rtol and --atol have no meaning with --steps or --step-size"), false;
@@ -344,14 +358,29 @@ bool solver_of(const cli *c, tw_ode_desc *out_solver)
     return true;
 }
 
-void solver_suit(const cli *c, const model *m, tw_ode_desc *solver)
+static tw_status suit_tokens(const cli *c, const model *m, tw_ode_desc *solver)
+{
+    const settings *s = &c->set;
+    if (is_tokens(m)) {
+        if (!opt_given(s, OPT_SOLVER)) solver->method = NULL;
+        if (!opt_given(s, OPT_RTOL)) solver->rtol = 0;
+        if (!opt_given(s, OPT_ATOL)) solver->atol = 0;
+    } else if (!ode_method(opt_text(s, OPT_SOLVER)) && !opt_flag(s, OPT_SDE)) {
+        return tw_fail(c->ctx, TW_ERR_INVALID, "--solver: %s is for flows of tokens", opt_text(s, OPT_SOLVER));
+    }
+    return TW_OK;
+}
+
+tw_status solver_suit(const cli *c, const model *m, tw_ode_desc *solver)
 {
     const double picture_tolerance = 1e-3;
     const settings *s = &c->set;
     bool there_and_back = c->verb->letter != 'C' && opt_given(s, OPT_FROM);
-    if (!is_pictures(m) || there_and_back || opt_flag(s, OPT_SDE)) return;
+    if (!is_pictures(m) || there_and_back || opt_flag(s, OPT_SDE))
+        return suit_tokens(c, m, solver);
     if (!opt_given(s, OPT_RTOL)) solver->rtol = picture_tolerance;
     if (!opt_given(s, OPT_ATOL)) solver->atol = picture_tolerance;
+    return TW_OK;
 }
 
 tw_ode_desc solver_without_noise(const cli *c, const tw_ode_desc *solver)

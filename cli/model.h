@@ -69,8 +69,9 @@ const tw_sde_method_info *sde_method(const char *name);
  * --sde the method is one of stochastic equations. */
 bool solver_of(const cli *c, tw_ode_desc *out_solver);
 /* Tolerances nobody gave become those that suit the model: of pictures 1e-3, by which bytes change by less than one on
- * average and bits per dimension in the fourth digit, for 40 % of the evaluations; but not on a way back and forth. */
-void solver_suit(const cli *c, const model *m, tw_ode_desc *solver);
+ * average and bits per dimension in the fourth digit, for 40 % of the evaluations; but not on a way back and forth. One of tokens has
+ * methods of its own, and no tolerances of this kind. */
+TW_NODISCARD tw_status solver_suit(const cli *c, const model *m, tw_ode_desc *solver);
 /* The solver for what has no noise - likelihoods, pictures, paths: that one, or the default with --sde. */
 tw_ode_desc solver_without_noise(const cli *c, const tw_ode_desc *solver);
 /* Notes of a data set, once. */

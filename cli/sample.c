@@ -7,13 +7,14 @@
 #include "pictures.h"
 #include "score.h"
 #include "signals.h"
+#include "tokens.h"
 
 #include "base/file.h"
 #include "io/npy.h"
 
 #include <string.h>
 
-typedef enum form { FORM_CSV, FORM_NPY, FORM_GRID, FORM_FOLDER } form;
+typedef enum form { FORM_CSV, FORM_NPY, FORM_GRID, FORM_FOLDER, FORM_TEXT } form;
 
 typedef struct job {
     const char *out;
@@ -47,6 +48,7 @@ static int form_of(const char *out)
     if (folder_exists(out) || (length > 0 && out[length - 1] == '/')) return FORM_FOLDER;
     if (has_ending(out, ".png")) return FORM_GRID;
     if (has_ending(out, ".npy")) return FORM_NPY;
+    if (has_ending(out, ".jsonl")) return FORM_TEXT;
     return strcmp(out, "-") == 0 || has_ending(out, ".csv") || has_ending(out, ".txt") ? FORM_CSV : -1;
 }
 
@@ -55,9 +57,16 @@ static bool settle_form(cli *c, const model *m, job *j)
 {
     const char *given = opt_text(&c->set, OPT_OUT_FILE);
     bool scored = opt_flag(&c->set, OPT_LOG_DENSITY);
+    bool texts = tw_flow_fact(m->flow, FACT_TOKENISER) != NULL;
     bool back = opt_flag(&c->set, OPT_REVERSE); /* a picture would clip what is no picture */
-    j->out = given ? given : !is_pictures(m) || scored ? "samples.csv" : back ? "latents.npy" : "grid.png";
+    j->out = given                       ? given
+             : texts                     ? "samples.txt"
+             : !is_pictures(m) || scored ? "samples.csv"
+             : back                      ? "latents.npy"
+                                         : "grid.png";
     j->form = (form)form_of(j->out);
+    if (texts && (strcmp(j->out, "-") == 0 || has_ending(j->out, ".txt"))) j->form = FORM_TEXT;
+    if (j->form == FORM_TEXT) return texts || (cli_usage("--out: '%s' is for models of texts", j->out), false);
     if (j->form < FORM_GRID) return true;
     if (!is_pictures(m))
         return cli_usage("--out: '%s' is for models of pictures; rows of numbers go to a name that ends in .csv or "
@@ -70,6 +79,7 @@ static bool settle_form(cli *c, const model *m, job *j)
 static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
 {
     tw_status status = TW_OK;
+    jumping jumps = {0};
     row_bar bar = {.c = c, .label = "sample", .rounds = j->frames - 1};
     tw_sample_desc desc = {.solver = *solver,
                            .diffusion = opt_flag(&c->set, OPT_SDE) ? opt_text(&c->set, OPT_DIFFUSION) : NULL,
@@ -94,14 +104,19 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
         desc.log_density = j->log_density;
     }
     begin_set(&j->begin, &desc);
+    if (is_tokens(m)) {
+        TW_TRY(jumping_open(c, m, j->seen.values, j->seen.same, &jumps));
+        desc.tokens = &jumps.options;
+    }
     progress_begin(&c->progress);
     double begun = tw_clock();
-    bool steered = j->seen.values || opt_given(&c->set, OPT_REWARD);
+    bool steered = !is_tokens(m) && (j->seen.values || opt_given(&c->set, OPT_REWARD));
     TW_TRY(steered ? sample_steered(c, m, &j->seen, j->n, &desc, j->rows, &j->stats)
                    : tw_sample(m->flow, j->n, &desc, j->rows, j->frame_rows, &j->stats));
     j->seconds = tw_clock() - begun;
     progress_clear(&c->progress);
 done:
+    jumping_close(c, &jumps);
     return status;
 }
 
@@ -155,6 +170,7 @@ static tw_status write_samples(cli *c, const model *m, const job *j)
     const drawn d = drawn_of(c, m, j, j->rows);
     bool exact = opt_flag(&c->set, OPT_FULL_PRECISION) || opt_flag(&c->set, OPT_REVERSE);
     if (j->log_density) return write_scored(c, m, j, j->out);
+    if (j->form == FORM_TEXT) return write_texts(c, m, j->out, j->n, j->rows);
     if (j->form == FORM_GRID) return plot_samples(c->ctx, j->out, &d);
     if (j->form == FORM_FOLDER) return write_picture_folder(c->ctx, j->out, &d);
     if (j->form == FORM_NPY && is_pictures(m) && !exact) return write_picture_array(c->ctx, j->out, &d);
@@ -268,7 +284,8 @@ int run_sample(cli *c)
     if (result != EXIT_DONE) goto done;
     result = EXIT_USAGE;
     if (!settle_form(c, &m, &j)) goto done;
-    if (!opt_given(&c->set, OPT_OBSERVE) && !opt_given(&c->set, OPT_REWARD)) solver_suit(c, &m, &solver);
+    if (is_tokens(&m) || (!opt_given(&c->set, OPT_OBSERVE) && !opt_given(&c->set, OPT_REWARD)))
+        TW_TRY(solver_suit(c, &m, &solver));
     TW_TRY(check_outputs(c, &j));
     signals_watch();
     TW_TRY(draw_rows(c, &m, &solver, &j));

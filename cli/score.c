@@ -4,6 +4,7 @@
 #include "files.h"
 #include "pictures.h"
 #include "signals.h"
+#include "tokens.h"
 
 #include "base/file.h"
 #include "base/philox.h"
@@ -219,9 +220,15 @@ static void tell(const scoring *s)
     cli *c = s->c;
     cli_say(c, "%s: %s rows scored in %s", s->held.label, human_count((double)s->score.n, rows, sizeof rows),
             human_time(s->score.seconds, time, sizeof time));
-    cli_say(c, "negative log-likelihood  %.5f +- %.5f nats a row", s->score.nll, s->score.error);
+    if (is_tokens(&s->m)) {
+        double each = s->score.nll / s->held.columns;
+        cli_say(c, "negative log-likelihood  at most %.5f +- %.5f nats a row", s->score.nll, s->score.error);
+        cli_say(c, "of a token               at most %.5f nats, %.5f bits; perplexity %.4f", each, each / log(2),
+                exp(each));
+    } else
+        cli_say(c, "negative log-likelihood  %.5f +- %.5f nats a row", s->score.nll, s->score.error);
     if (isfinite(s->exact)) cli_say(c, "of the exact density     %.5f", s->exact);
-    if (isfinite(s->score.bits_per_dim))
+    if (isfinite(s->score.bits_per_dim) && !is_tokens(&s->m))
         cli_say(c, "bits per dimension       %.5f +- %.5f%s", s->score.bits_per_dim, s->score.bits_error,
                 s->score.draws > 0 ? " at most, by dequantisation" : "");
     if (opt_text(&c->set, OPT_PER_ROW)) cli_say(c, "each row's log-density -> %s", opt_text(&c->set, OPT_PER_ROW));
@@ -266,7 +273,7 @@ int run_score(cli *c)
     if (per_row) TW_TRY(check_writable_file(c->ctx, per_row));
     result = model_open(c, &s.m);
     if (result != EXIT_DONE) goto done;
-    solver_suit(c, &s.m, &solver);
+    TW_TRY(solver_suit(c, &s.m, &solver));
     TW_TRY(held_out_open(c, &s.m, false, &s.held));
     TW_TRY(take_rows(&s));
     TW_TRY(score_rows(c, &s.m, &solver, s.score.n, s.rows, s.conditions, s.log_density, &s.score));

@@ -10,6 +10,7 @@
 #include "pictures.h"
 #include "run.h"
 #include "signals.h"
+#include "tokens.h"
 
 #include "base/file.h"
 #include "plot/plot.h"
@@ -27,6 +28,7 @@ typedef struct training {
     run_files files;
     tw_dataset *data, *source; /* source: NULL unless --source-data */
     model teacher;             /* nothing unless --teacher */
+    tw_tokeniser *tokeniser;   /* of texts, else NULL */
     tw_flow *flow;
     tw_train_result result;
     tw_train_progress seen;          /* the last progress */
@@ -74,7 +76,9 @@ static tw_status open_data(training *t)
     double split[3];
     char rows[32], part[3][32], kind[64];
     tw_dataset_desc desc = dataset_desc_of(&c->set, split);
-    tw_status status = tw_dataset_open(c->ctx, opt_text(&c->set, OPT_DATA), &desc, &t->data);
+    const char *path = opt_text(&c->set, OPT_DATA);
+    tw_status status = is_text_data(&c->set, path) ? open_text(c, &c->set, path, 0, &t->tokeniser, &t->data)
+                                                   : tw_dataset_open(c->ctx, path, &desc, &t->data);
     if (status != TW_OK) return status;
     show_notes(c, t->data);
     status = open_source(c->ctx, &c->set, &t->source);
@@ -108,8 +112,11 @@ static tw_status create_flow(training *t)
         names[i] = tw_dataset_name(t->data, i);
         decimals[i] = tw_dataset_decimals(t->data, i);
     }
+    char space[64];
+    const char *space_name = NULL;
+    TW_TRY(space_text(t->c, t->data, t->tokeniser, space, &space_name));
     tw_flow_desc desc = {.method = opt_text(s, OPT_METHOD),
-                         .space = opt_text(s, OPT_SPACE),
+                         .space = space_name,
                          .source = t->source ? "data" : opt_text(s, OPT_SOURCE),
                          .path = opt_text(s, OPT_PATH),
                          .schedule = opt_text(s, OPT_SCHEDULE),
@@ -145,16 +152,21 @@ static tw_status set_facts(training *t)
 {
     char data[MODEL_PATH];
     tw_status status = TW_OK;
-    char rows[32];
+    char rows[32], *tokeniser = NULL;
     tw_text text = tw_text_new(t->c->ctx);
     path_name(data, sizeof data, opt_text(&t->c->set, OPT_DATA));
     config_write(&t->c->set, data, &text);
     TW_TRY(tw_text_check(&text));
     snprintf(rows, sizeof rows, "%" PRId64, tw_dataset_rows(t->data, TW_PART_ALL));
+    if (t->tokeniser) {
+        TW_TRY(tw_tokeniser_to_text(t->c->ctx, t->tokeniser, &tokeniser));
+        TW_TRY(tw_flow_set_fact(t->flow, FACT_TOKENISER, tokeniser));
+    }
     TW_TRY(tw_flow_set_fact(t->flow, FACT_DATA, data));
     TW_TRY(tw_flow_set_fact(t->flow, FACT_ROWS, rows));
     TW_TRY(tw_flow_set_fact(t->flow, FACT_SETTINGS, text.data));
 done:
+    tw_string_free(t->c->ctx, tokeniser);
     tw_text_free(&text);
     return status;
 }
@@ -265,7 +277,7 @@ static tw_status draw_samples(training *t)
     double *rows = NULL;
     tw_status status = TW_OK;
     if (!is_pictures(&m) || t->source) return TW_OK;
-    solver_suit(c, &m, &desc.solver);
+    TW_TRY(solver_suit(c, &m, &desc.solver));
     TW_TRY(begin_open(c, &m, NULL, 0, &b));
     begin_set(&b, &desc);
     rows = tw_alloc(c->ctx, (size_t)b.n, (size_t)m.about->columns * sizeof *rows);
@@ -386,6 +398,7 @@ done:
     tw_flow_destroy(t.flow);
     model_close(&t.teacher);
     tw_dataset_destroy(t.data);
+    tw_tokeniser_destroy(t.tokeniser);
     tw_dataset_destroy(t.source);
     return result;
 }

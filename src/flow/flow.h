@@ -93,7 +93,7 @@ struct tw_flow {
                       value, and the density is that of the other columns */
     tw_fact *facts;
     int64_t facts_count, facts_capacity;
-    tw_token_path tokens;       /* of a flow of tokens: flow/tokens.h */
+    tw_token_path tokens;       /* of a flow of tokens: flow/jumping.h */
     double *token_distance;     /* of its path, NULL: a mixture */
     struct tw_token_crew *token_crew; /* NULL until needed */
     tw_flow_program *program[TW_FLOW_SECONDS][2]; /* [second][wide], NULL until needed */

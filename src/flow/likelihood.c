@@ -8,7 +8,7 @@
  * The network takes columns that never change for standard normal ones, independent of the others: at 0 their share of
  * the log-density is that of the source, and is left out. */
 #include "flow/likelihood.h"
-#include "flow/tokens.h"
+#include "flow/jumping.h"
 
 #include "solve/sampler.h"
 

@@ -5,7 +5,7 @@
  * sweep. On a manifold the network's answer does not change across the tangent space, so that the trace is that of the
  * tangent space alone. */
 #include "flow/crew.h"
-#include "flow/tokens.h"
+#include "flow/jumping.h"
 
 /* Rows a block holds: enough for products to run near their peak, few enough for several blocks a thread and, with D
  * tangents a row, for the cache. */

@@ -3,7 +3,7 @@
 #include "flow/grid.h"
 #include "flow/journey.h"
 #include "flow/likelihood.h"
-#include "flow/tokens.h"
+#include "flow/jumping.h"
 
 #include "base/streams.h"
 #include "solve/sampler.h"

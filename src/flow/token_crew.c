@@ -1,5 +1,5 @@
-/* flow/token_crew.c - the program of a flow of tokens and the workers that run it: see tokens.h. */
-#include "flow/tokens.h"
+/* flow/token_crew.c - the program of a flow of tokens and the workers that run it: see jumping.h. */
+#include "flow/jumping.h"
 
 #include "base/pool.h"
 

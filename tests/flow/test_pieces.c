@@ -69,6 +69,39 @@ static void check(const tw_flow_desc *desc, const char *what)
     tw_flow_destroy(back);
 }
 
+/* Whether a piece is of tokens, and of nothing else. */
+static bool is_of_tokens(int kind, int row)
+{
+    const tw_piece_info *info = tw_flow_piece_at(kind)->at(row);
+    if (kind == TW_PIECE_method) return ((const tw_method *)info)->rules->tokens;
+    if (kind == TW_PIECE_path) return ((const tw_path *)info)->tokens;
+    if (kind == TW_PIECE_loss) return tw_loss_of_tokens(&(tw_piece){.row = row});
+    return (kind == TW_PIECE_space && strcmp(info->name, "tokens") == 0) ||
+           (kind == TW_PIECE_source && strcmp(info->name, "mask") == 0);
+}
+
+/* The same of tokens, which are drawn. */
+static void check_tokens(int kind, const char *name)
+{
+    enum { N = 40 };
+    tw_flow *flow = NULL, *back = NULL;
+    double x[2 * N], y[2 * N];
+    tw_flow_desc desc = {.space = "tokens:5", .columns = 2, .network = {.width = 8, .depth = 1}};
+    if (kind != TW_PIECE_space) *tw_flow_piece_name(&desc, kind) = name;
+    if (tw_flow_create(ctx, &desc, &flow) != TW_OK) fail_msg("%s: %s", name, tw_context_error(ctx));
+    shake(flow);
+    assert_int_equal(tw_flow_save(flow, path), TW_OK);
+    if (tw_flow_load(ctx, path, &back) != TW_OK) fail_msg("%s: %s", name, tw_context_error(ctx));
+    for (int i = 0; i < TW_PIECE_COUNT; i++) assert_string_equal(back->piece[i].text, flow->piece[i].text);
+    assert_int_equal(tw_sample(flow, N, NULL, x, NULL, NULL), TW_OK);
+    assert_int_equal(tw_sample(back, N, NULL, y, NULL, NULL), TW_OK);
+    assert_memory_equal(x, y, sizeof x);
+    assert_int_equal(tw_log_density(flow, N, x, NULL, y, NULL), TW_OK);
+    for (int i = 0; i < N; i++) assert_true(isfinite(y[i]) && y[i] < 0);
+    tw_flow_destroy(flow);
+    tw_flow_destroy(back);
+}
+
 static void test_all_that_is_listed_works(void **state)
 {
     (void)state;
@@ -76,6 +109,10 @@ static void test_all_that_is_listed_works(void **state)
     for (int kind = 0; kind < TW_PIECE_COUNT; kind++) {
         for (int i = 0; tw_flow_piece_at(kind)->at(i); i++) {
             tw_flow_desc desc = plain;
+            if (is_of_tokens(kind, i)) {
+                check_tokens(kind, tw_flow_piece_at(kind)->at(i)->name);
+                continue;
+            }
             if (kind == TW_PIECE_path || kind == TW_PIECE_gamma) desc.method = "si"; /* which takes all of them */
             const tw_piece_info *info = tw_flow_piece_at(kind)->at(i);
             bool table = info->parameters && info->parameters->name && info->parameters->many;

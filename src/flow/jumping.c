@@ -1,5 +1,5 @@
-/* flow/tokens.c - sampling and scoring flows of tokens: see tokens.h. */
-#include "flow/tokens.h"
+/* flow/jumping.c - sampling and scoring flows of tokens: see jumping.h. */
+#include "flow/jumping.h"
 
 #include "base/pool.h"
 

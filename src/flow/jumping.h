@@ -1,9 +1,9 @@
-/* flow/tokens.h - flows of tokens: the network's logits as a program, workers that run it, and what solvers of chains
+/* flow/jumping.h - flows of tokens: the network's logits as a program, workers that run it, and what solvers of chains
  * make of them (solve/jump.h).
  *
  * As in flow/crew.h a block of rows stays with one thread through all steps; blocks are cut by shape alone. */
-#ifndef TW_FLOW_TOKENS_H
-#define TW_FLOW_TOKENS_H
+#ifndef TW_FLOW_JUMPING_H
+#define TW_FLOW_JUMPING_H
 
 #include "flow/flow.h"
 #include "solve/jump.h"

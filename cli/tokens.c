@@ -1,0 +1,246 @@
+/* tokens.c - see tokens.h. */
+#include "tokens.h"
+
+#include "files.h"
+
+#include "base/file.h"
+#include "base/text.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+bool is_tokens(const model *m)
+{
+    return strncmp(m->about->space, "tokens", 6) == 0;
+}
+
+/* --- texts as data
+ * ---------------------------------------------------------------------------------------------------- */
+
+static bool mostly_letters(const char *path)
+{
+    char start[4096];
+    FILE *file = fopen(path, "rb");
+    size_t size = file ? fread(start, 1, sizeof start, file) : 0, letters = 0;
+    if (file) fclose(file);
+    for (size_t i = 0; i < size; i++) letters += isalpha((unsigned char)start[i]) || start[i] == ' ';
+    return size > 0 && 2 * letters > size;
+}
+
+bool is_text_data(const settings *s, const char *path)
+{
+    if (opt_given(s, OPT_TOKENISER) || opt_given(s, OPT_CHUNK)) return true;
+    return has_ending(path, ".txt") && !opt_given(s, OPT_SPACE) && mostly_letters(path);
+}
+
+static tw_status train_tokeniser(cli *c, const settings *s, const char *path, tw_tokeniser **out_tokeniser)
+{
+    tw_tokeniser_desc desc = {.kind = opt_text(s, OPT_TOKENISER)};
+    desc.special[TW_SPECIAL_PADDING] = opt_int(s, OPT_CHUNK) == 0;
+    return tw_tokeniser_train_files(c->ctx, &desc, 1, &path, out_tokeniser);
+}
+
+/* Every row as doubles, shorter ones filled up. */
+static tw_status rows_of(cli *c, const tw_tokens *tokens, int columns, int32_t padding, double **out_values)
+{
+    int64_t rows = tw_tokens_rows(tokens, TW_PART_ALL), numbers = rows * columns;
+    int32_t *row = tw_alloc(c->ctx, (size_t)columns, sizeof *row);
+    double *values = tw_alloc(c->ctx, (size_t)numbers, sizeof *values);
+    if (!row || !values) {
+        tw_free(c->ctx, row);
+        tw_free(c->ctx, values);
+        return tw_fail_memory(c->ctx, (size_t)numbers * sizeof *values);
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        tw_tokens_gather(tokens, TW_PART_ALL, 1, &i, columns, padding, row, NULL);
+        for (int j = 0; j < columns; j++) values[i * columns + j] = (double)row[j];
+    }
+    tw_free(c->ctx, row);
+    *out_values = values;
+    return TW_OK;
+}
+
+tw_status open_text(cli *c, const settings *s, const char *path, int columns, tw_tokeniser **tokeniser,
+                    tw_dataset **out_data)
+{
+    enum { MOST = 4096 };
+    tw_tokens *tokens = NULL;
+    double *values = NULL, split[3];
+    tw_tokeniser *made = NULL;
+    tw_status status = TW_OK;
+    if (!*tokeniser) TW_TRY(train_tokeniser(c, s, path, &made));
+    const tw_tokeniser *used = made ? made : *tokeniser;
+    int padding = tw_tokeniser_special(used, TW_SPECIAL_PADDING); /* of lines */
+    tw_tokens_desc desc = {.tokeniser = used,
+                           .chunk = padding >= 0  ? 0
+                                    : columns > 0 ? columns
+                                                  : opt_int(s, OPT_CHUNK),
+                           .longest = columns > 0 ? columns : MOST,
+                           .too_long = TW_LONG_DROP};
+    TW_TRY(tw_tokens_open(c->ctx, 1, &path, &desc, &tokens));
+    for (int i = 0; tw_tokens_note(tokens, i); i++) cli_note(c, "%s", tw_tokens_note(tokens, i));
+    if (columns == 0) columns = (int)(desc.chunk > 0 ? desc.chunk : tw_tokens_width(tokens));
+    TW_TRY(rows_of(c, tokens, columns, padding < 0 ? 0 : padding, &values));
+    tw_dataset_desc data = dataset_desc_of(s, split);
+    data = (tw_dataset_desc){.split = {data.split[0], data.split[1], data.split[2]}, .seed = data.seed};
+    TW_TRY(tw_dataset_from_memory(c->ctx, tw_tokens_rows(tokens, TW_PART_ALL), columns, values, NULL, &data, out_data));
+    if (made) *tokeniser = made;
+    made = NULL;
+done:
+    tw_tokeniser_destroy(made);
+    tw_tokens_destroy(tokens);
+    tw_free(c->ctx, values);
+    return status;
+}
+
+tw_status model_tokeniser(cli *c, const model *m, tw_tokeniser **out_tokeniser)
+{
+    const char *text = tw_flow_fact(m->flow, FACT_TOKENISER);
+    *out_tokeniser = NULL;
+    return text ? tw_tokeniser_from_text(c->ctx, m->path, text, out_tokeniser) : TW_OK;
+}
+
+tw_status space_text(cli *c, const tw_dataset *data, const tw_tokeniser *tokeniser, char out[64],
+                     const char **out_space)
+{
+    const char *space = opt_text(&c->set, OPT_SPACE);
+    tw_status status = TW_OK;
+    double *read = NULL, most = 0;
+    const double *values;
+    *out_space = out;
+    if (tokeniser) {
+        snprintf(out, 64, "tokens:%d", tw_tokeniser_size(tokeniser));
+        return TW_OK;
+    }
+    *out_space = space;
+    if (!space || strcmp(space, "tokens") != 0) return TW_OK;
+    TW_TRY(part_values(c, data, TW_PART_ALL, &read, &values));
+    for (int64_t i = 0; i < tw_dataset_rows(data, TW_PART_ALL) * tw_dataset_columns(data); i++)
+        most = fmax(most, floor(values[i]));
+    snprintf(out, 64, "tokens:%.0f", most + 1);
+    *out_space = out;
+done:
+    tw_free(c->ctx, read);
+    return status;
+}
+
+/* --- jumping
+ * ------------------------------------------------------------------------------------------------------------ */
+
+/* c, a and b of "c,a,b"; a and b may be missing. */
+static tw_status read_refresh(cli *c, double out[3])
+{
+    const char *text = opt_text(&c->set, OPT_REFRESH);
+    for (int i = 0; text && i < 3; i++) {
+        size_t length = strcspn(text, ",");
+        if (!tw_parse_double(text, length, &out[i]) || (i == 2 && text[length]))
+            return tw_fail(c->ctx, TW_ERR_INVALID, "--refresh: '%s' given, expected up to three numbers c,a,b",
+                           opt_text(&c->set, OPT_REFRESH));
+        text = text[length] ? text + length + 1 : NULL;
+    }
+    return TW_OK;
+}
+
+/* The first tokens of every row. */
+static tw_status read_prompt(cli *c, const model *m, const char *prompt, double *known)
+{
+    tw_tokeniser *tokeniser = NULL;
+    int32_t *token = NULL;
+    int64_t count = 0;
+    size_t size = strlen(prompt);
+    tw_status status = TW_OK;
+    TW_TRY(model_tokeniser(c, m, &tokeniser));
+    if (!tokeniser) TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "--prompt is for models of texts"));
+    token = tw_alloc(c->ctx, size + 1, sizeof *token);
+    if (!token) TW_TRY(tw_fail_memory(c->ctx, size * sizeof *token));
+    TW_TRY(tw_tokeniser_encode(c->ctx, tokeniser, "--prompt", 1, prompt, size, token, &count));
+    if (count > m->about->columns)
+        TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "--prompt: %lld tokens, and the model's texts have %d", (long long)count,
+                       m->about->columns));
+    for (int64_t i = 0; i < count; i++) known[i] = (double)token[i];
+done:
+    tw_free(c->ctx, token);
+    tw_tokeniser_destroy(tokeniser);
+    return status;
+}
+
+tw_status jumping_open(cli *c, const model *m, const double *observed, bool same, jumping *out)
+{
+    const settings *s = &c->set;
+    const char *prompt = opt_text(s, OPT_PROMPT);
+    jumping j = {.options = {.tolerance = opt_number(s, OPT_TOLERANCE),
+                             .temperature = opt_number(s, OPT_TEMPERATURE),
+                             .top_k = (int)opt_int(s, OPT_TOP_K),
+                             .top_p = opt_number(s, OPT_TOP_P),
+                             .argmax = opt_flag(s, OPT_ARGMAX),
+                             .remask = opt_number(s, OPT_REMASK),
+                             .stratified = opt_flag(s, OPT_STRATIFIED_DRAWS),
+                             .known = observed,
+                             .same_known = same}};
+    tw_status status = TW_OK;
+    if (prompt && observed) TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "--prompt and --observe: give one of them"));
+    TW_TRY(read_refresh(c, j.options.refresh));
+    if (prompt) {
+        j.known = tw_alloc(c->ctx, (size_t)m->about->columns, sizeof(double));
+        if (!j.known) TW_TRY(tw_fail_memory(c->ctx, (size_t)m->about->columns * sizeof(double)));
+        for (int i = 0; i < m->about->columns; i++) j.known[i] = (double)NAN;
+        TW_TRY(read_prompt(c, m, prompt, j.known));
+        j.options.known = j.known;
+        j.options.same_known = true;
+    }
+    *out = j;
+    j.known = NULL;
+done:
+    tw_free(c->ctx, j.known);
+    return status;
+}
+
+void jumping_close(cli *c, jumping *j)
+{
+    tw_free(c->ctx, j->known);
+    *j = (jumping){.known = NULL};
+}
+
+/* --- samples as text
+ * ----------------------------------------------------------------------------------------------------- */
+
+tw_status write_texts(cli *c, const model *m, const char *path, int64_t n, const double *rows)
+{
+    enum { BYTES_OF_TOKEN = 64 };
+    tw_tokeniser *tokeniser = NULL;
+    tw_writer writer = {0};
+    size_t columns = (size_t)m->about->columns, capacity = columns * BYTES_OF_TOKEN + 1;
+    int32_t *token = tw_alloc(c->ctx, columns, sizeof *token);
+    char *line = tw_alloc(c->ctx, capacity, 1);
+    tw_text text = tw_text_new(c->ctx);
+    bool json = has_ending(path, ".jsonl");
+    tw_status status = TW_OK;
+    if (!token || !line) TW_TRY(tw_fail_memory(c->ctx, capacity));
+    TW_TRY(model_tokeniser(c, m, &tokeniser));
+    bool masks = opt_given(&c->set, OPT_UNTIL); /* tokens may be left */
+    bool lines = tw_tokeniser_special(tokeniser, TW_SPECIAL_PADDING) >= 0;
+    TW_TRY(tw_writer_open(c->ctx, path, &writer));
+    for (int64_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < columns; k++) token[k] = (int32_t)rows[(size_t)i * columns + k];
+        tw_tokeniser_decode(tokeniser, token, (int64_t)columns, masks, line, capacity);
+        if (json) {
+            tw_text_add(&text, "{\"text\": ");
+            tw_text_add_json_string(&text, line);
+            tw_text_add(&text, "}\n");
+        } else {
+            tw_text_add(&text, "%s%s\n", i > 0 && !lines ? "--------\n" : "", line);
+        }
+        TW_TRY(tw_text_check(&text));
+        TW_TRY(tw_writer_write(&writer, text.data, text.length));
+        text.length = 0;
+    }
+    TW_TRY(tw_writer_commit(&writer));
+done:
+    tw_writer_abandon(&writer);
+    tw_text_free(&text);
+    tw_tokeniser_destroy(tokeniser);
+    tw_free(c->ctx, token);
+    tw_free(c->ctx, line);
+    return status;
+}

@@ -1,0 +1,37 @@
+/* tokens.h - flows of tokens on the command line: text files as their data, how they jump, and samples as text. */
+#ifndef THALWEG_CLI_TOKENS_H
+#define THALWEG_CLI_TOKENS_H
+
+#include "model.h"
+
+#include <thalweg/tokens.h>
+
+#define FACT_TOKENISER "tokeniser" /* tw_tokeniser_to_text, of flows of texts */
+
+bool is_tokens(const model *m);
+
+/* Whether the data of these settings are texts: --tokeniser, or a .txt file most of which is letters. */
+bool is_text_data(const settings *s, const char *path);
+/* Texts as rows of tokens. *tokeniser NULL: trained on the file, and the caller's. columns: how long rows are, 0: as
+ * --chunk or the longest line says. */
+TW_NODISCARD tw_status open_text(cli *c, const settings *s, const char *path, int columns, tw_tokeniser **tokeniser,
+                                 tw_dataset **out_data);
+/* The model's own tokeniser; NULL when it has none. */
+TW_NODISCARD tw_status model_tokeniser(cli *c, const model *m, tw_tokeniser **out_tokeniser);
+/* "tokens:K" for --space tokens, where K is the greatest number of the data and one more; other spaces as they are. */
+TW_NODISCARD tw_status space_text(cli *c, const tw_dataset *data, const tw_tokeniser *tokeniser, char out[64],
+                                  const char **out_space);
+
+/* How tokens jump by the options; `known` from --prompt and what was observed. Close it. */
+typedef struct jumping {
+    tw_token_options options;
+    double *known;
+} jumping;
+TW_NODISCARD tw_status jumping_open(cli *c, const model *m, const double *observed, bool same, jumping *out);
+void jumping_close(cli *c, jumping *j);
+
+/* Samples as text: one a line where lines were learned, else parted by a line of dashes; .jsonl: {"text": ...} a line.
+ */
+TW_NODISCARD tw_status write_texts(cli *c, const model *m, const char *path, int64_t n, const double *rows);
+
+#endif

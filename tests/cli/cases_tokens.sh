@@ -1,0 +1,48 @@
+# shellcheck shell=sh disable=SC2154,SC2094,SC2086
+# Flows of tokens: whole numbers and texts as data, samples that jump, prompts, bounds.
+
+awk 'BEGIN { srand(3); print "a,b"; for (i = 0; i < 600; i++) { a = int(4 * rand()); print a "," (a + (rand() < 0.2)) % 4 } }' >pairs.csv
+small="--steps 40 --width 16 --depth 1 --batch 64 --threads 2"
+works '600 rows of 2 columns' train pairs.csv --space tokens $small --out t
+run info t --json
+holds "as many symbols as the data has, method and network of tokens" grep -q '"method":"dfm"' out
+holds "the space has its symbols" grep -q 'tokens:symbols=4' out
+run sample t -n 50 -o a.csv -j 1
+run sample t -n 50 -o b.csv -j 2
+holds "1 and 2 threads draw the same" cmp -s a.csv b.csv
+holds "samples are tokens" sh -c '! tail -n +2 a.csv | grep -qv "^[0-3],[0-3]$"'
+for solver in euler tau_leaping midpoint trapezoidal first_hitting; do
+    works 'rows of 2 columns' sample t -n 5 -o c.csv --solver $solver
+done
+works 'rows of 2 columns' sample t -n 5 -o c.csv --tolerance 0.1 --temperature 0.7 --top-k 3 --top-p 0.9 --argmax --stratified-draws
+works 'rows of 2 columns' sample t -n 5 -o c.csv --refresh 1,1,0.25 --remask 0.1
+run sample t -n 5 -o - --observe a=2
+holds "what was observed stays" sh -c '! tail -n +2 out | grep -qv "^2,"'
+works 'of a token  *at most' score t
+run score t pairs.csv --json
+holds "score gives bits" above "$(json bits_per_dim)" 0.5
+fails 'solver .dopri5.: there are euler' sample t --solver dopri5
+fails 'for flows of tokens\|not of' train pairs.csv --space tokens --method fm --out bad
+fails 'is for tokens' train pairs.csv --network ddit --out bad
+fails 'masks' sample t --solver first_hitting --remask 0.1
+fails 'up to three numbers' sample t --refresh x
+echo 'a,b
+1,7' >far.csv
+fails 'b=7: expected a whole number from 0 to 3' score t far.csv
+
+# texts: chunks and lines
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo "the cat sat on the mat and the dog sat on the log"; done >book.txt
+text="--steps 10 --width 16 --depth 1 --heads 2 --batch 16 --network ddit --threads 2"
+works 'rows of 16 columns' train book.txt --chunk 16 $text --out book
+run sample book -n 3 -o - --prompt 'the dog' --steps 8
+holds "texts begin with the prompt" sh -c '[ "$(grep -c "^the dog" out)" -eq 3 ]'
+run sample book -n 3 -o texts.jsonl --steps 8
+holds "a JSON value a line" sh -c '[ "$(grep -c "^{\"text\": \".*\"}$" texts.jsonl)" -eq 3 ]'
+works 'of a token' score book book.txt -n 5 --steps 4
+fails "'X'\|\"X\"\|X" sample book --prompt 'Xylophone'
+works 'rows of 49 columns' train book.txt $text --out lines
+run sample lines -n 2 -o - --steps 4
+holds "padding is nothing" sh -c '! grep -q padding out'
+refused 'is for models of texts' sample t -o t.jsonl
+fails 'is for models of texts' sample t --prompt 1
+no_leftovers || fail "a half-written file was left behind"
