@@ -6,6 +6,7 @@
 
 #include "base/pool.h"
 #include "cpu/gemm.h"
+#include "io/picture.h"
 
 #include <cairo.h>
 #include <inttypes.h>
@@ -24,6 +25,8 @@ static cJSON *features_json(void)
     json_text(features, "libyaml", yaml_get_version_string());
     json_text(features, "zlib", zlibVersion());
     json_text(features, "cjson", cJSON_Version());
+    for (int i = 0; tw_picture_kind_at(i).name; i++)
+        json_text(features, tw_picture_kind_at(i).name, tw_picture_kind_at(i).library);
     return features;
 }
 
@@ -41,6 +44,10 @@ static int program_info(cli *c)
     cli_say(c, "  threads          %d", tw_cpus_available());
     cli_say(c, "  libraries        cairo %s, libyaml %s, zlib %s, cJSON %s", cairo_version_string(),
             yaml_get_version_string(), zlibVersion(), cJSON_Version());
+    for (int i = 0; tw_picture_kind_at(i).name; i++)
+        cli_say(c, "  %-5s files      %s", tw_picture_kind_at(i).name,
+                tw_picture_kind_at(i).library ? tw_picture_kind_at(i).library
+                                              : "cannot be read: the library was not there when this was built");
     return EXIT_DONE;
 }
 

@@ -97,7 +97,9 @@ tw_dataset_desc dataset_desc_of(const settings *s, double split[3])
                             .seed = opt_seed(s, OPT_SEED),
                             .rows = opt_int(s, OPT_ROWS),
                             .array = opt_text(s, OPT_ARRAY),
-                            .size = (int)opt_int(s, OPT_SIZE)};
+                            .size = (int)opt_int(s, OPT_SIZE),
+                            .labels = opt_text(s, OPT_LABELS),
+                            .strict = opt_flag(s, OPT_STRICT)};
     if (opt_text(s, OPT_SPLIT) && split_parse(opt_text(s, OPT_SPLIT), split))
         memcpy(desc.split, split, sizeof desc.split);
     return desc;

@@ -201,6 +201,7 @@ static tw_status fit(training *t)
         .source = t->source,
         .teacher = t->teacher.flow,
         .pairs = opt_int(s, OPT_TEACHER_PAIRS),
+        .accumulate = (int)opt_int(s, OPT_ACCUMULATE),
         .flip = opt_flag(s, OPT_FLIP),
         .dequantise = opt_flag(s, OPT_DEQUANTISED),
         .condition_dropout = or_none(opt_number(s, OPT_CONDITION_DROPOUT), -1),

@@ -21,6 +21,8 @@ libyaml-dev|must|reads configuration files
 libcjson-dev|must|writes reports, reads model metadata
 libcairo2-dev|must|draws the pictures
 libdnnl-dev|fast|oneDNN: fast matrix products
+libpng-dev|nice|reads PNG files
+libjpeg-dev|nice|reads JPEG files
 fonts-dejavu-core|nice|letters in the pictures
 LIST
     if [ "$wanted" = test ]; then
@@ -47,7 +49,7 @@ if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>
     fi
     [ -z "$lacking" ] && exit 0
     say "This system has no apt-get; please install by hand:$lacking"
-    say "(also libcsv, and oneDNN for speed), then run this again."
+    say "(also libcsv, oneDNN for speed, libpng and libjpeg to read pictures), then run this again."
     exit 1
 fi
 

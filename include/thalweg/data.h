@@ -2,7 +2,8 @@
  *
  * A data set comes from a file (CSV, TSV, NPY, NPZ; gzip too), from memory, or from a built-in density. Its rows are
  * split by seed into training, validation and test parts; the normaliser is fitted on the training part alone.
- * Pictures (IDX files; a folder with the files of MNIST or its kin) are rows of height x width x channels numbers, kept
+ * Pictures (IDX files and folders of MNIST's kind, CIFAR's binary files, folders of PNG and JPEG files, arrays of bytes
+ * (N,H,W), (N,H,W,C) or (N,C,H,W)) are rows of height x width x channels numbers, kept
  * as bytes; their label is the condition "class", and files set apart for testing are the test part. */
 #ifndef THALWEG_DATA_H
 #define THALWEG_DATA_H
@@ -44,11 +45,13 @@ typedef struct tw_dataset_desc {
     tw_header header;
     char separator; /* 0: guessed */
     tw_missing missing;
-    double split[3];      /* shares of training, validation, test; all 0: 0.8, 0.1, 0.1 */
-    uint64_t seed;        /* of the split, and of the draws of built-in sets */
-    int64_t rows;         /* built-in sets: rows to draw, 0: 500000 */
-    const char *array;    /* NPZ: name of the member, NULL: the only one */
-    int size;             /* pictures are cut to a square in the middle and made size x size; 0: as they are */
+    double split[3];    /* shares of training, validation, test; all 0: 0.8, 0.1, 0.1 */
+    uint64_t seed;      /* of the split, and of the draws of built-in sets */
+    int64_t rows;       /* built-in sets: rows to draw, 0: 500000 */
+    const char *array;  /* NPZ: name of the member, NULL: the only one */
+    int size;           /* pictures are cut to a square in the middle and made size x size; 0: as they are */
+    const char *labels; /* of pictures: CSV file with the name of a file and its class in each row; NULL: by folders */
+    bool strict;        /* a damaged picture is an error; else it is left out and said */
     tw_image known_image; /* tw_dataset_open_like: what the model's pictures are */
 } tw_dataset_desc;
 

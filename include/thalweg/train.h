@@ -33,6 +33,7 @@ typedef struct tw_train_desc {
     int64_t steps;         /* optimiser steps [20000 unless minutes is given] */
     double minutes;        /* instead: train for about so long */
     int batch;             /* rows a step, drawn with replacement [the training rows, at least 256, at most 512] */
+    int accumulate;        /* the batch is worked off in so many equal pieces, whose gradients are summed [1] */
     const char *optimiser; /* ["adamw"] */
     double lr;             /* peak learning rate, reached after the warm-up, then half a cosine to 0 [adamw: 3e-3] */
     int64_t warmup;        /* steps of linear warm-up [5 % of the steps, at most 500] */

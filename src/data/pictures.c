@@ -1,23 +1,37 @@
 /* data/pictures.c - see pictures.h: the store that readers fill, and who reads what. */
 #include "data/pictures.h"
 
+#include "data/folder.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 enum { MOST_SIDE = 1024, MOST_NUMBERS = 100000 };
 
 typedef tw_status (*open_fn)(tw_pictures *pictures, const char *path, const tw_dataset_desc *desc, bool *out_found);
 
-static const open_fn readers[] = {tw_pictures_open_idx};
+static const open_fn readers[] = {tw_pictures_open_idx, tw_pictures_open_cifar, tw_pictures_open_npy,
+                                  tw_pictures_open_folder};
 
 tw_status tw_pictures_open(tw_context *ctx, const char *path, const tw_dataset_desc *desc, tw_pictures *out_pictures,
                            bool *out_found)
 {
     bool found = false;
     tw_status status = TW_OK;
-    tw_pictures p = {.ctx = ctx, .path = tw_strdup(ctx, path)};
+    tw_pictures p = {.ctx = ctx, .path = tw_strdup(ctx, path), .limit = TW_PICTURES_LIMIT};
     if (!p.path) TW_TRY(tw_fail_memory(ctx, strlen(path) + 1));
     for (int i = 0; !found && i < TW_COUNT(readers); i++) TW_TRY(readers[i](&p, path, desc, &found));
     *out_found = found;
+    if (!found && tw_is_folder(path))
+        TW_TRY(tw_fail(ctx, TW_ERR_FORMAT,
+                       "%s: a folder without pictures: expected IDX or CIFAR (.bin) files, or PNG and JPEG files, "
+                       "perhaps in a folder for each class",
+                       path));
     if (!found) goto done;
     if (p.rows < 1) TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: there are no pictures in it", path));
     *out_pictures = p;
@@ -27,11 +41,19 @@ done:
     return status;
 }
 
+static void free_bytes(tw_pictures *p)
+{
+    if (p->mapped > 0)
+        munmap(p->bytes, p->mapped);
+    else
+        tw_free_aligned(p->ctx, p->bytes);
+}
+
 void tw_pictures_free(tw_pictures *p)
 {
     if (!p->ctx) return;
     tw_free(p->ctx, p->path);
-    tw_free_aligned(p->ctx, p->bytes);
+    free_bytes(p);
     tw_free(p->ctx, p->label);
     tw_levels_free(p->ctx, &p->levels);
     tw_notes_free(p->ctx, &p->notes);
@@ -57,20 +79,46 @@ static tw_status settle(tw_pictures *p, const tw_dataset_desc *desc, const char 
     return TW_OK;
 }
 
+/* Bytes in a file without a name, in the folder for such files (TMPDIR): the system keeps in memory what is read often
+ * and fetches the rest. Its room is taken at once, so that a full disk is told here. */
+static tw_status map_file(tw_pictures *p, size_t size, uint8_t **out_bytes)
+{
+    const char *folder = getenv("TMPDIR");
+    char path[1024];
+    snprintf(path, sizeof path, "%s/thalweg-pictures-XXXXXX", folder && *folder ? folder : "/tmp");
+    int file = mkstemp(path);
+    if (file < 0) return tw_fail(p->ctx, TW_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
+    unlink(path);
+    int error = posix_fallocate(file, 0, (off_t)size);
+    void *bytes = error ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (!error && bytes == MAP_FAILED) error = errno;
+    close(file); /* the mapping holds it */
+    if (error)
+        return tw_fail(p->ctx, TW_ERR_IO, "%s: %.1f GiB of pictures are kept in a file in '%s' (TMPDIR): %s", p->path,
+                       (double)size / 0x1p30, folder && *folder ? folder : "/tmp", strerror(error));
+    *out_bytes = bytes;
+    return TW_OK;
+}
+
 /* Sizes of files decide, so this grows to what is needed and no further. */
 static tw_status reserve(tw_pictures *p, int64_t rows)
 {
+    size_t size;
+    uint8_t *bytes = NULL;
     if (rows <= p->capacity) return TW_OK;
-    if ((uint64_t)rows > TW_PICTURES_LIMIT / p->stride)
-        return tw_fail(p->ctx, TW_ERR_MEMORY,
-                       "%s: %lld pictures of %zu bytes are more than %zu MiB: choose fewer or smaller ones (--size)",
-                       p->path, (long long)rows, p->stride, TW_PICTURES_LIMIT >> 20);
-    size_t size = (size_t)rows * p->stride;
-    uint8_t *bytes = tw_alloc_aligned(p->ctx, size);
-    if (!bytes) return tw_fail_memory(p->ctx, size);
+    if (__builtin_mul_overflow((size_t)rows, p->stride, &size) || size > PTRDIFF_MAX)
+        return tw_fail(p->ctx, TW_ERR_MEMORY, "%s: %lld pictures are too many", p->path, (long long)rows);
+    bool large = size > p->limit;
+    if (large) {
+        tw_status status = map_file(p, size, &bytes);
+        if (status != TW_OK) return status;
+    } else if (!(bytes = tw_alloc_aligned(p->ctx, size))) {
+        return tw_fail_memory(p->ctx, size);
+    }
     if (p->rows > 0) memcpy(bytes, p->bytes, (size_t)p->rows * p->stride);
-    tw_free_aligned(p->ctx, p->bytes);
+    free_bytes(p);
     p->bytes = bytes;
+    p->mapped = large ? size : 0;
     p->capacity = rows;
     return TW_OK;
 }
@@ -100,13 +148,29 @@ done:
     return status;
 }
 
+/* The label of the next row. */
+static tw_status add_label_or_none(tw_pictures *p, const char *label)
+{
+    if (p->rows > 0 && (p->label != NULL) != (label != NULL))
+        return tw_fail(p->ctx, TW_ERR_FORMAT, "%s: some of the pictures have labels and others none", p->path);
+    return label ? add_label(p, label) : TW_OK;
+}
+
+tw_status tw_pictures_keep(tw_pictures *p, const uint8_t *row, const char *label)
+{
+    uint8_t *place = p->bytes + (size_t)p->rows * p->stride;
+    tw_status status = add_label_or_none(p, label);
+    if (status != TW_OK) return status;
+    if (row != place) memcpy(place, row, p->stride);
+    p->rows++;
+    return TW_OK;
+}
+
 tw_status tw_pictures_add(tw_pictures *p, tw_image image, const uint8_t *pixels, const char *label)
 {
     tw_status status = TW_OK;
-    if (p->rows > 0 && (p->label != NULL) != (label != NULL))
-        return tw_fail(p->ctx, TW_ERR_FORMAT, "%s: some of the pictures have labels and others none", p->path);
     if (p->rows == p->capacity) TW_TRY(reserve(p, tw_max_i64(64, 2 * p->capacity)));
-    if (label) TW_TRY(add_label(p, label));
+    TW_TRY(add_label_or_none(p, label));
     TW_TRY(tw_picture_fit(p->ctx, image, pixels, p->image, p->bytes + (size_t)p->rows * p->stride));
     p->rows++;
 done:

@@ -16,12 +16,14 @@ typedef struct tw_pictures {
     size_t stride;     /* bytes from a picture to the next */
     uint8_t *bytes;    /* (rows, stride), owned; what lies behind a picture is zero */
     int64_t capacity, label_capacity;
+    size_t limit;     /* bytes that lie in memory; more are kept in a file that has no name, mapped */
+    size_t mapped;    /* bytes of that file, 0: there is none */
     double *label;    /* (rows), owned: the number of its class among `levels`; NULL without labels */
     tw_levels levels; /* texts of the classes */
     tw_notes notes;
 } tw_pictures;
 
-/* Bytes of memory a set may take. */
+/* Bytes of memory a set may take, and a packed file of one. */
 #define TW_PICTURES_LIMIT ((size_t)1 << 30)
 
 /* Reads what `path` names when it is pictures; *out_found is false, and nothing made, when it is not. */
@@ -37,8 +39,15 @@ TW_NODISCARD tw_status tw_pictures_expect(tw_pictures *pictures, const tw_datase
 /* Adds one picture: pixels (H,W,C) of the kind that was expected; the text of its class, or NULL. */
 TW_NODISCARD tw_status tw_pictures_add(tw_pictures *pictures, tw_image image, const uint8_t *pixels, const char *label);
 
+/* The same where its bytes lie in the room already, at this place or one behind it. */
+TW_NODISCARD tw_status tw_pictures_keep(tw_pictures *pictures, const uint8_t *row, const char *label);
+
 /* Readers by kind. `found` as above. */
 tw_status tw_pictures_open_idx(tw_pictures *pictures, const char *path, const tw_dataset_desc *desc, bool *out_found);
+tw_status tw_pictures_open_cifar(tw_pictures *pictures, const char *path, const tw_dataset_desc *desc, bool *out_found);
+tw_status tw_pictures_open_npy(tw_pictures *pictures, const char *path, const tw_dataset_desc *desc, bool *out_found);
+tw_status tw_pictures_open_folder(tw_pictures *pictures, const char *path, const tw_dataset_desc *desc,
+                                  bool *out_found);
 
 /* Centre of a picture in the shape of another, resized to it: averages of areas downwards, bilinear upwards; grey
  * becomes colour by repeating and colour grey by luma (ITU-R BT.601). */

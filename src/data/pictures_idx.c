@@ -4,12 +4,11 @@
 #include "data/pictures.h"
 
 #include "base/file.h"
+#include "data/folder.h"
 #include "io/idx.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -18,8 +17,7 @@ enum { PATH_SIZE = 4096 };
 static bool is_idx(const char *path)
 {
     unsigned char head[4];
-    struct stat info;
-    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return false;
+    if (!tw_is_file(path)) return false;
     gzFile file = gzopen(path, "rbe"); /* reads plain files, too */
     if (!file) return false;
     int got = gzread(file, head, sizeof head);
@@ -97,35 +95,35 @@ done:
     return status;
 }
 
-/* The file of images in a folder whose name begins so: the packed or the plain one. */
-static bool find_images(const char *folder, const char *prefix, char *out, size_t size)
+/* The file of images in a folder whose name begins so. */
+static const char *find_images(const tw_folder *folder, const char *prefix)
 {
-    DIR *dir = opendir(folder);
-    bool found = false;
-    for (struct dirent *entry; dir && !found && (entry = readdir(dir));) {
-        const char *name = entry->d_name;
-        found = strncmp(name, prefix, strlen(prefix)) == 0 && strstr(name, "images") && strstr(name, "idx3") &&
-                snprintf(out, size, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", name) < (int)size;
+    for (int64_t i = 0; i < folder->count; i++) {
+        const char *name = folder->name[i];
+        if (strncmp(name, prefix, strlen(prefix)) == 0 && strstr(name, "images") && is_idx(folder->path[i]))
+            return folder->path[i];
     }
-    if (dir) closedir(dir);
-    return found && is_idx(out);
+    return NULL;
 }
 
 tw_status tw_pictures_open_idx(tw_pictures *p, const char *path, const tw_dataset_desc *desc, bool *out_found)
 {
-    char train[PATH_SIZE], test[PATH_SIZE];
+    tw_folder folder = {0};
     tw_status status = TW_OK;
     if (is_idx(path)) {
         *out_found = true;
         return add_file(p, path, desc);
     }
-    bool has_train = find_images(path, "train", train, sizeof train);
-    bool has_test = find_images(path, "t10k", test, sizeof test) || find_images(path, "test", test, sizeof test);
-    *out_found = has_train || has_test;
-    if (has_train) TW_TRY(add_file(p, train, desc));
+    if (!tw_is_folder(path)) return TW_OK;
+    TW_TRY(tw_folder_read(p->ctx, path, &folder));
+    const char *train = find_images(&folder, "train"), *test = find_images(&folder, "t10k");
+    if (!test) test = find_images(&folder, "test");
+    *out_found = train || test;
+    if (train) TW_TRY(add_file(p, train, desc));
     int64_t before = p->rows;
-    if (has_test) TW_TRY(add_file(p, test, desc));
-    if (has_train) p->test_rows = p->rows - before;
+    if (test) TW_TRY(add_file(p, test, desc));
+    if (train) p->test_rows = p->rows - before;
 done:
+    tw_folder_free(p->ctx, &folder);
     return status;
 }

@@ -258,7 +258,9 @@ static tw_status take_numbers(const header *h, const unsigned char *bytes, size_
     return status;
 }
 
-tw_status tw_npy_parse(tw_context *ctx, const char *label, const void *bytes, size_t size, tw_npy *out_array)
+/* Checks what stands before the numbers; *out_size are its bytes. */
+static tw_status read_header(tw_context *ctx, const char *label, const void *bytes, size_t size, header *out_header,
+                             size_t *out_size)
 {
     const unsigned char *b = bytes;
     if (size < 10 || memcmp(b, "\x93NUMPY", 6) != 0) return tw_fail(ctx, TW_ERR_FORMAT, "%s: not an NPY file", label);
@@ -271,8 +273,57 @@ tw_status tw_npy_parse(tw_context *ctx, const char *label, const void *bytes, si
         return tw_fail(ctx, TW_ERR_FORMAT, "%s: the NPY header goes beyond the file: it is cut short", label);
     header h = {.ctx = ctx, .label = label, .at = (const char *)b + prefix, .end = (const char *)b + prefix + length};
     tw_status status = parse_header(&h);
-    if (status != TW_OK) return status;
-    return take_numbers(&h, b + prefix + length, size - prefix - length, out_array);
+    *out_header = h;
+    *out_size = prefix + length;
+    return status;
+}
+
+tw_status tw_npy_parse(tw_context *ctx, const char *label, const void *bytes, size_t size, tw_npy *out_array)
+{
+    header h;
+    size_t head = 0;
+    tw_status status = read_header(ctx, label, bytes, size, &h, &head);
+    return status == TW_OK ? take_numbers(&h, (const unsigned char *)bytes + head, size - head, out_array) : status;
+}
+
+bool tw_npy_is_bytes(tw_context *ctx, const void *bytes, size_t size, int rank, tw_shape *out_shape, size_t *out_header)
+{
+    header h;
+    if (read_header(ctx, "", bytes, size, &h, out_header) != TW_OK) return false;
+    *out_shape = h.shape;
+    return strcmp(h.type + 1, "u1") == 0 && !h.fortran && h.shape.rank >= rank;
+}
+
+tw_status tw_npy_find_bytes(tw_context *ctx, const char *label, const void *bytes, size_t size, const char *name,
+                            int rank, tw_npy_bytes *out_array, bool *out_found)
+{
+    tw_npy_bytes array = {0};
+    size_t head, length = size;
+    int64_t count;
+    tw_status status = TW_OK;
+    const uint8_t *at = bytes;
+    *out_found = false;
+    if (size >= 2 && memcmp(bytes, "PK", 2) == 0) {
+        TW_TRY(tw_npz_find_bytes(ctx, label, bytes, size, name, rank, &at, &length, &array.owned));
+        if (!at) return TW_OK;
+    }
+    if (!tw_npy_is_bytes(ctx, at, length, rank, &array.shape, &head)) goto done;
+    if (!count_elements(&array.shape, &count) || (size_t)count != length - head)
+        TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: %zu bytes of numbers, not what the NPY header promises", label,
+                       length - head));
+    array.bytes = at + head;
+    *out_array = array;
+    *out_found = true;
+    array.owned = NULL;
+done:
+    tw_npy_bytes_free(ctx, &array);
+    return status;
+}
+
+void tw_npy_bytes_free(tw_context *ctx, tw_npy_bytes *array)
+{
+    tw_free(ctx, array->owned);
+    *array = (tw_npy_bytes){0};
 }
 
 tw_status tw_npy_read(tw_context *ctx, const char *path, const char *name, tw_npy *out_array)

@@ -22,6 +22,27 @@ TW_NODISCARD tw_status tw_npy_parse(tw_context *ctx, const char *label, const vo
 TW_NODISCARD tw_status tw_npz_parse(tw_context *ctx, const char *label, const void *bytes, size_t size,
                                     const char *name, tw_npy *out_array);
 void tw_npy_free(tw_context *ctx, tw_npy *array);
+
+/* An array of bytes as it lies in the file, for those who want no doubles. */
+typedef struct tw_npy_bytes {
+    tw_shape shape;
+    const uint8_t *bytes; /* row-major; inside what was parsed, or owned */
+    void *owned;
+} tw_npy_bytes;
+/* The first array of type u1 in C order and of at least `rank` axes: of an NPY file the only one, of an archive member
+ * `name` (NULL: any). *out_found is false, and nothing made, where there is none, so that other readers may try. */
+TW_NODISCARD tw_status tw_npy_find_bytes(tw_context *ctx, const char *label, const void *bytes, size_t size,
+                                         const char *name, int rank, tw_npy_bytes *out_array, bool *out_found);
+void tw_npy_bytes_free(tw_context *ctx, tw_npy_bytes *array);
+/* Whether an archive has a member of this name; false, too, when it is damaged. */
+bool tw_npz_has(tw_context *ctx, const char *label, const void *bytes, size_t size, const char *name);
+/* The NPY file inside an archive that tw_npy_find_bytes wants: *out_bytes NULL: there is none; *out_owned when it had
+ * to be unpacked. */
+tw_status tw_npz_find_bytes(tw_context *ctx, const char *label, const void *bytes, size_t size, const char *name,
+                            int rank, const uint8_t **out_bytes, size_t *out_size, void **out_owned);
+/* Whether the beginning of an NPY file (its header, or as much as there is) tells of such an array, and its shape. */
+bool tw_npy_is_bytes(tw_context *ctx, const void *bytes, size_t size, int rank, tw_shape *out_shape,
+                     size_t *out_header);
 /* Writes an array as '<f8' NPY (version 1), whole or not at all. */
 TW_NODISCARD tw_status tw_npy_write(tw_context *ctx, const char *path, tw_shape shape, const double *value);
 /* The same of whole numbers from 0 to 255, as '|u1'. */

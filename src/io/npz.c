@@ -185,7 +185,8 @@ static bool crc_matches(const unsigned char *bytes, uint64_t size, uint32_t expe
     return crc == expected;
 }
 
-static tw_status unpack(const archive *a, const member *m, tw_npy *out_array)
+/* A member's packed bytes, checked against what the directory says. */
+static tw_status find_data(const archive *a, const member *m, const unsigned char **out_bytes)
 {
     if (m->offset > a->size || a->size - m->offset < 30) return fail_zip(a, "a member lies outside the file");
     const unsigned char *local = a->bytes + m->offset;
@@ -201,20 +202,85 @@ static tw_status unpack(const archive *a, const member *m, tw_npy *out_array)
                        (double)m->size / 0x1p30);
     if (m->method == 0 ? m->size != m->packed : m->size > DEFLATE_BEST * m->packed + 64)
         return fail_zip(a, "a member claims more bytes than it can hold");
-    const unsigned char *bytes = a->bytes + data;
+    *out_bytes = a->bytes + data;
+    return TW_OK;
+}
+
+/* A member's bytes; *out_owned when they had to be unpacked, else NULL. */
+static tw_status unpack(const archive *a, const member *m, const unsigned char **out_bytes, void **out_owned)
+{
+    const unsigned char *bytes = NULL;
     unsigned char *unpacked = NULL;
     tw_status status = TW_OK;
+    TW_TRY(find_data(a, m, &bytes));
     if (m->method == 8) {
         unpacked = tw_resize(a->ctx, NULL, (size_t)m->size, 1);
         if (!unpacked) return tw_fail_memory(a->ctx, (size_t)m->size);
         TW_TRY(inflate_member(a, m, bytes, unpacked));
         bytes = unpacked;
     }
-    status = crc_matches(bytes, m->size, m->crc) ? tw_npy_parse(a->ctx, a->label, bytes, (size_t)m->size, out_array)
-                                                 : fail_zip(a, "a member's checksum is wrong: the file is damaged");
+    if (!crc_matches(bytes, m->size, m->crc)) TW_TRY(fail_zip(a, "a member's checksum is wrong: the file is damaged"));
+    *out_bytes = bytes;
+    *out_owned = unpacked;
+    unpacked = NULL;
 done:
     tw_free(a->ctx, unpacked);
     return status;
+}
+
+/* The beginning of a member's bytes, as far as a header of ordinary length goes. */
+static size_t peek(const archive *a, const member *m, unsigned char *out, size_t room)
+{
+    const unsigned char *bytes = NULL;
+    size_t wanted = m->size < room ? (size_t)m->size : room;
+    if (find_data(a, m, &bytes) != TW_OK) return 0;
+    if (m->method == 0) {
+        memcpy(out, bytes, wanted);
+        return wanted;
+    }
+    z_stream z = {.next_in = (Bytef *)(uintptr_t)bytes, .avail_in = (uInt)(m->packed < 65536 ? m->packed : 65536)};
+    z.next_out = out;
+    z.avail_out = (uInt)wanted;
+    if (inflateInit2(&z, -15) != Z_OK) return 0;
+    inflate(&z, Z_NO_FLUSH);
+    inflateEnd(&z);
+    return wanted - z.avail_out;
+}
+
+tw_status tw_npz_find_bytes(tw_context *ctx, const char *label, const void *bytes, size_t size, const char *name,
+                            int rank, const uint8_t **out_bytes, size_t *out_size, void **out_owned)
+{
+    archive a = {.ctx = ctx, .label = label, .bytes = bytes, .size = size};
+    size_t at = 0;
+    unsigned char head[1024];
+    tw_status status = find_directory(&a);
+    *out_bytes = NULL;
+    at = a.directory;
+    for (int i = 0; status == TW_OK && i < a.count; i++) {
+        member m;
+        tw_shape shape;
+        size_t length;
+        status = read_entry(&a, &at, &m);
+        if (status != TW_OK || (name && !is_named(&m, name))) continue;
+        if (!tw_npy_is_bytes(ctx, head, peek(&a, &m, head, sizeof head), rank, &shape, &length)) continue;
+        *out_size = (size_t)m.size;
+        return unpack(&a, &m, out_bytes, out_owned);
+    }
+    return status;
+}
+
+bool tw_npz_has(tw_context *ctx, const char *label, const void *bytes, size_t size, const char *name)
+{
+    archive a = {.ctx = ctx, .label = label, .bytes = bytes, .size = size};
+    bool found = false;
+    if (find_directory(&a) != TW_OK) return false;
+    size_t at = a.directory;
+    for (int i = 0; i < a.count && !found; i++) {
+        member m;
+        if (read_entry(&a, &at, &m) != TW_OK) return false;
+        found = is_named(&m, name);
+    }
+    return found;
 }
 
 tw_status tw_npz_parse(tw_context *ctx, const char *label, const void *bytes, size_t size, const char *name,
@@ -223,6 +289,11 @@ tw_status tw_npz_parse(tw_context *ctx, const char *label, const void *bytes, si
     archive a = {.ctx = ctx, .label = label, .bytes = bytes, .size = size};
     member m = {0};
     tw_status status = find_directory(&a);
+    const unsigned char *npy = NULL;
+    void *owned = NULL;
     if (status == TW_OK) status = find_member(&a, name, &m);
-    return status == TW_OK ? unpack(&a, &m, out_array) : status;
+    if (status == TW_OK) status = unpack(&a, &m, &npy, &owned);
+    if (status == TW_OK) status = tw_npy_parse(ctx, label, npy, (size_t)m.size, out_array);
+    tw_free(ctx, owned);
+    return status;
 }

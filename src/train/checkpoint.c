@@ -49,6 +49,7 @@ static void state_settings(const tw_trainer *r, tw_metadata *m)
     tw_metadata_add_double(m, "condition_dropout", d->condition_dropout);
     if (f->image.height > 0) tw_metadata_add_int(m, "flip", d->flip);
     tw_metadata_add_int(m, "dequantise", d->dequantise);
+    tw_metadata_add_int(m, "accumulate", d->accumulate);
     tw_metadata_add(m, "seed", seed);
     tw_metadata_add(m, "data", tw_checksum_show(r->tables.hash).text);
     tw_metadata_add(m, "initial weights", tw_checksum_show(r->initial_hash).text);
@@ -86,6 +87,7 @@ static void state_progress(const tw_trainer *r, tw_metadata *m)
     tw_metadata_add_int(m, "skipped", r->skipped);
     tw_metadata_add_int(m, "validations", r->validations);
     tw_metadata_add_int(m, "validated_step", r->validated_step);
+    tw_metadata_add_int(m, "validation_draws", r->validation_draws);
     tw_metadata_add_int(m, "best_step", r->best_step);
     tw_metadata_add_double(m, "seconds", tw_trainer_seconds(r));
     tw_metadata_add_double(m, "last_validation", r->last_validation);
@@ -183,6 +185,7 @@ static tw_status read_progress(tw_trainer *r, const char *path, const tw_tensor_
                  {"skipped", &r->skipped},
                  {"validations", &r->validations},
                  {"validated_step", &r->validated_step},
+                 {"validation_draws", &r->validation_draws},
                  {"best_step", &r->best_step},
                  {"plan.total", &r->plan.total},
                  {"plan.warmup", &r->plan.warmup},

@@ -61,3 +61,10 @@ int tw_validations_due(double fraction)
     for (double early = equal * 2; early <= equal * 8; early *= 2) due += fraction * early >= 1 ? 1 : 0;
     return due;
 }
+
+int64_t tw_validation_draws(int64_t steps, int batch, int64_t spacing, int64_t most)
+{
+    const double share = 0.05, forwards = 1.0 / 3, fewest = 256;
+    double times = fmin(tw_validations_due(1), (double)(steps / spacing + 1));
+    return (int64_t)fmin((double)most, fmax(fewest, share / forwards * (double)steps * batch / times));
+}

@@ -36,5 +36,9 @@ double tw_average_decay(double decay, int64_t n);
 /* How many of the points of training at which the validation loss is taken lie at or before a fraction: 40 equal steps,
  * and a few early ones, where small tables are at their best. */
 int tw_validations_due(double fraction);
+/* How many draws such a validation of pictures may have, whose networks are slow: all of them together cost about a
+ * twentieth of a training of so many steps of `batch` rows, validated `spacing` steps apart at the nearest; at least a
+ * few hundred, at most `most`. A draw forwards costs a third of one trained on. */
+int64_t tw_validation_draws(int64_t steps, int batch, int64_t spacing, int64_t most);
 
 #endif

@@ -53,10 +53,14 @@ static tw_val tell(const tw_flow *flow, const tw_step_desc *desc, const tw_step_
     return tw_mul(features, tw_cast(told, desc->dtype));
 }
 
-/* The mean loss of a batch; rows are summed last, so that the program can work block of rows by block of rows. */
-static tw_status build_loss(tw_flow *flow, const tw_step_desc *desc, tw_step_graph *s, tw_flow_binding *binding)
+/* What a batch is trained on: its draws, and what the network is told of each row. */
+typedef struct told_draws {
+    tw_draws draws;
+    tw_val condition;
+} told_draws;
+
+static told_draws draw_batch(tw_flow *flow, const tw_step_desc *desc, tw_step_graph *s, const tw_model *model)
 {
-    tw_model model = tw_flow_model(flow, binding);
     const tw_method_rules *rules = flow->method->rules;
     tw_batch_desc about = tw_step_batch(flow, desc);
     tw_batch batch;
@@ -64,15 +68,32 @@ static tw_status build_loss(tw_flow *flow, const tw_step_desc *desc, tw_step_gra
         batch = tw_batch_inputs(s->graph, &about, s->feed);
     } else {
         tw_batch_tables(s->graph, &about, s->feed);
-        batch = tw_batch_draw(model.space, model.source, &about, s->feed, s->key, s->counter);
+        batch = tw_batch_draw(model->space, model->source, &about, s->feed, s->key, s->counter);
     }
-    binding->condition = tell(flow, desc, s, batch.condition);
+    tw_val condition = tell(flow, desc, s, batch.condition);
     tw_draws draws = {.x1 = batch.x1,
                       .x0 = batch.x0,
-                      .t = tw_density_times(&flow->piece[TW_PIECE_time_density], model.schedule, draw_uniform(s, desc)),
+                      .t =
+                          tw_density_times(&flow->piece[TW_PIECE_time_density], model->schedule, draw_uniform(s, desc)),
                       .z = draw_noise(s, desc, rules, tw_shape_of(desc->batch, flow->space.numbers))};
-    s->loss = tw_mean_axis(rules->row_loss(&model, &draws), 0);
-    return tw_graph_check(s->graph);
+    return (told_draws){draws, condition};
+}
+
+/* Rows of one piece, which are not there before `token` is. */
+static tw_val piece_of(tw_val x, int64_t begin, int64_t end, tw_val token)
+{
+    if (tw_is_none(x)) return x;
+    tw_val rows = tw_slice(x, 0, begin, end);
+    return tw_is_none(token) ? rows : tw_barrier(rows, token);
+}
+
+static told_draws take_piece(const told_draws *all, int64_t begin, int64_t end, tw_val token)
+{
+    return (told_draws){.draws = {.x1 = piece_of(all->draws.x1, begin, end, token),
+                                  .x0 = piece_of(all->draws.x0, begin, end, token),
+                                  .t = piece_of(all->draws.t, begin, end, token),
+                                  .z = piece_of(all->draws.z, begin, end, token)},
+                        .condition = piece_of(all->condition, begin, end, token)};
 }
 
 static tw_status alloc_parameters(tw_context *ctx, tw_step_graph *s)
@@ -89,13 +110,52 @@ static tw_status alloc_parameters(tw_context *ctx, tw_step_graph *s)
     return TW_OK;
 }
 
-static tw_status build_update(tw_context *ctx, const tw_step_desc *desc, tw_step_graph *s)
+/* Adds a piece's gradients to those of the pieces before it. */
+static tw_status add_gradients(tw_context *ctx, const tw_step_graph *s, tw_val loss, bool first)
 {
     tw_status status = TW_OK;
-    TW_TRY(alloc_parameters(ctx, s));
-    for (int i = 0; i < s->params_count; i++) s->old[i].weight = s->gradients[i] = tw_params_value(s->params, i);
-    /* the gradients replace the weights they are taken for */
-    TW_TRY(tw_grad(s->loss, s->params_count, s->gradients, s->gradients));
+    tw_val *gradient = tw_alloc(ctx, (size_t)s->params_count, sizeof *gradient);
+    if (!gradient) return tw_fail_memory(ctx, (size_t)s->params_count * sizeof *gradient);
+    for (int i = 0; i < s->params_count; i++) gradient[i] = s->old[i].weight;
+    TW_TRY(tw_grad(loss, s->params_count, gradient, gradient));
+    for (int i = 0; i < s->params_count; i++)
+        s->gradients[i] = first ? gradient[i] : tw_add(s->gradients[i], gradient[i]);
+done:
+    tw_free(ctx, gradient);
+    return status;
+}
+
+/* The mean loss of a batch and its gradients. Rows are summed last, so that the program can work block of rows by block
+ * of rows. A batch in pieces gives the same sums; each piece waits for the gradients of the one before it, so that
+ * memory is that of one. */
+static tw_status build_gradients(tw_flow *flow, const tw_step_desc *desc, tw_step_graph *s, tw_flow_binding *binding)
+{
+    tw_model model = tw_flow_model(flow, binding);
+    int pieces = desc->pieces > 1 ? desc->pieces : 1;
+    int64_t rows = desc->batch / pieces;
+    told_draws all = draw_batch(flow, desc, s, &model);
+    tw_val token = TW_NONE;
+    tw_status status = TW_OK;
+    for (int k = 0; k < pieces; k++) {
+        told_draws piece = pieces > 1 ? take_piece(&all, k * rows, (k + 1) * rows, token) : all;
+        binding->condition = piece.condition;
+        tw_val loss = tw_mean_axis(flow->method->rules->row_loss(&model, &piece.draws), 0);
+        if (pieces > 1) loss = tw_muls(loss, 1.0 / pieces);
+        TW_TRY(tw_graph_check(s->graph));
+        if (k == 0) {
+            TW_TRY(alloc_parameters(flow->ctx, s));
+            for (int i = 0; i < s->params_count; i++) s->old[i].weight = tw_params_value(s->params, i);
+        }
+        TW_TRY(add_gradients(flow->ctx, s, loss, k == 0));
+        s->loss = k == 0 ? loss : tw_add(s->loss, loss);
+        if (k + 1 < pieces) token = tw_square_of_all(s->params_count, s->gradients);
+    }
+done:
+    return status;
+}
+
+static tw_status build_update(const tw_step_desc *desc, tw_step_graph *s)
+{
     tw_val square = tw_square_of_all(s->params_count, s->gradients);
     s->norm = tw_sqrt(square);
     tw_val go = tw_is_finite(square);
@@ -119,9 +179,7 @@ static tw_status build_update(tw_context *ctx, const tw_step_desc *desc, tw_step
         s->old[i].average = tw_input(s->graph, "average", desc->dtype, tw_shape_at(weight));
         s->new[i] = tw_optimiser_update(s->optimiser, &update, s->old[i], s->gradients[i]);
     }
-    TW_TRY(tw_graph_check(s->graph));
-done:
-    return status;
+    return tw_graph_check(s->graph);
 }
 
 tw_status tw_step_graph_build(tw_flow *flow, const tw_step_desc *desc, tw_step_graph *out_graph)
@@ -139,11 +197,11 @@ tw_status tw_step_graph_build(tw_flow *flow, const tw_step_desc *desc, tw_step_g
     s.correction2 = tw_input(s.graph, "correction2", desc->dtype, TW_SCALAR);
     tw_params_train(s.params, (tw_training){.key = s.key, .counter = s.counter});
     tw_flow_binding binding = {.params = s.params, .flow = flow, .condition = TW_NONE};
-    TW_TRY(build_loss(flow, desc, &s, &binding));
+    TW_TRY(build_gradients(flow, desc, &s, &binding));
     if (tw_params_size(s.params) != tw_params_size(flow->params) ||
         tw_params_count(s.params) != tw_params_count(flow->params))
         TW_TRY(tw_fail(ctx, TW_ERR_INTERNAL, "the method trains other parameters than the flow keeps"));
-    TW_TRY(build_update(ctx, desc, &s));
+    TW_TRY(build_update(desc, &s));
     *out_graph = s;
     s = (tw_step_graph){0};
 done:

@@ -13,8 +13,9 @@ typedef struct tw_step_desc {
     int64_t rows;        /* of the data table */
     int64_t source_rows; /* of a table of source points, 0: the flow's source draws them */
     int batch;
-    bool fed;                      /* batches are drawn elsewhere and fed: x1, x0 and conditions in place of tables */
-    double dropout;                /* share of rows that are told nothing */
+    int pieces;     /* gradients are summed over so many equal pieces of the batch, one after another; 0: 1 */
+    bool fed;       /* batches are drawn elsewhere and fed: x1, x0 and conditions in place of tables */
+    double dropout; /* share of rows that are told nothing */
     const tw_optimiser *optimiser; /* NULL: the first */
     double beta1, beta2, epsilon, weight_decay, clip;
     tw_products products;

@@ -32,10 +32,11 @@ static tw_step_desc step_desc(const tw_trainer *r)
     return (tw_step_desc){.rows = r->tables.train.rows,
                           .source_rows = r->tables.train.source_rows,
                           .batch = d->batch,
+                          .pieces = d->accumulate,
                           .fed = tw_producer_needed(r->flow),
                           .packed = {packed[0] != NULL, packed[1] != NULL, packed[2] != NULL},
-                          .noise = r->tables.noise,
                           .flip = d->flip,
+                          .noise = r->tables.noise,
                           .dropout = d->condition_dropout,
                           .beta1 = d->beta1,
                           .beta2 = d->beta2,
@@ -199,15 +200,25 @@ static void trainer_free(tw_trainer *r)
  * heart costs far more. */
 static const double LUCK = 0.002;
 
+/* All there are, but of pictures what the length of the training, known by now, bears. */
+static int64_t draws_of(const tw_trainer *r)
+{
+    int64_t all = r->validation.draws;
+    if (r->flow->desc.image.height == 0) return all;
+    return tw_validation_draws(r->plan.total, r->options.batch, STEPS_BETWEEN_VALIDATIONS, all);
+}
+
 static tw_status validate(tw_trainer *r)
 {
     if (!r->validates) return TW_OK;
     int due = tw_validations_due(tw_plan_fraction(&r->plan, r->done));
     bool last = r->done >= r->plan.total;
     if (due <= r->validations || (!last && r->done < r->validated_step + STEPS_BETWEEN_VALIDATIONS)) return TW_OK;
+    if (r->validation_draws == 0) r->validation_draws = draws_of(r);
     r->validations = due;
     r->validated_step = r->done;
-    tw_status status = tw_validation_run(&r->validation, r->step.flat[TW_AVERAGE], &r->last_validation);
+    tw_status status =
+        tw_validation_run(&r->validation, r->step.flat[TW_AVERAGE], r->validation_draws, &r->last_validation);
     double bound = r->best_validation * (last ? 1 + LUCK : 1);
     if (status != TW_OK || !(r->last_validation < bound)) return status;
     r->best_validation = r->last_validation;

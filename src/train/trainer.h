@@ -11,7 +11,7 @@
 
 #include <thalweg/train.h>
 
-enum { TW_CHECKPOINT_FORMAT_VERSION = 3 };
+enum { TW_CHECKPOINT_FORMAT_VERSION = 4 };
 
 typedef struct tw_trainer {
     tw_context *ctx;
@@ -29,6 +29,7 @@ typedef struct tw_trainer {
     tw_curve *curve;
     int64_t done, updates, skipped;
     int64_t validations, validated_step; /* points of validation passed; step of the last one */
+    int64_t validation_draws;            /* 0 before the first one, which settles it */
     double seconds_before;               /* of earlier runs */
     double last_validation, best_validation;
     int64_t best_step;

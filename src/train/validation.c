@@ -148,13 +148,13 @@ void tw_validation_destroy(tw_validation *v)
     *v = (tw_validation){0};
 }
 
-tw_status tw_validation_run(tw_validation *v, const float *weights, double *out_loss)
+tw_status tw_validation_run(tw_validation *v, const float *weights, int64_t draws, double *out_loss)
 {
     int count = tw_params_count(v->params);
     double sum = 0;
     for (int i = 0; i < count; i++) v->inputs[i] = weights + tw_params_offset(v->params, i);
-    for (int64_t begin = 0; begin < v->draws; begin += v->rows) {
-        int64_t rows = tw_min_i64(v->rows, v->draws - begin);
+    for (int64_t begin = 0; begin < draws; begin += v->rows) {
+        int64_t rows = tw_min_i64(v->rows, draws - begin);
         v->inputs[count] = v->x0 + begin * v->columns;
         v->inputs[count + 1] = v->x1 + begin * v->columns;
         v->inputs[count + 2] = v->u + begin;
@@ -165,6 +165,6 @@ tw_status tw_validation_run(tw_validation *v, const float *weights, double *out_
         if (status != TW_OK) return status;
         for (int64_t i = 0; i < rows; i++) sum += (double)v->loss[i];
     }
-    *out_loss = sum / (double)v->draws;
+    *out_loss = sum / (double)draws;
     return TW_OK;
 }

@@ -24,7 +24,7 @@ typedef struct tw_validation {
 TW_NODISCARD tw_status tw_validation_create(tw_flow *flow, const tw_table_set *held, const tw_batch_desc *batch,
                                             uint64_t seed, tw_validation *out_validation);
 void tw_validation_destroy(tw_validation *v);
-/* The mean loss with the weights of a flat array. */
-TW_NODISCARD tw_status tw_validation_run(tw_validation *v, const float *weights, double *out_loss);
+/* The mean loss with the weights of a flat array over the first `draws` of the draws. */
+TW_NODISCARD tw_status tw_validation_run(tw_validation *v, const float *weights, int64_t draws, double *out_loss);
 
 #endif

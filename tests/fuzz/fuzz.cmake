@@ -7,9 +7,10 @@ foreach(fuzzer ${fuzzers})
   string(REGEX REPLACE ".*fuzz_(.*)[.]c" "\\1" format ${fuzzer})
   add_executable(fuzz_${format} tests/fuzz/fuzz_${format}.c ${TW_FUZZED})
   target_include_directories(fuzz_${format} PRIVATE include src ${CSV_INCLUDE})
-  target_compile_definitions(fuzz_${format} PRIVATE _GNU_SOURCE)
+  target_compile_definitions(fuzz_${format} PRIVATE _GNU_SOURCE ${TW_PICTURE_DEFINITIONS})
   target_compile_options(fuzz_${format} PRIVATE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all)
   target_link_options(fuzz_${format} PRIVATE -fsanitize=fuzzer,address,undefined)
   target_link_libraries(fuzz_${format} PRIVATE Threads::Threads ZLIB::ZLIB PkgConfig::YAML PkgConfig::CJSON
+                        ${TW_PICTURE_LIBRARIES}
                         ${CSV_LIBRARY} m)
 endforeach()

@@ -171,6 +171,9 @@ static void what_does_not_fit_is_refused(void **state)
     assert_int_equal(tw_flow_create(ctx, &desc, &flow), TW_OK);
     assert_int_equal(tw_train(flow, data, &(tw_train_desc){.steps = 1}, NULL), TW_ERR_SHAPE);
     assert_string_equal(tw_context_error(ctx), "the data's pictures are 3 x 5 x 1, the flow's 0 x 0 x 0");
+    assert_int_equal(tw_train(flow, data, &(tw_train_desc){.steps = 1, .batch = 64, .accumulate = 5}, NULL),
+                     TW_ERR_INVALID);
+    assert_string_equal(tw_context_error(ctx), "training: a batch of 64 rows is not 5 equal pieces (accumulate)");
     assert_int_equal(tw_train(flow, data, &(tw_train_desc){.steps = 1, .flip = true}, NULL), TW_ERR_INVALID);
     assert_string_equal(tw_context_error(ctx), "only pictures can be mirrored (flip), and these rows are none");
     tw_flow_destroy(flow);
@@ -194,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_come_out_as_they_are),
         cmocka_unit_test(half_of_a_batch_is_mirrored),
+
         cmocka_unit_test(bytes_train_as_their_numbers_do),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };

@@ -96,11 +96,37 @@ static void test_curve(void **state)
     }
 }
 
+/* Validations together cost a twentieth of the training, a row forwards counted as a third of one trained on. */
+static void test_draws_of_slow_networks(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t steps;
+        int batch;
+    } cases[] = {{400, 128}, {4000, 64}, {1000, 256}, {30000, 32}};
+    for (int i = 0; i < TW_COUNT(cases); i++) {
+        int64_t draws = tw_validation_draws(cases[i].steps, cases[i].batch, 25, 1000000), times = 0, last = 0;
+        for (int64_t step = 1, passed = 0; step <= cases[i].steps; step++) {
+            int due = tw_validations_due((double)step / (double)cases[i].steps);
+            if (due <= passed || (step < cases[i].steps && step < last + 25)) continue;
+            passed = due;
+            last = step;
+            times++;
+        }
+        double share = (double)(times * draws) / 3 / (double)(cases[i].steps * cases[i].batch);
+        assert_true(share > 0.03 && share < 0.055);
+    }
+    assert_int_equal(tw_validation_draws(2, 64, 25, 5000), 256); /* a few are needed to tell anything */
+    assert_int_equal(tw_validation_draws(1000000, 512, 25, 5000), 5000);
+    assert_int_equal(tw_validation_draws(2, 64, 25, 90), 90);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rate_with_given_steps),
         cmocka_unit_test(test_budget_is_kept),
+        cmocka_unit_test(test_draws_of_slow_networks),
         cmocka_unit_test(test_average_decay),
         cmocka_unit_test(test_validations),
         cmocka_unit_test(test_curve),

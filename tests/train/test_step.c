@@ -53,6 +53,7 @@ static tw_step_desc step_desc(tw_dtype dtype)
  */
 
 typedef struct frame {
+    int pieces;
     tw_step_graph s;
     tw_val inputs[64];
     const double *values[64];
@@ -64,6 +65,7 @@ typedef struct frame {
 static void frame_make(frame *f)
 {
     tw_step_desc desc = step_desc(TW_DTYPE_F64);
+    desc.pieces = f->pieces;
     assert_int_equal(tw_step_graph_build(flow, &desc, &f->s), TW_OK);
     for (int i = 0; i < ROWS * COLUMNS; i++) f->data[i] = sin(2.1 * i);
     f->key[0] = 12;
@@ -125,6 +127,29 @@ static void test_gradient_of_the_whole_step(void **state)
     }
     assert_true(largest > 0.01); /* it is not all zeros */
     frame_free(&f);
+}
+
+/* The same draws in three pieces give the same loss and gradients, but for the order of sums. */
+static void test_pieces_add_up(void **state)
+{
+    (void)state;
+    frame f[2] = {{.pieces = 1}, {.pieces = 3}};
+    for (int k = 0; k < 2; k++) frame_make(&f[k]);
+    assert_true(fabs(frame_loss(&f[0]) - frame_loss(&f[1])) < 1e-14);
+    for (int i = 0; i < f[0].s.params_count; i++) {
+        int64_t size = tw_shape_size(tw_shape_at(f[0].s.old[i].weight));
+        double *gradient[2];
+        for (int k = 0; k < 2; k++) {
+            gradient[k] = calloc((size_t)size, sizeof(double));
+            assert_int_equal(
+                tw_reference_run(ctx, f[k].count, f[k].inputs, f[k].values, 1, &f[k].s.gradients[i], &gradient[k]),
+                TW_OK);
+        }
+        for (int64_t j = 0; j < size; j++) assert_true(fabs(gradient[0][j] - gradient[1][j]) < 1e-14);
+        free(gradient[0]);
+        free(gradient[1]);
+    }
+    for (int k = 0; k < 2; k++) frame_free(&f[k]);
 }
 
 /* Rows, times and source points of a batch as the step draws them. */
@@ -340,6 +365,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_gradient_of_the_whole_step, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pieces_add_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_draws, setup, teardown),
         cmocka_unit_test_setup_teardown(test_update_is_adamw, setup, teardown),
         cmocka_unit_test_setup_teardown(test_updates_with_one_moment, setup, teardown),
