@@ -20,17 +20,18 @@ tw_status tw_idx_parse(tw_context *ctx, const char *label, const void *bytes, si
         return tw_fail(ctx, TW_ERR_UNSUPPORTED, "%s: IDX numbers of type 0x%02X are not read (bytes, 0x08, are)", label,
                        b[2]);
     tw_idx array = {.rank = b[3]};
-    size_t head = 4 + 4 * (size_t)array.rank, count = 1;
+    size_t head = 4 + 4 * (size_t)array.rank;
+    int64_t count = 1;
     if (size < head) return tw_fail(ctx, TW_ERR_FORMAT, "%s: the IDX header is cut short", label);
     for (int i = 0; i < array.rank; i++) {
         const uint8_t *p = b + 4 + 4 * i;
         array.dim[i] = (int64_t)((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]);
-        if (__builtin_mul_overflow(count, (size_t)array.dim[i], &count))
+        if (__builtin_mul_overflow(count, array.dim[i], &count))
             return tw_fail(ctx, TW_ERR_FORMAT, "%s: the IDX header promises more bytes than can be counted", label);
     }
-    if (count != size - head)
-        return tw_fail(ctx, TW_ERR_FORMAT, "%s: %zu bytes of numbers where the IDX header promises %zu", label,
-                       size - head, count);
+    if ((uint64_t)count != size - head)
+        return tw_fail(ctx, TW_ERR_FORMAT, "%s: %zu bytes of numbers where the IDX header promises %lld", label,
+                       size - head, (long long)count);
     array.bytes = b + head;
     *out_array = array;
     return TW_OK;
