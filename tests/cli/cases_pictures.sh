@@ -96,6 +96,11 @@ holds "what was seen beside what became of it" sh -c 'is=$(od -An -v -tu1 -j 16 
 run sample m --observe data/t10k-images-idx3-ubyte --operator average:4 --degrade -n 4 --steps 20 -o small.csv --quiet
 holds "means of blocks bring the halves back" sh -c 'tail -n +2 small.csv | awk -F, "{ d = 0; for (i = 33; i <= 64; i++) d += \$i; print (d > 32 * 110) ? 1 : 0 }" | tr -d "\n" | grep -q "^0101$"'
 works '2 pictures' sample m --observe data/t10k-images-idx3-ubyte --operator average:4 -n 2 --steps 5 -o small.png
+# the files that sample writes are read again: as pictures to go back from, to restore, and as masks
+works '4 pictures.*latents.npy' sample m --from one/ --reverse
+works '4 pictures' sample m --observe one/ --operator average:2 --degrade --steps 5 -o restored.png
+works '2 pictures' sample m --observe one/00001-0.png --mask one/00002-1.png -n 2 --steps 20 -o masked.png
+holds "what was observed, restored" is_png masked.png
 fails 'three channels' sample m --observe data/t10k-images-idx3-ubyte --operator gray
 fails 'blocks must be whole' sample m --observe data/t10k-images-idx3-ubyte --operator average:3
 fails 'give one of them' sample m --observe data/t10k-images-idx3-ubyte --operator average:2 --mask mask
