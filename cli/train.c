@@ -203,6 +203,7 @@ static tw_status fit(training *t)
         .pairs = opt_int(s, OPT_TEACHER_PAIRS),
         .accumulate = (int)opt_int(s, OPT_ACCUMULATE),
         .flip = opt_flag(s, OPT_FLIP),
+        .shift = (int)opt_int(s, OPT_SHIFT),
         .dequantise = opt_flag(s, OPT_DEQUANTISED),
         .condition_dropout = or_none(opt_number(s, OPT_CONDITION_DROPOUT), -1),
         .seed = opt_seed(s, OPT_SEED),

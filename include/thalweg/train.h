@@ -53,6 +53,7 @@ typedef struct tw_train_desc {
     bool dequantise; /* rows are whole numbers, and trained on with uniform noise in [-1/2, 1/2) by seed and step: then
                         they have a density, whose bits bound those of the numbers. Samples are to be rounded */
     bool flip;       /* half of the pictures of a batch, by seed and step, are mirrored left to right */
+    int shift;       /* and all are moved by up to so many pixels either way, edges repeated: random crops */
     double condition_dropout; /* share of rows that are told nothing, so that guidance works [0.1; negative: none] */
     uint64_t seed;
     const char *checkpoint;    /* file; NULL: none. The one before is kept as FILE.prev */

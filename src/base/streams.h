@@ -24,6 +24,7 @@ typedef enum tw_stream {
     TW_STREAM_TEACHER = 14,     /* source points of a teacher's pairs */
     TW_STREAM_KINETIC = 15,     /* rows and noise that schedules are fitted to */
     TW_STREAM_GUESS = 17,       /* guesses that inverse problems begin with (+ 1 << 8: of the noise observed) */
+    TW_STREAM_TRAIN_SHIFT = 29, /* how far pictures of a batch are moved */
     TW_STREAM_TRAIN_FLIP = 20,  /* which pictures of a batch are mirrored */
     TW_STREAM_NOISE = 16,       /* Brownian motions (+ level of the tree << 8 + number of the motion << 16) */
     TW_STREAM_DROPOUT = 18,     /* units left out of a training step (+ number of the layer << 8) */

@@ -30,11 +30,22 @@ static tw_val draw_rows(tw_val key, tw_val counter, uint32_t stream, int64_t bat
     return tw_cast(tw_floor(tw_muls(tw_bits_to_uniform(bits, TW_DTYPE_F64), (double)rows)), TW_DTYPE_I32);
 }
 
-/* Points by number; pictures that belong together are mirrored together. */
+/* A random crop of the pictures with so many pixels around them (He et al. 2016, Deep residual learning, section 4.2,
+ * with the edge repeated where they have black). */
+static tw_val shift(const tw_batch_desc *desc, tw_val x, tw_val key, tw_val counter)
+{
+    if (desc->shift < 1) return x;
+    tw_val bits = tw_random_bits(key, counter, TW_STREAM_TRAIN_SHIFT, tw_shape_of(desc->batch, 2));
+    tw_val place = tw_floor(tw_muls(tw_bits_to_uniform(bits, TW_DTYPE_F64), 2.0 * desc->shift + 1));
+    return tw_pixels_shift(x, desc->image, tw_cast(tw_adds(place, -desc->shift), TW_DTYPE_I32));
+}
+
+/* Points by number; pictures that belong together are moved and mirrored together. */
 static tw_val take_points(const tw_batch_desc *desc, int feed, tw_val points, tw_val rows, tw_val key, tw_val counter)
 {
     tw_val x = tw_take_rows(points, rows);
     if (desc->packed[feed]) x = tw_pixels_unpack(x, desc->columns, desc->dtype);
+    x = shift(desc, x, key, counter);
     if (!desc->flip) return x;
     tw_val bits = tw_random_bits(key, counter, TW_STREAM_TRAIN_FLIP, tw_shape_of(desc->batch));
     tw_val uniform = tw_bits_to_uniform(bits, TW_DTYPE_F32);

@@ -19,6 +19,7 @@ typedef struct tw_batch_desc {
     bool packed[TW_FEEDS]; /* tables of their bytes (train/pixels.h), not of numbers */
     const float *noise;    /* (columns) width of uniform noise around the data, NULL: none */
     bool flip;             /* half of the pictures, by seed and step, are mirrored */
+    int shift;             /* and all moved by up to so many pixels either way */
 } tw_batch_desc;
 
 typedef struct tw_batch {

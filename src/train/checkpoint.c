@@ -48,6 +48,7 @@ static void state_settings(const tw_trainer *r, tw_metadata *m)
     tw_metadata_add(m, "times", d->independent_times ? "independent" : "stratified");
     tw_metadata_add_double(m, "condition_dropout", d->condition_dropout);
     if (f->image.height > 0) tw_metadata_add_int(m, "flip", d->flip);
+    if (f->image.height > 0) tw_metadata_add_int(m, "shift", d->shift);
     tw_metadata_add_int(m, "dequantise", d->dequantise);
     tw_metadata_add_int(m, "accumulate", d->accumulate);
     tw_metadata_add(m, "seed", seed);

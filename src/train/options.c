@@ -33,6 +33,7 @@ tw_status tw_train_complete(tw_context *ctx, const tw_train_desc *desc, int64_t 
      * 256 (2e-3). At long trainings the order is not settled. */
     if (d.batch == 0) d.batch = (int)tw_max_i64(256, tw_min_i64(rows, 512));
     if (d.accumulate == 0) d.accumulate = 1;
+    TW_TRY(check(ctx, "shift", d.shift, 0, 64));
     TW_TRY(check(ctx, "accumulate", d.accumulate, 1, 256));
     if (d.batch % d.accumulate)
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "training: a batch of %d rows is not %d equal pieces (accumulate)", d.batch,

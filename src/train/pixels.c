@@ -26,3 +26,23 @@ tw_val tw_pixels_mirror(tw_val rows, tw_image image, tw_val coin)
     tw_val turned = tw_broadcast_to(tw_reshape(coin, tw_shape_of(flat.dim[0], 1, 1, 1)), shape);
     return tw_reshape(tw_select(turned, tw_reverse(x, 2), x), flat);
 }
+
+/* Numbers of pixels along an axis of (B,H,W,C), moved by a column of the offsets; what lies outside is clamped. */
+static tw_val moved(tw_val offset, int axis, int64_t count, int column)
+{
+    tw_shape along = tw_shape_of(1, 1, 1, 1);
+    int64_t rows = tw_shape_at(offset).dim[0];
+    along.dim[axis] = count;
+    tw_val by = tw_reshape(tw_slice(offset, 1, column, column + 1), tw_shape_of(rows, 1, 1, 1));
+    return tw_add(tw_iota(offset.graph, TW_DTYPE_I32, along, axis), by);
+}
+
+tw_val tw_pixels_shift(tw_val rows, tw_image image, tw_val offset)
+{
+    if (tw_is_none(rows) || tw_is_none(offset)) return rows;
+    tw_shape flat = tw_shape_at(rows);
+    tw_val x = tw_reshape(rows, tw_shape_of(flat.dim[0], image.height, image.width, image.channels));
+    x = tw_take_along_axis(x, moved(offset, 1, image.height, 0), 1);
+    x = tw_take_along_axis(x, moved(offset, 2, image.width, 1), 2);
+    return tw_reshape(x, flat);
+}

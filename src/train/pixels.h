@@ -20,5 +20,8 @@ static inline int64_t tw_pixel_words(int64_t columns)
 tw_val tw_pixels_unpack(tw_val words, int64_t columns, tw_dtype dtype);
 /* Rows (B, H W C) whose coin (B), bool, is true, left and right swapped. */
 tw_val tw_pixels_mirror(tw_val rows, tw_image image, tw_val coin);
+/* Rows moved by offset (B,2), i32: pixel (y, x) becomes what pixel (y + offset_y, x + offset_x) was, or the nearest at
+ * an edge. */
+tw_val tw_pixels_shift(tw_val rows, tw_image image, tw_val offset);
 
 #endif

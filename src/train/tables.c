@@ -31,15 +31,16 @@ static tw_status check_image(const tw_flow *flow, const tw_dataset *data)
                    i->width, i->channels, f->height, f->width, f->channels);
 }
 
-static tw_status check_data(const tw_flow *flow, const tw_dataset *data, bool flip)
+static tw_status check_data(const tw_flow *flow, const tw_dataset *data, const tw_train_desc *options)
 {
     int64_t rows = tw_dataset_rows(data, TW_PART_TRAIN);
     if (tw_dataset_columns(data) != flow->desc.columns)
         return tw_fail(flow->ctx, TW_ERR_SHAPE, "the data has %d columns and the flow %d", tw_dataset_columns(data),
                        flow->desc.columns);
     if (rows < 1) return tw_fail(flow->ctx, TW_ERR_INVALID, "the training part of the data has no rows");
-    if (flip && flow->desc.image.height == 0)
-        return tw_fail(flow->ctx, TW_ERR_INVALID, "only pictures can be mirrored (flip), and these rows are none");
+    if ((options->flip || options->shift > 0) && flow->desc.image.height == 0)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "only pictures can be %s, and these rows are none",
+                       options->flip ? "mirrored (flip)" : "moved (shift)");
     if (tw_dataset_conditions_count(data) != flow->desc.conditions_count)
         return tw_fail(flow->ctx, TW_ERR_SHAPE, "the data has %d conditions and the flow %d",
                        tw_dataset_conditions_count(data), flow->desc.conditions_count);
@@ -326,7 +327,7 @@ tw_status tw_tables_make(tw_flow *flow, const tw_dataset *data, const tw_train_d
                 .numbers = flow->space.numbers};
     tw_status status = TW_OK;
     *out_tables = (tw_tables){.constant = NULL};
-    TW_TRY(check_data(flow, data, options->flip));
+    TW_TRY(check_data(flow, data, options));
     TW_TRY(options->teacher ? check_teacher(flow, options) : check_source(flow, data, options->source));
     out_tables->constant = tw_alloc(flow->ctx, (size_t)m.columns, sizeof(int));
     if (!out_tables->constant) TW_TRY(tw_fail_memory(flow->ctx, (size_t)m.columns * sizeof(int)));

@@ -36,6 +36,7 @@ static tw_step_desc step_desc(const tw_trainer *r)
                           .fed = tw_producer_needed(r->flow),
                           .packed = {packed[0] != NULL, packed[1] != NULL, packed[2] != NULL},
                           .flip = d->flip,
+                          .shift = d->shift,
                           .noise = r->tables.noise,
                           .dropout = d->condition_dropout,
                           .beta1 = d->beta1,

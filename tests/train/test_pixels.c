@@ -109,6 +109,52 @@ static void half_of_a_batch_is_mirrored(void **state)
     tw_graph_destroy(graph);
 }
 
+/* Every picture of a large batch is one of the table moved by one of the 3 x 3 offsets, each about equally often. */
+static void pictures_are_moved(void **state)
+{
+    enum { BATCH = 1800, ONE = 1 };
+    static float out[BATCH * COLUMNS];
+    uint8_t table[STRIDE];
+    tw_graph *graph = NULL;
+    for (int j = 0; j < STRIDE; j++) table[j] = (uint8_t)(j * j);
+    tw_batch_desc desc = {.batch = BATCH,
+                          .columns = COLUMNS,
+                          .rows = ONE,
+                          .dtype = TW_DTYPE_F32,
+                          .image = {HEIGHT, WIDTH, 1},
+                          .packed = {true},
+                          .shift = 1};
+    assert_int_equal(tw_graph_create(*state, &graph), TW_OK);
+    tw_val feed[TW_FEEDS], input[3] = {TW_NONE, tw_input(graph, "key", TW_DTYPE_U32, tw_shape_of(2)),
+                                       tw_input(graph, "counter", TW_DTYPE_U32, tw_shape_of(2))};
+    tw_batch_tables(graph, &desc, feed);
+    input[0] = feed[TW_FEED_DATA];
+    tw_piece source = {0};
+    assert_int_equal(tw_piece_read(*state, "source", "normal", tw_source_list, &source), TW_OK);
+    const tw_space plain = {.flat = true, .numbers = COLUMNS};
+    tw_val x1 = tw_batch_draw(&plain, &source, &desc, feed, input[1], input[2]).x1;
+    run(compile(*state, 3, input, x1), (const void *[]){table, (uint32_t[]){5, 0}, (uint32_t[]){9, 0}}, out);
+    int seen[9] = {0};
+    for (int i = 0; i < BATCH; i++) {
+        int found = 0;
+        for (int k = 0; k < 9; k++) {
+            bool same = true;
+            for (int j = 0; j < COLUMNS; j++) {
+                int y = j / WIDTH + k / 3 - 1, x = j % WIDTH + k % 3 - 1;
+                y = y < 0 ? 0 : y >= HEIGHT ? HEIGHT - 1 : y;
+                x = x < 0 ? 0 : x >= WIDTH ? WIDTH - 1 : x;
+                same = same && lround(127.5 * ((double)out[i * COLUMNS + j] + 1)) == table[y * WIDTH + x];
+            }
+            seen[k] += same;
+            found += same;
+        }
+        assert_int_equal(found, 1);
+    }
+    for (int k = 0; k < 9; k++) assert_true(abs(seen[k] - BATCH / 9) < 60); /* 4.5 deviations of 13.3 */
+    tw_piece_free(*state, &source);
+    tw_graph_destroy(graph);
+}
+
 /* --- training ----------------------------------------------------------------------------------------------------- */
 
 static tw_train_result train_on(tw_context *ctx, const tw_dataset *data, const char *coupling, bool flip,
@@ -195,10 +241,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bytes_come_out_as_they_are),
-        cmocka_unit_test(half_of_a_batch_is_mirrored),
+        cmocka_unit_test(bytes_come_out_as_they_are),   cmocka_unit_test(half_of_a_batch_is_mirrored),
 
-        cmocka_unit_test(bytes_train_as_their_numbers_do),
+        cmocka_unit_test(pictures_are_moved),           cmocka_unit_test(bytes_train_as_their_numbers_do),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
