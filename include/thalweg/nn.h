@@ -76,11 +76,14 @@ typedef struct tw_network_desc {
     int blocks;                       /* residual blocks a level */
     int attention[TW_NETWORK_LEVELS]; /* heights in pixels of levels with attention; 0: the lowest level */
     int heads, head_channels;         /* of attention: heads, or channels of each when that is not 0 */
+    int patch;                        /* of transformers: side of a token in pixels */
     double dropout;                   /* in training, of residual branches */
     int scale_shift;                  /* 1: time scales and shifts norms instead of being added before them */
     int plain_resample;               /* 1: pixels are halved and doubled without convolutions */
     int residual_resample;            /* 1: in residual blocks of their own */
     int tied;                         /* 1: logits are products with the embeddings of tokens */
+    int learn_positions;              /* of transformers, 1: instead of sines and cosines */
+    int learn_sigma;                  /* 1: twice the channels in the last layer, the second half unused */
     int states; /* of tokens, masks included: networks of tokens need it; a flow states its own */
     tw_image image; /* what x is: networks of pictures need it; a flow states its own */
 } tw_network_desc;

@@ -17,7 +17,7 @@ typedef struct tw_unet_desc {
     bool attend[TW_UNET_LEVELS]; /* levels with self-attention behind every residual block; the middle always has it */
     int heads;                   /* 0: as many as give each head_channels */
     int head_channels;
-    bool scale_shift; /* time scales and shifts the second norm's result instead of being added before it */
+    bool scale_shift;       /* time scales and shifts the second norm's result instead of being added before it */
     bool plain_resample;    /* halve by means and double by repeating, no convolutions */
     bool residual_resample; /* halve and double within a residual block */
     double dropout;

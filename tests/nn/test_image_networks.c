@@ -46,6 +46,15 @@ static const tw_network_desc small[] = {
      .dropout = 0.5,
      .scale_shift = 1,
      .image = {SIDE, SIDE, CHANNELS}},
+    {.kind = "dit", .width = 24, .depth = 2, .heads = 3, .patch = 2, .image = {SIDE, SIDE, CHANNELS}},
+    {.kind = "dit",
+     .width = 8,
+     .depth = 1,
+     .heads = 1,
+     .patch = 1,
+     .learn_positions = 1,
+     .learn_sigma = 1,
+     .image = {2, 2 * SIDE, CHANNELS}},
 };
 
 typedef struct run {
@@ -115,7 +124,12 @@ static void test_outputs(void **state)
     double both[ROWS * 2 * D], pixels[ROWS * 2 * D];
     begin(&r);
     tw_scope root = tw_scope_root(params);
-    tw_unet_desc same = {.width = 32, .levels = 2, .mult = {1, 2}, .attend = {false, true}, .blocks = 1, .heads = 2,
+    tw_unet_desc same = {.width = 32,
+                         .levels = 2,
+                         .mult = {1, 2},
+                         .attend = {false, true},
+                         .blocks = 1,
+                         .heads = 2,
                          .scale_shift = true};
     tw_val image = tw_reshape(r.in[0], tw_shape_of(ROWS, SIDE, SIDE, CHANNELS));
     tw_val u[] = {tw_network(root, desc, r.in[0], r.in[1], TW_NONE, 2 * D),
@@ -214,6 +228,9 @@ static void test_refusals(void **state)
         {{.kind = "unet", .depth = 3, .image = {28, 28, 1}}, "has no depth"},
         {{.kind = "unet", .mult = {1, 100}, .image = {28, 28, 1}}, "mult is 100"},
         {{.kind = "unet", .image = {28, 28, 2}}, "rows of"},
+        {{.kind = "dit", .patch = 5, .image = {28, 28, 1}}, "patches of 5"},
+        {{.kind = "dit", .heads = 5, .image = {28, 28, 1}}, "5 heads"},
+        {{.kind = "dit", .width = 6, .heads = 1, .image = {28, 28, 1}}, "multiple of 4"},
     };
     for (int i = 0; i < TW_COUNT(cases); i++) {
         void *none = NULL;
@@ -229,15 +246,15 @@ static void test_refusals(void **state)
     }
 }
 
-#define KINDS(test)                                                                                                    \
-    cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, (void *)(uintptr_t)&small[0])
+#define ON(test, kind) cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, (void *)(uintptr_t)&small[kind])
+#define EACH(test)     ON(test, 0), ON(test, 1), ON(test, 2)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        KINDS(test_conditions),
-        KINDS(test_outputs),
-        KINDS(test_texts),
+        EACH(test_conditions),
+        EACH(test_texts),
+        ON(test_outputs, 0),
         cmocka_unit_test_setup_teardown(test_dropout, setup, teardown),
         cmocka_unit_test_setup_teardown(test_texts_of_lists, setup, teardown),
         cmocka_unit_test(test_refusals),
