@@ -50,6 +50,8 @@ int run_eval(cli *c);
 int run_reproduce(cli *c);
 int run_info(cli *c);
 int run_list(cli *c);
+int run_import(cli *c);
+int run_export(cli *c);
 
 /* Creates the context with --threads workers. */
 TW_NODISCARD tw_status cli_start(cli *c);

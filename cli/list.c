@@ -79,6 +79,7 @@ static const struct {
     {"inverses", "ways of meeting what was observed", "sample --observe --inverse"},
     {"operators", "what may have happened to a picture that was observed", "sample --observe --operator"},
     {"networks", "networks for its velocity", "train --network"},
+    {"architectures", "networks of other programs", "import, export --as"},
     {"optimisers", "how weights follow the gradient", "train --optimiser"},
     {"datasets", "built-in data sets", "train SET"},
     {"tokenisers", "ways of cutting texts into tokens", "train --tokeniser"},

@@ -289,8 +289,8 @@ static const char *owner_of(const option *o)
     static const struct {
         char letter;
         const char *name;
-    } verbs[] = {{'T', "train"},     {'S', "sample"}, {'C', "score"}, {'E', "eval"},
-                 {'R', "reproduce"}, {'I', "info"},   {'L', "list"}};
+    } verbs[] = {{'T', "train"}, {'S', "sample"}, {'C', "score"},  {'E', "eval"},  {'R', "reproduce"},
+                 {'I', "info"},  {'L', "list"},   {'M', "import"}, {'X', "export"}};
     for (int i = 0; i < TW_COUNT(verbs); i++)
         if (verbs[i].letter == o->verbs[0]) return verbs[i].name;
     return NULL;

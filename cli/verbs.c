@@ -68,6 +68,26 @@ const verb verb_table[] = {
      .argument = {OPT_STUDY, OPT_COUNT},
      .many = true,
      .run = run_reproduce},
+    {.letter = 'M',
+     .name = "import",
+     .usage = "FILE --as NAME [OPTIONS]",
+     .about = "take over a network that another program trained",
+     .more = "Reads .safetensors files and checkpoints of PyTorch, of which nothing is run. Sizes are taken from the "
+             "weights; "
+             "what they do not say - heads of attention, a UNet's image size - is asked for.",
+     .examples = "thalweg import mnist.pt --as torchcfm --image 28x28 --heads 1\n"
+                 "thalweg import cifar.safetensors --as flow_matching --image 32x32 --heads 1 -o runs/cifar\n"
+                 "thalweg import SiT-XL-2-256x256.pt --as sit --heads 16\n",
+     .argument = {OPT_WEIGHTS, OPT_COUNT},
+     .run = run_import},
+    {.letter = 'X',
+     .name = "export",
+     .usage = "MODEL --as NAME [-o FILE] [OPTIONS]",
+     .about = "write a network's weights as another program names them",
+     .examples = "thalweg export runs/garments --as torchcfm -o garments.safetensors\n"
+                 "thalweg export runs/transformer --as sit --json\n",
+     .argument = {OPT_MODEL, OPT_COUNT},
+     .run = run_export},
     {.letter = 'I',
      .name = "info",
      .usage = "[MODEL] [OPTIONS]",

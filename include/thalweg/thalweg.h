@@ -12,6 +12,7 @@
 #include <thalweg/flow.h>
 #include <thalweg/gradient.h>
 #include <thalweg/graph.h>
+#include <thalweg/import.h>
 #include <thalweg/nn.h>
 #include <thalweg/sde.h>
 #include <thalweg/smiles.h>

@@ -12,6 +12,7 @@
 #include "path/grid.h"
 
 #include <thalweg/coupling.h>
+#include <thalweg/import.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,7 @@ const tw_piece_info *tw_piece_list(const char *kind, int index)
     if (strcmp(kind, "guidances") == 0) return tw_guidance_list(index);
     if (strcmp(kind, "inverses") == 0) return tw_inverse_list(index);
     if (strcmp(kind, "operators") == 0) return tw_operator_list(index);
+    if (strcmp(kind, "architectures") == 0) return tw_architecture_list(index);
     return strcmp(kind, "networks") == 0 ? tw_network_list(index) : NULL;
 }
 

@@ -8,7 +8,7 @@ refused "the nearest is '--help'" --hepl
 run
 holds "no verb: help, exit 2" [ "$status" -eq 2 ]
 
-for verb in train sample score eval info list; do
+for verb in train sample score eval info list import export; do
     works "Usage: thalweg $verb" "$verb" --help
     works 'Examples:' "$verb" -h
     holds "$verb --help shows --json" grep -q -e '--json' out
@@ -91,7 +91,7 @@ printf 'data: moons\nminutes: 5\n' >minutes.yaml
 works '"steps":2,' train --config minutes.yaml --steps 2 --rows 500 --width 8 --depth 1 --out by-data --json
 
 # lists and info
-for kind in methods solvers networks optimisers datasets spaces paths schedules couplings sources predictions losses weights time-densities grids diffusions; do
+for kind in methods solvers networks optimisers datasets spaces paths schedules couplings sources predictions losses weights time-densities grids diffusions architectures; do
     works '.' list "$kind"
     works '^\[{"name":".*","about":".*,"source":".*"}\]$' list "$kind" --json
     works "$kind" list

@@ -1,0 +1,295 @@
+/* PyTorch's checkpoints: what torch.save wrote (tests/golden/make_import.py), pickles by hand, and pickles and archives
+ * that are broken in every way that changing their bytes makes. */
+#include "base/file.h"
+#include "io/pickle.h"
+#include "io/weights.h"
+#include "support/context.h"
+#include "support/limited_memory.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <zlib.h>
+
+#define SMALL TW_SOURCE_DIR "/tests/golden/small.pt"
+
+static int64_t find(const tw_weights *w, const char *name)
+{
+    for (int64_t i = 0; i < w->count; i++)
+        if (strcmp(tw_weights_at(w, i).name, name) == 0) return i;
+    fail_msg("no tensor '%s'", name);
+    return -1;
+}
+
+/* Names, types, shapes and numbers are those the script says. */
+static void reads_every_type(void **state)
+{
+    static const struct {
+        const char *name, *dtype;
+        int rank;
+        int64_t dim[2];
+        float value[12];
+    } cases[] = {
+        {"model.f32", "F32", 1, {3}, {-1.5f, 0.25f, 3}},
+        {"model.f64", "F64", 1, {3}, {-1.5f, 0.25f, 3}},
+        {"model.f16", "F16", 1, {3}, {-1.5f, 0.25f, 3}},
+        {"model.bf16", "BF16", 1, {3}, {-1.5f, 0.25f, 3}},
+        {"model.i64", "I64", 1, {2}, {-0x1p40f, 7}},
+        {"model.i32", "I32", 1, {2}, {-5, 7}},
+        {"model.i16", "I16", 1, {2}, {-5, 7}},
+        {"model.i8", "I8", 1, {2}, {-5, 7}},
+        {"model.u8", "U8", 1, {2}, {250, 7}},
+        {"model.flag", "BOOL", 1, {2}, {1, 0}},
+        {"model.turned", "F32", 2, {4, 3}, {0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11}},
+        {"model.part", "F32", 2, {2, 2}, {5, 6, 9, 10}},
+        {"model.scalar", "F32", 0, {0}, {2.5f}},
+        {"model.empty", "F32", 2, {0, 3}, {0}},
+        {"list.0", "F32", 1, {3}, {-1.5f, 0.25f, 3}},
+        {"list.1.0", "F32", 1, {3}, {-1.5f, 0.25f, 3}},
+    };
+    tw_weights w;
+    assert_int_equal(tw_weights_read(*state, SMALL, &w), TW_OK);
+    assert_int_equal(w.count, TW_COUNT(cases));
+    for (int i = 0; i < TW_COUNT(cases); i++) {
+        int64_t at = find(&w, cases[i].name);
+        tw_weight_info info = tw_weights_at(&w, at);
+        float got[12];
+        assert_string_equal(info.dtype, cases[i].dtype);
+        assert_true(tw_shape_equal(info.shape, tw_shape_make(cases[i].rank, cases[i].dim)));
+        assert_int_equal(tw_weights_get(&w, at, got), TW_OK);
+        for (int64_t k = 0; k < tw_shape_size(info.shape); k++) assert_true(got[k] == cases[i].value[k]);
+    }
+    tw_weights_free(&w);
+}
+
+/* --- pickles by hand ------------------------------------------------------------------------------------------------
+ */
+
+#define PICKLE(text) text, sizeof(text) - 1
+
+static void refuses_pickles(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *word;
+        tw_status status;
+    } cases[] = {
+        {PICKLE(""), "ends early", TW_ERR_FORMAT},
+        {PICKLE("(dp0\n."), "protocol 2", TW_ERR_FORMAT},
+        {PICKLE("\x80\x06N."), "protocol is not", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02"), "ends early", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02."), "more than one value", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02NN."), "more than one value", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02(N."), "more than one value", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02"
+                "0."),
+         "stack is empty", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02N(0."), "stack is empty", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02t."), "mark is missing", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02NK\x01"
+                "a."),
+         "no container", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02](Nu."), "no container", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02}(Nu."), "no value", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02h\x03."), "not remembered", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02Nr\xFF\xFF\xFF\xFF."), "remembers too much", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02X\xFF\xFF\xFF\x7F"
+                "abc."),
+         "ends early", TW_ERR_FORMAT},
+        {PICKLE("\x80\x04\x8d\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"
+                "abc."),
+         "ends early", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02\x8a\x09"
+                "123456789."),
+         "64 bits", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02K\x01)R."), "no function", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02"
+                "ctorch\nFloatStorage\n)R."),
+         "calls a storage", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02"
+                "ccollections\nOrderedDict\n]K\x01"
+                "a\x85R."),
+         "than pairs", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02Nb."), "stack is empty", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02NNb."), "state", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02\x8f."), "opcode 0x8f", TW_ERR_FORMAT},
+        {PICKLE("\x80\x02I1\n."), "opcode 0x49", TW_ERR_FORMAT},
+        /* what a pickle must not do */
+        {PICKLE("\x80\x02"
+                "cposix\nsystem\nX\x02\0\0\0ls\x85R."),
+         "posix.system", TW_ERR_UNSUPPORTED},
+        {PICKLE("\x80\x02"
+                "c__builtin__\neval\n."),
+         "__builtin__.eval", TW_ERR_UNSUPPORTED},
+        {PICKLE("\x80\x04\x8c\x08"
+                "builtins\x8c\x04"
+                "exec\x93."),
+         "builtins.exec", TW_ERR_UNSUPPORTED},
+        {PICKLE("\x80\x02"
+                "ctorch\nload\n."),
+         "torch.load", TW_ERR_UNSUPPORTED},
+        {PICKLE("\x80\x02"
+                "c\x01\x02\n\xFF\n."),
+         "??.?", TW_ERR_UNSUPPORTED},
+    };
+    for (int i = 0; i < TW_COUNT(cases); i++) {
+        tw_pickle p = {0};
+        tw_status status = tw_pickle_parse(*state, "x", cases[i].bytes, cases[i].size, &p);
+        if (status != cases[i].status || !strstr(tw_context_error(*state), cases[i].word))
+            fail_msg("%d: status %d: %s", i, (int)status, tw_context_error(*state));
+    }
+}
+
+static int64_t number_of(const tw_pickle *p, int32_t value)
+{
+    return value >= 0 && p->value[value].kind == TW_PICKLE_INT ? p->value[value].number : INT64_MIN;
+}
+
+static void reads_values(void **state)
+{
+    /* [-1, 300, 2^40, -2, {"a": 7}, ["a", ...]]: numbers of each width, memory, containers; Python's own bytes */
+    static const char bytes[] =
+        "\x80\x02]q\x00(J\xFF\xFF\xFF\xFFM\x2C\x01\x8a\x06\0\0\0\0\0\x01\x8a\x01\xFE}q\x01X\x01\0\0\0aq\x02"
+        "K\x07s]q\x03h\x02"
+        "ae.";
+    tw_pickle p;
+    assert_int_equal(tw_pickle_parse(*state, "x", bytes, sizeof bytes - 1, &p), TW_OK);
+    static const int64_t want[] = {-1, 300, (int64_t)1 << 40, -2};
+    assert_int_equal(p.value[p.root].list.count, 6);
+    for (int i = 0; i < 4; i++) assert_int_equal(number_of(&p, tw_pickle_item(&p, p.root, i)), want[i]);
+    int32_t dict = tw_pickle_item(&p, p.root, 4), list = tw_pickle_item(&p, p.root, 5);
+    assert_int_equal(p.value[dict].kind, TW_PICKLE_DICT);
+    assert_true(tw_pickle_is_text(&p, tw_pickle_item(&p, dict, 0), "a"));
+    assert_int_equal(number_of(&p, tw_pickle_item(&p, dict, 1)), 7);
+    assert_true(tw_pickle_is_text(&p, tw_pickle_item(&p, list, 0), "a"));
+    assert_int_equal(tw_pickle_item(&p, list, 1), -1);
+    tw_pickle_free(&p);
+    /* what a training script was called with is a dictionary of its arguments */
+    static const char space[] = "\x80\x02"
+                                "cargparse\nNamespace\n)\x81}X\x02\0\0\0lrG\x3F\xE0\0\0\0\0\0\0sb.";
+    assert_int_equal(tw_pickle_parse(*state, "x", space, sizeof space - 1, &p), TW_OK);
+    assert_true(tw_pickle_is_text(&p, tw_pickle_item(&p, p.root, 0), "lr"));
+    assert_true(p.value[tw_pickle_item(&p, p.root, 1)].real == 0.5);
+    tw_pickle_free(&p);
+}
+
+/* --- changed bytes --------------------------------------------------------------------------------------------------
+ */
+
+typedef struct bytes {
+    char *data;
+    size_t size;
+} bytes;
+
+static bytes read_small(tw_context *ctx)
+{
+    bytes b = {0};
+    assert_int_equal(tw_file_read(ctx, SMALL, false, 0, &b.data, &b.size), TW_OK);
+    return b;
+}
+
+/* Whatever is accepted can be read to its last number. */
+static void try_file(tw_context *ctx, const char *data, size_t size)
+{
+    tw_torch_file file;
+    if (tw_torch_parse(ctx, "x", data, size, &file) != TW_OK) {
+        assert_true(tw_context_error(ctx)[0] != 0);
+        return;
+    }
+    for (int64_t i = 0; i < file.count; i++) {
+        size_t elements = (size_t)tw_shape_size(file.tensor[i].shape);
+        char *out = malloc(elements * 8 + 1);
+        (void)!tw_torch_elements(&file, i, out);
+        free(out);
+    }
+    tw_torch_free(&file);
+}
+
+static void survives_other_bytes(void **state)
+{
+    bytes b = read_small(*state);
+    for (size_t i = 0; i < b.size; i++) {
+        char old = b.data[i];
+        b.data[i] = (char)(old ^ (1 << i % 8));
+        try_file(*state, b.data, b.size);
+        b.data[i] = old;
+    }
+    for (size_t size = 0; size < b.size; size += 7) try_file(*state, b.data, size);
+    tw_free(*state, b.data);
+}
+
+/* The same within the pickle, whose checksum is then made right. */
+static void survives_other_pickles(void **state)
+{
+    bytes b = read_small(*state);
+    tw_zip zip;
+    tw_zip_member m;
+    const unsigned char *at = NULL;
+    unsigned char *owned = NULL;
+    assert_int_equal(tw_zip_open(*state, "x", "file", "member", b.data, b.size, &zip), TW_OK);
+    size_t next = zip.directory, entry = next;
+    assert_int_equal(tw_zip_next(&zip, &next, &m), TW_OK);
+    assert_int_equal(tw_zip_unpack(&zip, &m, &at, &owned), TW_OK);
+    assert_null(owned);
+    size_t begin = (size_t)(at - (const unsigned char *)b.data);
+    uint32_t random = 1;
+    for (int round = 0; round < 20000; round++) {
+        int changes = 1 + round % 3;
+        size_t place[3];
+        char old[3];
+        for (int k = 0; k < changes; k++) {
+            random = random * 1664525u + 1013904223u;
+            place[k] = begin + (random >> 8) % m.size;
+            old[k] = b.data[place[k]];
+            b.data[place[k]] = (char)(random % 3 ? random >> 24 : (unsigned)(unsigned char)old[k] + 1);
+        }
+        uint32_t crc = (uint32_t)crc32(0, (const Bytef *)b.data + begin, (uInt)m.size);
+        for (int k = 0; k < 4; k++) b.data[entry + 16 + (size_t)k] = (char)(crc >> (8 * k));
+        try_file(*state, b.data, b.size);
+        for (int k = changes - 1; k >= 0; k--) b.data[place[k]] = old[k];
+    }
+    tw_free(*state, b.data);
+}
+
+static tw_status read_all(tw_context *ctx, void *user)
+{
+    (void)user;
+    tw_weights w;
+    tw_status status = tw_weights_read(ctx, SMALL, &w);
+    float out[12];
+    for (int64_t i = 0; status == TW_OK && i < w.count; i++) {
+        status = tw_weights_get(&w, i, out);
+        if (status != TW_OK) tw_weights_free(&w);
+    }
+    if (status == TW_OK) tw_weights_free(&w);
+    return status;
+}
+
+static void survives_lack_of_memory(void **state)
+{
+    (void)state;
+    run_with_limited_memory(read_all, NULL);
+}
+
+static void refuses_other_files(void **state)
+{
+    tw_torch_file file;
+    assert_int_equal(tw_torch_parse(*state, "old.pt", "\x80\x02}.", 4, &file), TW_ERR_UNSUPPORTED);
+    assert_non_null(strstr(tw_context_error(*state), "before 1.6"));
+    assert_int_equal(tw_torch_read(*state, TW_SOURCE_DIR "/tests/io/files/stored.npz", &file), TW_ERR_FORMAT);
+    assert_non_null(strstr(tw_context_error(*state), "data.pkl"));
+    assert_int_equal(tw_torch_parse(*state, "text", "hello", 5, &file), TW_ERR_FORMAT);
+    assert_non_null(strstr(tw_context_error(*state), "PyTorch file"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_every_type),       cmocka_unit_test(refuses_pickles),
+        cmocka_unit_test(reads_values),           cmocka_unit_test(survives_other_bytes),
+        cmocka_unit_test(survives_other_pickles), cmocka_unit_test(survives_lack_of_memory),
+        cmocka_unit_test(refuses_other_files),
+    };
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}
