@@ -9,7 +9,7 @@ holds "no note with --quiet" sh -c "! '$program' import '$pt' --as sit --heads 2
 works '"network":{"kind":"dit","width":8,' import "$pt" --as sit --heads 2 -o run --force --json
 works '"classes":2' import "$pt" --as sit --heads 2 --values plain --prefix model.module. --schedule cosine -o plain --json
 works 'network  *dit, width 8' info run
-works '5 rows of 16 columns' sample run -n 5 --condition class=1 -o five.csv --steps 4 --solver euler
+works '5 pictures of 4 x 4 pixels' sample run -n 5 --condition class=1 -o five.csv --steps 4 --solver euler
 works 'as sit names them' export run --as sit -o back.safetensors
 works '"weights":"back.safetensors"' export run --as sit -o back.safetensors --json
 works 'dit' import back.safetensors --as sit --heads 2 -o again
