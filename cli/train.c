@@ -197,6 +197,7 @@ static tw_status fit(training *t)
         .clip = or_none(opt_number(s, OPT_CLIP), -1),
         .ema = or_none(opt_number(s, OPT_EMA), DBL_MIN),
         .products = strcmp(opt_text(s, OPT_PRECISION), "bf16") == 0 ? TW_PRODUCTS_BF16 : TW_PRODUCTS_F32,
+        .recompute = opt_flag(s, OPT_RECOMPUTE),
         .independent_times = !opt_flag(s, OPT_STRATIFIED),
         .source = t->source,
         .teacher = t->teacher.flow,

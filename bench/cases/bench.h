@@ -31,7 +31,8 @@ typedef struct bench_case {
     const char *network; /* kind of the network */
     const char *solver;  /* of adaptive sampling; NULL: dopri5 */
     int batch, width, depth, steps;
-    bool low; /* products in bf16 */
+    bool low;       /* products in bf16 */
+    bool recompute; /* activations on the way back */
 } bench_case;
 
 void bench_mlp_step(bench *b, const bench_case *c);

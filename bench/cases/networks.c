@@ -2,6 +2,8 @@
  * are synthetic: only speed is asked. */
 #include "bench.h"
 
+#include "graph/node.h"
+#include "nn/network.h"
 #include "nn/transformer.h"
 #include "nn/unet.h"
 
@@ -25,8 +27,15 @@ static tw_shape image_shape(const bench_case *c)
     return is_cifar(c) ? tw_shape_of(c->batch, 32, 32, 3) : tw_shape_of(c->batch, 28, 28, 1);
 }
 
+/* The networks of images by name; our own is as large as it comes. */
 static tw_val unet(tw_scope root, const bench_case *c, tw_val x, tw_val t)
 {
+    tw_network_desc ours = {.kind = "patch_unet", .image = {28, 28, 1}};
+    if (c->recompute) tw_params_train(root.params, (tw_training){TW_NONE, TW_NONE, true});
+    if (strcmp(c->network, "patch") == 0) {
+        bench_check(x.graph->ctx, tw_network_complete(x.graph->ctx, &ours, &ours));
+        return tw_network_patch_unet(root, &ours, x, t, TW_NONE, 1);
+    }
     return tw_unet(root, is_cifar(c) ? &cifar : &mnist, x, t, TW_NONE, tw_last_dim(x));
 }
 

@@ -145,8 +145,6 @@ TW_NODISCARD TW_API tw_status tw_velocity(tw_flow *flow, int64_t n, const double
 
 /* Pieces a flow can be made of: kind "methods", "spaces", "sources", "paths", "schedules", "couplings", "predictions",
  * "losses", "weights", "time-densities", "gammas", "grids", "diffusions", "probes", "guidances", "inverses", "operators",
- * "networks". NULL past the end, and for another kind. */
- * "losses", "weights", "time-densities", "gammas", "grids", "diffusions", "guidances", "inverses", "operators",
  * "networks", "architectures". NULL past the end, and for another kind. */
 TW_API const tw_piece_info *tw_piece_list(const char *kind, int index);
 

@@ -41,12 +41,14 @@ typedef enum tw_init { TW_INIT_ZERO, TW_INIT_ONE, TW_INIT_UNIFORM, TW_INIT_NORMA
 /* A parameter; scale is the half width (uniform) or the standard deviation (normal). */
 TW_API tw_val tw_param(tw_scope scope, const char *name, tw_shape shape, tw_init init, double scale);
 
-/* What a graph that trains asks of random layers: they draw by (key, counter), u32 (2) each (tw_random_bits). */
+/* What a graph that trains asks of layers. */
 typedef struct tw_training {
-    tw_val key, counter;
+    tw_val key, counter; /* u32 (2) each: random layers draw by them (tw_random_bits) */
+    bool recompute;      /* blocks of networks of pictures keep their arguments only for the way back */
 } tw_training;
 /* Without it, dropout is the identity. */
 TW_API void tw_params_train(tw_params *params, tw_training training);
+TW_API bool tw_params_recompute(const tw_params *params);
 /* Dropout (Srivastava et al. 2014) in training, each call with a stream of its own. */
 TW_API tw_val tw_drop(tw_scope scope, tw_val x, double probability);
 

@@ -1,7 +1,10 @@
 /* nn/blocks.c - see blocks.h. */
 #include "nn/blocks.h"
 
+#include "graph/function.h"
+
 #include <math.h>
+#include <string.h>
 
 /* what PyTorch adds to variances */
 static const double epsilon = 1e-5;
@@ -48,4 +51,29 @@ tw_val tw_block_attention(tw_val qkv, int heads, bool by_head)
     tw_qkv_split(qkv, heads, by_head, part);
     tw_val y = tw_attention(part[0], part[1], part[2], NULL);
     return tw_reshape(y, tw_shape_of(tw_dim(qkv, 0), tw_dim(qkv, 1), tw_dim(qkv, 2) / 3));
+}
+
+/* The layer is written on stand-ins of x and told; what else it needs, its parameters, is found. */
+tw_val tw_block_run(tw_scope scope, tw_layer layer, const void *user, tw_val x, tw_val told)
+{
+    if (tw_is_none(x) || tw_is_none(told)) return TW_NONE;
+    if (!tw_params_recompute(scope.params)) return layer(scope, user, x, told);
+    tw_graph *g = x.graph;
+    tw_val inputs[2] = {tw_input(g, "x", tw_dtype_at(x), tw_shape_at(x)),
+                        tw_input(g, "told", tw_dtype_at(told), tw_shape_at(told))};
+    tw_val output = layer(scope, user, inputs[0], inputs[1]), result = TW_NONE;
+    tw_closure body = {.inputs_count = 2, .inputs = inputs, .outputs_count = 1, .outputs = &output};
+    if (tw_is_none(output) || !tw_closure_open(&body, g)) return TW_NONE;
+    tw_val *args = tw_alloc(g->ctx, (size_t)body.captures_count + 2, sizeof *args);
+    if (args) {
+        memcpy(args, body.args, (size_t)body.captures_count * sizeof *args);
+        args[body.captures_count] = x;
+        args[body.captures_count + 1] = told;
+        tw_checkpoint(g, tw_closure_body, &body, body.captures_count + 2, args, 1, &result);
+    } else {
+        tw_graph_fail(g, TW_ERR_MEMORY, "out of memory: a layer of %d parameters", body.captures_count);
+    }
+    tw_free(g->ctx, args);
+    tw_closure_close(&body, g);
+    return result;
 }

@@ -21,4 +21,11 @@ tw_val tw_block_layernorm(tw_scope scope, tw_val x);
  * each head together. */
 tw_val tw_block_attention(tw_val qkv, int heads, bool by_head);
 
+/* A layer of x and of what rows are told (B,E), by parameters below a scope; `user` says what kind. */
+typedef tw_val (*tw_layer)(tw_scope scope, const void *user, tw_val x, tw_val told);
+/* layer(x, told). Where a training graph is to save memory (tw_training.recompute), only x and told are kept for the
+ * way back, and the layer is computed once more there (Chen et al. 2016, Training deep nets with sublinear memory
+ * cost). */
+tw_val tw_block_run(tw_scope scope, tw_layer layer, const void *user, tw_val x, tw_val told);
+
 #endif

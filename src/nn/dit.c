@@ -95,8 +95,9 @@ static tw_val modulate(tw_val x, tw_val shift, tw_val scale)
     return tw_add(tw_mul(tw_layernorm(x, TW_NONE, TW_NONE, EPSILON), tw_adds(scale, 1)), shift);
 }
 
-static tw_val block(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val c)
+static tw_val block(tw_scope scope, const void *user, tw_val x, tw_val c)
 {
+    const tw_network_desc *desc = user;
     if (tw_is_none(x)) return x;
     tw_scope attention = tw_in(scope, "attn"), mlp = tw_in(scope, "mlp");
     int64_t width = desc->width;
@@ -142,7 +143,7 @@ tw_val tw_network_dit(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_
     tw_val h = embed_patches(tw_in(tw_in(scope, "x_embedder"), "proj"), x, desc), m[2];
     h = tw_add(h, positions(scope, x, desc));
     tw_val c = embed_told(scope, desc, t, condition);
-    for (int i = 0; i < desc->depth; i++) h = block(tw_at(scope, "blocks", i), desc, h, c);
+    for (int i = 0; i < desc->depth; i++) h = tw_block_run(tw_at(scope, "blocks", i), block, desc, h, c);
     tw_scope last = tw_in(scope, "final_layer");
     modulation(last, c, desc->width, 2, m);
     h = tw_block_zero_linear(tw_in(last, "linear"), modulate(h, m[0], m[1]), patch * patch * channels);

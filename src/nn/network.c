@@ -65,7 +65,8 @@ tw_status tw_network_complete(tw_context *ctx, const tw_network_desc *desc, tw_n
     TW_TRY(tw_fields_complete(ctx, full.kind, n->fields_count, n->field, &full));
     int levels = 0;
     while (levels < TW_NETWORK_LEVELS && full.mult[levels] > 0) levels++;
-    if (levels > 0 && full.attention[0] == 0) full.attention[0] = full.image.height >> (levels - 1);
+    if (levels > 0 && full.attention[0] == 0)
+        full.attention[0] = full.image.height / (full.patch > 0 ? full.patch : 1) >> (levels - 1);
     *out_desc = full;
 done:
     return status;

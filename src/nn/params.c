@@ -130,6 +130,12 @@ int64_t tw_params_parameters(const tw_params *params)
 void tw_params_train(tw_params *params, tw_training training)
 {
     params->training = training;
+    params->drops = 0;
+}
+
+bool tw_params_recompute(const tw_params *params)
+{
+    return params->training.recompute;
 }
 
 tw_val tw_drop(tw_scope scope, tw_val x, double probability)

@@ -103,12 +103,26 @@ typedef struct builder {
     int count;
 } builder;
 
+/* What tw_block_run runs: a residual block that may change the pixels, and attention. */
+typedef struct step {
+    const tw_unet_desc *desc;
+    resample pixels;
+    int64_t channels;
+    bool attends;
+} step;
+
+static tw_val run_step(tw_scope scope, const void *user, tw_val x, tw_val features)
+{
+    const step *s = user;
+    x = residual(tw_in(scope, "0"), s->desc, s->pixels, x, features, s->channels);
+    return s->attends ? tw_unet_attention(tw_in(scope, "1"), s->desc, x) : x;
+}
+
 /* Residual block number `index` of a list, with attention where its level has it. */
 static tw_val block(builder *b, const char *list, int index, int level, tw_val h)
 {
-    tw_scope scope = tw_at(b->scope, list, index);
-    h = tw_unet_residual(tw_in(scope, "0"), b->desc, h, b->features, (int64_t)b->desc->mult[level] * b->desc->width);
-    return b->desc->attend[level] ? tw_unet_attention(tw_in(scope, "1"), b->desc, h) : h;
+    step s = {b->desc, same_pixels, (int64_t)b->desc->mult[level] * b->desc->width, b->desc->attend[level]};
+    return tw_block_run(tw_at(b->scope, list, index), run_step, &s, h, b->features);
 }
 
 static tw_val halve(builder *b, tw_scope scope, tw_val h)

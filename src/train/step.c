@@ -196,7 +196,7 @@ tw_status tw_step_graph_build(tw_flow *flow, const tw_step_desc *desc, tw_step_g
     s.average = tw_input(s.graph, "average_decay", desc->dtype, TW_SCALAR);
     s.correction1 = tw_input(s.graph, "correction1", desc->dtype, TW_SCALAR);
     s.correction2 = tw_input(s.graph, "correction2", desc->dtype, TW_SCALAR);
-    tw_params_train(s.params, (tw_training){.key = s.key, .counter = s.counter});
+    tw_params_train(s.params, (tw_training){.key = s.key, .counter = s.counter, .recompute = desc->recompute});
     tw_flow_binding binding = {.params = s.params, .flow = flow, .condition = TW_NONE};
     TW_TRY(build_gradients(flow, desc, &s, &binding));
     if (tw_params_size(s.params) != tw_params_size(flow->params) ||

@@ -23,6 +23,7 @@ typedef struct tw_step_desc {
     const float *noise;     /* (columns) width of uniform noise around the data's rows, NULL: none */
     bool flip;              /* pictures are mirrored by chance */
     int shift;              /* and moved by up to so many pixels */
+    bool recompute;         /* activations of networks of pictures on the way back */
     bool independent_times; /* else one in each of `batch` equal shares of their density */
     tw_dtype dtype;         /* of data, weights and arithmetic: f32, or f64 in tests */
 } tw_step_desc;

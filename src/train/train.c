@@ -45,6 +45,7 @@ static tw_step_desc step_desc(const tw_trainer *r)
                           .weight_decay = d->weight_decay,
                           .clip = d->clip,
                           .products = d->products,
+                          .recompute = d->recompute,
                           .independent_times = d->independent_times,
                           .dtype = TW_DTYPE_F32};
 }

@@ -17,7 +17,7 @@ for verb in train sample score eval info list import export; do
 done
 run train --help
 for option in columns drop header separator missing array split rows method space source path schedule coupling predict loss weight time-density stratified network width depth \
-    time-features mult blocks attention heads head-channels dropout scale-shift plain-resample residual-resample steps minutes batch lr warmup weight-decay clip ema precision out resume force checkpoint-seconds checkpoint-steps seed \
+    time-features mult blocks attention heads head-channels recompute dropout scale-shift plain-resample residual-resample steps minutes batch lr warmup weight-decay clip ema precision out resume force checkpoint-seconds checkpoint-steps seed \
     threads config set json quiet profile; do
     holds "train --help explains --$option" grep -q -e "--$option\( \|$\)" out
 done

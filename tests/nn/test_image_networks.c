@@ -55,6 +55,21 @@ static const tw_network_desc small[] = {
      .learn_positions = 1,
      .learn_sigma = 1,
      .image = {2, 2 * SIDE, CHANNELS}},
+    {.kind = "patch_unet",
+     .width = 8,
+     .mult = {1, 2},
+     .blocks = 1,
+     .heads = 2,
+     .patch = 1,
+     .image = {SIDE, SIDE, CHANNELS}},
+    {.kind = "patch_unet",
+     .width = 16,
+     .mult = {2, 1},
+     .blocks = 2,
+     .attention = {2, 1},
+     .heads = 1,
+     .patch = 2,
+     .image = {SIDE, SIDE, CHANNELS}},
 };
 
 typedef struct run {
@@ -175,6 +190,34 @@ static void test_dropout(void **state)
     assert_true(distance(N, first, left) > 1);
 }
 
+/* Computing activations again changes no result and no gradient, dropout included: masks are functions of the step. */
+static void test_recompute(void **state)
+{
+    const tw_network_desc *desc = *state;
+    static run r;
+    static double key[2] = {5, 0}, counter[2] = {3, 0};
+    double u[2][ROWS * D], dx[2][ROWS * D], dc[2][ROWS * CLASSES], loss[2];
+    tw_val out[8];
+    begin(&r);
+    r.c[1] = r.c[CLASSES] = 1;
+    tw_val k = tw_input(graph, "key", TW_DTYPE_U32, tw_shape_of(2)),
+           n = tw_input(graph, "n", TW_DTYPE_U32, tw_shape_of(2));
+    give(&r, k, key);
+    give(&r, n, counter);
+    for (int again = 0; again < 2; again++) {
+        tw_val wanted[2] = {r.in[0], r.in[2]}, *o = &out[4 * again];
+        tw_params_train(params, (tw_training){.key = k, .counter = n, .recompute = again});
+        o[0] = tw_network(tw_scope_root(params), desc, r.in[0], r.in[1], r.in[2], D);
+        o[1] = tw_sum_all(tw_square(o[0]));
+        assert_int_equal(tw_grad(o[1], 2, wanted, &o[2]), TW_OK);
+    }
+    assert_int_not_equal(out[0].id, out[4].id);
+    finish(&r, 8, out, (double *[]){u[0], &loss[0], dx[0], dc[0], u[1], &loss[1], dx[1], dc[1]});
+    assert_true(distance(ROWS * D, u[0], u[1]) < 1e-12);
+    assert_true(distance(ROWS * D, dx[0], dx[1]) < 1e-10 && distance(ROWS * CLASSES, dc[0], dc[1]) < 1e-10);
+    assert_true(loss[0] > 1e-3);
+}
+
 /* Every field that a kind has, as text and back. */
 static void test_texts(void **state)
 {
@@ -228,6 +271,9 @@ static void test_refusals(void **state)
         {{.kind = "unet", .depth = 3, .image = {28, 28, 1}}, "has no depth"},
         {{.kind = "unet", .mult = {1, 100}, .image = {28, 28, 1}}, "mult is 100"},
         {{.kind = "unet", .image = {28, 28, 2}}, "rows of"},
+        {{.kind = "patch_unet", .patch = 3, .image = {28, 28, 1}}, "multiples of 6"},
+        {{.kind = "patch_unet", .width = 20, .image = {28, 28, 1}}, "multiple of 8"},
+        {{.kind = "patch_unet", .attention = {28}, .image = {28, 28, 1}}, "from 14 to 7"},
         {{.kind = "dit", .patch = 5, .image = {28, 28, 1}}, "patches of 5"},
         {{.kind = "dit", .heads = 5, .image = {28, 28, 1}}, "5 heads"},
         {{.kind = "dit", .width = 6, .heads = 1, .image = {28, 28, 1}}, "multiple of 4"},
@@ -247,13 +293,14 @@ static void test_refusals(void **state)
 }
 
 #define ON(test, kind) cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, (void *)(uintptr_t)&small[kind])
-#define EACH(test)     ON(test, 0), ON(test, 1), ON(test, 2)
+#define EACH(test)     ON(test, 0), ON(test, 1), ON(test, 2), ON(test, 3), ON(test, 4)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         EACH(test_conditions),
         EACH(test_texts),
+        EACH(test_recompute),
         ON(test_outputs, 0),
         cmocka_unit_test_setup_teardown(test_dropout, setup, teardown),
         cmocka_unit_test_setup_teardown(test_texts_of_lists, setup, teardown),
