@@ -53,7 +53,7 @@ tw_status tw_folder_read(tw_context *ctx, const char *path, tw_folder *out_folde
     if (!dir) return tw_fail(ctx, TW_ERR_IO, "cannot read the folder '%s': %s", path, strerror(errno));
     for (struct dirent *entry; (entry = readdir(dir));)
         if (entry->d_name[0] != '.') TW_TRY(add(ctx, &folder, path, entry->d_name));
-    qsort(folder.path, (size_t)folder.count, sizeof *folder.path, compare);
+    if (folder.count > 1) qsort(folder.path, (size_t)folder.count, sizeof *folder.path, compare);
     folder.name = tw_alloc(ctx, (size_t)folder.count, sizeof *folder.name);
     if (!folder.name) TW_TRY(tw_fail_memory(ctx, (size_t)folder.count * sizeof *folder.name));
     for (int64_t i = 0; i < folder.count; i++) folder.name[i] = strrchr(folder.path[i], '/') + 1;
