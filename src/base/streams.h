@@ -19,7 +19,7 @@ typedef enum tw_stream {
     TW_STREAM_STAND_IN = 10,    /* numbers in place of columns that never change */
     TW_STREAM_COUPLING = 11,    /* pairs drawn from a plan */
     TW_STREAM_TRAIN_NOISE = 12, /* z of methods whose paths are noisy */
-    TW_STREAM_DEQUANTISE = 14,  /* noise that whole numbers are scored with */
+    TW_STREAM_DEQUANTISE = 19,  /* noise that whole numbers are scored with */
     TW_STREAM_TRAIN_TELL = 13,  /* which rows are told their condition */
     TW_STREAM_TEACHER = 14,     /* source points of a teacher's pairs */
     TW_STREAM_KINETIC = 15,     /* rows and noise that schedules are fitted to */
