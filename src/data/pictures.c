@@ -60,14 +60,26 @@ void tw_pictures_free(tw_pictures *p)
     *p = (tw_pictures){0};
 }
 
+/* What every file must have, whatever its pictures become. */
+static tw_status check_image(tw_pictures *p, const char *from, tw_image image)
+{
+    if (image.height < 1 || image.width < 1)
+        return tw_fail(p->ctx, TW_ERR_FORMAT, "%s: pictures of %d x %d pixels", from, image.height, image.width);
+    if (image.channels != 1 && image.channels != 3)
+        return tw_fail(p->ctx, TW_ERR_UNSUPPORTED, "%s: pictures of %d channels are not read (1 and 3 are)", from,
+                       image.channels);
+    return TW_OK;
+}
+
 static tw_status settle(tw_pictures *p, const tw_dataset_desc *desc, const char *from, tw_image image)
 {
     tw_image to = image;
     if (desc->size > 0) to.height = to.width = desc->size;
     if (desc->known_image.height > 0) to = desc->known_image;
-    if (image.channels != 1 && image.channels != 3)
-        return tw_fail(p->ctx, TW_ERR_UNSUPPORTED, "%s: pictures of %d channels are not read (1 and 3 are)", from,
-                       image.channels);
+    if (to.channels != 1 && to.channels != 3)
+        return tw_fail(p->ctx, TW_ERR_UNSUPPORTED,
+                       "%s: pictures cannot be brought to the %d channels of the model's (to 1 and 3 they can)", from,
+                       to.channels);
     if (to.height < 1 || to.width < 1 || to.height > MOST_SIDE || to.width > MOST_SIDE ||
         tw_image_size(to) > MOST_NUMBERS)
         return tw_fail(p->ctx, TW_ERR_UNSUPPORTED,
@@ -126,7 +138,8 @@ static tw_status reserve(tw_pictures *p, int64_t rows)
 tw_status tw_pictures_expect(tw_pictures *p, const tw_dataset_desc *desc, const char *from, tw_image image,
                              int64_t rows)
 {
-    tw_status status = p->image.height == 0 ? settle(p, desc, from, image) : TW_OK;
+    tw_status status = check_image(p, from, image);
+    if (status == TW_OK && p->image.height == 0) status = settle(p, desc, from, image);
     if (status != TW_OK) return status;
     bool resized = desc->size > 0 || desc->known_image.height > 0;
     if (!resized && !tw_image_equal(image, p->image))

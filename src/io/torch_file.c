@@ -113,8 +113,9 @@ static tw_status read_storage(reader *r, int32_t value, int32_t *out_storage, co
     *out_size = p->value[size].number;
     if (*out_size < 0 || (uint64_t)*out_size > m.size / tw_safetensors_dtype_size(*out_dtype))
         return fail_file(r, "a storage claims more numbers than it has");
+    /* known by their entries in the directory, several of which may name one place in the file */
     for (int64_t i = r->f.storages - 1; i >= 0; i--)
-        if (r->f.storage[i].member.offset == m.offset) return *out_storage = (int32_t)i, TW_OK;
+        if (r->f.storage[i].member.name == m.name) return *out_storage = (int32_t)i, TW_OK;
     status = tw_grow(r->f.ctx, &r->f.storage, &r->f.storages_capacity, r->f.storages + 1, sizeof(tw_torch_storage));
     if (status != TW_OK) return status;
     r->f.storage[r->f.storages] = (tw_torch_storage){.member = m};

@@ -212,6 +212,12 @@ static void broken_sets_are_refused(void **state)
     size = make_idx(file, 4, (int[]){3, 2, 1, 2}, (const uint8_t *)"twelve bytes");
     write_bytes("bad/two-idx", file, size);
     expect_error(ctx, "bad/two-idx", NULL, "bad/two-idx: pictures of 2 channels are not read (1 and 3 are)");
+    size = make_idx(file, 3, (int[]){5, 0, 28}, file + 50);
+    write_bytes("bad/flat-idx", file, size);
+    expect_error(ctx, "bad/flat-idx", NULL, "bad/flat-idx: pictures of 0 x 28 pixels");
+    expect_error(ctx, "bad/flat-idx", &(tw_dataset_desc){.size = 4}, "bad/flat-idx: pictures of 0 x 28 pixels");
+    expect_error(ctx, TRAIN_IMAGES, &(tw_dataset_desc){.known_image = {4, 4, 2}},
+                 TRAIN_IMAGES ": pictures cannot be brought to the 2 channels of the model's (to 1 and 3 they can)");
     size = make_idx(file, 3, (int[]){0, 2, 2}, file + 50);
     write_bytes("bad/none-idx", file, size);
     expect_error(ctx, "bad/none-idx", NULL, "bad/none-idx: there are no pictures in it");
@@ -229,6 +235,11 @@ static void broken_sets_are_refused(void **state)
         ctx, "bad", NULL,
         "bad/t10k-images-idx3-ubyte: pictures of 3 x 3 x 1 among those of 2 x 2 x 1: --size N makes all N x N");
     tw_dataset_destroy(open_set(ctx, "bad", &(tw_dataset_desc){.size = 3}));
+    /* channels are those of each file, not of the first */
+    static uint8_t many[1024], zeros[800];
+    write_bytes("bad/t10k-images-idx3-ubyte", many, make_idx(many, 4, (int[]){1, 2, 2, 200}, zeros));
+    expect_error(ctx, "bad", &(tw_dataset_desc){.size = 3},
+                 "bad/t10k-images-idx3-ubyte: pictures of 200 channels are not read (1 and 3 are)");
 }
 
 static tw_status open_all(tw_context *ctx, void *user)

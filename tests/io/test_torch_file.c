@@ -252,6 +252,103 @@ static void survives_other_pickles(void **state)
     tw_free(*state, b.data);
 }
 
+/* --- archives by hand --------------------------------------------------------------------------------------------- */
+
+/* A member: its bytes as they are in the file, and what the directory says of them. */
+typedef struct member {
+    const char *name;
+    const void *bytes;
+    size_t packed, size;
+    int method;
+    uint32_t crc;
+    bool shares; /* lies where the one before it lies */
+} member;
+
+static size_t put(char *out, size_t at, int width, size_t value)
+{
+    for (int i = 0; i < width; i++) out[at + (size_t)i] = (char)(value >> (8 * i));
+    return at + (size_t)width;
+}
+
+static size_t put_bytes(char *out, size_t at, const void *from, size_t size)
+{
+    memcpy(out + at, from, size);
+    return at + size;
+}
+
+static bytes make_zip(const member *members, int count)
+{
+    bytes b = {.data = calloc(1, 1 << 16)};
+    size_t offset[8], at = 0, begin;
+    for (int i = 0; i < count; i++) {
+        const member *m = &members[i];
+        offset[i] = m->shares ? offset[i - 1] : at;
+        if (m->shares) continue;
+        at = put_bytes(b.data, at, "PK\3\4", 4);
+        at = put(b.data, put(b.data, at + 22, 2, strlen(m->name)), 2, 0);
+        at = put_bytes(b.data, put_bytes(b.data, at, m->name, strlen(m->name)), m->bytes, m->packed);
+    }
+    begin = at;
+    for (int i = 0; i < count; i++) {
+        const member *m = &members[i];
+        at = put_bytes(b.data, at, "PK\1\2", 4);
+        at = put(b.data, at + 6, 2, (size_t)m->method);
+        at = put(b.data, put(b.data, put(b.data, at + 4, 4, m->crc), 4, m->packed), 4, m->size);
+        at = put(b.data, put(b.data, at, 2, strlen(m->name)) + 12, 4, offset[i]);
+        at = put_bytes(b.data, at, m->name, strlen(m->name));
+    }
+    size_t end = at;
+    at = put(b.data, put_bytes(b.data, at, "PK\5\6", 4) + 4, 2, (size_t)count);
+    at = put(b.data, put(b.data, put(b.data, at, 2, (size_t)count), 4, end - begin), 4, begin);
+    b.size = at + 2;
+    return b;
+}
+
+static member stored(const char *name, const void *data, size_t size)
+{
+    return (member){name, data, size, size, 0, (uint32_t)crc32(0, data, (uInt)size), false};
+}
+
+static member deflated(const char *name, const void *data, size_t size, unsigned char *room, size_t room_size)
+{
+    z_stream z = {.next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)size, .next_out = room};
+    z.avail_out = (uInt)room_size;
+    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    deflateEnd(&z);
+    return (member){name, room, z.total_out, size, 8, (uint32_t)crc32(0, data, (uInt)size), false};
+}
+
+/* Tensors of storages 0, of 1 number, and 1, of 4096. */
+#define TENSOR(key, count)                                                                                             \
+    "ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0" key                     \
+    "X\x03\0\0\0cpuM" count "tQK\0M" count "\x85K\x01\x85\x89NtR"
+static const char two_tensors[] = "\x80\x02](" TENSOR("0", "\x01\0") TENSOR("1", "\0\x10") "e.";
+
+/* Two entries of the directory at one place in the file: the first a few bytes stored, the second what these unpack to.
+ * Each storage is what its own entry says. */
+static void entries_at_one_place_are_two_storages(void **state)
+{
+    static float numbers[4096], got[4096];
+    static unsigned char room[1000];
+    for (int i = 0; i < 4096; i++) numbers[i] = 1.5f;
+    member second = deflated("a/data/1", numbers, sizeof numbers, room, sizeof room);
+    second.shares = true;
+    member members[] = {stored("a/data.pkl", two_tensors, sizeof two_tensors - 1),
+                        stored("a/data/0", room, second.packed), second};
+    bytes b = make_zip(members, TW_COUNT(members));
+    char *exact = memcpy(malloc(b.size), b.data, b.size); /* no room behind it */
+    tw_torch_file file;
+    if (tw_torch_parse(*state, "x", exact, b.size, &file) != TW_OK) fail_msg("%s", tw_context_error(*state));
+    assert_int_equal(file.count, 2);
+    assert_int_equal(file.storages, 2);
+    for (int i = 0; i < 2; i++) assert_int_equal(tw_torch_elements(&file, i, got), TW_OK);
+    assert_memory_equal(got, numbers, sizeof got);
+    tw_torch_free(&file);
+    free(exact);
+    free(b.data);
+}
+
 static tw_status read_all(tw_context *ctx, void *user)
 {
     (void)user;
@@ -289,7 +386,7 @@ int main(void)
         cmocka_unit_test(reads_every_type),       cmocka_unit_test(refuses_pickles),
         cmocka_unit_test(reads_values),           cmocka_unit_test(survives_other_bytes),
         cmocka_unit_test(survives_other_pickles), cmocka_unit_test(survives_lack_of_memory),
-        cmocka_unit_test(refuses_other_files),
+        cmocka_unit_test(refuses_other_files),    cmocka_unit_test(entries_at_one_place_are_two_storages),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
