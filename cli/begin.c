@@ -72,8 +72,10 @@ static tw_status read_told(cli *c, const tw_flow_desc *about, const char *path, 
     desc.known_conditions = about->conditions;
     desc.known_conditions_count = told;
     tw_status status = tw_dataset_open_like(c->ctx, path, &desc, about->columns, about->names, &data);
-    if (status == TW_OK)
+    if (status == TW_OK) {
+        show_notes(c, data);
         repeat_rows(n, told, tw_dataset_rows(data, TW_PART_ALL), tw_dataset_condition_values(data, TW_PART_ALL), out);
+    }
     tw_dataset_destroy(data);
     return status;
 }
@@ -133,6 +135,7 @@ static tw_status open_from(cli *c, const model *m, begin *b)
         tw_dataset_desc desc = dataset_desc_of(&c->set, split);
         desc.known_image = about->image;
         TW_TRY(tw_dataset_open_like(c->ctx, path, &desc, about->columns, about->names, &data));
+        show_notes(c, data);
     } else {
         TW_TRY(model_open_source(c, m, &data));
         part = tw_dataset_rows(data, TW_PART_TEST) > 0 ? TW_PART_TEST : TW_PART_ALL;

@@ -5,6 +5,7 @@
 #include "pictures.h"
 #include "score.h"
 #include "signals.h"
+#include "tokens.h"
 
 #include <math.h>
 #include <string.h>
@@ -56,11 +57,15 @@ static tw_status read_samples(comparison *d, const char *path)
     const tw_flow_desc *about = d->m->about;
     double split[3];
     tw_dataset *data = NULL;
+    tw_tokeniser *tokeniser = NULL;
     tw_dataset_desc desc = dataset_desc_of(&c->set, split);
     tw_status status = TW_OK;
     desc.columns = desc.drop = desc.conditions = NULL;
     desc.known_image = about->image;
-    TW_TRY(tw_dataset_open_like(c->ctx, path, &desc, about->columns, about->names, &data));
+    TW_TRY(model_tokeniser(c, d->m, &tokeniser));
+    TW_TRY(tokeniser ? open_text(c, &c->set, path, about->columns, &tokeniser, &data)
+                     : tw_dataset_open_like(c->ctx, path, &desc, about->columns, about->names, &data));
+    show_notes(c, data);
     int64_t rows = tw_dataset_rows(data, TW_PART_ALL);
     d->repeats = (int)tw_max_i64(1, tw_min_i64(d->repeats, rows / d->pairs));
     d->pairs = tw_min_i64(d->pairs, rows);
@@ -69,6 +74,7 @@ static tw_status read_samples(comparison *d, const char *path)
     if (!d->samples) TW_TRY(tw_fail_memory(c->ctx, (size_t)rows * (size_t)about->columns * sizeof *d->samples));
     TW_TRY(tw_dataset_read(data, TW_PART_ALL, 0, rows, d->samples));
 done:
+    tw_tokeniser_destroy(tokeniser);
     tw_dataset_destroy(data);
     return status;
 }
@@ -178,7 +184,7 @@ tw_status comparison_measure(comparison *d, unsigned kinds)
     double *floors = values + n;
     for (int i = 0; i < 2 * n; i++) values[i] = (double)NAN;
     progress_begin(&c->progress);
-    for (int k = 0; k < d->repeats; k++) {
+    for (int k = 0; kinds && k < d->repeats; k++) {
         progress_show(&c->progress, "distances", (double)k / d->repeats, "energy, 2-Wasserstein, sliced", true);
         TW_TRY(one_repeat(d, kinds, k, values + DISTANCE_COUNT * k, floors + DISTANCE_COUNT * k));
     }

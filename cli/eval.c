@@ -2,9 +2,11 @@
 #include "begin.h"
 #include "density_map.h"
 #include "files.h"
+#include "kinds.h"
 #include "pictures.h"
 #include "report.h"
 #include "signals.h"
+#include "tokens.h"
 
 #include "base/file.h"
 
@@ -24,8 +26,8 @@ typedef struct evaluation {
     comparison compared;
     judgement judged;
     column_summary *summaries; /* of samples, then of data */
-    char folder[MODEL_PATH], text_path[MODEL_PATH], json_path[MODEL_PATH], clouds_path[MODEL_PATH], density_path[MODEL_PATH],
-        flow_path[MODEL_PATH];
+    char folder[MODEL_PATH], text_path[MODEL_PATH], json_path[MODEL_PATH], clouds_path[MODEL_PATH],
+        density_path[MODEL_PATH], flow_path[MODEL_PATH];
 } evaluation;
 
 /* --- likelihood -------------------------------------------------------------------------------------------------- */
@@ -183,11 +185,13 @@ static tw_status evaluate(evaluation *e)
     if (strcmp(e->m.about->source, "data") != 0) TW_TRY(score_held_out(e));
     e->compared = (comparison){.c = e->c, .m = &e->m, .held = &e->held, .solver = e->solver};
     TW_TRY(comparison_draw(&e->compared));
-    TW_TRY(comparison_measure(&e->compared, is_pictures(&e->m) ? 1 << DISTANCE_SLICED : REPORTED));
+    TW_TRY(comparison_measure(&e->compared, is_tokens(&e->m)     ? 0 /* symbols have no distance */
+                                            : is_pictures(&e->m) ? 1 << DISTANCE_SLICED
+                                                                 : REPORTED));
     TW_TRY(tw_make_folder(e->c->ctx, e->folder));
     if (is_pictures(&e->m))
         TW_TRY(judge_pictures(&e->compared, e->folder, &e->judged));
-    else
+    else if (!is_tokens(&e->m))
         TW_TRY(compare_columns(e));
     if (is_pictures(&e->m)) e->report.judged = &e->judged;
     TW_TRY(draw_pictures(e));
@@ -206,6 +210,10 @@ int run_eval(cli *c)
     TW_TRY(cli_start(c));
     result = model_open(c, &e.m);
     if (result != EXIT_DONE) goto done;
+    if (!options_suit(c, &e.m)) {
+        result = EXIT_USAGE;
+        goto done;
+    }
     TW_TRY(solver_suit(c, &e.m, &e.solver));
     e.report.m = &e.m;
     e.report.held = &e.held;

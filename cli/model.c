@@ -2,6 +2,7 @@
 #include "model.h"
 
 #include "files.h"
+#include "kinds.h"
 #include "pictures.h"
 #include "signals.h"
 #include "tokens.h"
@@ -242,6 +243,7 @@ static tw_status open_given(cli *c, const model *m, const char *path, held_out *
         snprintf(h->label, sizeof h->label, "%s", path);
     }
     show_notes(c, h->data);
+    TW_TRY(data_options_suit(c, &c->set, h->data));
     TW_TRY(part_values(c, h->data, TW_PART_ALL, &h->read, &h->values));
     h->conditions = tw_dataset_condition_values(h->data, TW_PART_ALL);
     h->rows = tw_dataset_rows(h->data, TW_PART_ALL);
@@ -378,8 +380,7 @@ tw_status solver_suit(const cli *c, const model *m, tw_ode_desc *solver)
     const double picture_tolerance = 1e-3;
     const settings *s = &c->set;
     bool there_and_back = c->verb->letter != 'C' && opt_given(s, OPT_FROM);
-    if (!is_pictures(m) || there_and_back || opt_flag(s, OPT_SDE))
-        return suit_tokens(c, m, solver);
+    if (!is_pictures(m) || there_and_back || opt_flag(s, OPT_SDE)) return suit_tokens(c, m, solver);
     if (!opt_given(s, OPT_RTOL)) solver->rtol = picture_tolerance;
     if (!opt_given(s, OPT_ATOL)) solver->atol = picture_tolerance;
     return TW_OK;

@@ -3,6 +3,7 @@
 
 #include "files.h"
 #include "pictures.h"
+#include "tokens.h"
 
 #include <thalweg/steer.h>
 
@@ -19,8 +20,8 @@ tw_status pairs_parse(cli *c, const char *flag, const char *text, pair_fn take, 
         char *equals = strchr(pair, '=');
         if (equals) *equals = 0;
         status = equals ? take(user, pair, equals + 1)
-                        : tw_fail(c->ctx, TW_ERR_INVALID, "--%s: '%s' given, expected NAME=VALUE, or a file of them",
-                                  flag, pair);
+                        : tw_fail(c->ctx, TW_ERR_INVALID, "--%s: '%s' given, expected NAME=VALUE%s", flag, pair,
+                                  strcmp(flag, "reward") == 0 ? "" : ", or a file of them");
     }
     tw_free(c->ctx, words);
     return status;
@@ -32,7 +33,7 @@ void repeat_rows(int64_t count, int columns, int64_t rows, const double *values,
         memcpy(out + i * columns, values + i % rows * columns, (size_t)columns * sizeof *out);
 }
 
-bool observe_check(const cli *c, tw_ode_desc *out_solver)
+bool observe_check(const cli *c, const model *m, tw_ode_desc *out_solver)
 {
     const option_id of_observe[] = {OPT_NOISE, OPT_INVERSE, OPT_MATRIX, OPT_MASK, OPT_OPERATOR, OPT_DEGRADE};
     const option_id without[] = {OPT_SOLVER,  OPT_STEP_SIZE,   OPT_RTOL, OPT_ATOL,        OPT_GRID,
@@ -45,7 +46,7 @@ bool observe_check(const cli *c, tw_ode_desc *out_solver)
         if (opt_given(s, of_observe[i]))
             return cli_usage("--%s is about what was observed: give --observe", option_table[of_observe[i]].name),
                    false;
-    if (!rewarded && !opt_given(s, OPT_OBSERVE)) return true;
+    if (is_tokens(m) || (!rewarded && !opt_given(s, OPT_OBSERVE))) return true;
     for (int i = 0; i < TW_COUNT(without); i++)
         if (opt_given(s, without[i]))
             return cli_usage("--%s has no meaning with --%s, which takes --steps of its own kind",
@@ -55,7 +56,7 @@ bool observe_check(const cli *c, tw_ode_desc *out_solver)
     return true;
 }
 
-/* Numbers by name: those of columns, or of measures. */
+/* Numbers by name: those of columns, or of measures; NaN: not given. */
 typedef struct named_row {
     cli *c;
     const char *flag;
@@ -70,8 +71,11 @@ static tw_status take_number(void *user, const char *name, const char *value)
     const named_row *r = user;
     for (int j = 0; j < r->count; j++) {
         if (strcmp(r->names[j], name) != 0) continue;
-        if (tw_parse_double(value, strlen(value), &r->row[j])) return TW_OK;
-        return tw_fail(r->c->ctx, TW_ERR_INVALID, "--%s: %s=%s: expected a number", r->flag, name, value);
+        if (!isnan(r->row[j])) return tw_fail(r->c->ctx, TW_ERR_INVALID, "--%s: %s is given twice", r->flag, name);
+        if (!tw_parse_double(value, strlen(value), &r->row[j]))
+            return tw_fail(r->c->ctx, TW_ERR_INVALID, "--%s: %s=%s: expected a number", r->flag, name, value);
+        if (isfinite(r->row[j])) return TW_OK;
+        return tw_fail(r->c->ctx, TW_ERR_INVALID, "--%s: %s=%s: expected a finite number", r->flag, name, value);
     }
     const char *near = tw_nearest_name(name, r->names, r->count);
     return tw_fail(r->c->ctx, TW_ERR_INVALID, "--%s: %s '%s'; %s'%s'", r->flag, r->what, name,
@@ -90,6 +94,7 @@ static tw_status read_rows(cli *c, const char *path, tw_missing missing, int col
     tw_status status = TW_OK;
     desc.missing = missing;
     TW_TRY(tw_dataset_open_like(c->ctx, path, &desc, columns, names, &data));
+    show_notes(c, data);
     int64_t rows = tw_dataset_rows(data, TW_PART_ALL);
     values = tw_alloc(c->ctx, (size_t)rows, (size_t)columns * sizeof *values);
     if (!values) TW_TRY(tw_fail_memory(c->ctx, (size_t)rows * (size_t)columns * sizeof *values));
@@ -127,6 +132,66 @@ done:
     return status;
 }
 
+/* `a` less its parts along the orthonormal rows of `basis`; y loses theirs. */
+static void subtract(int64_t columns, int count, const double *basis, const double *of_basis, double *a, double *y)
+{
+    for (int l = 0; l < count; l++) {
+        double along = 0;
+        for (int64_t j = 0; j < columns; j++) along += a[j] * basis[l * columns + j];
+        for (int64_t j = 0; j < columns; j++) a[j] -= along * basis[l * columns + j];
+        *y -= along * of_basis[l];
+    }
+}
+
+static double length_of(int64_t columns, const double *a)
+{
+    double squares = 0;
+    for (int64_t j = 0; j < columns; j++) squares += a[j] * a[j];
+    return sqrt(squares);
+}
+
+/* Whether measures that follow from others agree with them, by Gram and Schmidt's process; all agree where there is
+ * noise. `work`: a row and y more than the matrix. */
+static tw_status check_row(cli *c, int64_t columns, int measures, const double *matrix, const double *y, double *work)
+{
+    double *basis = work, *of_basis = work + measures * columns;
+    int count = 0;
+    for (int k = 0; k < measures; k++) {
+        double *a = basis + count * columns, length = length_of(columns, matrix + k * columns), rest = y[k];
+        memcpy(a, matrix + k * columns, (size_t)columns * sizeof *a);
+        subtract(columns, count, basis, of_basis, a, &rest);
+        subtract(columns, count, basis, of_basis, a, &rest); /* once more: rounding */
+        double left = length_of(columns, a);
+        if (left <= 1e-9 * length) {
+            if (fabs(rest) <= 1e-6 * (1 + fabs(y[k]))) continue;
+            return tw_fail(c->ctx, TW_ERR_INVALID,
+                           "--observe: y%d follows from the measures before it, and %g contradicts them by %g; say how "
+                           "uncertain they are by --noise",
+                           k + 1, y[k], rest);
+        }
+        for (int64_t j = 0; j < columns; j++) a[j] /= left;
+        of_basis[count++] = rest / left;
+    }
+    return TW_OK;
+}
+
+static tw_status check_measures(cli *c, int64_t columns, int64_t n, const observed *o)
+{
+    enum { MOST_CHECKED = 256 }; /* measures by which it is quick */
+    tw_status status = TW_OK;
+    for (int k = 0; k < o->measures; k++)
+        if (length_of(columns, o->matrix + k * columns) == 0)
+            return tw_fail(c->ctx, TW_ERR_INVALID, "--matrix: row %d is all zeros and measures nothing", k + 1);
+    if (o->measures > MOST_CHECKED || opt_number(&c->set, OPT_NOISE) > 0) return TW_OK;
+    size_t numbers = (size_t)o->measures * (size_t)(columns + 1);
+    double *work = tw_alloc(c->ctx, numbers, sizeof *work);
+    if (!work) return tw_fail_memory(c->ctx, numbers * sizeof *work);
+    for (int64_t i = 0; status == TW_OK && i < (o->same ? 1 : n); i++)
+        status = check_row(c, columns, o->measures, o->matrix, o->values + i * o->measures, work);
+    tw_free(c->ctx, work);
+    return status;
+}
+
 /* --matrix: its rows, and what was measured by them, y1 to the last. */
 static tw_status read_measured(cli *c, const tw_flow_desc *about, const char *text, int64_t *n, observed *o)
 {
@@ -151,10 +216,24 @@ static tw_status read_measured(cli *c, const tw_flow_desc *about, const char *te
         if (isnan(o->values[j]))
             TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "--observe: %s is not given: --matrix has %d rows, a measure each",
                            names[j], o->measures));
+    TW_TRY(check_measures(c, about->columns, *n, o));
 done:
     tw_free(c->ctx, memory);
     tw_free(c->ctx, names);
     return status;
+}
+
+/* Something must be left to draw. */
+static tw_status check_gaps(cli *c, const model *m, int64_t n, const observed *o)
+{
+    int64_t numbers = (o->same ? 1 : n) * m->about->columns;
+    if (o->measures > 0 || opt_number(&c->set, OPT_NOISE) > 0) return TW_OK;
+    for (int64_t i = 0; i < numbers; i++)
+        if (isnan(o->values[i])) return TW_OK;
+    return tw_fail(c->ctx, TW_ERR_INVALID, "--observe: nothing is missing, so there is nothing to draw: %s",
+                   is_pictures(m) ? "give --mask, --operator or --noise"
+                   : is_tokens(m) ? "leave gaps"
+                                  : "leave gaps, or say how uncertain the numbers are by --noise");
 }
 
 tw_status observe_open(cli *c, const model *m, int64_t *n, observed *out)
@@ -164,14 +243,16 @@ tw_status observe_open(cli *c, const model *m, int64_t *n, observed *out)
     if (!text) return TW_OK;
     const option_id of_pictures[] = {OPT_MASK, OPT_OPERATOR, OPT_DEGRADE};
     bool named = strchr(text, '=') && !file_exists(text) && !folder_exists(text);
+    bool matrix = opt_given(&c->set, OPT_MATRIX);
     for (int i = 0; i < TW_COUNT(of_pictures); i++)
-        if (opt_given(&c->set, of_pictures[i]) && (!is_pictures(m) || named || opt_given(&c->set, OPT_MATRIX)))
+        if (opt_given(&c->set, of_pictures[i]) && (!is_pictures(m) || named || matrix))
             return tw_fail(c->ctx, TW_ERR_INVALID, "--%s is for pictures in a file or folder, given by --observe",
                            option_table[of_pictures[i]].name);
-    if (is_pictures(m) && !named && !opt_given(&c->set, OPT_MATRIX)) return observe_pictures(c, m, n, out);
-    if (opt_given(&c->set, OPT_MATRIX)) return read_measured(c, m->about, text, n, out);
+    if (matrix) return read_measured(c, m->about, text, n, out);
     const named_row form = {c, "observe", no_column, m->about->columns, m->about->names, NULL};
-    return read_observed(c, text, TW_MISSING_KEEP, &form, n, out);
+    tw_status status = is_pictures(m) && !named ? observe_pictures(c, m, n, out)
+                                                : read_observed(c, text, TW_MISSING_KEEP, &form, n, out);
+    return status == TW_OK ? check_gaps(c, m, *n, out) : status;
 }
 
 /* A linear reward's gradient is its weights. */
@@ -195,11 +276,10 @@ static tw_status sample_rewarded(cli *c, const model *m, int64_t n, const tw_sam
                          tw_alloc(c->ctx, (size_t)m->about->columns, sizeof(double))};
     const tw_reward_desc reward = {.gradient = reward_gradient, .user = &weights, .strength = 1};
     if (!weights.row) TW_TRY(tw_fail_memory(c->ctx, (size_t)m->about->columns * sizeof(double)));
+    for (int j = 0; j < weights.count; j++) weights.row[j] = (double)NAN;
     TW_TRY(pairs_parse(c, "reward", opt_text(&c->set, OPT_REWARD), take_number, &weights));
     for (int j = 0; j < weights.count; j++)
-        if (!isfinite(weights.row[j]))
-            TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "--reward: %s=%g: expected a finite number", weights.names[j],
-                           weights.row[j]));
+        if (isnan(weights.row[j])) weights.row[j] = 0;
     TW_TRY(tw_sample_rewarded(m->flow, n, desc, &reward, out, out_stats));
 done:
     tw_free(c->ctx, weights.row);

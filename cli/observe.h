@@ -22,8 +22,9 @@ typedef struct observed {
     double *seen, *truth;
 } observed;
 
-/* --observe or --reward without options that mean nothing beside it, or a complaint. */
-bool observe_check(const cli *c, tw_ode_desc *out_solver);
+/* --observe or --reward without options that mean nothing beside it, or a complaint. Tokens that are known stay where
+ * they are: any solver of theirs goes around them. */
+bool observe_check(const cli *c, const model *m, tw_ode_desc *out_solver);
 /* *n of 0 becomes the number of the file's rows. */
 TW_NODISCARD tw_status observe_open(cli *c, const model *m, int64_t *n, observed *out);
 /* Samples given what was observed, or by --reward when that is nothing. */

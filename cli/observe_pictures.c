@@ -34,6 +34,7 @@ static tw_status read_pictures(cli *c, const char *path, tw_image image, int64_t
     desc.missing = TW_MISSING_KEEP;
     desc.known_image = image;
     TW_TRY(tw_dataset_open_like(c->ctx, path, &desc, columns, names, &data));
+    show_notes(c, data);
     int64_t rows = tw_dataset_rows(data, TW_PART_ALL);
     values = tw_alloc(c->ctx, (size_t)rows, (size_t)columns * sizeof *values);
     if (!values) TW_TRY(tw_fail_memory(c->ctx, (size_t)rows * (size_t)columns * sizeof *values));
@@ -82,6 +83,12 @@ static tw_status hide(cli *c, tw_image image, int64_t n, double *values)
     double *mask = NULL;
     if (!path) return TW_OK;
     tw_status status = read_repeated(c, path, one, &count, &mask);
+    double most = 0;
+    for (int64_t i = 0; status == TW_OK && i < n * pixels; i++) most = fmax(most, mask[i]);
+    if (status == TW_OK && most <= 127)
+        status = tw_fail(c->ctx, TW_ERR_INVALID,
+                         "--mask: '%s' hides nothing: no pixel is above 127 (the brightest is %g); white, 255, hides",
+                         path, most);
     for (int64_t i = 0; status == TW_OK && i < n * pixels; i++)
         for (int k = 0; k < image.channels && mask[i] > 127; k++) values[i * image.channels + k] = (double)NAN;
     tw_free(c->ctx, mask);

@@ -1,6 +1,8 @@
 /* report.c - see report.h. */
 #include "report.h"
 
+#include "tokens.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +65,18 @@ static void add_distance(tw_text *out, const char *name, const distance *d)
     tw_text_add(out, "\n");
 }
 
+static void add_distances(const report *r, tw_text *out)
+{
+    char count[32];
+    tw_text_add(out, "\nDistances (%s columns, %s rows on each side, mean of %d)\n  %-22s %-22s %-22s %s\n",
+                strcmp(r->units, "data") == 0 ? "original" : "standardised",
+                human_count((double)r->compared->pairs, count, sizeof count), r->compared->repeats, "",
+                "samples to held-out", "training to held-out", "ratio");
+    add_distance(out, "energy distance", &r->compared->of[DISTANCE_ENERGY]);
+    add_distance(out, "2-Wasserstein", &r->compared->of[DISTANCE_W2]);
+    add_distance(out, "sliced 2-Wasserstein", &r->compared->of[DISTANCE_SLICED]);
+}
+
 static void add_summary(tw_text *out, const char *name, const char *what, const column_summary *s)
 {
     tw_text_add(out, "  %-20.20s %-8s %12.6g %12.6g %12.6g %12.6g %12.6g\n", name, what, s->mean, s->sd, s->quantile[0],
@@ -82,24 +96,23 @@ static void add_columns(const report *r, tw_text *out)
 void report_text(const report *r, tw_text *out)
 {
     char rows[32], count[32];
+    bool symbols = is_tokens(r->m);
+    double each = r->score.nll / r->held->columns;
     tw_text_add(out, "%s against %s (%s rows, %d columns)\n\n", r->m->shown, r->held->label,
                 human_count((double)r->held->rows, rows, sizeof rows), r->held->columns);
     if (r->score.n > 0)
-        tw_text_add(out, "Negative log-likelihood  %.5f +- %.5f nats a row (%s rows)\n", r->score.nll, r->score.error,
-                    human_count((double)r->score.n, count, sizeof count));
+        tw_text_add(out, "Negative log-likelihood  %s%.5f +- %.5f nats a row (%s rows)\n", symbols ? "at most " : "",
+                    r->score.nll, r->score.error, human_count((double)r->score.n, count, sizeof count));
     else
         tw_text_add(out, "No likelihood: the density of the rows it begins at is not known\n");
     if (isfinite(r->exact)) tw_text_add(out, "  of the exact density   %.5f\n", r->exact);
-    if (isfinite(r->score.bits_per_dim))
+    if (symbols && r->score.n > 0)
+        tw_text_add(out, "  of a token             at most %.5f nats, %.5f bits; perplexity %.4f\n", each,
+                    each / log(2), exp(each));
+    else if (isfinite(r->score.bits_per_dim))
         tw_text_add(out, "  bits per dimension     %.5f +- %.5f%s\n", r->score.bits_per_dim, r->score.bits_error,
                     r->score.draws > 0 ? " at most, by dequantisation" : "");
-    tw_text_add(out, "\nDistances (%s columns, %s rows on each side, mean of %d)\n  %-22s %-22s %-22s %s\n",
-                strcmp(r->units, "data") == 0 ? "original" : "standardised",
-                human_count((double)r->compared->pairs, count, sizeof count), r->compared->repeats, "",
-                "samples to held-out", "training to held-out", "ratio");
-    add_distance(out, "energy distance", &r->compared->of[DISTANCE_ENERGY]);
-    add_distance(out, "2-Wasserstein", &r->compared->of[DISTANCE_W2]);
-    add_distance(out, "sliced 2-Wasserstein", &r->compared->of[DISTANCE_SLICED]);
+    if (!symbols) add_distances(r, out);
     if (r->judged) judgement_text(r->judged, out);
     if (r->of_data) add_columns(r, out);
     if (r->compared->sampling.nfe > 0)

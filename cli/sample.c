@@ -2,6 +2,7 @@
  * grid or as files. */
 #include "begin.h"
 #include "files.h"
+#include "kinds.h"
 #include "model.h"
 #include "observe.h"
 #include "pictures.h"
@@ -222,7 +223,8 @@ static int print_json(cli *c, const model *m, const job *j, const char *solver)
     json_number(object, "rows_per_second", j->seconds > 0 ? (double)j->n / j->seconds : 0);
     json_text(object, "solver", solver);
     json_text(object, "diffusion", opt_flag(&c->set, OPT_SDE) ? opt_text(&c->set, OPT_DIFFUSION) : NULL);
-    json_text(object, "inverse", opt_given(&c->set, OPT_OBSERVE) ? opt_text(&c->set, OPT_INVERSE) : NULL);
+    json_text(object, "inverse",
+              opt_given(&c->set, OPT_OBSERVE) && !is_tokens(m) ? opt_text(&c->set, OPT_INVERSE) : NULL);
     json_seed(object, "seed", opt_seed(&c->set, OPT_SEED));
     json_int(object, "threads", tw_context_threads(c->ctx));
     json_text(object, "model", m->path);
@@ -237,7 +239,9 @@ static int print_json(cli *c, const model *m, const job *j, const char *solver)
 static bool settle_journey(cli *c, tw_ode_desc *solver)
 {
     const settings *s = &c->set;
-    if (!solver_of(c, solver) || !observe_check(c, solver)) return false;
+    if (!solver_of(c, solver)) return false;
+    if (opt_number(s, OPT_TOLERANCE) > 0 && (opt_given(s, OPT_SOLVER_STEPS) || opt_given(s, OPT_STEP_SIZE)))
+        return cli_usage("--tolerance has no meaning with --steps or --step-size"), false;
     if (opt_flag(s, OPT_REVERSE)) {
         if (opt_flag(s, OPT_SDE)) return cli_usage("--reverse and --sde: noise cannot be undone"), false;
         if (!opt_given(s, OPT_FROM))
@@ -283,7 +287,7 @@ int run_sample(cli *c)
     result = model_open(c, &m);
     if (result != EXIT_DONE) goto done;
     result = EXIT_USAGE;
-    if (!settle_form(c, &m, &j)) goto done;
+    if (!options_suit(c, &m) || !observe_check(c, &m, &solver) || !settle_form(c, &m, &j)) goto done;
     if (is_tokens(&m) || (!opt_given(&c->set, OPT_OBSERVE) && !opt_given(&c->set, OPT_REWARD)))
         TW_TRY(solver_suit(c, &m, &solver));
     TW_TRY(check_outputs(c, &j));

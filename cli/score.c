@@ -2,6 +2,7 @@
 #include "score.h"
 
 #include "files.h"
+#include "kinds.h"
 #include "pictures.h"
 #include "signals.h"
 #include "tokens.h"
@@ -80,10 +81,16 @@ static void summarise_scores(int64_t rows, const double *log_density, score *s)
     s->error = rows > 1 ? sqrt(squares / (double)(rows - 1) / (double)rows) : (double)NAN;
 }
 
+/* Whether rows are numbers whose unit is 1, so that a density is a probability: angles and coordinates have none. */
+static bool has_units(const model *m)
+{
+    return is_tokens(m) || strncmp(m->about->space, "euclidean", 9) == 0;
+}
+
 /* In units of 1, the pixels' of pictures, a nat a row is so many bits a column. */
 static void summarise_bits(bool whole, const model *m, score *s)
 {
-    double nat = whole ? 1 / (m->about->columns * log(2)) : (double)NAN;
+    double nat = whole && has_units(m) ? 1 / (m->about->columns * log(2)) : (double)NAN;
     s->bits_per_dim = s->nll * nat;
     s->bits_error = s->error * nat;
 }
@@ -181,6 +188,9 @@ tw_status score_rows(cli *c, const model *m, const tw_ode_desc *solver, int64_t 
     enum { PICTURE_DRAWS = 5 };
     bool asked = opt_given(&c->set, OPT_DEQUANTISE);
     int64_t draws = asked ? opt_int(&c->set, OPT_DEQUANTISE) : is_pictures(m) ? PICTURE_DRAWS : 0;
+    if (asked && !has_units(m))
+        return tw_fail(c->ctx, TW_ERR_INVALID, "--dequantise is for rows of whole numbers, not for space '%s'",
+                       m->about->space);
     if (draws > 0 && (asked || is_whole(rows, m->about->columns, values)))
         return score_dequantised(c, m, solver, rows, values, conditions, draws, out_log_density, out_score);
     return score_plain(c, m, solver, rows, values, conditions, out_log_density, out_score);
@@ -273,6 +283,10 @@ int run_score(cli *c)
     if (per_row) TW_TRY(check_writable_file(c->ctx, per_row));
     result = model_open(c, &s.m);
     if (result != EXIT_DONE) goto done;
+    if (!options_suit(c, &s.m)) {
+        result = EXIT_USAGE;
+        goto done;
+    }
     TW_TRY(solver_suit(c, &s.m, &solver));
     TW_TRY(held_out_open(c, &s.m, false, &s.held));
     TW_TRY(take_rows(&s));

@@ -207,10 +207,10 @@ void jumping_close(cli *c, jumping *j)
 
 tw_status write_texts(cli *c, const model *m, const char *path, int64_t n, const double *rows)
 {
-    enum { BYTES_OF_TOKEN = 64 };
+    enum { USUAL_BYTES = 8 };
     tw_tokeniser *tokeniser = NULL;
     tw_writer writer = {0};
-    size_t columns = (size_t)m->about->columns, capacity = columns * BYTES_OF_TOKEN + 1;
+    size_t columns = (size_t)m->about->columns, capacity = columns * USUAL_BYTES + 1;
     int32_t *token = tw_alloc(c->ctx, columns, sizeof *token);
     char *line = tw_alloc(c->ctx, capacity, 1);
     tw_text text = tw_text_new(c->ctx);
@@ -223,7 +223,13 @@ tw_status write_texts(cli *c, const model *m, const char *path, int64_t n, const
     TW_TRY(tw_writer_open(c->ctx, path, &writer));
     for (int64_t i = 0; i < n; i++) {
         for (size_t k = 0; k < columns; k++) token[k] = (int32_t)rows[(size_t)i * columns + k];
-        tw_tokeniser_decode(tokeniser, token, (int64_t)columns, masks, line, capacity);
+        size_t length = tw_tokeniser_decode(tokeniser, token, (int64_t)columns, masks, line, capacity);
+        if (length >= capacity) { /* a piece has as many bytes as the tokeniser found worth it */
+            tw_free(c->ctx, line);
+            capacity = 2 * length;
+            if (!(line = tw_alloc(c->ctx, capacity, 1))) TW_TRY(tw_fail_memory(c->ctx, capacity));
+            tw_tokeniser_decode(tokeniser, token, (int64_t)columns, masks, line, capacity);
+        }
         if (json) {
             tw_text_add(&text, "{\"text\": ");
             tw_text_add_json_string(&text, line);

@@ -5,6 +5,7 @@
  * --resume needs nothing but the folder; the checkpoint goes when the model is there. */
 #include "begin.h"
 #include "files.h"
+#include "kinds.h"
 #include "model.h"
 #include "network.h"
 #include "pictures.h"
@@ -81,6 +82,8 @@ static tw_status open_data(training *t)
                                                    : tw_dataset_open(c->ctx, path, &desc, &t->data);
     if (status != TW_OK) return status;
     show_notes(c, t->data);
+    status = data_options_suit(c, &c->set, t->data);
+    if (status != TW_OK) return status;
     status = open_source(c->ctx, &c->set, &t->source);
     if (status != TW_OK) return status;
     for (int i = 0; i < 3; i++) human_count((double)tw_dataset_rows(t->data, (tw_part)i), part[i], sizeof part[i]);
