@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/text.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <string.h>
@@ -24,6 +25,15 @@ bool folder_exists(const char *path)
 {
     struct stat about;
     return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+}
+
+bool folder_is_empty(const char *path)
+{
+    DIR *folder = opendir(path);
+    int entries = 0;
+    while (folder && entries < 3 && readdir(folder)) entries++; /* itself and its parent */
+    if (folder) closedir(folder);
+    return entries < 3;
 }
 
 bool path_join(char *out, size_t size, const char *folder, const char *name)

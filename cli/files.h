@@ -6,6 +6,8 @@
 
 bool file_exists(const char *path);
 bool folder_exists(const char *path);
+/* Whether nothing is in it, or it cannot be read. */
+bool folder_is_empty(const char *path);
 /* FOLDER/NAME into out; false when it does not fit. */
 bool path_join(char *out, size_t size, const char *folder, const char *name);
 /* "housing.csv.gz" of "/data/housing.csv.gz", "garments" of "/data/garments/". */

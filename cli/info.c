@@ -54,10 +54,14 @@ static int program_info(cli *c)
 /* Facts of training, in the order people ask for them. */
 static const struct {
     const char *name, *label;
-} facts[] = {{FACT_DATA, "data"},           {FACT_ROWS, "rows of data"},
-             {"steps", "steps trained"},    {"seconds", "seconds trained"},
-             {"loss", "training loss"},     {"validation", "validation loss"},
-             {"version", "made by version"}};
+} facts[] = {{FACT_DATA, "data"},
+             {FACT_ROWS, "rows of data"},
+             {"steps", "steps trained"},
+             {"seconds", "seconds trained"},
+             {"loss", "training loss"},
+             {"validation", "validation loss"},
+             {"version", "made by version"},
+             {"imported", "imported, as"}};
 
 static void json_fact(cJSON *object, const char *name, const char *value)
 {
@@ -89,7 +93,7 @@ static int model_json(const model *m)
     cJSON_AddItemToObject(object, "network", network_json(&about->network));
     json_int(object, "parameters", tw_flow_parameters(m->flow));
     json_seed(object, "seed", about->seed);
-    if (is_pictures(m)) {
+    if (about->image.height > 0) {
         const int sides[] = {about->image.height, about->image.width, about->image.channels};
         cJSON_AddItemToObject(object, "image", cJSON_CreateIntArray(sides, TW_COUNT(sides)));
     }
@@ -113,12 +117,16 @@ static void say_names(cli *c, const char *what, int count, const char *const *na
     tw_text_free(&text);
 }
 
-static void say_columns(cli *c, const tw_flow_desc *about)
+static void say_columns(cli *c, const model *m)
 {
+    const tw_flow_desc *about = m->about;
     const tw_image *image = &about->image;
-    if (image->height > 0)
+    if (is_pictures(m))
         cli_say(c, "  %-16s %d x %d pixels, %s", "pictures", image->height, image->width,
                 image->channels == 3 ? "colour" : "grey");
+    else if (image->height > 0)
+        cli_say(c, "  %-16s %d x %d pixels, %d %s of numbers", "images", image->height, image->width, image->channels,
+                image->channels == 1 ? "channel" : "channels");
     else
         say_names(c, "columns", about->columns, about->names);
     for (int i = 0; i < about->conditions_count; i++) {
@@ -148,7 +156,7 @@ static int model_info(cli *c, const model *m)
             about->loss, about->weight, about->time_density);
     cli_say(c, "  network          %s, %s parameters", network_text(&about->network, network),
             human_count((double)tw_flow_parameters(m->flow), count, sizeof count));
-    say_columns(c, about);
+    say_columns(c, m);
     for (int i = 0; i < TW_COUNT(facts); i++) {
         const char *value = tw_flow_fact(m->flow, facts[i].name);
         if (value) cli_say(c, "  %-16s %s", facts[i].label, value);

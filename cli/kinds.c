@@ -18,13 +18,19 @@ static const struct {
                   {OPT_SOLVER, "C"},   {OPT_STEP_SIZE, "C"},    {OPT_UNTIL, "C"},   {OPT_RTOL, "SCE"},
                   {OPT_ATOL, "SCE"},   {OPT_DEQUANTISE, "CE"}};
 
+/* A flag that is given as no, as settings of a run have it, asks for nothing. */
+static bool said(const settings *s, option_id id)
+{
+    return option_table[id].type == TYPE_FLAG ? opt_flag(s, id) : opt_given(s, id);
+}
+
 bool options_suit(const cli *c, const model *m)
 {
     for (int i = 0; i < TW_COUNT(of_tokens) && !is_tokens(m); i++)
-        if (opt_given(&c->set, of_tokens[i]))
+        if (said(&c->set, of_tokens[i]))
             return cli_usage("--%s is for flows of tokens", option_table[of_tokens[i]].name), false;
     for (int i = 0; i < TW_COUNT(of_numbers) && is_tokens(m); i++)
-        if (strchr(of_numbers[i].verbs, c->verb->letter) && opt_given(&c->set, of_numbers[i].id))
+        if (strchr(of_numbers[i].verbs, c->verb->letter) && said(&c->set, of_numbers[i].id))
             return cli_usage("--%s is not for flows of tokens%s", option_table[of_numbers[i].id].name,
                              c->verb->letter == 'C' ? ", whose likelihood is a bound without a solver" : ""),
                    false;
@@ -35,7 +41,7 @@ tw_status data_options_suit(const cli *c, const settings *s, const tw_dataset *d
 {
     const option_id of_pictures[] = {OPT_SIZE, OPT_LABELS, OPT_STRICT};
     for (int i = 0; i < TW_COUNT(of_pictures) && !tw_dataset_image(data); i++)
-        if (opt_given(s, of_pictures[i]))
+        if (said(s, of_pictures[i]))
             return tw_fail(c->ctx, TW_ERR_INVALID, "--%s is for pictures, and the rows are none",
                            option_table[of_pictures[i]].name);
     return TW_OK;

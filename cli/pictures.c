@@ -5,6 +5,7 @@
 #include "signals.h"
 
 #include "base/file.h"
+#include "flow/flow.h"
 #include "io/npy.h"
 #include "io/png.h"
 #include "plot/plot.h"
@@ -25,7 +26,9 @@ enum {
 
 bool is_pictures(const model *m)
 {
-    return m->about->image.height > 0;
+    const tw_image *image = &m->about->image;
+    return image->height > 0 && (image->channels == 1 || image->channels == 3) &&
+           m->flow->normaliser.shift[0] == TW_PIXEL_MIDDLE;
 }
 
 int class_condition(const tw_flow_desc *about)

@@ -5,6 +5,8 @@
 
 #include "model.h"
 
+/* Rows that are pictures of bytes, grey or in colour. Images of other numbers - latents of an autoencoder, values of -1
+ * to 1 - are rows of numbers to the program: as bytes they would be cut off. */
 bool is_pictures(const model *m);
 /* The condition that says what class a picture is: the first that has classes, or -1. */
 int class_condition(const tw_flow_desc *about);

@@ -29,6 +29,26 @@ typedef struct job {
     double seconds;
 } job;
 
+/* Pictures have their ending, and each file is written once; false after a complaint. */
+static bool settle_pictures(const cli *c, const job *j)
+{
+    const option_id outputs[] = {OPT_PLOT, OPT_FRAMES_PLOT, OPT_ANIMATE};
+    for (int i = 0; i < TW_COUNT(outputs); i++) {
+        const char *path = opt_text(&c->set, outputs[i]), *name = option_table[outputs[i]].name;
+        if (!path) continue;
+        if (!has_ending(path, ".png") && !(outputs[i] == OPT_ANIMATE && has_ending(path, ".apng")))
+            return cli_usage("--%s: '%s' given, expected a name that ends in .png%s", name, path,
+                             outputs[i] == OPT_ANIMATE ? " or .apng" : ""),
+                   false;
+        if (strcmp(path, j->out) == 0) return cli_usage("--%s and --out: both would write '%s'", name, path), false;
+        for (int k = 0; k < i; k++)
+            if (opt_text(&c->set, outputs[k]) && strcmp(path, opt_text(&c->set, outputs[k])) == 0)
+                return cli_usage("--%s and --%s: both would write '%s'", option_table[outputs[k]].name, name, path),
+                       false;
+    }
+    return true;
+}
+
 static tw_status check_outputs(cli *c, const job *j)
 {
     tw_status status = TW_OK;
@@ -37,7 +57,11 @@ static tw_status check_outputs(cli *c, const job *j)
         const char *path = opt_text(&c->set, outputs[i]);
         if (path) TW_TRY(check_writable_file(c->ctx, path));
     }
-    TW_TRY(j->form == FORM_FOLDER ? check_writable_folder(c->ctx, j->out) : check_writable_file(c->ctx, j->out));
+    if (j->form != FORM_FOLDER) return check_writable_file(c->ctx, j->out);
+    TW_TRY(check_writable_folder(c->ctx, j->out));
+    if (folder_exists(j->out) && !folder_is_empty(j->out))
+        TW_TRY(tw_fail(c->ctx, TW_ERR_IO,
+                       "'%s' holds files already, which samples would be mixed with: name a new folder", j->out));
 done:
     return status;
 }
@@ -287,7 +311,8 @@ int run_sample(cli *c)
     result = model_open(c, &m);
     if (result != EXIT_DONE) goto done;
     result = EXIT_USAGE;
-    if (!options_suit(c, &m) || !observe_check(c, &m, &solver) || !settle_form(c, &m, &j)) goto done;
+    if (!options_suit(c, &m) || !observe_check(c, &m, &solver) || !settle_form(c, &m, &j) || !settle_pictures(c, &j))
+        goto done;
     if (is_tokens(&m) || (!opt_given(&c->set, OPT_OBSERVE) && !opt_given(&c->set, OPT_REWARD)))
         TW_TRY(solver_suit(c, &m, &solver));
     TW_TRY(check_outputs(c, &j));

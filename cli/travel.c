@@ -101,6 +101,15 @@ int run_import(cli *c)
     return result;
 }
 
+/* Weights that were exported lack what a model needs. */
+static bool is_model(cli *c, const char *path)
+{
+    tw_flow *flow = NULL;
+    bool is = file_exists(path) && tw_flow_load(c->ctx, path, &flow) == TW_OK;
+    tw_flow_destroy(flow);
+    return is;
+}
+
 int run_export(cli *c)
 {
     const char *as = opt_text(&c->set, OPT_AS), *path = opt_text(&c->set, OPT_OUT_WEIGHTS);
@@ -109,9 +118,15 @@ int run_export(cli *c)
     if (!opt_text(&c->set, OPT_MODEL))
         return cli_usage("export needs a MODEL: a run's folder or a .safetensors file "
                          "(thalweg export --help)");
+    if (!has_ending(path, ".safetensors"))
+        return cli_usage("--out: '%s' given, expected a name that ends in .safetensors", path);
     tw_status status = cli_start(c);
     if (status != TW_OK) return cli_exit(c, status);
     int result = model_open(c, &m);
+    if (result == EXIT_DONE && is_model(c, path)) {
+        cli_complain("'%s' is a model of thalweg's own, which weights would replace: name another file", path);
+        result = EXIT_FAILED;
+    }
     if (result == EXIT_DONE && (status = tw_flow_export(m.flow, as, path)) != TW_OK) result = cli_exit(c, status);
     if (result == EXIT_DONE && c->json) {
         cJSON *object = cJSON_CreateObject();

@@ -16,6 +16,20 @@ works 'dit' import back.safetensors --as sit --heads 2 -o again
 run sample again -n 5 --condition class=1 -o again.csv --steps 4 --solver euler
 holds "what went there and back draws the same rows" cmp -s five.csv again.csv
 
+works 'imported, as  *sit' info run
+
+# images of other numbers than bytes are rows: as pictures they would be cut off
+works '4 x 4 pixels, 1 channel of numbers' info plain
+works '20 rows of 16 columns' sample plain -n 20 -o plain.csv --steps 4 --solver euler
+holds "their values stay as they are" sh -c 'tail -n +2 plain.csv | grep -q -- "-[0-9.]*[1-9]"'
+refused 'for models of pictures' sample plain -o plain.png
+run sample plain -n 2 -o plain.npy --steps 4 --solver euler
+holds "and no bytes" sh -c 'head -c 128 plain.npy | grep -aq "f8"'
+cp run/model.safetensors kept.safetensors
+fails "is a model of thalweg's own" export run --as sit -o kept.safetensors
+holds "a model is not replaced by weights" cmp -s run/model.safetensors kept.safetensors
+refused 'expected a name that ends in .safetensors' export run --as sit -o back.pt
+
 refused 'import needs a FILE' import
 refused 'import needs --as' import "$pt"
 refused "as: 'sti' is unknown; the nearest is 'sit'" import "$pt" --as sti

@@ -108,4 +108,29 @@ refused 'give --observe' sample m --mask mask
 refused "blur" sample m --observe data/t10k-images-idx3-ubyte --operator blurr
 fails 'is for pictures' sample moons --observe x1=0 --operator gray
 works 'Gaussian' list operators
+
+# masks that hide nothing, observations that leave nothing to draw
+printf "\\000\\000\\010\\003\\000\\000\\000\\001\\000\\000\\000\\010\\000\\000\\000\\010$(awk 'BEGIN { for (i = 0; i < 64; i++) printf "\\%s", i < 32 ? "000" : "001" }')" >ones
+fails 'hides nothing.*the brightest is 1' sample m --observe data/t10k-images-idx3-ubyte --mask ones -n 2 --steps 2 -o z.csv
+fails 'nothing is missing.*--mask' sample m --observe data/t10k-images-idx3-ubyte -n 2 --steps 2 -o z.csv
+works '2 pictures' sample m --observe data/t10k-images-idx3-ubyte --noise 20 -n 2 --steps 2 -o z.csv
+
+# notes of damaged pictures, wherever pictures are read
+cp -r one broken && head -c 30 one/00001-0.png >broken/00009-0.png
+for way in '--from broken/ --reverse' '--observe broken/ --operator average:2 --degrade --steps 2'; do
+    run sample m $way -o noted.csv
+    holds "a damaged picture is told of: sample $way" grep -q '^note:.*00009-0.png' err
+done
+run eval m -n 2 --solver euler --steps 2 --classifier judge.safetensors --out elsewhere --samples broken/
+holds "and among samples" grep -q '^note:.*00009-0.png' err
+
+# files are written once, under names that say what they are, and not among others
+fails 'holds files already' sample m -o one/ -n 2
+refused 'expected a name that ends in .png or .apng' sample m --animate flow.gif -o z.csv
+refused 'plot: .z.pdf. given' sample m --plot z.pdf -o z.csv
+refused "both would write 'same.png'" sample m --animate same.png -o same.png
+refused "both would write 'same.png'" sample m --plot same.png --animate same.png -o z.csv
+fails 'size is for pictures' train moons --size 8 --out no
+fails 'labels is for pictures' train moons --labels x.csv --out no
+refused 'unknown option --size here' score m --size 8
 no_leftovers || fail "a half-written file was left behind"

@@ -45,4 +45,40 @@ run sample lines -n 2 -o - --steps 4
 holds "padding is nothing" sh -c '! grep -q padding out'
 refused 'is for models of texts' sample t -o t.jsonl
 fails 'is for models of texts' sample t --prompt 1
+
+# what means nothing for tokens is refused, and what is for tokens alone by flows of numbers
+echo 'a,b
+1,0' >one.csv
+refused 'matrix is not for flows of tokens' sample t -n 4000 --observe y1=1 --matrix one.csv -o c.csv
+refused 'noise is not for flows of tokens' sample t --observe a=1 --noise 0.1
+refused 'inverse is not for flows of tokens' sample t --observe a=1 --inverse dps
+refused 'reward is not for flows of tokens' sample t --reward a=1
+refused 'reverse is not for flows of tokens' sample t --from one.csv --reverse
+refused 'interpolate is not for flows of tokens' sample t --from one.csv --interpolate 2
+for option in '--solver euler' '--until 0.5' '--probes 2' '--probe-kind gaussian' '--dequantise 2'; do
+    refused "${option%% *} is not for flows of tokens" score t $option
+done
+train_tiny moons
+for option in '--temperature 0.5' '--top-k 2' '--top-p 0.5' --argmax '--tolerance 0.1' '--refresh 1' '--remask 0.1' --stratified-draws \
+    '--prompt x'; do
+    refused "${option%% *} is for flows of tokens" sample moons $option
+done
+refused 'tolerance has no meaning with --steps' sample t --tolerance 0.1 --steps 5
+works 'rows of 2 columns' sample t -n 5 -o c.csv --observe a=2 --solver euler --steps 4
+works 'rows of 2 columns' sample t -n 5 -o c.csv --observe a=2 --from pairs.csv
+fails 'nothing is missing' sample t -n 5 --observe a=2,b=1
+
+# eval: a bound, and no distances between the numbers of symbols
+works 'likelihood  at most.*nats a row' eval t -n 50 --steps 4 --pairs 50
+holds "a bound of each token" grep -q 'of a token  *at most .*perplexity' out
+holds "no distances, no columns" sh -c '! grep -q "Distances\|Columns\|bits per dimension" out'
+works 'those of a file' eval book book.txt -n 5 --steps 2 --pairs 10 --samples book.txt
+
+# pieces of many bytes are written whole
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    echo "pneumonoultramicroscopicsilicovolcanoconiosis-and-more-than-sixty-four-bytes-of-letters-without-end"
+done | tr '\n-' ' _' >long.txt
+works 'rows of 4 columns' train long.txt --tokeniser words --chunk 4 $text --out long
+run sample long -n 2 -o long-samples.txt --steps 4
+holds "words of 98 bytes are whole" [ "$(grep -o 'pneumono[a-z_]*without_end' long-samples.txt | wc -l)" -ge 6 ]
 no_leftovers || fail "a half-written file was left behind"

@@ -203,6 +203,16 @@ holds 'row by row' awk -F, 'NR > 1 { d = $1 + $2 - (NR == 2 ? 0.5 : -0.25); if (
 fails "no measure 'x1'; the nearest is 'y1'" sample runs/likely --observe x1=1 --matrix sum.csv -o seen.csv
 printf 'x1,x2\n1,1\n1,-1\n' >both.csv
 fails 'y2 is not given' sample runs/likely --observe y1=1 --matrix both.csv -o seen.csv
+printf 'x1,x2\n1,1\n2,2\n' >twice.csv
+printf 'x1,x2\n1,1\n0,0\n' >zero.csv
+works '4 rows' sample runs/likely -n 4 --observe y1=0.5,y2=1 --matrix twice.csv --steps 5 -o seen.csv --quiet
+fails 'contradicts them' sample runs/likely --observe y1=0.5,y2=2 --matrix twice.csv -o seen.csv
+works '4 rows' sample runs/likely -n 4 --observe y1=0.5,y2=2 --matrix twice.csv --noise 0.5 --steps 5 -o seen.csv --quiet
+fails 'row 2 is all zeros' sample runs/likely --observe y1=0.5,y2=0 --matrix zero.csv -o seen.csv
+fails 'x1 is given twice' sample runs/likely --observe x1=1,x1=2 -o seen.csv
+fails 'x1 is given twice' sample runs/likely --reward x1=1,x1=2 -o seen.csv
+fails 'nothing is missing' sample runs/likely --observe x1=1,x2=2 -o seen.csv
+fails 'expected NAME=VALUE$' sample runs/likely --reward x1 -o seen.csv
 fails 'the model has 2 columns' sample runs/likely --observe y1=1 --matrix sums.csv -o seen.csv
 refused 'give --observe' sample runs/likely --matrix sum.csv -o seen.csv
 # rewarded: rows further to the right
@@ -234,3 +244,11 @@ works '' sample halfway -n 500 -o end.csv --quiet
 holds 'the middle is not the end' sh -c '! cmp -s middle.csv end.csv'
 refused 'until' sample halfway --until 1.5
 works '' score halfway --until 0.5 middle.csv --quiet
+
+# degrees have no unit that would make densities probabilities
+awk 'BEGIN { srand(5); print "longitude,latitude"; for (i = 0; i < 400; i++) print int(60 * rand()) "," int(40 * rand()) }' >places.csv
+# shellcheck disable=SC2086
+"$program" train places.csv --space sphere $tiny --out places --quiet >out 2>err
+run score places -n 10 --solver euler --steps 4
+holds "no bits on the sphere" sh -c 'grep -q "nats a row" out && ! grep -q "bits per" out'
+fails 'not for space' score places -n 10 --dequantise 2
