@@ -21,8 +21,8 @@ size_t tw_cut_smiles(const char *text, size_t size);
 /* Whether a piece that tw_cut_word cuts is a word and no single other character. */
 bool tw_is_word(const char *piece, size_t size);
 
-/* The longest part of a text behind which every kind begins a new piece whatever follows: up to the last line end that
- * has something other than white space behind it. 0: there is none. */
+/* Where the last line begins that begins with something other than white space, 0: nowhere. Every kind begins a piece
+ * with the line end in front of it, whatever comes before that. */
 size_t tw_cut_lines(const char *text, size_t size);
 
 #endif

@@ -12,7 +12,7 @@
 
 enum { BLOCK_BYTES = 1 << 20 };
 
-tw_status tw_text_stream_open(tw_context *ctx, const char *path, tw_text_stream *out_stream)
+tw_status tw_text_stream_open(tw_context *ctx, const char *path, bool lines, tw_text_stream *out_stream)
 {
     struct stat info;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -28,7 +28,7 @@ tw_status tw_text_stream_open(tw_context *ctx, const char *path, tw_text_stream 
         close(fd);
         return tw_fail_memory(ctx, BLOCK_BYTES);
     }
-    *out_stream = (tw_text_stream){.ctx = ctx, .path = path, .line = 1, .file = file};
+    *out_stream = (tw_text_stream){.ctx = ctx, .path = path, .line = 1, .file = file, .lines = lines};
     return TW_OK;
 }
 
@@ -59,6 +59,7 @@ tw_status tw_text_stream_next(tw_text_stream *stream)
         tw_status status = read_more(s);
         if (status != TW_OK) return status;
         if (s->held >= BLOCK_BYTES) s->used = tw_cut_lines(s->buffer, (size_t)s->held);
+        if (s->used && !s->lines) s->used--;
     }
     if (s->ended) s->used = (size_t)s->held;
     s->text = s->buffer ? s->buffer : "";

@@ -38,8 +38,7 @@ static tw_status take_row(reading *r, int64_t count, int64_t line)
             return TW_OK;
         }
         r->cut++;
-        count = tw_max_i64(0, count - (length - desc->longest));
-        length = desc->longest;
+        count -= length - desc->longest;
     }
     tw_status status = TW_OK;
     if (begin >= 0) TW_TRY(tw_tokens_append(r->tokens, 1, &begin));
@@ -88,7 +87,7 @@ static tw_status take_lines(reading *r, const tw_text_stream *block)
 static tw_status read_text(reading *r)
 {
     tw_text_stream stream = {0};
-    tw_status status = tw_text_stream_open(r->ctx, r->path, &stream);
+    tw_status status = tw_text_stream_open(r->ctx, r->path, r->desc->chunk == 0, &stream);
     while (status == TW_OK) {
         int64_t count = 0;
         TW_TRY(tw_text_stream_next(&stream));
@@ -145,7 +144,13 @@ static tw_status check_desc(tw_context *ctx, int count, const tw_tokens_desc *de
     if (count < 1) return tw_fail(ctx, TW_ERR_INVALID, "tokens: no file was named");
     if (desc->chunk < 0 || desc->longest < 0)
         return tw_fail(ctx, TW_ERR_INVALID, "tokens: lengths of rows are whole numbers from 0");
-    if (desc->tokeniser && desc->column && desc->chunk)
+    const tw_tokeniser *t = desc->tokeniser;
+    int ends =
+        t ? (tw_tokeniser_special(t, TW_SPECIAL_BEGIN) >= 0) + (tw_tokeniser_special(t, TW_SPECIAL_END) >= 0) : 0;
+    if (desc->longest && desc->longest < ends)
+        return tw_fail(ctx, TW_ERR_INVALID, "tokens: rows of at most %lld do not hold the tokens for begin and end",
+                       (long long)desc->longest);
+    if (t && desc->column && desc->chunk)
         return tw_fail(ctx, TW_ERR_INVALID, "tokens: texts of a column are rows of their own and are not chunked");
     return TW_OK;
 }

@@ -109,7 +109,7 @@ static tw_status train(tw_context *ctx, const tw_tokeniser_desc *desc, int files
     bool counts = t->kind->flags & TW_TOKENISER_MERGES || !(t->kind->flags & TW_TOKENISER_ALL_BYTES);
     if (counts) TW_TRY(count_pieces(&tally, t->kind->cut, text, size));
     for (int i = 0; counts && i < files; i++) {
-        TW_TRY(tw_text_stream_open(ctx, paths[i], &stream));
+        TW_TRY(tw_text_stream_open(ctx, paths[i], false, &stream));
         do {
             TW_TRY(tw_text_stream_next(&stream));
             TW_TRY(count_pieces(&tally, t->kind->cut, stream.text, stream.size));

@@ -125,6 +125,8 @@ static void long_lines(void **state)
     rows = open_one(ctx, path, &(tw_tokens_desc){.tokeniser = t, .longest = 5, .too_long = TW_LONG_DROP});
     assert_rows(rows, t, 2, (const char *[]){"<begin>ab<end>", "<begin>a<end>"});
     tw_tokens_destroy(rows);
+    assert_refused(ctx, path, &(tw_tokens_desc){.tokeniser = t, .longest = 1, .too_long = TW_LONG_CUT},
+                   "tokens: rows of at most 1 do not hold the tokens for begin and end");
     tw_tokeniser_destroy(t);
 }
 

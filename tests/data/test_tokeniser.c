@@ -317,6 +317,63 @@ static void files_in_blocks(void **state)
     free(text);
 }
 
+/* A file whose first block ends behind white space of several kinds is learned from and encoded as its whole text is.
+ */
+static void white_space_between_blocks(void **state)
+{
+    static const char *const ends[] = {"\n\n", " \n", "\r\n", "  \n", "\t \n\n",
+                                       "\n",   ".\n", "[\n",  "'\n",  "\xC2\xA0\n"};
+    enum { N = 1 << 20 };
+    char *text = malloc(N + 200);
+    for (int i = 0; i < TW_COUNT(ends); i++) {
+        char path[] = "/tmp/tokens-XXXXXX";
+        size_t size = 0, length = strlen(ends[i]);
+        while (size + length + 2 < N) text[size] = "a."[size % 2], size++; /* pieces of one byte: nothing to merge */
+        memcpy(text + size, ends[i], length);
+        size += length;
+        for (int k = 0; k < 100; k++) text[size++] = "a."[k % 2];
+        char sample[100];
+        int sampled = snprintf(sample, sizeof sample, "a.%s%s%s%sa", ends[i], ends[i], ends[i], ends[i]);
+        int fd = mkstemp(path);
+        assert_true(fd >= 0 && write(fd, text, size) == (ssize_t)size);
+        close(fd);
+        for (int kind = 0; tw_tokeniser_list(kind); kind++) {
+            tw_tokeniser_desc desc = {.kind = tw_tokeniser_list(kind)->name};
+            if (i % 4 && strcmp(desc.kind, "bpe") != 0) continue; /* they hardly look ahead */
+            tw_tokeniser *t = train(*state, &desc, text, size), *from_file = NULL;
+            tw_tokens *rows = NULL;
+            const char *paths[] = {path};
+            int64_t count = 0;
+            int32_t *tokens = malloc((size + 1) * sizeof *tokens), *read = malloc((size + 1) * sizeof *read);
+            if (tw_tokeniser_train_files(*state, &desc, 1, paths, &from_file) != TW_OK)
+                fail_msg("%s", tw_context_error(*state));
+            char *a = NULL, *b = NULL;
+            assert_int_equal(tw_tokeniser_to_text(*state, t, &a), TW_OK);
+            assert_int_equal(tw_tokeniser_to_text(*state, from_file, &b), TW_OK);
+            assert_string_equal(a, b);
+            tw_tokeniser_destroy(t);
+            t = train(*state, &desc, sample, (size_t)sampled); /* merges white space */
+            assert_int_equal(tw_tokeniser_encode(*state, t, NULL, 1, text, size, tokens, &count), TW_OK);
+            tw_tokens_desc whole = {.tokeniser = t, .chunk = count, .split = {1, 0, 0}};
+            if (tw_tokens_open(*state, 1, paths, &whole, &rows) != TW_OK)
+                fail_msg("%s, border %d: %s", desc.kind, i, tw_context_error(*state));
+            assert_int_equal(tw_tokens_rows(rows, TW_PART_ALL), 1);
+            tw_tokens_gather(rows, TW_PART_ALL, 1, (int64_t[]){0}, count, -1, read, NULL);
+            if (memcmp(tokens, read, (size_t)count * sizeof *read) != 0 || tw_tokens_note(rows, 0))
+                fail_msg("%s: other tokens at border %d", desc.kind, i);
+            tw_string_free(*state, a);
+            tw_string_free(*state, b);
+            tw_tokens_destroy(rows);
+            tw_tokeniser_destroy(t);
+            tw_tokeniser_destroy(from_file);
+            free(tokens);
+            free(read);
+        }
+        unlink(path);
+    }
+    free(text);
+}
+
 static void bad_descriptions(void **state)
 {
     tw_context *ctx = *state;
@@ -396,15 +453,11 @@ static void little_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_bytes_come_back),
-        cmocka_unit_test(cuts),
-        cmocka_unit_test(orders_and_limits),
-        cmocka_unit_test(unknown_symbols),
-        cmocka_unit_test(merges_by_definition),
-        cmocka_unit_test(long_runs),
-        cmocka_unit_test(files_in_blocks),
-        cmocka_unit_test(bad_descriptions),
-        cmocka_unit_test(bad_texts),
+        cmocka_unit_test(any_bytes_come_back),  cmocka_unit_test(cuts),
+        cmocka_unit_test(orders_and_limits),    cmocka_unit_test(unknown_symbols),
+        cmocka_unit_test(merges_by_definition), cmocka_unit_test(long_runs),
+        cmocka_unit_test(files_in_blocks),      cmocka_unit_test(white_space_between_blocks),
+        cmocka_unit_test(bad_descriptions),     cmocka_unit_test(bad_texts),
         cmocka_unit_test(little_memory),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
