@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { FILE_LIMIT = 1 << 28, CODES = 256 + 68 };
+enum { FILE_LIMIT = 1 << 26, CODES = 256 + 68 };
 
 typedef struct reading {
     tw_context *ctx;
@@ -84,6 +84,32 @@ static tw_status check_added(reading *r, const cJSON *item)
     return TW_OK;
 }
 
+/* Room for the tokens by number. An added one may have a number of its own or be one of the vocabulary, too. */
+static tw_status count_tokens(reading *r, const cJSON *vocabulary, const cJSON *added)
+{
+    tw_status status = TW_OK;
+    tw_symbols names = {0};
+    const cJSON *item;
+    int32_t number;
+    cJSON_ArrayForEach(item, vocabulary)
+    {
+        r->count += 1;
+        TW_TRY(tw_symbols_take(r->ctx, &names, item->string, strlen(item->string), &number));
+    }
+    cJSON_ArrayForEach(item, added)
+    {
+        TW_TRY(check_added(r, item));
+        const char *text = cJSON_GetObjectItemCaseSensitive(item, "content")->valuestring;
+        r->count += tw_symbols_find(&names, text, strlen(text)) < 0;
+    }
+    r->token = tw_alloc(r->ctx, (size_t)tw_max_i64(r->count, 1), sizeof(cJSON *));
+    r->added = tw_alloc(r->ctx, (size_t)tw_max_i64(r->count, 1), sizeof(bool));
+    if (!r->token || !r->added) TW_TRY(tw_fail_memory(r->ctx, (size_t)r->count * sizeof(cJSON *)));
+done:
+    tw_symbols_free(r->ctx, &names);
+    return status;
+}
+
 /* Symbols in the order of their numbers, from an object of tokens and a list of added ones (NULL: none). */
 static tw_status read_vocabulary(reading *r, const cJSON *vocabulary, const cJSON *added)
 {
@@ -91,19 +117,7 @@ static tw_status read_vocabulary(reading *r, const cJSON *vocabulary, const cJSO
     const cJSON *item;
     if (!cJSON_IsObject(vocabulary))
         return tw_fail(r->ctx, TW_ERR_FORMAT, "%s: expected an object of tokens and their numbers", r->path);
-    cJSON_ArrayForEach(item, vocabulary) r->count += 1;
-    int64_t room = r->count;
-    cJSON_ArrayForEach(item, added) room++;
-    r->token = tw_alloc(r->ctx, (size_t)room, sizeof(cJSON *));
-    r->added = tw_alloc(r->ctx, (size_t)room, sizeof(bool));
-    if (!r->token || !r->added) return tw_fail_memory(r->ctx, (size_t)room * sizeof(cJSON *));
-    /* an added token may have a number of its own or be one of the vocabulary, too */
-    cJSON_ArrayForEach(item, added)
-    {
-        TW_TRY(check_added(r, item));
-        const cJSON *content = cJSON_GetObjectItemCaseSensitive(item, "content");
-        r->count += !cJSON_GetObjectItemCaseSensitive(vocabulary, content->valuestring);
-    }
+    TW_TRY(count_tokens(r, vocabulary, added));
     cJSON_ArrayForEach(item, vocabulary) TW_TRY(place_token(r, item, item, false));
     cJSON_ArrayForEach(item, added)
     {

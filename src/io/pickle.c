@@ -8,7 +8,7 @@ enum { MOST_VALUES = 1 << 22, MOST_STACK = 1 << 20, NAME_LENGTH = 100 };
 
 const tw_pickle_name tw_pickle_names[] = {
     {"collections", "OrderedDict", NULL, TW_PICKLE_MAKES_DICT},
-    {"argparse", "Namespace", NULL, TW_PICKLE_MAKES_DICT}, /* what a training script was called with */
+    {"argparse", "Namespace", NULL, TW_PICKLE_MAKES_OBJECT}, /* what a training script was called with */
     {"torch._utils", "_rebuild_tensor_v2", NULL, TW_PICKLE_MAKES_TENSOR},
     {"torch", "FloatStorage", "F32", TW_PICKLE_IS_STORAGE},
     {"torch", "DoubleStorage", "F64", TW_PICKLE_IS_STORAGE},
@@ -96,7 +96,7 @@ static void push_value(machine *m, tw_pickle_value value)
 
 static void push_list(machine *m, int kind)
 {
-    push_value(m, (tw_pickle_value){.kind = (tw_pickle_kind)kind, .list = {-1, -1, 0}});
+    push_value(m, (tw_pickle_value){.kind = (tw_pickle_kind)kind, .list = {-1, -1, 0, false}});
 }
 
 /* Values above the last mark. */
@@ -157,7 +157,7 @@ static void gather(machine *m, int32_t list)
 
 static void gather_new(machine *m, int kind)
 {
-    int32_t list = make(m, (tw_pickle_value){.kind = (tw_pickle_kind)kind, .list = {-1, -1, 0}});
+    int32_t list = make(m, (tw_pickle_value){.kind = (tw_pickle_kind)kind, .list = {-1, -1, 0, false}});
     gather(m, list);
     push(m, list);
 }
@@ -175,7 +175,7 @@ static void gather_into(machine *m, int kind)
 
 static void gather_few(machine *m, int count)
 {
-    int32_t item[3] = {0}, list = make(m, (tw_pickle_value){.kind = TW_PICKLE_LIST, .list = {-1, -1, 0}});
+    int32_t item[3] = {0}, list = make(m, (tw_pickle_value){.kind = TW_PICKLE_LIST, .list = {-1, -1, 0, false}});
     for (int i = count - 1; i >= 0; i--) item[i] = pop(m);
     for (int i = 0; i < count; i++) append(m, list, item[i]);
     push(m, list);
@@ -268,8 +268,11 @@ static void call(machine *m, int unused)
     case TW_PICKLE_MAKES_DICT:
         call_dict(m, args);
         break;
+    case TW_PICKLE_MAKES_OBJECT:
+        push_value(m, (tw_pickle_value){.kind = TW_PICKLE_DICT, .list = {-1, -1, 0, true}});
+        break;
     case TW_PICKLE_MAKES_TENSOR:
-        push_value(m, (tw_pickle_value){.kind = TW_PICKLE_TENSOR, .list = {args, -1, 0}});
+        push_value(m, (tw_pickle_value){.kind = TW_PICKLE_TENSOR, .list = {args, -1, 0, false}});
         break;
     case TW_PICKLE_IS_STORAGE:
         fail(m, "it calls a storage");
@@ -284,7 +287,7 @@ static void build(machine *m, int unused)
     (void)unused;
     if (m->status != TW_OK) return;
     if (kind_of(m, object) != TW_PICKLE_DICT) fail(m, "it gives a state to what has none");
-    if (kind_of(m, state) != TW_PICKLE_DICT || m->status != TW_OK || m->p.value[object].list.count > 0) return;
+    if (kind_of(m, state) != TW_PICKLE_DICT || m->status != TW_OK || !m->p.value[object].list.fields) return;
     for (int32_t c = m->p.value[state].list.first; m->status == TW_OK && c >= 0 && state != object;
          c = m->p.cell[c].next)
         append(m, object, m->p.cell[c].value);

@@ -34,6 +34,7 @@ typedef struct tw_pickle_value {
         struct {
             int32_t first, last; /* of a list's cells, -1: none; of PERSISTENT and TENSOR a value */
             int32_t count;
+            bool fields; /* a DICT that stands for an object: its state is what it holds */
         } list;
     };
 } tw_pickle_value;
@@ -51,7 +52,12 @@ typedef struct tw_pickle {
 } tw_pickle;
 
 /* Names that are known: (module, name, what stands for it). Storages have the type of tw_tensor in `dtype`. */
-typedef enum tw_pickle_role { TW_PICKLE_MAKES_DICT, TW_PICKLE_MAKES_TENSOR, TW_PICKLE_IS_STORAGE } tw_pickle_role;
+typedef enum tw_pickle_role {
+    TW_PICKLE_MAKES_DICT,
+    TW_PICKLE_MAKES_OBJECT,
+    TW_PICKLE_MAKES_TENSOR,
+    TW_PICKLE_IS_STORAGE
+} tw_pickle_role;
 typedef struct tw_pickle_name {
     const char *module, *name, *dtype;
     tw_pickle_role role;

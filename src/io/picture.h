@@ -11,7 +11,7 @@ typedef struct tw_picture {
 } tw_picture;
 
 /* Files of more pixels than this are refused before anything is unpacked. */
-#define TW_PICTURE_MOST_PIXELS ((int64_t)1 << 28)
+#define TW_PICTURE_MOST_PIXELS ((int64_t)1 << 26)
 
 /* Kinds of files: their name (NULL past the end), and the library that reads them, with its version; NULL where the
  * build has none. */
@@ -23,8 +23,8 @@ tw_picture_kind tw_picture_kind_at(int index);
 /* Whether the first bytes of a file are a PNG's or a JPEG's. */
 bool tw_picture_is(const void *bytes, size_t size);
 /* Decodes a file in memory; `label` names it in errors. More than 8 bits are cut, transparency is laid on white. A file
- * that is damaged, even a little, is refused (TW_ERR_FORMAT), as is one whose library is lacking
- * (TW_ERR_UNSUPPORTED). */
+ * that is damaged, even a little, or of other components (CMYK) is refused as TW_ERR_FORMAT; what comes behind the last
+ * pixel may be lacking. Where the library of its kind is: TW_ERR_UNSUPPORTED. */
 TW_NODISCARD tw_status tw_picture_decode(tw_context *ctx, const char *label, const void *bytes, size_t size,
                                          tw_picture *out_picture);
 

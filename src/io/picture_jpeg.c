@@ -1,5 +1,6 @@
 /* io/picture_jpeg.c - JPEG by libjpeg (libjpeg-turbo, as a rule). Its errors jump; its warnings tell of data that is
- * missing or damaged, which it would paint grey: here they are errors. */
+ * missing or damaged, which it would paint grey: here they are errors. So are more scans than any program writes, each
+ * of which goes over the whole picture again ("Two issues with the JPEG standard", libjpeg-turbo.org, 2015). */
 #include "io/picture.h"
 
 #ifdef TW_HAVE_JPEG
@@ -8,6 +9,8 @@
 
 #include <jpeglib.h>
 #include <setjmp.h>
+
+enum { MOST_SCANS = 500 };
 
 #define TEXT_OF(x)  #x
 #define TEXT_OF_(x) TEXT_OF(x)
@@ -25,6 +28,7 @@ const char *tw_picture_jpeg_library(void)
 typedef struct decoder {
     struct jpeg_error_mgr errors;
     struct jpeg_decompress_struct jpeg;
+    struct jpeg_progress_mgr progress;
     jmp_buf escape;
     char message[JMSG_LENGTH_MAX];
 } decoder;
@@ -40,6 +44,14 @@ static void escape(j_common_ptr jpeg)
 static void hear(j_common_ptr jpeg, int level)
 {
     if (level < 0) escape(jpeg);
+}
+
+static void count_scans(j_common_ptr jpeg)
+{
+    decoder *d = jpeg->client_data;
+    if (d->jpeg.input_scan_number <= MOST_SCANS) return;
+    snprintf(d->message, sizeof d->message, "more than %d scans", MOST_SCANS);
+    longjmp(d->escape, 1);
 }
 
 static void decode_lines(decoder *d, tw_picture *picture)
@@ -58,11 +70,13 @@ static tw_status decode(tw_context *ctx, const char *label, const void *bytes, s
 {
     if (setjmp(d->escape)) return tw_fail(ctx, TW_ERR_FORMAT, "%s: not a sound JPEG file: %s", label, d->message);
     jpeg_create_decompress(&d->jpeg);
+    d->progress.progress_monitor = count_scans;
+    d->jpeg.progress = &d->progress;
     jpeg_mem_src(&d->jpeg, bytes, (unsigned long)size);
     jpeg_read_header(&d->jpeg, TRUE);
     bool grey = d->jpeg.num_components == 1;
     if (d->jpeg.num_components != 1 && d->jpeg.num_components != 3)
-        return tw_fail(ctx, TW_ERR_UNSUPPORTED, "%s: a JPEG file of %d components (1 and 3 are read)", label,
+        return tw_fail(ctx, TW_ERR_FORMAT, "%s: a JPEG file of %d components (1 and 3 are read)", label,
                        d->jpeg.num_components);
     d->jpeg.out_color_space = grey ? JCS_GRAYSCALE : JCS_RGB;
     tw_status status = tw_picture_make(ctx, label, d->jpeg.image_height, d->jpeg.image_width, grey ? 1 : 3, picture);

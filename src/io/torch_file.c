@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Bytes of all storages that are unpacked; torch.save packs none. */
+static const uint64_t MOST_UNPACKED = (uint64_t)5 << 30;
 enum { MOST_DEPTH = 32, MOST_TENSORS = 1 << 18, NAME_SIZE = 512 };
 
 typedef struct reader {
@@ -17,6 +19,7 @@ typedef struct reader {
     char prefix[256]; /* of the members' names, with the slash */
     char name[NAME_SIZE];
     int64_t visits;
+    uint64_t unpacked;
 } reader;
 
 static tw_status fail_file(const reader *r, const char *what)
@@ -49,6 +52,7 @@ static tw_status find_prefix(reader *r)
         tw_status status = tw_zip_next(&r->f.zip, &at, &m);
         if (status != TW_OK) return status;
         if (m.name_length < length || memcmp(m.name + m.name_length - length, pickle, length) != 0) continue;
+        if (m.name_length > length && m.name[m.name_length - length - 1] != '/') continue;
         if (m.name_length - length >= sizeof r->prefix) break;
         memcpy(r->prefix, m.name, m.name_length - length);
         return TW_OK;
@@ -62,7 +66,7 @@ static tw_status check_order(const reader *r)
     const unsigned char *bytes;
     unsigned char *owned = NULL;
     if (find_member(r, "byteorder", 9, &m) != TW_OK) return TW_OK; /* of before 2.1: little */
-    tw_status status = tw_zip_unpack(&r->f.zip, &m, &bytes, &owned);
+    tw_status status = m.size == 6 ? tw_zip_unpack(&r->f.zip, &m, &bytes, &owned) : TW_OK;
     if (status == TW_OK && (m.size != 6 || memcmp(bytes, "little", 6) != 0))
         status =
             tw_fail(r->f.ctx, TW_ERR_UNSUPPORTED, "%s: numbers of another byte order are not read", r->f.zip.label);
@@ -116,6 +120,8 @@ static tw_status read_storage(reader *r, int32_t value, int32_t *out_storage, co
     /* known by their entries in the directory, several of which may name one place in the file */
     for (int64_t i = r->f.storages - 1; i >= 0; i--)
         if (r->f.storage[i].member.name == m.name) return *out_storage = (int32_t)i, TW_OK;
+    if (m.method != 0 && (m.size > MOST_UNPACKED || (r->unpacked += m.size) > MOST_UNPACKED))
+        return fail_file(r, "its packed storages would take too much memory");
     status = tw_grow(r->f.ctx, &r->f.storage, &r->f.storages_capacity, r->f.storages + 1, sizeof(tw_torch_storage));
     if (status != TW_OK) return status;
     r->f.storage[r->f.storages] = (tw_torch_storage){.member = m};

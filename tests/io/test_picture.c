@@ -93,10 +93,60 @@ static void other_kinds_are_named(void **state)
     assert_string_equal(tw_context_error(*state), "x.gif: neither a PNG nor a JPEG file");
     if (!can_read("cmyk.jpg")) return;
     char *bytes = load(*state, "cmyk.jpg", &size);
-    assert_int_equal(tw_picture_decode(*state, "cmyk.jpg", bytes, size, &p), TW_ERR_UNSUPPORTED);
+    assert_int_equal(tw_picture_decode(*state, "cmyk.jpg", bytes, size, &p), TW_ERR_FORMAT);
     assert_string_equal(tw_context_error(*state), "cmyk.jpg: a JPEG file of 4 components (1 and 3 are read)");
     tw_free(*state, bytes);
     assert_null(tw_picture_kind_at(2).name);
+}
+
+/* A sound progressive JPEG of 8 x 8 grey pixels and so many scans: ten for each coefficient, which is 0. Every code is
+ * one bit (category 0, end of block). */
+static size_t make_scans(int scans, uint8_t *out)
+{
+    uint8_t head[] = {0xFF, 0xD8, 0xFF, 0xDB, 0, 67, 0, [71] = 0xFF, 0xC2, 0, 11, 8, 0, 8, 0, 8, 1, 1, 0x11, 0};
+    static const uint8_t codes[2][22] = {{0xFF, 0xC4, 0, 20, 0x00, 1}, {0xFF, 0xC4, 0, 20, 0x10, 1}};
+    static const uint8_t scan[] = {0xFF, 0xDA, 0, 8, 1, 1, 0};
+    size_t at = sizeof head;
+    memset(head + 7, 1, 64);
+    memcpy(out, head, sizeof head);
+    memcpy(out + at, codes, sizeof codes);
+    at += sizeof codes;
+    for (int i = 0; i < scans; i++) {
+        int k = i ? 1 + (i - 1) / 10 : 0, low = i ? 9 - (i - 1) % 10 : 0, high = i && low < 9 ? low + 1 : 0;
+        memcpy(out + at, scan, sizeof scan);
+        at += sizeof scan;
+        out[at++] = (uint8_t)k;
+        out[at++] = (uint8_t)k;
+        out[at++] = (uint8_t)(high << 4 | low);
+        out[at++] = 0x7F;
+    }
+    memcpy(out + at, (uint8_t[]){0xFF, 0xD9}, 2);
+    return at + 2;
+}
+
+static void scans_are_counted(void **state)
+{
+    static uint8_t bytes[20000];
+    tw_picture p = {0};
+    if (!can_read(".jpg")) return;
+    if (tw_picture_decode(*state, "x", bytes, make_scans(500, bytes), &p) != TW_OK)
+        fail_msg("%s", tw_context_error(*state));
+    for (int i = 0; i < 64; i++) assert_int_equal(p.pixels[i], 128);
+    tw_free(*state, p.pixels);
+    assert_int_equal(tw_picture_decode(*state, "x", bytes, make_scans(501, bytes), &p), TW_ERR_FORMAT);
+    assert_string_equal(tw_context_error(*state), "x: not a sound JPEG file: more than 500 scans");
+}
+
+/* The header promises more pixels than are unpacked. */
+static void large_pictures_are_refused(void **state)
+{
+    static uint8_t bytes[20000];
+    tw_picture p = {0};
+    if (!can_read(".jpg")) return;
+    size_t size = make_scans(1, bytes);
+    memcpy(bytes + 76, (uint8_t[]){0x20, 0, 0x20, 1}, 4);
+    assert_int_equal(tw_picture_decode(*state, "x", bytes, size, &p), TW_ERR_FORMAT);
+    assert_string_equal(tw_context_error(*state), "x: a picture of 8192 x 8193 pixels");
 }
 
 static tw_status decode_all(tw_context *ctx, void *user)
@@ -129,6 +179,8 @@ int main(void)
         cmocka_unit_test(pixels_are_those_that_were_written),
         cmocka_unit_test(damaged_files_are_refused),
         cmocka_unit_test(other_kinds_are_named),
+        cmocka_unit_test(scans_are_counted),
+        cmocka_unit_test(large_pictures_are_refused),
         cmocka_unit_test(survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

@@ -172,6 +172,13 @@ static void reads_values(void **state)
     assert_true(tw_pickle_is_text(&p, tw_pickle_item(&p, p.root, 0), "lr"));
     assert_true(p.value[tw_pickle_item(&p, p.root, 1)].real == 0.5);
     tw_pickle_free(&p);
+    /* the attributes of a dictionary are not what it holds, even of an empty one */
+    static const char empty[] = "\x80\x02"
+                                "ccollections\nOrderedDict\n)R}X\x09\0\0\0_metadataK\x07sb.";
+    assert_int_equal(tw_pickle_parse(*state, "x", empty, sizeof empty - 1, &p), TW_OK);
+    assert_int_equal(p.value[p.root].kind, TW_PICKLE_DICT);
+    assert_int_equal(p.value[p.root].list.count, 0);
+    tw_pickle_free(&p);
 }
 
 /* --- changed bytes --------------------------------------------------------------------------------------------------
@@ -349,6 +356,36 @@ static void entries_at_one_place_are_two_storages(void **state)
     free(b.data);
 }
 
+/* "metadata.pkl" is not the pickle, whatever it ends with; what a byte order cannot be is not unpacked for it; storages
+ * whose directory entries say that together they unpack to more than memory has are refused before any is. */
+static void other_members_are_what_they_are(void **state)
+{
+    static const unsigned char one[8] = {0}, many[20000] = {0};
+    static unsigned char room[100];
+    tw_torch_file file;
+    member members[] = {stored("a/metadata.pkl", "x", 1), stored("a/data.pkl", two_tensors, sizeof two_tensors - 1),
+                        stored("a/data/0", one, 4), stored("a/data/1", many, 4 * 4096),
+                        stored("a/byteorder", "little", 6)};
+    bytes b = make_zip(members, TW_COUNT(members));
+    if (tw_torch_parse(*state, "x", b.data, b.size, &file) != TW_OK) fail_msg("%s", tw_context_error(*state));
+    assert_int_equal(file.count, 2);
+    tw_torch_free(&file);
+    free(b.data);
+    members[4] = deflated("a/byteorder", many, sizeof many, room, sizeof room);
+    members[4].crc++; /* would be told, were it unpacked */
+    b = make_zip(members, TW_COUNT(members));
+    assert_int_equal(tw_torch_parse(*state, "x", b.data, b.size, &file), TW_ERR_UNSUPPORTED);
+    free(b.data);
+    members[2] = deflated("a/data/0", one, 8, room, sizeof room);
+    members[3] = members[2];
+    members[3].name = "a/data/1";
+    for (int i = 2; i < 4; i++) members[i].size = 0xFFFFFFF0u;
+    b = make_zip(members, 4);
+    assert_int_equal(tw_torch_parse(*state, "x", b.data, b.size, &file), TW_ERR_FORMAT);
+    assert_non_null(strstr(tw_context_error(*state), "packed storages"));
+    free(b.data);
+}
+
 static tw_status read_all(tw_context *ctx, void *user)
 {
     (void)user;
@@ -383,10 +420,15 @@ static void refuses_other_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_every_type),       cmocka_unit_test(refuses_pickles),
-        cmocka_unit_test(reads_values),           cmocka_unit_test(survives_other_bytes),
-        cmocka_unit_test(survives_other_pickles), cmocka_unit_test(survives_lack_of_memory),
-        cmocka_unit_test(refuses_other_files),    cmocka_unit_test(entries_at_one_place_are_two_storages),
+        cmocka_unit_test(reads_every_type),
+        cmocka_unit_test(refuses_pickles),
+        cmocka_unit_test(reads_values),
+        cmocka_unit_test(survives_other_bytes),
+        cmocka_unit_test(survives_other_pickles),
+        cmocka_unit_test(survives_lack_of_memory),
+        cmocka_unit_test(refuses_other_files),
+        cmocka_unit_test(other_members_are_what_they_are),
+        cmocka_unit_test(entries_at_one_place_are_two_storages),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
