@@ -17,7 +17,8 @@ typedef struct tw_smiles_fault {
  * rings that close once and not on a neighbour; that no atom has more bonds than its element and charge allow; and that
  * aromatic atoms stand in rings and can be given double bonds. Nitrogen drawn with five bonds, one of them to an oxygen
  * or nitrogen, counts as charged, as do acids of the halogens. Stereochemistry is read and not checked; * is any atom,
- * but no aromatic one; empty text is no molecule. Fails only when memory does. */
+ * but no aromatic one; empty text is no molecule. Fails when memory does, and at more
+ * than 65536 letters (TW_ERR_UNSUPPORTED). */
 TW_NODISCARD TW_API tw_status tw_smiles_check(tw_context *ctx, const char *text, size_t size,
                                               tw_smiles_fault *out_fault);
 

@@ -102,7 +102,7 @@ tw_status tw_frechet_distance(tw_context *ctx, int columns, int64_t n, const dou
         sum += (mean_a[j] - mean_b[j]) * (mean_a[j] - mean_b[j]);
         sum += of_a[j * columns + j] + of_b[j * columns + j];
     }
-    *out_distance = sum - 2 * trace_of_root(columns, of_a, of_b, spare);
+    *out_distance = fmax(0, sum - 2 * trace_of_root(columns, of_a, of_b, spare)); /* rounding may fall below */
     tw_free(ctx, memory);
     return TW_OK;
 }
@@ -189,7 +189,15 @@ tw_status tw_nearest_rows(tw_context *ctx, int columns, int64_t n, const double 
                        MOST_NEIGHBOURS);
     double *far2 = tw_alloc(ctx, (size_t)n, sizeof *far2);
     if (!far2) return tw_fail_memory(ctx, (size_t)n * sizeof *far2);
-    search s = {.columns = columns, .k = k, .n = n, .m = m, .a = a, .b = b, .index = out_index, .far = out_distance, .far2 = far2};
+    search s = {.columns = columns,
+                .k = k,
+                .n = n,
+                .m = m,
+                .a = a,
+                .b = b,
+                .index = out_index,
+                .far = out_distance,
+                .far2 = far2};
     run_search(ctx, &s);
     tw_free(ctx, far2);
     return TW_OK;

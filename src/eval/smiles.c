@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { RINGS = 100, NOTHING = -1, MOST = 1 << 30 };
+enum { RINGS = 100, NOTHING = -1, MOST = 1 << 16 };
 
 typedef struct reader {
     const char *text;
@@ -277,7 +277,8 @@ tw_status tw_smiles_check(tw_context *ctx, const char *text, size_t size, tw_smi
 {
     reader r = {.text = text, .size = size, .previous = NOTHING};
     tw_status status = TW_OK;
-    if (size > MOST) return tw_fail(ctx, TW_ERR_UNSUPPORTED, "a molecule of %zu letters", size);
+    if (size > MOST)
+        return tw_fail(ctx, TW_ERR_UNSUPPORTED, "a molecule of %zu letters, at most %d are read", size, MOST);
     r.molecule.atom = tw_alloc(ctx, size + 1, sizeof(tw_atom));
     r.molecule.bond = tw_alloc(ctx, size + 1, sizeof(tw_bond)); /* one an atom or ring number at most */
     r.branch = tw_alloc(ctx, size + 1, sizeof(int32_t));

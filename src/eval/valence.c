@@ -45,7 +45,9 @@ int tw_most_bonds(const tw_atom *atom)
 {
     int more;
     const char *list = valences_of(atom, &more);
-    return *list ? list[strlen(list) - 1] - '0' - more : -1;
+    if (!*list) return -1;
+    int most = list[strlen(list) - 1] - '0' - more;
+    return most > 0 ? most : 0;
 }
 
 int tw_least_valence(const tw_atom *atom, int bonds)

@@ -40,7 +40,7 @@ static double between(const tw_density_map *m, double a, double b)
             int column = (x0 + i + m->across) % m->across, row = y0 + j;
             row = m->closed_above ? (row + m->down) % m->down : row < 0 ? 0 : row >= m->down ? m->down - 1 : row;
             double share = (i ? x - x0 : 1 - (x - x0)) * (j ? y - y0 : 1 - (y - y0));
-            sum += share * m->log_density[(int64_t)row * m->across + column];
+            if (share > 0) sum += share * m->log_density[(int64_t)row * m->across + column];
         }
     return sum;
 }

@@ -7,6 +7,7 @@
 #include "support/context.h"
 #include "support/limited_memory.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static tw_smiles_fault fault_of(tw_context *ctx, const char *text)
@@ -59,6 +60,8 @@ static void faults(void **state)
         {"[CH3:]", "a class of atoms without its number", 5},
         {"CC(C)(C)(C)C", "an atom with too many bonds", 1},
         {"O=C=O=C", "an atom with too many bonds", 4},
+        {"C[S-7]", "an atom with too many bonds", 1},
+        {"C[P-6]", "an atom with too many bonds", 1},
         {"[NH4]", "an atom with too many bonds", 0},
         {"cc", "an aromatic atom in no ring", 0},
         {"Cn", "an aromatic atom in no ring", 1},
@@ -114,6 +117,12 @@ static void any_bytes(void **state)
     assert_null(fault.what);
     assert_int_equal(tw_smiles_check(*state, text, 3 * N, &fault), TW_OK);
     assert_string_equal(fault.what, "a branch that does not close");
+    enum { MOST = 1 << 16 };
+    char *chain = memset(malloc(MOST + 1), 'C', MOST + 1);
+    assert_int_equal(tw_smiles_check(*state, chain, MOST, &fault), TW_OK);
+    assert_null(fault.what);
+    assert_int_equal(tw_smiles_check(*state, chain, MOST + 1, &fault), TW_ERR_UNSUPPORTED);
+    free(chain);
 }
 
 static tw_status check_in_little_memory(tw_context *ctx, void *user)
