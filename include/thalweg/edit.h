@@ -33,7 +33,7 @@ typedef struct tw_align_desc {
      * insertion; true draws among the moves that are best at each place. */
     bool draw_ties;
     uint64_t seed;
-    int64_t step; /* the draws are a function of seed, step and number of the row */
+    int64_t step; /* the draws are a function of seed, step, number of the row and how many rows there are */
 } tw_align_desc;
 
 /* Aligns row by row: z0 and z1 get x0 and x1 with blanks, equally long, never a blank in both. Their widths must be at
@@ -46,8 +46,8 @@ TW_NODISCARD TW_API tw_status tw_edit_align(tw_context *ctx, const tw_align_desc
 TW_NODISCARD TW_API tw_status tw_edit_distance(tw_context *ctx, int64_t a_length, const int32_t *a, int64_t b_length,
                                                const int32_t *b, int64_t *out_distance);
 
-/* The point of the path: each place is that of z1 with probability kappa[row], else that of z0, drawn by seed, step and
- * row. zt is as wide as both; it may still hold blanks. */
+/* The point of the path: each place is that of z1 with probability kappa[row], else that of z0, drawn by seed, step,
+ * row and number of rows. zt is as wide as both; it may still hold blanks. */
 TW_API void tw_edit_mix(uint64_t seed, int64_t step, const double *kappa, const tw_sequences *z0,
                         const tw_sequences *z1, tw_sequences *zt);
 /* What remains of z without its blanks; x may be z. */
@@ -84,8 +84,9 @@ typedef struct tw_edit_stats {
 
 /* One step of length h: every slot inserts with probability 1 - exp(-h insert), every token is deleted or substituted
  * with probability 1 - exp(-h (remove + substitute)), all independently and at once; exact in the limit of h to 0, with
- * an error of order h. `to` has the rows of `from` and may be wider or narrower; it is no part of `from`. What is drawn
- * for a slot is a function of seed, step, row and slot. Adds to *stats. */
+ * an error of order h. `to` has the rows of `from` and may be wider or narrower; it is no part of `from`. Where it is too
+ * narrow insertions are refused, and tokens of `from` at the end are dropped, which is not counted. What is drawn for a
+ * slot is a function of seed, step, row, slot and number of rows. Adds to *stats. */
 TW_NODISCARD TW_API tw_status tw_edit_step(tw_context *ctx, const tw_edit_rates *rates, double h, uint64_t seed,
                                            int64_t step, const tw_sequences *from, tw_sequences *to,
                                            tw_edit_stats *stats);

@@ -50,6 +50,8 @@ TW_NODISCARD TW_API tw_status tw_flow_load(tw_context *ctx, const char *path, tw
 /* What it is made of: every name filled in, with its parameters. Valid as long as the flow. */
 TW_API const tw_flow_desc *tw_flow_about(const tw_flow *flow);
 TW_API int64_t tw_flow_parameters(const tw_flow *flow);
+/* Numbers of a point as the flow moves it: the columns in R^D, other numbers on manifolds (space/space.h). */
+TW_API int tw_flow_numbers(const tw_flow *flow);
 /* Whether a column never changed in training: samples hold its value, other values are impossible. */
 TW_API bool tw_flow_is_constant(const tw_flow *flow, int column);
 /* Training facts kept in the model by name ("steps", "seconds", "loss", "data", "version", "split", ...); NULL when
@@ -127,7 +129,8 @@ TW_NODISCARD TW_API tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sampl
 
 /* `between` points on the way from each of `rows` points of the source to the next, the points themselves included: out
  * ((rows - 1) (between + 1) + 1, columns), which may not be `points`. Both as tw_sample has them going back and as
- * `from`: in data units. Along the sphere for a normal source, else straight. */
+ * `from`: in data units. Along the sphere for a normal source, on a manifold along its geodesics,
+ * else straight; there is nothing between two tokens. */
 TW_NODISCARD TW_API tw_status tw_interpolate(tw_flow *flow, int64_t rows, const double *points, int64_t between,
                                              double *out);
 
@@ -138,7 +141,7 @@ TW_NODISCARD TW_API tw_status tw_interpolate(tw_flow *flow, int64_t rows, const 
 TW_NODISCARD TW_API tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc,
                                              double *out, tw_ode_stats *out_stats);
 
-/* u_t(x) in normalised coordinates, (n, columns) each; t (n); schedule, conditions, guidance and precision of desc,
+/* u_t(x) in normalised coordinates, (n, tw_flow_numbers) each; t (n); schedule, conditions, guidance and precision of desc,
  * which may be NULL. For tests and studies. */
 TW_NODISCARD TW_API tw_status tw_velocity(tw_flow *flow, int64_t n, const double *t, const double *x,
                                           const tw_sample_desc *desc, double *out);

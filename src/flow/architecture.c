@@ -174,10 +174,11 @@ static tw_status infer_dit(const tw_state_dict *s, tw_flow_desc *d)
     fill(&n->depth, depth);
     int64_t patches = size_of(s, 1, "pos_embed");
     int side = 1;
-    while ((int64_t)side * side < patches) side++;
+    while (side < INT16_MAX && (int64_t)side * side < patches) side++; /* a file may say anything */
     fill(&d->image.height, (int64_t)side * n->patch);
     fill(&d->image.width, (int64_t)side * n->patch);
-    if (size_of(s, 0, "final_layer.linear.weight") == 2LL * n->patch * n->patch * d->image.channels) n->learn_sigma = 1;
+    double numbers = (double)n->patch * n->patch * d->image.channels; /* of a patch */
+    if ((double)size_of(s, 0, "final_layer.linear.weight") == 2 * numbers) n->learn_sigma = 1;
     n->learn_positions = 1;
     return TW_OK;
 }

@@ -2,6 +2,7 @@
 #include "flow/condition.h"
 
 #include <math.h>
+#include <stdio.h>
 
 tw_status tw_conditions_take(tw_context *ctx, int count, const tw_condition *conditions, int64_t row,
                              const double *values, double *out)
@@ -11,12 +12,14 @@ tw_status tw_conditions_take(tw_context *ctx, int count, const tw_condition *con
         double v = values ? values[i] : (double)NAN;
         out[i] = isnan(v) ? TW_UNTOLD : v;
         if (isnan(v)) continue;
+        char where[32] = "a row";
+        if (row >= 0) snprintf(where, sizeof where, "row %lld", (long long)row + 1);
         if (c->classes > 0 && !(v >= 0 && v < c->classes && v == floor(v)))
-            return tw_fail(ctx, TW_ERR_INVALID, "row %lld: condition '%s' is %g: expected a class from 0 to %d",
-                           (long long)row + 1, c->name, v, c->classes - 1);
+            return tw_fail(ctx, TW_ERR_INVALID, "%s: condition '%s' is %g: expected a class from 0 to %d", where,
+                           c->name, v, c->classes - 1);
         if (!(fabs(v) < 1e29))
-            return tw_fail(ctx, TW_ERR_INVALID, "row %lld: condition '%s' is %g: expected a finite number",
-                           (long long)row + 1, c->name, v);
+            return tw_fail(ctx, TW_ERR_INVALID, "%s: condition '%s' is %g: expected a finite number", where, c->name,
+                           v);
     }
     return TW_OK;
 }

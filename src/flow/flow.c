@@ -245,6 +245,11 @@ int64_t tw_flow_parameters(const tw_flow *flow)
     return tw_params_parameters(flow->params);
 }
 
+int tw_flow_numbers(const tw_flow *flow)
+{
+    return flow->space.numbers;
+}
+
 const char *tw_flow_fact(const tw_flow *flow, const char *name)
 {
     for (int64_t i = 0; i < flow->facts_count; i++)

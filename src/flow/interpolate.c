@@ -31,8 +31,9 @@ static tw_status along_geodesics(tw_flow *flow, int64_t rows, const double *poin
     size_t numbers = (size_t)space->numbers;
     int64_t columns = flow->desc.columns, stride = between + 1;
     tw_status status = TW_OK;
-    double *a = tw_alloc(flow->ctx, 4 * numbers, sizeof(double)), *b = a + numbers, *v = b + numbers, *at = v + numbers;
+    double *a = tw_alloc(flow->ctx, 4 * numbers, sizeof(double));
     if (!a) return tw_fail_memory(flow->ctx, 4 * numbers * sizeof(double));
+    double *b = a + numbers, *v = b + numbers, *at = v + numbers;
     for (int64_t r = 0; r + 1 < rows; r++) {
         TW_TRY(tw_flow_from_data_units(flow, 1, points + r * columns, space->numbers, a));
         TW_TRY(tw_flow_from_data_units(flow, 1, points + (r + 1) * columns, space->numbers, b));
@@ -55,6 +56,8 @@ tw_status tw_interpolate(tw_flow *flow, int64_t rows, const double *points, int6
     if (rows < 2 || between < 0)
         return tw_fail(flow->ctx, TW_ERR_INVALID, "%lld points between %lld rows: it takes two rows at least",
                        (long long)between, (long long)rows);
+    if (flow->space.symbols > 0)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "a flow of tokens: there is nothing between two tokens");
     if (!flow->space.flat) return along_geodesics(flow, rows, points, between, out);
     for (int64_t r = 0; r < rows; r++)
         tw_normaliser_apply(&flow->normaliser, 1, points + r * columns, out + r * stride * columns);

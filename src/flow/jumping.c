@@ -41,20 +41,22 @@ static tw_status check_desc(const tw_flow *flow, const tw_sample_desc *d)
     if (d->solver.rtol != 0 || d->solver.atol != 0)
         return tw_fail(flow->ctx, TW_ERR_INVALID, "rtol and atol are for differential equations; the tolerance of jumps "
                                                   "is for tokens");
-    if (d->grid) return refuse(flow, "a grid of sampling times");
+    if (d->log_prob) return refuse(flow, "log-densities of steps");
+    if (d->grid || d->solver.time_grid) return refuse(flow, "a grid of sampling times");
+    if (d->conditions && flow->desc.conditions_count == 0)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "conditions for a flow that was trained without any");
     return TW_OK;
 }
 
-/* Whole numbers of symbols. */
-static tw_status check_rows(const tw_flow *flow, int64_t n, const double *x, bool gaps)
+/* Whole numbers below `states`. */
+static tw_status check_rows(const tw_flow *flow, int64_t n, const double *x, int states, bool gaps)
 {
     int columns = flow->space.numbers;
     for (int64_t i = 0; i < n * columns; i++) {
         if (gaps && isnan(x[i])) continue;
-        if (!(x[i] >= 0 && x[i] < flow->tokens.symbols) || x[i] != floor(x[i]))
+        if (!(x[i] >= 0 && x[i] < states) || x[i] != floor(x[i]))
             return tw_fail(flow->ctx, TW_ERR_INVALID, "row %lld: %s=%g: expected a whole number from 0 to %d",
-                           (long long)(i / columns) + 1, flow->desc.names[i % columns], x[i],
-                           flow->tokens.symbols - 1);
+                           (long long)(i / columns) + 1, flow->desc.names[i % columns], x[i], states - 1);
     }
     return TW_OK;
 }
@@ -152,6 +154,13 @@ static void score_block(void *user, int64_t item, int thread)
                                       .evaluations = run->draws * rows};
 }
 
+static const char *reason_of(tw_status status)
+{
+    if (status == TW_ERR_NUMERIC) return "the network's answer is no numbers";
+    if (status == TW_ERR_UNSUPPORTED) return "more steps than can be counted: a larger tolerance takes fewer";
+    return "the network could not be run";
+}
+
 /* All blocks, as many at once as there are workers. */
 static tw_status run_blocks(token_run *run, tw_task task, tw_ode_stats *total)
 {
@@ -170,8 +179,8 @@ static tw_status run_blocks(token_run *run, tw_task task, tw_ode_stats *total)
             total->evaluations += run->stats[i].evaluations;
             total->calls += run->stats[i].calls;
             if (run->status[i] != TW_OK)
-                TW_TRY(tw_fail(ctx, run->status[i], "rows %lld and on: the network's answer is no numbers",
-                               (long long)((run->first + i) * size) + 1));
+                TW_TRY(tw_fail(ctx, run->status[i], "rows %lld and on: %s", (long long)((run->first + i) * size) + 1,
+                               reason_of(run->status[i])));
         }
         if (run->desc->on_progress && run->desc->on_progress(run->desc->user, done, run->n) != 0)
             TW_TRY(tw_fail(ctx, TW_ERR_CANCELLED, "stopped after %lld of %lld rows", (long long)done,
@@ -224,18 +233,25 @@ static tw_status make_jumps(tw_token_crew *crew, const tw_jump_desc *desc)
 static tw_status plan(const tw_flow *flow, token_run *run)
 {
     const tw_ode_desc *s = &run->desc->solver;
-    int64_t steps = s->steps > 0 ? s->steps : s->step_size > 0 ? (int64_t)ceil(1 / s->step_size - 1e-9) : STEPS;
     run->t0 = s->t0;
     run->t1 = s->t0 == 0 && s->t1 == 0 ? 1 : s->t1;
     run->legs = run->desc->frames > 1 ? run->desc->frames - 1 : 1;
-    run->steps = (steps + run->legs - 1) / run->legs;
     if (!(run->t0 >= 0 && run->t0 < run->t1 && run->t1 <= 1))
         return tw_fail(flow->ctx, TW_ERR_INVALID, "tokens go from a time to a later one within 0 to 1, not from %g to %g",
                        run->t0, run->t1);
     if (run->t0 > 0 && !run->desc->from)
         return tw_fail(flow->ctx, TW_ERR_INVALID, "from t=%g: it needs rows to begin at", run->t0);
-    if (run->steps >= 1 << 18)
-        return tw_fail(flow->ctx, TW_ERR_INVALID, "%lld steps: expected less than %d", (long long)run->steps, 1 << 18);
+    if (run->legs >= TW_JUMP_LEGS)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "%d frames of tokens: expected at most %d", run->desc->frames,
+                       TW_JUMP_LEGS);
+    if (!(s->steps >= 0 && s->step_size >= 0))
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "%lld steps of size %g of tokens", (long long)s->steps, s->step_size);
+    double steps = s->steps > 0 ? (double)s->steps : STEPS;
+    if (s->steps == 0 && s->step_size > 0) steps = fmax(1, ceil((run->t1 - run->t0) / s->step_size - 1e-9));
+    steps = ceil(steps / run->legs);
+    if (!(steps < TW_JUMP_STEPS))
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "%g steps: expected less than %d", steps, TW_JUMP_STEPS);
+    run->steps = (int64_t)steps;
     return TW_OK;
 }
 
@@ -243,8 +259,8 @@ static tw_status check_beginning(const tw_flow *flow, int64_t n, const tw_sample
 {
     const tw_token_options *o = d->tokens;
     tw_status status = TW_OK;
-    if (d->from) TW_TRY(check_rows(flow, n, d->from, false));
-    if (o && o->known) TW_TRY(check_rows(flow, o->same_known ? 1 : n, o->known, true));
+    if (d->from) TW_TRY(check_rows(flow, n, d->from, flow->tokens.states, false)); /* some may be masked yet */
+    if (o && o->known) TW_TRY(check_rows(flow, o->same_known ? 1 : n, o->known, flow->tokens.symbols, true));
     if (!d->from && !tw_space_draws(&flow->space, flow->model.source))
         TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID,
                        "the flow begins at rows of another data set: it needs such rows to begin at"));
@@ -288,7 +304,7 @@ tw_status tw_tokens_bound(tw_flow *flow, int64_t n, const double *x, const tw_sa
     tw_status status = TW_OK;
     run.draws = run.desc->solver.steps > 0 ? (int)tw_min_i64(run.desc->solver.steps, 1 << 20) : DRAWS;
     TW_TRY(check_desc(flow, run.desc));
-    TW_TRY(check_rows(flow, n, x, false));
+    TW_TRY(check_rows(flow, n, x, flow->tokens.symbols, false));
     if (!tw_space_draws(&flow->space, flow->model.source))
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "no likelihood: the law of the flow's source is not known"));
     TW_TRY(tw_token_crew_get(flow, &run.crew));

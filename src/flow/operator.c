@@ -100,12 +100,28 @@ static tw_status decompose(tw_context *ctx, factor *f)
     return TW_OK;
 }
 
-static tw_status make_factor(tw_context *ctx, const tw_piece *piece, int axis, int in, factor *f)
+/* How many numbers it takes and gives along each axis, and whether all of them can be kept, before any work. */
+static tw_status size_factors(tw_operator *o, const tw_piece *piece, const int sides[AXES])
 {
-    *f = (factor){.in = in, .out = in};
-    const char *why = operators[piece->row].make(piece->value, axis, f);
-    if (why)
-        return tw_fail(ctx, TW_ERR_INVALID, "operator '%s' does not suit these pictures: %s", piece->info->name, why);
+    double measures = 1, columns = 1;
+    for (int axis = 0; axis < AXES; axis++) {
+        factor *f = &o->factor[axis];
+        *f = (factor){.in = sides[axis], .out = sides[axis]};
+        const char *why = operators[piece->row].make(piece->value, axis, f);
+        if (why)
+            return tw_fail(o->ctx, TW_ERR_INVALID, "operator '%s' does not suit these pictures: %s", piece->info->name,
+                           why);
+        measures *= f->out;
+        columns *= f->in;
+    }
+    if (measures * columns <= MOST_NUMBERS) return TW_OK;
+    return tw_fail(o->ctx, TW_ERR_UNSUPPORTED, "%.0f measures of %.0f numbers are more than can be kept: %d in all",
+                   measures, columns, MOST_NUMBERS);
+}
+
+static tw_status make_factor(tw_context *ctx, const tw_piece *piece, int axis, factor *f)
+{
+    int in = f->in;
     bool itself = true;
     f->direct = tw_alloc(ctx, (size_t)f->out * (size_t)in, sizeof(double));
     f->turn = tw_alloc(ctx, (size_t)f->out * (size_t)f->out, sizeof(double));
@@ -131,9 +147,6 @@ static tw_status fill_matrix(tw_operator *o)
 {
     const factor *h = &o->factor[0], *w = &o->factor[1], *c = &o->factor[2];
     int64_t measures = numbers_out(o), columns = numbers_in(o), at = 0;
-    if (measures * columns > MOST_NUMBERS)
-        return tw_fail(o->ctx, TW_ERR_UNSUPPORTED, "%lld measures of %lld numbers are more than can be kept: %d in all",
-                       (long long)measures, (long long)columns, MOST_NUMBERS);
     o->matrix = tw_alloc(o->ctx, (size_t)(measures * columns), sizeof(double));
     if (!o->matrix) return tw_fail_memory(o->ctx, (size_t)(measures * columns) * sizeof(double));
     for (int i = 0; i < h->out; i++)
@@ -159,7 +172,8 @@ tw_status tw_operator_create(tw_context *ctx, const char *name, tw_image image, 
     o = tw_alloc(ctx, 1, sizeof *o);
     if (!o) TW_TRY(tw_fail_memory(ctx, sizeof *o));
     o->ctx = ctx;
-    for (int axis = 0; axis < AXES; axis++) TW_TRY(make_factor(ctx, &piece, axis, sides[axis], &o->factor[axis]));
+    TW_TRY(size_factors(o, &piece, sides));
+    for (int axis = 0; axis < AXES; axis++) TW_TRY(make_factor(ctx, &piece, axis, &o->factor[axis]));
     TW_TRY(fill_matrix(o));
     *out_operator = o;
     o = NULL;

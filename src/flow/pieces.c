@@ -14,6 +14,7 @@
 #include <thalweg/coupling.h>
 #include <thalweg/import.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -99,10 +100,24 @@ static tw_status check_tokens(tw_context *ctx, const tw_piece *piece)
     if (piece[TW_PIECE_coupling].row != 0 && strcmp(coupling, "given") != 0)
         return tw_fail(ctx, TW_ERR_UNSUPPORTED, "coupling '%s' is not for tokens: expected 'independent' or 'given'",
                        coupling);
+    if (piece[TW_PIECE_weight].row != 0)
+        return tw_fail(ctx, TW_ERR_UNSUPPORTED, "weight '%s' is not for tokens: expected 'none'",
+                       piece[TW_PIECE_weight].info->name);
     if (strcmp(loss, "generalised_kl") == 0 && (metric || piece[TW_PIECE_path].value[0] > 0))
         return tw_fail(ctx, TW_ERR_UNSUPPORTED, "loss 'generalised_kl' is for path 'mixture' without noise, not '%s'",
                        piece[TW_PIECE_path].text);
     return TW_OK;
+}
+
+/* A geodesic is a way from x_0 itself to x_1 itself, of which alpha / (alpha + sigma) has been gone. */
+static tw_status check_ends(tw_context *ctx, const tw_piece *schedule)
+{
+    const double rounding = 1e-9;
+    double begin = tw_schedule_at(schedule, 0).alpha, end = tw_schedule_at(schedule, 1).sigma;
+    if (fabs(begin) < rounding && fabs(end) < rounding) return TW_OK;
+    return tw_fail(ctx, TW_ERR_INVALID,
+                   "schedule '%s': on a manifold alpha must be 0 at t = 0 and sigma 0 at t = 1, not %g and %g",
+                   schedule->text, begin, end);
 }
 
 /* What a manifold has no meaning for. */
@@ -128,14 +143,15 @@ static tw_status check_space(tw_context *ctx, const tw_piece *piece)
     if (source->draw) wrong = TW_PIECE_source;
     if (!path->everywhere && !tokens) wrong = TW_PIECE_path;
     if (!method->rules->everywhere && !tokens) wrong = TW_PIECE_method;
-    if (wrong == TW_PIECE_COUNT) return TW_OK;
+    if (wrong == TW_PIECE_COUNT) return tokens ? TW_OK : check_ends(ctx, &piece[TW_PIECE_schedule]);
     return tw_fail(ctx, TW_ERR_INVALID, "%s '%s' is of space 'euclidean', not of '%s'", rows[wrong].field,
                    piece[wrong].info->name, space);
 }
 
 static tw_status check_together(tw_context *ctx, const tw_piece *piece)
 {
-    tw_status status = check_space(ctx, piece);
+    tw_status status = tw_schedule_check(ctx, &piece[TW_PIECE_schedule]);
+    if (status == TW_OK) status = check_space(ctx, piece);
     if (status != TW_OK) return status;
     const tw_method *method = (const tw_method *)piece[TW_PIECE_method].info;
     const tw_piece *source = &piece[TW_PIECE_source];
@@ -155,9 +171,10 @@ static tw_status check_together(tw_context *ctx, const tw_piece *piece)
                        "and '%s'",
                        source->info->name, piece[TW_PIECE_coupling].info->name);
     const tw_piece *space = &piece[TW_PIECE_space];
-    double waves = space->count > 0 ? space->value[space->count - 1] : 0; /* the last parameter of those that have some */
-    if (waves != (double)(int64_t)waves)
-        return tw_fail(ctx, TW_ERR_INVALID, "space '%s': waves is %g, expected a whole number", space->info->name, waves);
+    int64_t last = space->count - 1; /* the parameter that counts, of those that have some */
+    if (last >= 0 && space->value[last] != (double)(int64_t)space->value[last])
+        return tw_fail(ctx, TW_ERR_INVALID, "space '%s': %s is %g, expected a whole number", space->info->name,
+                       space->info->parameters[last].name, space->value[last]);
     for (int64_t i = 0; i < source->count && tw_source_rules_of(source)->whole; i++)
         if (source->value[i] != (double)(int64_t)source->value[i])
             return tw_fail(ctx, TW_ERR_INVALID, "source '%s': %s is %g, expected a whole number", source->info->name,
@@ -165,7 +182,7 @@ static tw_status check_together(tw_context *ctx, const tw_piece *piece)
     if (method->rules->velocity_only && piece[TW_PIECE_predict].row != TW_PREDICT_velocity)
         return tw_fail(ctx, TW_ERR_INVALID, "method '%s' predicts the velocity, not '%s'", method->info.name,
                        piece[TW_PIECE_predict].info->name);
-    return tw_schedule_check(ctx, &piece[TW_PIECE_schedule]);
+    return TW_OK;
 }
 
 tw_status tw_flow_pieces_read(tw_context *ctx, const tw_flow_desc *desc, tw_piece *piece)

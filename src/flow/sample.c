@@ -130,6 +130,8 @@ static tw_status check_run(tw_flow *flow, const tw_sample_desc *desc, const tw_o
     tw_status status = TW_OK;
     TW_TRY(tw_journey_check(flow, solver));
     TW_TRY(check_sampler(flow, solver));
+    if (desc && desc->tokens)
+        TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "options of tokens for a flow on space '%s'", flow->desc.space));
     if (desc) TW_TRY(check_noise(flow->ctx, desc, solver));
     if (desc && desc->diffusion) TW_TRY(tw_flow_need_flat(flow, "sampling with noise"));
     if (desc && desc->log_density) TW_TRY(check_scored(flow, desc, solver));

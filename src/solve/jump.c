@@ -8,8 +8,7 @@
 #include <string.h>
 
 static const tw_jump_method methods[] = {
-#define TW_JUMP(name, about, source, order, evaluations)                                                               \
-    {{#name, about, source, NULL}, order, evaluations, tw_jump_##name},
+#define TW_JUMP(name, about, source, evaluations) {{#name, about, source, NULL}, evaluations, tw_jump_##name},
 #include "solve/jumps.def"
 };
 
@@ -150,15 +149,15 @@ tw_status tw_jump_ask(tw_jump *jump, const double *t, const int32_t *x, float *o
 }
 
 /* The integral of the rate over a step, for refresh held at its middle, is c log(expm1 tau(s) / expm1 tau(t)): finite
- * or not, a probability. */
+ * or not, a probability. Clocks may be too large for expm1. */
 double tw_jump_renewal(const tw_jump *jump, double t, double s)
 {
     const double *c = jump->desc.refresh;
     double middle = 0.5 * (t + s), keeps = 1;
     if (c[0] > 0) {
         double weight = c[0] * pow(middle, c[1]) * pow(1 - middle, c[2]);
-        double before = expm1(tw_token_clock(&jump->path, t)), after = expm1(tw_token_clock(&jump->path, s));
-        keeps = pow(before / after, weight);
+        double before = tw_token_clock(&jump->path, t), after = tw_token_clock(&jump->path, s);
+        if (after > before) keeps = pow(exp(before - after) * expm1(-before) / expm1(-after), weight);
     }
     if (jump->desc.remask > 0) keeps *= 1 - fmin(jump->desc.remask * exp(tw_token_clock(&jump->path, s)), 1);
     return 1 - keeps;
@@ -169,7 +168,7 @@ static double step_end(const tw_jump *jump, uint32_t step)
     const tw_jump_leg *leg = jump->leg;
     int64_t next = (int64_t)step + 1;
     if (next >= leg->steps) return leg->t1;
-    return leg->grid ? leg->grid[next] : leg->t0 + (leg->t1 - leg->t0) * (double)next / (double)leg->steps;
+    return leg->t0 + (leg->t1 - leg->t0) * (double)next / (double)leg->steps;
 }
 
 /* When the first of the tokens left is due: each is after an exponential length of clock. */
@@ -265,7 +264,7 @@ static tw_status run_block(tw_jump *jump, int64_t rows, const unsigned char *hel
         TW_TRY(jump->method->step(jump));
         for (int64_t a = 0; a < jump->active; a++) {
             jump->t[a] = jump->s[a];
-            jump->step[a]++;
+            if (++jump->step[a] >= TW_JUMP_STEPS) return TW_ERR_UNSUPPORTED;
         }
     }
 done:

@@ -43,11 +43,13 @@ TW_NODISCARD tw_status tw_jump_create(tw_context *ctx, const tw_jump_desc *desc,
                                       tw_jump **out_jump);
 void tw_jump_destroy(tw_jump *jump);
 
+/* What random numbers are told apart by has room for so many steps of a leg, and legs. */
+enum { TW_JUMP_STEPS = 1 << 19, TW_JUMP_LEGS = 1 << 12 };
+
 typedef struct tw_jump_leg {
     double t0, t1;      /* 0 <= t0 <= t1 <= 1 */
-    int64_t steps;      /* equal ones, unless there is a grid; not for a tolerance and first_hitting */
-    const double *grid; /* steps + 1 times from t0 to t1 */
-    int number;         /* of this leg of a longer way: each has its own random numbers */
+    int64_t steps;      /* equal ones; not for a tolerance and first_hitting */
+    int number;         /* of this leg of a longer way, below TW_JUMP_LEGS: each has its own random numbers */
     int64_t first_row;  /* number of x's first row */
 } tw_jump_leg;
 
@@ -58,7 +60,8 @@ typedef struct tw_jump_stats {
 } tw_jump_stats;
 
 /* Moves x (rows, tokens) in place; does not allocate. held (rows, tokens), NULL: none: tokens that stay as they are.
- * Adds to *stats. Logits that are not numbers fail with TW_ERR_NUMERIC, and what the model fails with is handed on. */
+ * Adds to *stats. Logits that are not numbers fail with TW_ERR_NUMERIC, TW_JUMP_STEPS steps or more of a row with
+ * TW_ERR_UNSUPPORTED, and what the model fails with is handed on. */
 tw_status tw_jump_run(tw_jump *jump, const tw_jump_leg *leg, tw_logits_fn model, void *user, int64_t rows, int32_t *x,
                       const unsigned char *held, tw_jump_stats *stats);
 
@@ -72,7 +75,7 @@ typedef struct tw_bound_desc {
 
 /* Estimates of a bound on -log p(x_1) of rows x1 (rows, tokens), nats a row: the ELBO of the chain the model makes in
  * continuous time. Exact posteriors make it tight for masks; other paths' chains given x_1 take no detours, which the
- * marginal one does, and keep what that costs. out (rows). */
+ * marginal one does, and keep what that costs. out (rows). Logits that are not numbers fail with TW_ERR_NUMERIC. */
 tw_status tw_token_bound(const tw_bound_desc *desc, tw_logits_fn model, void *user, int64_t rows, int tokens,
                          const int32_t *x1, void *memory, double *out);
 /* Bytes of work memory it takes, aligned for any scalar. */

@@ -134,6 +134,7 @@ tw_status tw_token_bound(const tw_bound_desc *desc, tw_logits_fn model, void *us
         for (int64_t k = 0; k < count; k++) {
             double sum = divergence_of_row(path, m.t[k], tokens, m.x + k * tokens, x1 + m.row[k] * tokens,
                                            m.logits + k * answers, m.log_p, m.scratch);
+            if (isnan(sum)) return TW_ERR_NUMERIC;
             out[m.row[k]] += m.weight[k] * sum / desc->draws;
         }
     }

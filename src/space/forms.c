@@ -10,16 +10,23 @@ static const double pi = 3.14159265358979323846;
 
 /* --- forms ------------------------------------------------------------------------------------------------------- */
 
+static bool all_finite(const tw_factor *f, const double *columns)
+{
+    double sum = 0;
+    for (int i = 0; i < f->columns; i++) sum += 0 * columns[i];
+    return sum == 0;
+}
+
 static bool plain_read(const tw_factor *f, const double *columns, double *out)
 {
     memcpy(out, columns, (size_t)f->numbers * sizeof(double));
-    return true;
+    return all_finite(f, columns);
 }
 static void plain_write(const tw_factor *f, const double *x, double *out)
 {
     memcpy(out, x, (size_t)f->columns * sizeof(double));
 }
-static const tw_form plain = {plain_read, plain_write, "a number", false};
+static const tw_form plain = {plain_read, plain_write, "finite numbers"};
 
 static bool globe_read(const tw_factor *f, const double *columns, double *out)
 {
@@ -27,27 +34,27 @@ static bool globe_read(const tw_factor *f, const double *columns, double *out)
     out[0] = cos(latitude) * cos(longitude);
     out[1] = cos(latitude) * sin(longitude);
     out[2] = sin(latitude);
-    return fabs(columns[!f->swapped]) <= 90;
+    return all_finite(f, columns) && fabs(columns[!f->swapped]) <= 90;
 }
 static void globe_write(const tw_factor *f, const double *x, double *out)
 {
     out[f->swapped] = atan2(x[1], x[0]) * 180 / pi;
     out[!f->swapped] = atan2(x[2], hypot(x[0], x[1])) * 180 / pi;
 }
-static const tw_form globe = {globe_read, globe_write, "a latitude from -90 to 90 degrees", false};
+static const tw_form globe = {globe_read, globe_write, "a latitude from -90 to 90 degrees"};
 
 static bool angles_read(const tw_factor *f, const double *columns, double *out)
 {
     for (int i = 0; i < f->numbers; i++) out[i] = 2 * pi * (columns[i] - f->low) / f->period;
     tw_manifold_project(TW_MANIFOLD_torus, f->numbers, out, out);
-    return true;
+    return all_finite(f, columns);
 }
 static void angles_write(const tw_factor *f, const double *x, double *out)
 {
     tw_manifold_project(TW_MANIFOLD_torus, f->numbers, x, out);
     for (int i = 0; i < f->numbers; i++) out[i] = f->low + out[i] / (2 * pi) * f->period;
 }
-static const tw_form angles = {angles_read, angles_write, "an angle", false};
+static const tw_form angles = {angles_read, angles_write, "finite angles"};
 
 static bool unit_read(const tw_factor *f, const double *columns, double *out)
 {
@@ -56,13 +63,13 @@ static bool unit_read(const tw_factor *f, const double *columns, double *out)
     for (int i = 0; i < f->numbers; i++) out[i] = columns[i] / sqrt(square);
     return square > 0 && isfinite(square);
 }
-static const tw_form unit = {unit_read, plain_write, "a vector that is not 0", false};
+static const tw_form unit = {unit_read, plain_write, "a vector that is not 0"};
 
 static void quaternion_write(const tw_factor *f, const double *x, double *out)
 {
     for (int i = 0; i < f->numbers; i++) out[i] = x[0] < 0 ? -x[i] : x[i];
 }
-static const tw_form quaternion = {unit_read, quaternion_write, "a quaternion that is not 0", false};
+static const tw_form quaternion = {unit_read, quaternion_write, "a quaternion that is not 0"};
 
 static bool ball_read(const tw_factor *f, const double *columns, double *out)
 {
@@ -77,7 +84,7 @@ static void ball_write(const tw_factor *f, const double *x, double *out)
     for (int i = 0; i < f->numbers; i++) square += x[i] * x[i];
     for (int i = 0; i < f->numbers; i++) out[i] = x[i] / (1 + sqrt(1 + square));
 }
-static const tw_form ball = {ball_read, ball_write, "a point within the unit ball", false};
+static const tw_form ball = {ball_read, ball_write, "a point within the unit ball"};
 
 /* --- factors ------------------------------------------------------------------------------------------------------ */
 
@@ -85,7 +92,7 @@ static const tw_form ball = {ball_read, ball_write, "a point within the unit bal
 static tw_status add(tw_columns *c, tw_factor f)
 {
     tw_space *s = c->space;
-    if (f.numbers > TW_MANIFOLD_MOST)
+    if (f.symbols == 0 && f.numbers > TW_MANIFOLD_MOST)
         return tw_fail(c->ctx, TW_ERR_UNSUPPORTED, "space '%s': a point of %d numbers: at most %d", c->name, f.numbers,
                        TW_MANIFOLD_MOST);
     bool turns = f.manifold == TW_MANIFOLD_rotation;
@@ -94,7 +101,6 @@ static tw_status add(tw_columns *c, tw_factor f)
     f.outputs = turns ? 3 : f.numbers;
     f.column = s->columns;
     f.number = s->numbers;
-    f.feature = s->features;
     f.output = s->outputs;
     s->columns += f.columns;
     s->numbers += f.numbers;
@@ -140,7 +146,7 @@ static bool token_read(const tw_factor *f, const double *columns, double *out)
     }
     return whole;
 }
-static const tw_form token = {token_read, plain_write, "whole numbers from 0 on, less than the symbols there are", false};
+static const tw_form token = {token_read, plain_write, "whole numbers from 0 on, less than the symbols there are"};
 
 tw_status tw_form_tokens(tw_columns *c)
 {

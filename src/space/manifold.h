@@ -11,7 +11,7 @@
 enum { TW_MANIFOLD_MOST = 64 }; /* numbers a point may have */
 
 typedef enum tw_manifold {
-#define TW_MANIFOLD(name, curved, about, source) TW_MANIFOLD_##name,
+#define TW_MANIFOLD(name, about, source) TW_MANIFOLD_##name,
 #include "space/manifolds.def"
     TW_MANIFOLD_COUNT
 } tw_manifold;

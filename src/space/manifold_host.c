@@ -183,7 +183,7 @@ double tw_manifold_log_spread(tw_manifold m, int n, double r)
 /* --- the table ---------------------------------------------------------------------------------------------------- */
 
 static const tw_piece_info infos[] = {
-#define TW_MANIFOLD(name, curved, about, source) {#name, about, source, NULL},
+#define TW_MANIFOLD(name, about, source) {#name, about, source, NULL},
 #include "space/manifolds.def"
 };
 

@@ -77,12 +77,15 @@ tw_status tw_space_refuse(tw_context *ctx, const tw_factor *f, int64_t row, cons
     }
     f = &one;
     tw_text text = tw_text_new(ctx);
+    if (row >= 0)
+        tw_text_add(&text, "row %lld: ", (long long)row + 1);
+    else
+        tw_text_add(&text, "a row with ");
     for (int i = f->column; i < f->column + f->columns; i++)
         tw_text_add(&text, "%s%s=%g", i > f->column ? ", " : "", names[i], columns[i]);
     tw_status status = tw_text_check(&text);
     if (status == TW_OK)
-        status =
-            tw_fail(ctx, TW_ERR_INVALID, "row %lld: %s: expected %s", (long long)row + 1, text.data, f->form->expected);
+        status = tw_fail(ctx, TW_ERR_INVALID, "%s: expected %s", text.data, f->form->expected);
     tw_text_free(&text);
     return status;
 }

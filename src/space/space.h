@@ -12,11 +12,10 @@ typedef struct tw_factor tw_factor;
 
 /* How a factor's points are written. */
 typedef struct tw_form {
-    /* False where the columns are no point; the numbers are then not set. */
+    /* False where the columns are no point; the numbers are then any. */
     bool (*read)(const tw_factor *f, const double *columns, double *out);
     void (*write)(const tw_factor *f, const double *x, double *out_columns);
     const char *expected; /* of columns that are read, for a sentence */
-    bool positive;        /* numbers of both signs are one point: the positive ones */
 } tw_form;
 
 struct tw_factor {
@@ -24,7 +23,7 @@ struct tw_factor {
     const tw_form *form;
     int column, columns; /* the first one and how many, likewise */
     int number, numbers;
-    int feature, features;
+    int features;
     int output, outputs;
     bool swapped;       /* latitude comes before longitude */
     int symbols;        /* of tokens: how many there are; 0 of others */
@@ -35,7 +34,7 @@ struct tw_factor {
 typedef struct tw_space {
     bool flat; /* R^D, without a factor */
     int count;
-    tw_factor *factor; /* side by side in all four orders */
+    tw_factor *factor; /* side by side in columns, numbers, features and outputs */
     int columns, numbers, features, outputs, dims;
     int symbols; /* of tokens, whose points do not move but jump: path/token_path.h; 0: of others */
 } tw_space;
@@ -54,7 +53,7 @@ void tw_space_keep_units(const tw_space *space, double *shift, double *scale);
  * -------------------------------------------------------- */
 /* False where a factor's columns are no point of it: *out_factor. */
 bool tw_space_read(const tw_space *space, const double *columns, double *out, const tw_factor **out_factor);
-/* The sentence of it: row number `row` of columns called `names`. */
+/* The sentence of it: row number `row` (from 0; below: a row of no number the caller knows) of columns called `names`. */
 tw_status tw_space_refuse(tw_context *ctx, const tw_factor *factor, int64_t row, const double *columns,
                           const char *const *names);
 void tw_space_write(const tw_space *space, const double *x, double *out_columns);

@@ -8,6 +8,7 @@
 
 enum { WEIGHTS, FIRST, SECOND, FLATS };
 enum { RATE, CORRECTION1, CORRECTION2, SCALARS };
+enum { LOSS, FINITE, SAID };
 
 struct tw_learner {
     tw_context *ctx;
@@ -17,10 +18,10 @@ struct tw_learner {
     tw_program *program;
     tw_state *state;
     float *flat[FLATS];
-    float scalar[SCALARS], loss;
-    int64_t updates;
+    float scalar[SCALARS], said[SAID];
+    int64_t updates; /* made */
     const void **inputs; /* scalars, fed, pieces of the flat arrays */
-    void **outputs;      /* loss, watched, pieces */
+    void **outputs;      /* loss and whether the gradient is finite, watched, pieces */
 };
 
 /* Values of the graph in the order of inputs and outputs. */
@@ -33,16 +34,17 @@ typedef struct step {
 /* The graph of one update, from the loss. */
 static tw_status write_update(const tw_learner *l, const tw_learner_desc *d, step *s)
 {
-    int n = tw_params_count(l->params), in = SCALARS + d->inputs_count, out = 1 + d->watched_count;
+    int n = tw_params_count(l->params), in = SCALARS + d->inputs_count, out = SAID + d->watched_count;
     tw_graph *g = d->loss.graph;
     tw_status status = TW_OK;
     for (int i = 0; i < n; i++) s->gradients[i] = tw_params_value(l->params, i);
     TW_TRY(tw_grad(d->loss, n, s->gradients, s->gradients));
     for (int i = 0; i < SCALARS; i++) s->inputs[i] = tw_input(g, "scalar", TW_DTYPE_F32, TW_SCALAR);
     for (int i = 0; i < d->inputs_count; i++) s->inputs[SCALARS + i] = d->inputs[i];
-    s->outputs[0] = d->loss;
-    for (int i = 0; i < d->watched_count; i++) s->outputs[1 + i] = d->watched[i];
-    tw_val square = tw_square_of_all(n, s->gradients);
+    tw_val square = tw_square_of_all(n, s->gradients), go = tw_is_finite(square);
+    s->outputs[LOSS] = d->loss;
+    s->outputs[FINITE] = tw_cast(go, TW_DTYPE_F32);
+    for (int i = 0; i < d->watched_count; i++) s->outputs[SAID + i] = d->watched[i];
     const tw_update update = {.beta1 = l->optimiser->beta1,
                               .beta2 = l->optimiser->beta2,
                               .epsilon = 1e-8,
@@ -51,7 +53,7 @@ static tw_status write_update(const tw_learner *l, const tw_learner_desc *d, ste
                               .correction2 = s->inputs[CORRECTION2],
                               .average = tw_const(g, TW_DTYPE_F32, 0),
                               .scale = tw_clip_scale(square, d->clip != 0 ? d->clip : 1),
-                              .go = tw_is_finite(square)};
+                              .go = go};
     for (int i = 0; i < n; i++) {
         tw_val weight = tw_params_value(l->params, i);
         tw_moments old = {.weight = weight,
@@ -76,7 +78,7 @@ static tw_status compile(tw_learner *l, const tw_learner_desc *d)
 {
     tw_context *ctx = l->ctx;
     int pieces = FLATS * tw_params_count(l->params);
-    step s = {.inputs_count = SCALARS + d->inputs_count + pieces, .outputs_count = 1 + d->watched_count + pieces};
+    step s = {.inputs_count = SCALARS + d->inputs_count + pieces, .outputs_count = SAID + d->watched_count + pieces};
     tw_status status = TW_OK;
     s.inputs = tw_alloc(ctx, (size_t)s.inputs_count, sizeof *s.inputs);
     s.outputs = tw_alloc(ctx, (size_t)s.outputs_count, sizeof *s.outputs);
@@ -105,10 +107,10 @@ done:
 
 static tw_status bind(tw_learner *l, uint64_t seed)
 {
-    int n = tw_params_count(l->params), in = SCALARS + l->fed, out = 1 + l->watched;
+    int n = tw_params_count(l->params), in = SCALARS + l->fed, out = SAID + l->watched;
     size_t bytes = (size_t)tw_params_size(l->params) * sizeof(float);
     for (int i = 0; i < SCALARS; i++) l->inputs[i] = &l->scalar[i];
-    l->outputs[0] = &l->loss;
+    for (int i = 0; i < SAID; i++) l->outputs[i] = &l->said[i];
     for (int kind = 0; kind < FLATS; kind++) {
         l->flat[kind] = tw_alloc_aligned(l->ctx, bytes);
         if (!l->flat[kind]) return tw_fail_memory(l->ctx, bytes);
@@ -155,14 +157,15 @@ void tw_learner_destroy(tw_learner *l)
 
 tw_status tw_learner_step(tw_learner *l, double rate, const void *const *inputs, void *const *watched, float *out_loss)
 {
-    double n = (double)++l->updates;
+    double n = (double)(l->updates + 1);
     l->scalar[RATE] = (float)rate;
     l->scalar[CORRECTION1] = (float)(1 / -expm1(n * log(l->optimiser->beta1)));
     l->scalar[CORRECTION2] = (float)(1 / -expm1(n * log(l->optimiser->beta2)));
     for (int i = 0; i < l->fed; i++) l->inputs[SCALARS + i] = inputs[i];
-    for (int i = 0; i < l->watched; i++) l->outputs[1 + i] = watched[i];
+    for (int i = 0; i < l->watched; i++) l->outputs[SAID + i] = watched[i];
     tw_status status = tw_program_run(l->state, l->inputs, l->outputs, 0);
-    if (out_loss) *out_loss = l->loss;
+    l->updates += status == TW_OK && l->said[FINITE] > 0;
+    if (out_loss) *out_loss = l->said[LOSS];
     return status;
 }
 

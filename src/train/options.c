@@ -31,10 +31,13 @@ tw_status tw_train_complete(tw_context *ctx, const tw_train_desc *desc, int64_t 
     if (d.teacher) rows = d.pairs;
     /* Checkerboard, 3.07 million rows seen, one run each: 3.829 nats at 1024 (lr 4e-3), 3.806 at 512 (3e-3), 3.807 at
      * 256 (2e-3). At long trainings the order is not settled. */
-    if (d.batch == 0) d.batch = (int)tw_max_i64(256, tw_min_i64(rows, 512));
     if (d.accumulate == 0) d.accumulate = 1;
-    TW_TRY(check(ctx, "shift", d.shift, 0, 64));
     TW_TRY(check(ctx, "accumulate", d.accumulate, 1, 256));
+    if (d.batch == 0) {
+        d.batch = (int)tw_max_i64(256, tw_min_i64(rows, 512));
+        d.batch += (d.accumulate - d.batch % d.accumulate) % d.accumulate; /* equal pieces */
+    }
+    TW_TRY(check(ctx, "shift", d.shift, 0, 64));
     if (d.batch % d.accumulate)
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "training: a batch of %d rows is not %d equal pieces (accumulate)", d.batch,
                        d.accumulate));

@@ -128,7 +128,8 @@ static void normalise(const making *m, int64_t first, int64_t rows, const double
     }
 }
 
-/* Rows of a part as states, in floats. `first` counts rows over parts and data sets. */
+/* Rows of a part as states, in floats. `first` counts rows over parts and data sets; their numbers in the file are not
+ * known, for rows are dealt out to the parts. */
 static tw_status state_rows(const making *m, const tw_dataset *data, tw_part part, int64_t first, float **out)
 {
     int64_t rows = tw_dataset_rows(data, part), columns = m->columns, numbers = m->numbers;
@@ -144,7 +145,7 @@ static tw_status state_rows(const making *m, const tw_dataset *data, tw_part par
     for (int64_t i = 0; status == TW_OK && i < rows; i++) {
         normalise(m, first + i, 1, values + i * columns, row);
         if (!space->flat && !tw_space_read(space, row, state, &bad))
-            status = tw_space_refuse(m->ctx, bad, i, row, m->flow->desc.names);
+            status = tw_space_refuse(m->ctx, bad, -1, row, m->flow->desc.names);
         const double *from = space->flat ? row : state;
         for (int64_t j = 0; j < numbers; j++) (*out)[i * numbers + j] = (float)from[j];
     }
@@ -175,7 +176,7 @@ static tw_status condition_rows(const making *m, tw_part part, float **out)
     *out = tw_alloc_aligned(m->ctx, bytes);
     if (!*out || !row) status = tw_fail_memory(m->ctx, bytes);
     for (int64_t i = 0; status == TW_OK && i < rows; i++) {
-        status = tw_conditions_take(m->ctx, count, m->flow->desc.conditions, i, values + i * count, row);
+        status = tw_conditions_take(m->ctx, count, m->flow->desc.conditions, -1, values + i * count, row);
         for (int j = 0; j < count; j++) (*out)[i * count + j] = (float)row[j];
     }
     tw_free(m->ctx, row);

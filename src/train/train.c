@@ -216,7 +216,8 @@ static tw_status validate(tw_trainer *r)
     int due = tw_validations_due(tw_plan_fraction(&r->plan, r->done));
     bool last = r->done >= r->plan.total;
     if (due <= r->validations || (!last && r->done < r->validated_step + STEPS_BETWEEN_VALIDATIONS)) return TW_OK;
-    if (r->validation_draws == 0) r->validation_draws = draws_of(r);
+    bool settled = r->validation_draws > 0 && r->validation_draws <= r->validation.draws; /* a file may say anything */
+    if (!settled) r->validation_draws = draws_of(r);
     r->validations = due;
     r->validated_step = r->done;
     tw_status status =

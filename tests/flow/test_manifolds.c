@@ -179,6 +179,14 @@ static void test_what_has_no_meaning_is_refused(void **state)
         tw_status status = tw_sample(flow, 2, &bad[i], x, NULL, NULL);
         assert_true(status == TW_ERR_UNSUPPORTED || status == TW_ERR_INVALID);
     }
+    tw_token_options tokens = {.top_k = 1};
+    assert_int_equal(tw_sample(flow, 2, &(tw_sample_desc){.tokens = &tokens}, x, NULL, NULL), TW_ERR_INVALID);
+    assert_string_equal(tw_context_error(*state), "options of tokens for a flow on space 'sphere:waves=0'");
+    /* velocities are of points as the flow moves them: x, y and z */
+    double t = 0.5, u[3];
+    assert_int_equal(tw_flow_numbers(flow), 3);
+    assert_int_equal(tw_velocity(flow, 1, &t, (double[]){0, 0, 1}, NULL, u), TW_OK);
+    assert_true(fabs(u[2]) < 1e-6 && u[0] * u[0] + u[1] * u[1] > 0); /* tangent at the pole */
     assert_int_equal(tw_log_density(flow, 1, (double[]){0, 120}, NULL, &density, NULL), TW_ERR_INVALID);
     assert_string_equal(tw_context_error(*state), "row 1: x1=0, x2=120: expected a latitude from -90 to 90 degrees");
     tw_flow_destroy(flow);

@@ -159,6 +159,11 @@ static void test_what_does_not_go_together(void **state)
                {{.columns = 2, .space = "torus", .method = "edm"}, "method 'edm' is of space 'euclidean', not of 'to"},
                {{.columns = 2, .space = "torus", .predict = "x1"}, "predict 'x1' is of space 'euclidean', not of"},
                {{.columns = 2, .space = "torus", .weight = "snr"}, "weight 'snr' is of space 'euclidean', not of"},
+               {{.columns = 2, .space = "torus", .schedule = "ve"}, "schedule 've"},
+               {{.columns = 2, .space = "torus", .schedule = "vp"}, "alpha must be 0 at t = 0"},
+               {{.columns = 2, .space = "sphere", .schedule = "edm"}, "alpha must be 0 at t = 0"},
+               {{.columns = 2, .space = "sphere:2.5"}, "space 'sphere': waves is 2.5, expected a whole number"},
+               {{.columns = 2, .space = "tokens:2.5"}, "space 'tokens': symbols is 2.5, expected a whole number"},
                {{.columns = 2, .space = "torus:0"}, "period is '0', expected a number from 1e-09 to 1e+09"}};
     static const struct {
         const char *space, *says;

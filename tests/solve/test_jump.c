@@ -1,7 +1,7 @@
 /* Chains of tokens: the law simulated is that of the matrix exponential, order by order; with exact posteriors that of
  * the path at any t; correctors leave it alone; clamped tokens, shaped draws, threads of rows; the defects of another
  * library as tests of their own. */
-#include "solve/jump.h"
+#include "solve/jump_inside.h"
 
 #include "base/philox.h"
 #include "path/schedule_of.h"
@@ -275,6 +275,26 @@ static void test_d7_corrector_from_the_start(void **state)
                 }
                 tw_piece_free(ctx, &schedule);
             }
+}
+
+/* Clocks whose exponential is no number any more, such as late ones of a metric path, renew nearly everything. */
+static void test_corrector_of_large_clocks(void **state)
+{
+    (void)state;
+    static double ordinal[K * K];
+    tw_token_distances(K, 1, ordinal);
+    for (double scale = 1; scale < 1e5; scale *= 1000) {
+        tw_token_path path = {.symbols = K, .states = K, .distance = ordinal, .scale = scale, .power = 1};
+        tw_jump_desc desc = {.path = &path, .refresh = {2, 1, 0.5}};
+        tw_jump *jump = NULL;
+        assert_int_equal(tw_jump_create(ctx, &desc, 1, 1, &jump), TW_OK);
+        /* tau = scale t / (1 - t), the power of the refresh rate in the middle of the step */
+        double weight = 2 * 0.55 * sqrt(0.45), from = scale, to = scale * 1.5, want = 1;
+        if (scale < 100) want = 1 - pow(expm1(from) / expm1(to), weight);
+        near(tw_jump_renewal(jump, 0.5, 0.6), want, 1e-12);
+        near(tw_jump_renewal(jump, 0, 0.6), 1, 0);
+        tw_jump_destroy(jump);
+    }
 }
 
 /* Remasking, too; and it masks what was known. */
@@ -665,6 +685,24 @@ static void test_bad_input(void **state)
         assert_int_equal(tw_jump_run(jump, &leg, fixed_logits, logits, 2, x, NULL, &stats), TW_ERR_NUMERIC);
         tw_jump_destroy(jump);
     }
+    float logits[K] = {0, (float)NAN};
+    const tw_bound_desc bound = {.path = &masks, .draws = 3, .block = 2};
+    int32_t x[1] = {0};
+    double out[1];
+    void *work = malloc(tw_token_bound_bytes(&masks, 2, 1));
+    assert_non_null(work);
+    assert_int_equal(tw_token_bound(&bound, fixed_logits, logits, 1, 1, x, work, out), TW_ERR_NUMERIC);
+    free(work);
+    /* a tolerance that takes more steps than their random numbers can be told apart */
+    logits[1] = 0;
+    tw_jump *jump = NULL;
+    tw_jump_stats stats = {0};
+    assert_int_equal(tw_jump_create(ctx, &(tw_jump_desc){.path = &masks, .tolerance = 1e-9}, 1, 1, &jump), TW_OK);
+    x[0] = K;
+    assert_int_equal(tw_jump_run(jump, &(tw_jump_leg){.t1 = 1}, fixed_logits, logits, 1, x, NULL, &stats),
+                     TW_ERR_UNSUPPORTED);
+    assert_int_equal(stats.nfe, TW_JUMP_STEPS);
+    tw_jump_destroy(jump);
     tw_piece_free(ctx, &condot);
 }
 
@@ -676,6 +714,7 @@ int main(void)
         cmocka_unit_test(test_d5_stops_at_any_t_with_the_law_of_the_path),
         cmocka_unit_test(test_ends_with_data),
         cmocka_unit_test(test_d7_corrector_from_the_start),
+        cmocka_unit_test(test_corrector_of_large_clocks),
         cmocka_unit_test(test_remasking),
         cmocka_unit_test(test_tolerance),
         cmocka_unit_test(test_clamped_tokens),

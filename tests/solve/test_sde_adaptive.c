@@ -245,6 +245,16 @@ static void backwards_on_the_same_path(void **state)
     assert_true(distance(2, x, start) < 1e-3);
 }
 
+/* A column that is 0 and stays 0 has no size an error could be measured by, and no error. */
+static void relative_tolerance_of_nothing(void **state)
+{
+    (void)state;
+    double x[2] = {1, 0};
+    const problem p = problem_of(TW_SDE_DIAGONAL, TW_SDE_ITO);
+    solve(&p.equation, (tw_sde_desc){.method = "srk", .seed = 5, .rtol = 1e-3}, 1, x, NULL);
+    assert_true(isfinite(x[0]) && x[0] != 1 && x[1] == 0);
+}
+
 /* ---- what is refused, and what fails ---- */
 
 static tw_status wall(void *user, int64_t rows, const double *t, const double *x, double *out)
@@ -312,7 +322,7 @@ int main(void)
         cmocka_unit_test(steps_are_spent_where_they_are_needed),
         cmocka_unit_test(motions_that_do_not_commute),
         cmocka_unit_test(rows_and_motions_are_their_own),
-        cmocka_unit_test(backwards_on_the_same_path),
+        cmocka_unit_test(backwards_on_the_same_path), cmocka_unit_test(relative_tolerance_of_nothing),
         cmocka_unit_test(refusals_and_failures),
         cmocka_unit_test(memory_running_out),
     };

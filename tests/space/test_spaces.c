@@ -71,6 +71,8 @@ static void test_latitude_is_found_by_its_name(void **state)
     assert_false(tw_space_read(&plain, (double[]){0, 91}, x, &bad));
     assert_int_equal(tw_space_refuse(*state, bad, 6, (double[]){0, 91}, (const char *[]){"a", "b"}), TW_ERR_INVALID);
     assert_string_equal(tw_context_error(*state), "row 7: a=0, b=91: expected a latitude from -90 to 90 degrees");
+    assert_int_equal(tw_space_refuse(*state, bad, -1, (double[]){0, 91}, (const char *[]){"a", "b"}), TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(*state), "a row with a=0, b=91: expected"));
     tw_space_free(*state, &plain);
     tw_space_free(*state, &named);
     tw_space ball = make(*state, "poincare", 2, NULL), turn = make(*state, "so3", 4, NULL);
@@ -96,6 +98,47 @@ static void test_more_columns_than_a_factor_holds(void **state)
     assert_int_equal(tw_piece_read(*state, "space", "directions", tw_space_list, &piece), TW_OK);
     assert_int_equal(tw_space_make(*state, &piece, 65, NULL, &s), TW_ERR_UNSUPPORTED);
     tw_piece_free(*state, &piece);
+}
+
+/* Tokens have no geometry that bounds them: a sequence may be long. */
+static void test_long_rows_of_tokens(void **state)
+{
+    enum { LONG = 1000 };
+    static double row[LONG], x[LONG], out[LONG];
+    const tw_factor *bad = NULL;
+    tw_space s = make(*state, "tokens:7", LONG, NULL);
+    for (int i = 0; i < LONG; i++) row[i] = i % 7;
+    assert_int_equal(s.symbols, 7);
+    assert_int_equal(s.numbers, LONG);
+    assert_true(tw_space_read(&s, row, x, &bad));
+    tw_space_write(&s, x, out);
+    assert_memory_equal(row, out, sizeof row);
+    row[LONG - 1] = 7;
+    assert_false(tw_space_read(&s, row, x, &bad));
+    tw_space_free(*state, &s);
+}
+
+static void test_what_is_not_finite_is_no_point(void **state)
+{
+    static const struct {
+        const char *space;
+        int columns;
+    } cases[] = {{"sphere", 2}, {"torus", 2}, {"radians", 1}, {"directions", 3}, {"so3", 4}, {"se3", 7}, {"poincare", 2},
+                 {"hyperboloid", 2}, {"tokens:5", 2}};
+    const double odd[] = {(double)NAN, (double)INFINITY, -(double)INFINITY};
+    for (int i = 0; i < TW_COUNT(cases); i++) {
+        tw_space s = make(*state, cases[i].space, cases[i].columns, NULL);
+        const tw_factor *bad = NULL;
+        for (int j = 0; j < s.columns; j++)
+            for (int k = 0; k < TW_COUNT(odd); k++) {
+                double row[8] = {0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1}, x[8];
+                if (s.symbols > 0) memset(row, 0, sizeof row);
+                assert_true(tw_space_read(&s, row, x, &bad));
+                row[j] = odd[k];
+                if (tw_space_read(&s, row, x, &bad)) fail_msg("%s, column %d: %g", cases[i].space, j, odd[k]);
+            }
+        tw_space_free(*state, &s);
+    }
 }
 
 /* --- graphs --------------------------------------------------------------------------------------------------------
@@ -295,6 +338,8 @@ int main(void)
         cmocka_unit_test(test_what_is_read_is_written),
         cmocka_unit_test(test_latitude_is_found_by_its_name),
         cmocka_unit_test(test_more_columns_than_a_factor_holds),
+        cmocka_unit_test(test_long_rows_of_tokens),
+        cmocka_unit_test(test_what_is_not_finite_is_no_point),
         cmocka_unit_test(test_what_the_network_sees_and_says),
         cmocka_unit_test(test_features_of_a_rotation_are_its_matrix),
         cmocka_unit_test(test_draws_in_programs_are_those_of_the_host),

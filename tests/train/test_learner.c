@@ -101,6 +101,13 @@ static void what_is_not_finite_changes_nothing(void **state)
     assert_int_equal(tw_learner_step(l, 0.1, (const void *[]){xs, broken}, (void *[]){misfit}, &loss), TW_OK);
     assert_true(isnan(loss));
     assert_memory_equal(before, tw_learner_weights(l), sizeof before);
+    /* nor is it counted: the next step is the second one */
+    tw_learner *other = learner_of(&p, 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(tw_learner_step(other, 0.1, (const void *[]){xs, ys}, (void *[]){misfit}, NULL), TW_OK);
+    assert_int_equal(tw_learner_step(l, 0.1, (const void *[]){xs, ys}, (void *[]){misfit}, NULL), TW_OK);
+    assert_memory_equal(tw_learner_weights(other), tw_learner_weights(l), sizeof before);
+    tw_learner_destroy(other);
     tw_learner_destroy(l);
     tw_val many[TW_LEARNER_VALUES + 1] = {{0}};
     const tw_learner_desc desc = {

@@ -184,6 +184,31 @@ static void test_frames_files_and_threads(void **state)
     tw_flow_destroy(flow);
 }
 
+/* Rows that stopped on the way hold masks, and can be gone on with; a step's size is of the way that is left. */
+static void test_goes_on_from_where_it_stopped(void **state)
+{
+    (void)state;
+    enum { N = 400 };
+    static double rows[2 * N], ends[2 * N];
+    tw_flow *flow = NULL;
+    tw_flow_desc plain = {.space = "tokens:4", .columns = 2, .network = {.width = 8, .depth = 1}};
+    check(tw_flow_create(ctx, &plain, &flow));
+    tw_sample_desc first = {.solver = {.t1 = 0.5, .steps = 8}}, second = {.solver = {.t0 = 0.5, .t1 = 1, .step_size = 0.1}, .from = rows};
+    second.solver.method = "midpoint"; /* asks twice a step, of every row */
+    tw_ode_stats stats;
+    int masks = 0;
+    check(tw_sample(flow, N, &first, rows, NULL, NULL));
+    for (int i = 0; i < 2 * N; i++) masks += rows[i] == K;
+    assert_true(masks > N * 0.8 && masks < N * 1.2); /* half of 2 N, 14 deviations */
+    check(tw_sample(flow, N, &second, ends, NULL, &stats));
+    assert_int_equal(stats.nfe, 2 * 5);
+    for (int i = 0; i < 2 * N; i++) {
+        assert_true(ends[i] < K);
+        assert_true(rows[i] == K || rows[i] == ends[i]);
+    }
+    tw_flow_destroy(flow);
+}
+
 static void refused(const tw_flow_desc *desc, const char *says)
 {
     tw_flow *flow = NULL;
@@ -205,12 +230,14 @@ static void test_refused(void **state)
     refused(&(tw_flow_desc){.space = "tokens:4", .schedule = "cosine", .columns = 2}, "alpha + sigma = 1");
     refused(&(tw_flow_desc){.space = "tokens:4", .source = "mask", .path = "metric", .columns = 2}, "source 'uniform'");
     refused(&(tw_flow_desc){.space = "tokens:4", .coupling = "ot", .columns = 2}, "coupling");
+    refused(&(tw_flow_desc){.space = "tokens:4", .weight = "learned", .columns = 2}, "weight 'learned'");
     refused(&(tw_flow_desc){.space = "tokens:4", .network = {.kind = "mlp"}, .columns = 2}, "not for tokens");
     refused(&(tw_flow_desc){.network = {.kind = "ddit"}, .columns = 2}, "for tokens");
     tw_flow *flow = NULL;
     tw_flow_desc plain = {.space = "tokens:4", .columns = 2};
     check(tw_flow_create(ctx, &plain, &flow));
-    double x[2] = {1, 4}, out[2], t = 0.5;
+    double x[2] = {1, 5}, known[2] = {1, 4}, out[2], t = 0.5, times[2] = {0, 1};
+    const tw_token_options given = {.known = known};
     const struct {
         tw_sample_desc desc;
         const char *says;
@@ -218,12 +245,23 @@ static void test_refused(void **state)
                {{.guidance = 1}, "guidance"},
                {{.diffusion = "sigma"}, "noise"},
                {{.solver = {.t0 = 1, .t1 = 0}}, "from a time to a later one"},
-               {{.from = x}, "x2=4: expected a whole number from 0 to 3"}};
+               {{.from = x}, "x2=5: expected a whole number from 0 to 4"},
+               {{.tokens = &given}, "x2=4: expected a whole number from 0 to 3"},
+               {{.log_prob = out}, "log-densities of steps"},
+               {{.solver = {.time_grid = times, .time_grid_count = 2}}, "a grid"},
+               {{.conditions = x}, "trained without any"},
+               {{.solver = {.step_size = -0.1}}, "steps of size -0.1"},
+               {{.solver = {.step_size = (double)NAN}}, "steps of size nan"},
+               {{.solver = {.step_size = 1e-20}}, "1e+20 steps"},
+               {{.solver = {.steps = 1 << 20}}, "steps: expected less"},
+               {{.frames = 5000}, "5000 frames"}};
     for (int i = 0; i < TW_COUNT(bad); i++) {
         assert_int_not_equal(tw_sample(flow, 1, &bad[i].desc, out, NULL, NULL), TW_OK);
         if (!strstr(tw_context_error(ctx), bad[i].says)) fail_msg("%d: %s", i, tw_context_error(ctx));
     }
-    assert_int_not_equal(tw_log_density(flow, 1, x, NULL, out, NULL), TW_OK);
+    assert_int_not_equal(tw_log_density(flow, 1, known, NULL, out, NULL), TW_OK);
+    assert_int_equal(tw_interpolate(flow, 2, (double[]){0, 1, 2, 3}, 1, times), TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(ctx), "nothing between two tokens"));
     assert_int_equal(tw_velocity(flow, 1, &t, x, NULL, out), TW_ERR_UNSUPPORTED);
     tw_flow_destroy(flow);
 }
@@ -234,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_learns),
         cmocka_unit_test(test_samplers),
         cmocka_unit_test(test_frames_files_and_threads),
+        cmocka_unit_test(test_goes_on_from_where_it_stopped),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
