@@ -34,9 +34,13 @@ const verb verb_table[] = {
      .name = "score",
      .usage = "MODEL [FILE] [OPTIONS]",
      .about = "negative log-likelihood of rows under a flow",
-     .more = "Nats a row, in the units of the data, with exact divergence. Without FILE the test part of the data the "
-             "model was "
-             "trained on is scored. Bits per dimension are given for data of whole numbers.",
+     .more =
+         "Nats a row, in the units of the data, with exact divergence, which --probes estimates, as for pictures it "
+         "is; of "
+         "tokens a bound, found without a solver. Without FILE the test part of the data the "
+         "model was "
+         "trained on is scored. Bits per dimension are given for whole numbers; of pictures they are a bound, by noise "
+         "added (--dequantise).",
      .examples = "thalweg score runs/housing\n"
                  "thalweg score runs/housing held-out.csv --per-row log-density.csv\n"
                  "thalweg score runs/checkerboard checkerboard -n 5000 --json\n",
@@ -46,10 +50,12 @@ const verb verb_table[] = {
      .name = "eval",
      .usage = "MODEL [FILE] [OPTIONS]",
      .about = "compare a flow with held-out data: likelihood, distances, pictures",
-     .more = "Every distance between samples and held-out rows stands beside its floor: the distance between as many "
-             "training "
-             "rows and the same held-out rows. Writes report.txt, report.json, clouds.png (data beside samples) and "
-             "flow.png.",
+     .more =
+         "Every distance between samples and held-out rows stands beside its floor: the distance between as many "
+         "training "
+         "rows and the same held-out rows. Pictures are judged by a classifier, tokens by the bound on their "
+         "likelihood alone. Writes report.txt, report.json, clouds.png (data beside samples; grid.png of pictures), "
+         "flow.png, and density.png on the sphere and the torus.",
      .examples = "thalweg eval runs/checkerboard\n"
                  "thalweg eval runs/housing --out reports/housing --repeats 5\n"
                  "thalweg eval runs/housing new-data.csv --json\n",
@@ -63,7 +69,7 @@ const verb verb_table[] = {
              "missed. "
              "Without names it lists the studies there are. A study is a YAML file: copy one to make your own.",
      .examples = "thalweg reproduce\n"
-                 "thalweg reproduce rectified_flow --quick\n"
+                 "thalweg reproduce reflow --quick\n"
                  "thalweg reproduce --all --json\n",
      .argument = {OPT_STUDY, OPT_COUNT},
      .many = true,

@@ -5,7 +5,7 @@
 
 `train` is what ours does by default - straight paths, velocities, AdamW with warm-up and cosine, clipped gradients,
 averaged weights, a tenth of the pictures told nothing - for a given number of pictures. `bits` evaluates a model of ours:
-bits per dimension of test pictures with noise in [0,1), Hutchinson's estimate of the divergence, the midpoint rule.
+bits per dimension of test pictures with noise in [-1/2,1/2), Hutchinson's estimate of the divergence, the midpoint rule.
 """
 
 import argparse
@@ -158,7 +158,7 @@ def bits(args):
     x, told = x[: args.rows], told[: args.rows]
     numbers, rows = x[0].numel(), 0
     for _ in range(args.draws):
-        noisy = x + torch.rand_like(x) / 127.5
+        noisy = x + (torch.rand_like(x) - 0.5) / 127.5
         density = torch.cat([log_density(net, a, b, args.steps) for a, b in zip(noisy.split(50), told.split(50))])
         rows = rows - (density - numbers * math.log(127.5)) / numbers / LOG2 / args.draws
     print(json.dumps({"bits_per_dim": rows.mean().item(), "bits_per_dim_error": (rows.std() / len(rows) ** 0.5).item(),

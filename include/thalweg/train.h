@@ -42,7 +42,7 @@ typedef struct tw_train_desc {
     double clip;                  /* bound on the global gradient norm [1; negative: none] */
     double ema;                   /* decay of the averaged weights [0.999] */
     tw_products products;         /* what products multiply, forward and backward; weights and sums stay f32 [f32] */
-    bool recompute;           /* networks of pictures: less memory for about a third more time [no] */
+    bool recompute;               /* networks of pictures: less memory for about a fifth more time [no] */
     bool independent_times;   /* of the rows of a batch; [stratified: one in each of `batch` shares of their density] */
     const tw_dataset *source; /* rows the flow begins at (source "data"); same columns */
     /* Reflow: trained instead on pairs of a source point and where this flow takes it, in its normalised units;
