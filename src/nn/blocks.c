@@ -53,6 +53,35 @@ tw_val tw_block_attention(tw_val qkv, int heads, bool by_head)
     return tw_reshape(y, tw_shape_of(tw_dim(qkv, 0), tw_dim(qkv, 1), tw_dim(qkv, 2) / 3));
 }
 
+tw_val tw_block_gather(tw_val x, int64_t n)
+{
+    if (tw_is_none(x) || n == 1) return x;
+    tw_shape s = tw_shape_at(x);
+    int64_t b = s.dim[0], h = s.dim[1] / n, w = s.dim[2] / n, c = s.dim[3];
+    tw_val parts = tw_transpose(tw_reshape(x, tw_shape_of(b, h, n, w, n, c)), (const int[]){0, 1, 3, 2, 4, 5});
+    return tw_reshape(parts, tw_shape_of(b, h, w, n * n * c));
+}
+
+tw_val tw_block_spread(tw_val x, int64_t n)
+{
+    if (tw_is_none(x) || n == 1) return x;
+    tw_shape s = tw_shape_at(x);
+    int64_t b = s.dim[0], h = s.dim[1], w = s.dim[2], c = s.dim[3] / (n * n);
+    tw_val parts = tw_transpose(tw_reshape(x, tw_shape_of(b, h, w, n, n, c)), (const int[]){0, 1, 3, 2, 4, 5});
+    return tw_reshape(parts, tw_shape_of(b, h * n, w * n, c));
+}
+
+void tw_block_modulation(tw_scope scope, tw_val c, int64_t width, int count, tw_val *out)
+{
+    tw_val all = tw_block_zero_linear(scope, c, count * width);
+    for (int i = 0; i < count; i++) out[i] = tw_expand_dim(tw_slice(all, 1, i * width, (i + 1) * width), 1);
+}
+
+tw_val tw_block_modulate(tw_val x, tw_val shift, tw_val scale, double more)
+{
+    return tw_add(tw_mul(tw_layernorm(x, TW_NONE, TW_NONE, more), tw_adds(scale, 1)), shift);
+}
+
 /* The layer is written on stand-ins of x and told; what else it needs, its parameters, is found. */
 tw_val tw_block_run(tw_scope scope, tw_layer layer, const void *user, tw_val x, tw_val told)
 {

@@ -21,6 +21,15 @@ tw_val tw_block_layernorm(tw_scope scope, tw_val x);
  * each head together. */
 tw_val tw_block_attention(tw_val qkv, int heads, bool by_head);
 
+/* x (B,H,W,C) -> (B,H/n,W/n,n*n*C), pixels of a square row by row, and back. */
+tw_val tw_block_gather(tw_val x, int64_t n);
+tw_val tw_block_spread(tw_val x, int64_t n);
+/* Shifts, scales and gates of adaLN-zero (Peebles, Xie 2023): `count` vectors (B,1,width) that are linear in c (B,E),
+ * zero at first. */
+void tw_block_modulation(tw_scope scope, tw_val c, int64_t width, int count, tw_val *out);
+/* x (B,T,D) to mean 0 and variance 1 (plus `more`), times 1 + scale, plus shift. */
+tw_val tw_block_modulate(tw_val x, tw_val shift, tw_val scale, double more);
+
 /* A layer of x and of what rows are told (B,E), by parameters below a scope; `user` says what kind. */
 typedef tw_val (*tw_layer)(tw_scope scope, const void *user, tw_val x, tw_val told);
 /* layer(x, told). Where a training graph is to save memory (tw_training.recompute), only x and told are kept for the

@@ -2,11 +2,11 @@
  * (Peebles, Xie 2023; Su et al. 2021, RoFormer; Lou, Meng, Ermon 2024, appendix C).
  *
  *   h = embedding[x];   c = silu(mlp(features of t) + condition)
- *   h = h + gate1 attention(rotary(qkv(norm(h) (1 + scale1) + shift1)));   h = h + gate2 mlp(norm(h) (1 + scale2) + shift2)
- *   logits = linear(norm(h) (1 + scale) + shift)
+ *   h = h + gate1 attention(rotary(qkv(norm(h) (1 + scale1) + shift1)));   h = h + gate2 mlp(norm(h) (1 + scale2) +
+ * shift2) logits = linear(norm(h) (1 + scale) + shift)
  *
- * Shifts, scales and gates are linear in c and zero at first (adaLN-zero), and so is the last layer. Scores of attention
- * are never stored (graph/attention.c). `tied`: the last layer is the embedding again. */
+ * Shifts, scales and gates are linear in c and zero at first (adaLN-zero), and so is the last layer. Scores of
+ * attention are never stored (graph/attention.c). `tied`: the last layer is the embedding again. */
 #include "nn/blocks.h"
 #include "nn/network.h"
 
@@ -15,18 +15,6 @@
 #include <math.h>
 
 static const double EPSILON = 1e-5, ROTARY_BASE = 10000;
-
-/* `count` vectors (B,1,width) that are linear in c, zero at first. */
-static void modulation(tw_scope scope, tw_val c, int64_t width, int count, tw_val *out)
-{
-    tw_val all = tw_block_zero_linear(scope, c, count * width);
-    for (int i = 0; i < count; i++) out[i] = tw_expand_dim(tw_slice(all, 1, i * width, (i + 1) * width), 1);
-}
-
-static tw_val modulate(tw_val x, tw_val shift, tw_val scale)
-{
-    return tw_add(tw_mul(tw_layernorm(x, TW_NONE, TW_NONE, EPSILON), tw_adds(scale, 1)), shift);
-}
 
 static tw_val attend(tw_val qkv, int heads)
 {
@@ -43,10 +31,10 @@ static tw_val block(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_va
     if (tw_is_none(x)) return x;
     int64_t width = desc->width;
     tw_val m[6]; /* shift, scale, gate of attention, then of the perceptron */
-    modulation(tw_in(scope, "modulation"), c, width, 6, m);
-    tw_val h = tw_linear(tw_in(scope, "qkv"), modulate(x, m[0], m[1]), 3 * width);
+    tw_block_modulation(tw_in(scope, "modulation"), c, width, 6, m);
+    tw_val h = tw_linear(tw_in(scope, "qkv"), tw_block_modulate(x, m[0], m[1], EPSILON), 3 * width);
     x = tw_add(x, tw_mul(m[2], tw_linear(tw_in(scope, "out"), attend(h, desc->heads), width)));
-    h = tw_dense(tw_at(scope, "mlp", 0), modulate(x, m[3], m[4]), 4 * width, tw_gelu_tanh);
+    h = tw_dense(tw_at(scope, "mlp", 0), tw_block_modulate(x, m[3], m[4], EPSILON), 4 * width, tw_gelu_tanh);
     return tw_add(x, tw_mul(m[5], tw_linear(tw_at(scope, "mlp", 2), h, width)));
 }
 
@@ -68,16 +56,18 @@ tw_val tw_network_ddit(tw_scope scope, const tw_network_desc *desc, tw_val x, tw
     if (tw_is_none(x)) return x;
     int64_t rows = tw_dim(x, 0), tokens = tw_dim(x, 1), width = desc->width;
     if (width % (2 * desc->heads))
-        return tw_graph_fail(x.graph, TW_ERR_INVALID, "ddit: a width of %lld, expected an even number for each of %d heads",
-                             (long long)width, desc->heads);
+        return tw_graph_fail(x.graph, TW_ERR_INVALID,
+                             "ddit: a width of %lld, expected an even number for each of %d heads", (long long)width,
+                             desc->heads);
     tw_val table =
-        tw_param(tw_in(scope, "embedding"), "weight", tw_shape_of(desc->states, width), TW_INIT_NORMAL, 0.02), m[2];
+               tw_param(tw_in(scope, "embedding"), "weight", tw_shape_of(desc->states, width), TW_INIT_NORMAL, 0.02),
+           m[2];
     tw_val h = tw_take_rows(table, tw_reshape(x, tw_shape_of(rows * tokens)));
     h = tw_reshape(h, tw_shape_of(rows, tokens, width));
     tw_val c = embed_told(scope, desc, t, condition);
     for (int i = 0; i < desc->depth; i++) h = block(tw_at(scope, "blocks", i), desc, h, c);
-    modulation(tw_in(scope, "last"), c, width, 2, m);
-    h = modulate(h, m[0], m[1]);
+    tw_block_modulation(tw_in(scope, "last"), c, width, 2, m);
+    h = tw_block_modulate(h, m[0], m[1], EPSILON);
     if (!desc->tied) return tw_block_zero_linear(tw_in(scope, "logits"), h, outputs);
     return tw_matmul(h, tw_transpose(tw_slice(table, 0, 0, outputs), (const int[]){1, 0}));
 }

@@ -31,19 +31,16 @@ static tw_val xavier(tw_scope scope, tw_val x, int64_t width)
 static tw_val cut(tw_val x, int64_t patch)
 {
     tw_shape s = tw_shape_at(x);
-    int64_t b = s.dim[0], h = s.dim[1] / patch, w = s.dim[2] / patch, c = s.dim[3];
-    tw_val parts = tw_reshape(x, tw_shape_of(b, h, patch, w, patch, c));
-    return tw_reshape(tw_transpose(parts, (const int[]){0, 1, 3, 2, 4, 5}), tw_shape_of(b, h * w, patch * patch * c));
+    int64_t tokens = s.dim[1] / patch * (s.dim[2] / patch);
+    return tw_reshape(tw_block_gather(x, patch), tw_shape_of(s.dim[0], tokens, patch * patch * s.dim[3]));
 }
 
 static tw_val join(tw_val patches, int64_t patch, const tw_image *image)
 {
     if (tw_is_none(patches)) return patches;
-    int64_t b = tw_dim(patches, 0), h = image->height / patch, w = image->width / patch;
-    int64_t c = tw_last_dim(patches) / (patch * patch);
-    tw_val parts =
-        tw_transpose(tw_reshape(patches, tw_shape_of(b, h, w, patch, patch, c)), (const int[]){0, 1, 3, 2, 4, 5});
-    return tw_reshape(parts, tw_shape_of(b, h * patch, w * patch, c));
+    int64_t h = image->height / patch, w = image->width / patch;
+    tw_shape grid = tw_shape_of(tw_dim(patches, 0), h, w, tw_last_dim(patches));
+    return tw_block_spread(tw_reshape(patches, grid), patch);
 }
 
 /* The patches' linear layer, kept as the convolution it is. */
@@ -83,16 +80,9 @@ static tw_val positions(tw_scope scope, tw_val x, const tw_network_desc *desc)
     return out;
 }
 
-/* `count` vectors (B,1,width) that are linear in silu(c), zero at first. */
 static void modulation(tw_scope scope, tw_val c, int64_t width, int count, tw_val *out)
 {
-    tw_val all = tw_block_zero_linear(tw_at(scope, "adaLN_modulation", 1), tw_silu(c), count * width);
-    for (int i = 0; i < count; i++) out[i] = tw_expand_dim(tw_slice(all, 1, i * width, (i + 1) * width), 1);
-}
-
-static tw_val modulate(tw_val x, tw_val shift, tw_val scale)
-{
-    return tw_add(tw_mul(tw_layernorm(x, TW_NONE, TW_NONE, EPSILON), tw_adds(scale, 1)), shift);
+    tw_block_modulation(tw_at(scope, "adaLN_modulation", 1), tw_silu(c), width, count, out);
 }
 
 static tw_val block(tw_scope scope, const void *user, tw_val x, tw_val c)
@@ -103,10 +93,10 @@ static tw_val block(tw_scope scope, const void *user, tw_val x, tw_val c)
     int64_t width = desc->width;
     tw_val m[6]; /* shift, scale, gate of attention, then of the perceptron */
     modulation(scope, c, width, 6, m);
-    tw_val h = xavier(tw_in(attention, "qkv"), modulate(x, m[0], m[1]), 3 * width);
+    tw_val h = xavier(tw_in(attention, "qkv"), tw_block_modulate(x, m[0], m[1], EPSILON), 3 * width);
     h = xavier(tw_in(attention, "proj"), tw_block_attention(h, desc->heads, false), width);
     x = tw_add(x, tw_mul(m[2], h));
-    h = tw_gelu_tanh(xavier(tw_in(mlp, "fc1"), modulate(x, m[3], m[4]), 4 * width));
+    h = tw_gelu_tanh(xavier(tw_in(mlp, "fc1"), tw_block_modulate(x, m[3], m[4], EPSILON), 4 * width));
     return tw_add(x, tw_mul(m[5], xavier(tw_in(mlp, "fc2"), h, width)));
 }
 
@@ -146,7 +136,8 @@ tw_val tw_network_dit(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_
     for (int i = 0; i < desc->depth; i++) h = tw_block_run(tw_at(scope, "blocks", i), block, desc, h, c);
     tw_scope last = tw_in(scope, "final_layer");
     modulation(last, c, desc->width, 2, m);
-    h = tw_block_zero_linear(tw_in(last, "linear"), modulate(h, m[0], m[1]), patch * patch * channels);
+    h = tw_block_zero_linear(tw_in(last, "linear"), tw_block_modulate(h, m[0], m[1], EPSILON),
+                             patch * patch * channels);
     h = join(h, patch, &desc->image);
     return desc->learn_sigma ? tw_slice(h, 3, 0, outputs) : h;
 }

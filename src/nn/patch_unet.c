@@ -18,25 +18,6 @@
 
 enum { GROUPS = 8, TIME_FEATURES = 64, TOLD = 4 };
 
-/* x (B,H,W,C) -> (B,H/n,W/n,n*n*C) and back. */
-static tw_val gather_pixels(tw_val x, int64_t n)
-{
-    if (tw_is_none(x) || n == 1) return x;
-    tw_shape s = tw_shape_at(x);
-    int64_t b = s.dim[0], h = s.dim[1] / n, w = s.dim[2] / n, c = s.dim[3];
-    tw_val parts = tw_transpose(tw_reshape(x, tw_shape_of(b, h, n, w, n, c)), (const int[]){0, 1, 3, 2, 4, 5});
-    return tw_reshape(parts, tw_shape_of(b, h, w, n * n * c));
-}
-
-static tw_val spread_pixels(tw_val x, int64_t n)
-{
-    if (tw_is_none(x) || n == 1) return x;
-    tw_shape s = tw_shape_at(x);
-    int64_t b = s.dim[0], h = s.dim[1], w = s.dim[2], c = s.dim[3] / (n * n);
-    tw_val parts = tw_transpose(tw_reshape(x, tw_shape_of(b, h, w, n, n, c)), (const int[]){0, 1, 3, 2, 4, 5});
-    return tw_reshape(parts, tw_shape_of(b, h * n, w * n, c));
-}
-
 typedef struct level {
     const tw_network_desc *desc;
     int64_t channels;
@@ -92,7 +73,7 @@ static tw_val descend(tw_scope scope, const tw_network_desc *desc, int index, tw
         int64_t below = (int64_t)desc->width * desc->mult[index + 1];
         tw_val h = tw_block_conv(tw_in(here, "halve"), x, below, 3, 2, false);
         h = descend(scope, desc, index + 1, h, told);
-        h = spread_pixels(tw_block_conv(tw_in(here, "double"), h, 4 * l.channels, 1, 1, false), 2);
+        h = tw_block_spread(tw_block_conv(tw_in(here, "double"), h, 4 * l.channels, 1, 1, false), 2);
         x = tw_block_conv(tw_in(here, "join"), tw_concat2(3, x, h), l.channels, 1, 1, false);
     }
     return blocks(here, "up", &l, x, told);
@@ -142,8 +123,8 @@ tw_val tw_network_patch_unet(tw_scope scope, const tw_network_desc *desc, tw_val
     tw_val told = embed_told(scope, desc, t, condition);
     int64_t patch = desc->patch;
     tw_val h =
-        tw_block_conv(tw_in(scope, "in"), gather_pixels(x, patch), (int64_t)desc->width * desc->mult[0], 3, 1, false);
+        tw_block_conv(tw_in(scope, "in"), tw_block_gather(x, patch), (int64_t)desc->width * desc->mult[0], 3, 1, false);
     h = descend(scope, desc, 0, h, told);
     h = tw_silu(tw_block_groupnorm(tw_in(scope, "norm"), h, GROUPS));
-    return spread_pixels(tw_block_conv(tw_in(scope, "out"), h, patch * patch * outputs, 3, 1, true), patch);
+    return tw_block_spread(tw_block_conv(tw_in(scope, "out"), h, patch * patch * outputs, 3, 1, true), patch);
 }
