@@ -2,6 +2,8 @@
  * would otherwise put the whole drawing into an error state. */
 #include "plot/canvas.h"
 
+#include "base/text.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -135,24 +137,12 @@ void tw_canvas_clear(tw_canvas *canvas)
     cairo_paint(canvas->cr);
 }
 
-/* Length of the valid UTF-8 sequence at s, 0 when there is none. */
-static int sequence_length(const unsigned char *s)
-{
-    int length = s[0] < 0x80 ? 1 : s[0] >= 0xC2 && s[0] < 0xE0 ? 2 : (s[0] & 0xF0) == 0xE0 ? 3 : 4;
-    if (length == 4 && (s[0] < 0xF0 || s[0] > 0xF4)) return 0;
-    for (int i = 1; i < length; i++)
-        if ((s[i] & 0xC0) != 0x80) return 0;
-    bool overlong = (s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xF0 && s[1] < 0x90);
-    bool surrogate = s[0] == 0xED && s[1] >= 0xA0, beyond = s[0] == 0xF4 && s[1] >= 0x90;
-    return overlong || surrogate || beyond ? 0 : length;
-}
-
 /* Copies at most size - 1 bytes of text as clean UTF-8: cairo refuses anything else for good. */
 static void clean(const char *text, char *out, size_t size)
 {
     size_t length = 0;
     for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        int n = sequence_length(s);
+        int n = tw_utf8_length((const char *)s, strnlen((const char *)s, 4));
         if (length + (size_t)(n ? n : 1) >= size) break;
         if (n == 0 || *s < 0x20 || *s == 0x7F) {
             out[length++] = *s < 0x20 ? ' ' : '?';

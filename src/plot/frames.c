@@ -95,28 +95,33 @@ static void draw_points(strip *s, const tw_panel *p, int k)
     tw_points_end(&points);
 }
 
-/* Those from `first` to before `end`; heights are of all. */
-static void draw_histograms(strip *s, int first, int end)
+static void count_frame(const strip *s, int k, double height[BINS])
+{
+    tw_histogram(s->horizontal, s->frames[k].rows, s->frames[k].values + s->i, s->columns, BINS, height);
+}
+
+/* As high as the highest histogram of all. */
+static tw_axis choose_heights(const strip *s)
 {
     double height[BINS], most = 0;
     for (int k = 0; k < s->count; k++) {
-        tw_histogram(s->horizontal, s->frames[k].rows, s->frames[k].values + s->i, s->columns, BINS, height);
+        count_frame(s, k, height);
         for (int b = 0; b < BINS; b++) most = fmax(most, height[b]);
     }
-    s->vertical = (tw_axis){0, most > 0 ? 1.08 * most : 1, false};
-    for (int k = first; k < end; k++) {
-        tw_panel p = panel_at(s, k);
-        draw_frame(s, &p, k);
-        tw_histogram(s->horizontal, s->frames[k].rows, s->frames[k].values + s->i, s->columns, BINS, height);
-        tw_panel_steps(&p, BINS, height, tw_palette(0), true);
-    }
+    return (tw_axis){0, most > 0 ? 1.08 * most : 1, false};
 }
 
 static void draw_one(strip *s, int k)
 {
     tw_panel p = panel_at(s, k);
     draw_frame(s, &p, k);
-    draw_points(s, &p, k);
+    if (s->columns > 1) {
+        draw_points(s, &p, k);
+        return;
+    }
+    double height[BINS];
+    count_frame(s, k, height);
+    tw_panel_steps(&p, BINS, height, tw_palette(0), true);
 }
 
 static void place(strip *s, int count)
@@ -136,7 +141,10 @@ static tw_status open_strip(tw_context *ctx, strip *s, int count)
 {
     tw_status status = TW_OK;
     TW_TRY(choose_axis(ctx, s, s->i, &s->horizontal));
-    TW_TRY(choose_axis(ctx, s, s->j, &s->vertical));
+    if (s->columns == 1)
+        s->vertical = choose_heights(s);
+    else
+        TW_TRY(choose_axis(ctx, s, s->j, &s->vertical));
     place(s, count);
     status = tw_canvas_open(ctx, s->left + 20 + s->across * (s->w + s->gap) - s->gap, s->down * (s->top + s->h) + 38,
                             &s->canvas);
@@ -162,10 +170,7 @@ tw_status tw_plot_frames(tw_context *ctx, const char *path, int columns, const c
     tw_status status = TW_OK;
     TW_TRY(make_strip(ctx, columns, names, i, j, count, times, frames, &s));
     TW_TRY(open_strip(ctx, &s, count));
-    if (columns == 1)
-        draw_histograms(&s, 0, count);
-    else
-        for (int k = 0; k < count; k++) draw_one(&s, k);
+    for (int k = 0; k < count; k++) draw_one(&s, k);
     TW_TRY(tw_canvas_save(&s.canvas, path));
 done:
     tw_canvas_close(&s.canvas);
@@ -183,10 +188,7 @@ tw_status tw_plot_points_moving(tw_context *ctx, const char *path, int columns, 
     TW_TRY(tw_canvas_film(&s.canvas, path, count, &film));
     for (int k = 0; k < count; k++) {
         tw_canvas_clear(&s.canvas);
-        if (columns == 1)
-            draw_histograms(&s, k, k + 1);
-        else
-            draw_one(&s, k);
+        draw_one(&s, k);
         TW_TRY(tw_canvas_shoot(&s.canvas, &film));
     }
     TW_TRY(tw_png_commit(&film));
