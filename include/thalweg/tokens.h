@@ -122,7 +122,7 @@ TW_NODISCARD TW_API tw_status tw_tokens_open(tw_context *ctx, int count, const c
 TW_NODISCARD TW_API tw_status tw_tokens_from_dataset(tw_context *ctx, const tw_dataset *dataset,
                                                      const tw_tokens_desc *desc, tw_tokens **out_tokens);
 /* From memory: `rows` rows of tokens from 0 to size - 1, one behind another, of the lengths given (NULL: each `width`);
- * copied. Of desc (NULL: all defaults) only split and seed matter. */
+ * copied. Of desc (NULL: all defaults) split, seed and chunk (not 0: rows keep their order) matter. */
 TW_NODISCARD TW_API tw_status tw_tokens_from_memory(tw_context *ctx, int64_t rows, int64_t width,
                                                     const int64_t *lengths, const int32_t *tokens, int size,
                                                     const tw_tokens_desc *desc, tw_tokens **out_tokens);

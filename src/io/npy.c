@@ -4,8 +4,8 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "io/half.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,24 +150,11 @@ static tw_status parse_header(header *h)
 
 /* --- the numbers ------------------------------------------------------------------------------------------ */
 
-static double half_to_double(uint16_t bits)
-{
-    int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    double value;
-    if (exponent == 31)
-        value = fraction ? (double)NAN : (double)INFINITY;
-    else if (exponent == 0)
-        value = ldexp(fraction, -24);
-    else
-        value = ldexp(1024 + fraction, exponent - 25);
-    return bits & 0x8000 ? -value : value;
-}
-
 /* One element; `raw` holds its bytes, least first. */
 static double element(const char *kind, uint64_t raw)
 {
     int width = kind[1] - '0';
-    if (kind[0] == 'f' && width == 2) return half_to_double((uint16_t)raw);
+    if (kind[0] == 'f' && width == 2) return tw_half((uint16_t)raw);
     if (kind[0] == 'f' && width == 4) {
         uint32_t bits = (uint32_t)raw;
         float value;

@@ -36,11 +36,12 @@ TW_NODISCARD tw_status tw_npy_find_bytes(tw_context *ctx, const char *label, con
 void tw_npy_bytes_free(tw_context *ctx, tw_npy_bytes *array);
 /* Whether an archive has a member of this name; false, too, when it is damaged. */
 bool tw_npz_has(tw_context *ctx, const char *label, const void *bytes, size_t size, const char *name);
-/* The NPY file inside an archive that tw_npy_find_bytes wants: *out_bytes NULL: there is none; *out_owned when it had
+/* The NPY file inside an archive that tw_npy_find_bytes wants, of those with a header of at most 1014 bytes (NumPy's
+ * have 118): *out_bytes NULL: there is none; *out_owned when it had
  * to be unpacked. */
 tw_status tw_npz_find_bytes(tw_context *ctx, const char *label, const void *bytes, size_t size, const char *name,
                             int rank, const uint8_t **out_bytes, size_t *out_size, void **out_owned);
-/* Whether the beginning of an NPY file (its header, or as much as there is) tells of such an array, and its shape. */
+/* Whether the beginning of an NPY file, which holds all of its header, tells of such an array, and its shape. */
 bool tw_npy_is_bytes(tw_context *ctx, const void *bytes, size_t size, int rank, tw_shape *out_shape,
                      size_t *out_header);
 /* Writes an array as '<f8' NPY (version 1), whole or not at all. */

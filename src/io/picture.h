@@ -22,9 +22,9 @@ tw_picture_kind tw_picture_kind_at(int index);
 
 /* Whether the first bytes of a file are a PNG's or a JPEG's. */
 bool tw_picture_is(const void *bytes, size_t size);
-/* Decodes a file in memory; `label` names it in errors. More than 8 bits are cut, transparency is laid on white. A file
- * that is damaged, even a little, or of other components (CMYK) is refused as TW_ERR_FORMAT; what comes behind the last
- * pixel may be lacking. Where the library of its kind is: TW_ERR_UNSUPPORTED. */
+/* Decodes a file in memory; `label` names it in errors. More than 8 bits become 8, transparency is laid on white. A
+ * file that is damaged where its pixels are, or of other components (CMYK) is refused as TW_ERR_FORMAT; what comes
+ * behind the last pixel may be lacking. Where the library of its kind is: TW_ERR_UNSUPPORTED. */
 TW_NODISCARD tw_status tw_picture_decode(tw_context *ctx, const char *label, const void *bytes, size_t size,
                                          tw_picture *out_picture);
 

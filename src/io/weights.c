@@ -2,8 +2,8 @@
 #include "io/weights.h"
 
 #include "base/file.h"
+#include "io/half.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,15 +47,6 @@ tw_weight_info tw_weights_at(const tw_weights *weights, int64_t index)
 /* --- numbers of each type ------------------------------------------------------------------------------------------
  */
 
-static float half(uint16_t bits)
-{
-    int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    double size = exponent == 31 ? (fraction ? (double)NAN : (double)INFINITY)
-                  : exponent     ? ldexp(1024 + fraction, exponent - 25)
-                                 : ldexp(fraction, -24);
-    return (float)(bits >> 15 ? -size : size);
-}
-
 static float brain(uint16_t bits)
 {
     uint32_t wide = (uint32_t)bits << 16;
@@ -79,9 +70,15 @@ static bool convert(const char *dtype, const char *from, int64_t count, float *o
     else if (strcmp(dtype, "F64") == 0)
         READ(double, v)
     else if (strcmp(dtype, "F16") == 0)
-        READ(uint16_t, half(v))
+        READ(uint16_t, tw_half(v))
     else if (strcmp(dtype, "BF16") == 0)
         READ(uint16_t, brain(v))
+    else if (strcmp(dtype, "U64") == 0)
+        READ(uint64_t, v)
+    else if (strcmp(dtype, "U32") == 0)
+        READ(uint32_t, v)
+    else if (strcmp(dtype, "U16") == 0)
+        READ(uint16_t, v)
     else if (strcmp(dtype, "I64") == 0)
         READ(int64_t, v)
     else if (strcmp(dtype, "I32") == 0)

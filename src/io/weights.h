@@ -23,7 +23,8 @@ typedef struct tw_weights {
 TW_NODISCARD tw_status tw_weights_read(tw_context *ctx, const char *path, tw_weights *out_weights);
 void tw_weights_free(tw_weights *weights);
 tw_weight_info tw_weights_at(const tw_weights *weights, int64_t index);
-/* Row by row as f32: f64, f16, bf16 and whole numbers are converted. out holds the tensor's elements. */
+/* Row by row as f32: f64, f16, bf16, bool and whole numbers are converted, other types refused (TW_ERR_DTYPE). out
+ * holds the tensor's elements. */
 TW_NODISCARD tw_status tw_weights_get(tw_weights *weights, int64_t index, float *out);
 
 #endif

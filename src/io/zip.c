@@ -31,8 +31,8 @@ static tw_status fail_zip(const tw_zip *a, const char *what)
 /* Counts that 16 and 32 bits cannot hold stand in a record of their own, whose place stands before the end record. */
 static tw_status find_long_directory(tw_zip *a, size_t end)
 {
-    const unsigned char *locator = a->bytes + end - 20;
-    if (end < 20 + 56 || memcmp(locator, "PK\6\7", 4) != 0) return fail_zip(a, "its long directory is missing");
+    const unsigned char *locator = end < 20 + 56 ? NULL : a->bytes + end - 20;
+    if (!locator || memcmp(locator, "PK\6\7", 4) != 0) return fail_zip(a, "its long directory is missing");
     uint64_t at = get64(locator + 8);
     if (at > end - 20 - 56 || memcmp(a->bytes + at, "PK\6\6", 4) != 0)
         return fail_zip(a, "its long directory is not where it says");

@@ -62,6 +62,31 @@ static void reads_every_type(void **state)
     tw_weights_free(&w);
 }
 
+/* Unsigned numbers, which only the other format has. */
+static void reads_unsigned_numbers(void **state)
+{
+    static const char json[] = "{\"a\":{\"dtype\":\"U16\",\"shape\":[1],\"data_offsets\":[0,2]},"
+                               "\"b\":{\"dtype\":\"U32\",\"shape\":[1],\"data_offsets\":[2,6]},"
+                               "\"c\":{\"dtype\":\"U64\",\"shape\":[1],\"data_offsets\":[6,14]}}";
+    char path[] = "/tmp/thalweg-weights-XXXXXX";
+    uint64_t length = sizeof json - 1;
+    tw_weights w;
+    FILE *file = fdopen(mkstemp(path), "wb");
+    fwrite(&length, 8, 1, file);
+    fwrite(json, 1, sizeof json - 1, file);
+    for (int i = 0; i < 14; i++) fputc(i == 1 || i == 5 || i == 13 ? 0x80 : 0, file);
+    fclose(file);
+    assert_int_equal(tw_weights_read(*state, path, &w), TW_OK);
+    for (int i = 0; i < 3; i++) {
+        float got = 0;
+        static const float want[] = {0x1p15f, 0x1p31f, 0x1p63f};
+        assert_int_equal(tw_weights_get(&w, find(&w, (const char *[]){"a", "b", "c"}[i]), &got), TW_OK);
+        assert_true(got == want[i]);
+    }
+    tw_weights_free(&w);
+    remove(path);
+}
+
 /* --- pickles by hand ------------------------------------------------------------------------------------------------
  */
 
@@ -420,6 +445,7 @@ static void refuses_other_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_unsigned_numbers),
         cmocka_unit_test(reads_every_type),
         cmocka_unit_test(refuses_pickles),
         cmocka_unit_test(reads_values),
