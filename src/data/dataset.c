@@ -502,8 +502,8 @@ tw_status tw_dataset_read(const tw_dataset *dataset, tw_part part, int64_t first
     size_t stride;
     const uint8_t *bytes = tw_dataset_bytes(dataset, part, &stride);
     if (first < 0 || count < 0 || first > rows - count)
-        return tw_fail(dataset->ctx, TW_ERR_INVALID, "data: rows %lld to %lld of %lld were asked for", (long long)first,
-                       (long long)(first + count), (long long)rows);
+        return tw_fail(dataset->ctx, TW_ERR_INVALID, "data: %lld rows from %lld on were asked for, there are %lld",
+                       (long long)count, (long long)first, (long long)rows);
     if (!bytes) {
         memcpy(out, tw_dataset_values(dataset, part) + first * columns, (size_t)(count * columns) * sizeof *out);
         return TW_OK;

@@ -13,10 +13,13 @@
 
 enum { MOST_SIDE = 1024, MOST_NUMBERS = 100000 };
 
-typedef tw_status (*open_fn)(tw_pictures *pictures, const char *path, const tw_dataset_desc *desc, bool *out_found);
-
-static const open_fn readers[] = {tw_pictures_open_idx, tw_pictures_open_cifar, tw_pictures_open_npy,
-                                  tw_pictures_open_folder};
+static const struct {
+    tw_status (*open)(tw_pictures *pictures, const char *path, const tw_dataset_desc *desc, bool *out_found);
+    bool takes_labels; /* from a table (desc.labels) */
+} readers[] = {{tw_pictures_open_idx, false},
+               {tw_pictures_open_cifar, false},
+               {tw_pictures_open_npy, false},
+               {tw_pictures_open_folder, true}};
 
 tw_status tw_pictures_open(tw_context *ctx, const char *path, const tw_dataset_desc *desc, tw_pictures *out_pictures,
                            bool *out_found)
@@ -25,7 +28,12 @@ tw_status tw_pictures_open(tw_context *ctx, const char *path, const tw_dataset_d
     tw_status status = TW_OK;
     tw_pictures p = {.ctx = ctx, .path = tw_strdup(ctx, path), .limit = TW_PICTURES_LIMIT};
     if (!p.path) TW_TRY(tw_fail_memory(ctx, strlen(path) + 1));
-    for (int i = 0; !found && i < TW_COUNT(readers); i++) TW_TRY(readers[i](&p, path, desc, &found));
+    for (int i = 0; !found && i < TW_COUNT(readers); i++) {
+        TW_TRY(readers[i].open(&p, path, desc, &found));
+        if (found && desc->labels && !readers[i].takes_labels)
+            TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "%s: a table of labels is for PNG and JPEG files, these have their own",
+                           path));
+    }
     *out_found = found;
     if (!found && tw_is_folder(path))
         TW_TRY(tw_fail(ctx, TW_ERR_FORMAT,
@@ -98,10 +106,10 @@ static tw_status map_file(tw_pictures *p, size_t size, uint8_t **out_bytes)
     const char *folder = getenv("TMPDIR");
     char path[1024];
     snprintf(path, sizeof path, "%s/thalweg-pictures-XXXXXX", folder && *folder ? folder : "/tmp");
-    int file = mkstemp(path);
+    int file = mkostemp(path, O_CLOEXEC), error;
     if (file < 0) return tw_fail(p->ctx, TW_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
     unlink(path);
-    int error = posix_fallocate(file, 0, (off_t)size);
+    while ((error = posix_fallocate(file, 0, (off_t)size)) == EINTR) continue;
     void *bytes = error ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (!error && bytes == MAP_FAILED) error = errno;
     close(file); /* the mapping holds it */
@@ -112,7 +120,7 @@ static tw_status map_file(tw_pictures *p, size_t size, uint8_t **out_bytes)
     return TW_OK;
 }
 
-/* Sizes of files decide, so this grows to what is needed and no further. */
+/* Readers say how many pictures a file has, so this grows to what is needed and no further. */
 static tw_status reserve(tw_pictures *p, int64_t rows)
 {
     size_t size;
@@ -182,7 +190,6 @@ tw_status tw_pictures_keep(tw_pictures *p, const uint8_t *row, const char *label
 tw_status tw_pictures_add(tw_pictures *p, tw_image image, const uint8_t *pixels, const char *label)
 {
     tw_status status = TW_OK;
-    if (p->rows == p->capacity) TW_TRY(reserve(p, tw_max_i64(64, 2 * p->capacity)));
     TW_TRY(add_label_or_none(p, label));
     TW_TRY(tw_picture_fit(p->ctx, image, pixels, p->image, p->bytes + (size_t)p->rows * p->stride));
     p->rows++;

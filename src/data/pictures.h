@@ -23,7 +23,8 @@ typedef struct tw_pictures {
     tw_notes notes;
 } tw_pictures;
 
-/* Bytes of memory a set may take, and a packed file of one. */
+/* Bytes of a set that lie in memory; a larger one lies in a file, mapped (limit). A file is read up to twice that size,
+ * unpacked. */
 #define TW_PICTURES_LIMIT ((size_t)1 << 30)
 
 /* Reads what `path` names when it is pictures; *out_found is false, and nothing made, when it is not. */
@@ -36,7 +37,7 @@ void tw_pictures_free(tw_pictures *pictures);
  * (size, known_image); `from` names the file in errors. */
 TW_NODISCARD tw_status tw_pictures_expect(tw_pictures *pictures, const tw_dataset_desc *desc, const char *from,
                                           tw_image image, int64_t rows);
-/* Adds one picture: pixels (H,W,C) of the kind that was expected; the text of its class, or NULL. */
+/* Adds one picture of those that were expected: pixels (H,W,C) of that kind; the text of its class, or NULL. */
 TW_NODISCARD tw_status tw_pictures_add(tw_pictures *pictures, tw_image image, const uint8_t *pixels, const char *label);
 
 /* The same where its bytes lie in the room already, at this place or one behind it. */
@@ -48,6 +49,9 @@ tw_status tw_pictures_open_cifar(tw_pictures *pictures, const char *path, const 
 tw_status tw_pictures_open_npy(tw_pictures *pictures, const char *path, const tw_dataset_desc *desc, bool *out_found);
 tw_status tw_pictures_open_folder(tw_pictures *pictures, const char *path, const tw_dataset_desc *desc,
                                   bool *out_found);
+
+/* Whether a file is NumPy's by its first bytes, whatever its name. */
+bool tw_is_numpy_file(const char *path);
 
 /* Centre of a picture in the shape of another, resized to it: averages of areas downwards, bilinear upwards; grey
  * becomes colour by repeating and colour grey by luma (ITU-R BT.601). */

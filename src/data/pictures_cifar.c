@@ -1,7 +1,8 @@
 /* data/pictures_cifar.c - pictures of CIFAR's binary format (A. Krizhevsky, Learning multiple layers of features from
  * tiny images, 2009): records of a label byte (CIFAR-100: a coarse one and a fine one, which is the class), then 1024
  * red, 1024 green and 1024 blue bytes of 32 x 32 pixels. Files are called *.bin, packed or not; of a folder, those with
- * "test" in their names are for testing. There is no magic: sizes and labels decide. */
+ * "test" in their names are for testing. There is no magic: sizes and labels decide, of what is no
+ * other kind of file. */
 #include "data/pictures.h"
 
 #include "base/file.h"
@@ -14,9 +15,9 @@ enum { SIDE = 32, PLANE = SIDE * SIDE, PIXELS = 3 * PLANE };
 
 static const tw_image cifar_image = {SIDE, SIDE, 3};
 
-static bool is_named_so(const char *name)
+static bool can_be_cifar(const char *path)
 {
-    return tw_name_ends(name, ".bin") || tw_name_ends(name, ".bin.gz");
+    return (tw_name_ends(path, ".bin") || tw_name_ends(path, ".bin.gz")) && tw_is_file(path) && !tw_is_numpy_file(path);
 }
 
 /* Label bytes of a record, 0: it is none of CIFAR's. */
@@ -66,7 +67,7 @@ static tw_status add_folder(tw_pictures *p, const tw_folder *folder, const tw_da
         int64_t before = p->rows;
         for (int64_t i = 0; i < folder->count; i++) {
             const char *name = folder->name[i];
-            if (!is_named_so(name) || (strstr(name, "test") != NULL) != (test == 1)) continue;
+            if (!can_be_cifar(folder->path[i]) || (strstr(name, "test") != NULL) != (test == 1)) continue;
             *out_found = true;
             TW_TRY(add_file(p, folder->path[i], desc));
         }
@@ -78,7 +79,7 @@ done:
 
 tw_status tw_pictures_open_cifar(tw_pictures *p, const char *path, const tw_dataset_desc *desc, bool *out_found)
 {
-    if (is_named_so(path) && tw_is_file(path)) {
+    if (can_be_cifar(path)) {
         *out_found = true;
         return add_file(p, path, desc);
     }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { DEEPEST = 8 };
 
@@ -31,14 +32,32 @@ static tw_status add(tw_picture_files *files, const char *path, const char *clas
     return made ? TW_OK : tw_fail_memory(files->ctx, strlen(path) + 1);
 }
 
-static tw_status gather(tw_picture_files *files, const char *path, const char *class, bool test, int depth)
+/* A folder and those it lies in: a link back to one of them is not gone along. */
+typedef struct nest {
+    dev_t device;
+    ino_t number;
+    const struct nest *outer;
+} nest;
+
+static bool is_within(const nest *inner, const struct stat *about)
+{
+    for (; inner; inner = inner->outer)
+        if (inner->device == about->st_dev && inner->number == about->st_ino) return true;
+    return false;
+}
+
+static tw_status gather(tw_picture_files *files, const char *path, const char *class, bool test, int depth,
+                        const nest *outer)
 {
     tw_folder folder = {0};
+    struct stat about = {0};
+    if (stat(path, &about) == 0 && is_within(outer, &about)) return TW_OK;
+    const nest here = {about.st_dev, about.st_ino, outer};
     tw_status status = tw_folder_read(files->ctx, path, &folder);
     for (int64_t i = 0; status == TW_OK && i < folder.count; i++) {
         const char *name = folder.name[i];
         if (tw_is_folder(folder.path[i])) {
-            if (depth < DEEPEST) status = gather(files, folder.path[i], class ? class : name, test, depth + 1);
+            if (depth < DEEPEST) status = gather(files, folder.path[i], class ? class : name, test, depth + 1, &here);
         } else if (has_picture_name(name)) {
             status = add(files, folder.path[i], class, test);
         }
@@ -59,11 +78,11 @@ tw_status tw_picture_files_list(tw_picture_files *files, const char *path)
             if (strcmp(folder.name[i], k == 0 ? "train" : "test") == 0 && tw_is_folder(folder.path[i]))
                 part[k] = folder.path[i];
     if (!part[0]) {
-        status = gather(files, path, NULL, false, 0);
+        status = gather(files, path, NULL, false, 0, NULL);
         goto done;
     }
-    TW_TRY(gather(files, part[0], NULL, false, 0));
-    if (part[1]) TW_TRY(gather(files, part[1], NULL, true, 0));
+    TW_TRY(gather(files, part[0], NULL, false, 0, NULL));
+    if (part[1]) TW_TRY(gather(files, part[1], NULL, true, 0, NULL));
 done:
     tw_folder_free(files->ctx, &folder);
     return status;

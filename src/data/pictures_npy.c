@@ -25,7 +25,7 @@ static tw_image image_of(const tw_npy_bytes *a, bool *out_planes)
     return *out_planes ? (tw_image){(int)d[2], (int)d[3], (int)d[1]} : (tw_image){0};
 }
 
-static bool begins_as_numpy(const char *path)
+bool tw_is_numpy_file(const char *path)
 {
     unsigned char head[6] = {0};
     FILE *file = tw_is_file(path) ? fopen(path, "rbe") : NULL;
@@ -49,7 +49,7 @@ static tw_status read_labels(tw_context *ctx, const char *path, const char *file
         TW_TRY(
             tw_fail(ctx, TW_ERR_SHAPE, "%s: %lld labels for %lld pictures", path, (long long)count, (long long)rows));
     for (int64_t i = 0; i < count; i++)
-        if (out_labels->value[i] != floor(out_labels->value[i]))
+        if (!(fabs(out_labels->value[i]) <= 0x1p53) || out_labels->value[i] != floor(out_labels->value[i]))
             TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: label %lld is %g, expected whole numbers", path, (long long)i,
                            out_labels->value[i]));
 done:
@@ -88,7 +88,7 @@ tw_status tw_pictures_open_npy(tw_pictures *p, const char *path, const tw_datase
     tw_npy labels = {0};
     bool planes, found = false;
     tw_status status = TW_OK;
-    if (!begins_as_numpy(path)) return TW_OK;
+    if (!tw_is_numpy_file(path)) return TW_OK;
     TW_TRY(tw_file_read(ctx, path, true, 0, &file, &size));
     TW_TRY(tw_npy_find_bytes(ctx, path, file, size, desc->array, 3, &array, &found));
     if (!found || image_of(&array, &planes).height == 0 || array.shape.dim[0] < 1) goto done;

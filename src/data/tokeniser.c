@@ -12,6 +12,12 @@ static const tw_tokeniser_kind_row kinds[] = {
 #undef TW_TOKENISER
 };
 
+static const char names_of_kinds[] = ""
+#define TW_TOKENISER(name, piece, flags, about, source) ", " #name
+#include "data/tokenisers.def"
+#undef TW_TOKENISER
+    ;
+
 static const char *const special_names[] = {"unknown", "begin", "end", "padding", "mask"};
 
 const tw_tokeniser_info *tw_tokeniser_list(int index)
@@ -37,8 +43,7 @@ tw_status tw_tokeniser_new(tw_context *ctx, const char *kind, tw_tokeniser **out
     if (!found) {
         const char *nearest = tw_nearest_name(kind, names, TW_COUNT(kinds));
         return tw_fail(ctx, TW_ERR_INVALID, "there is no tokeniser '%.40s'; %s%s", kind,
-                       nearest ? "did you mean " : "there are bytes, characters, words, bpe, smiles",
-                       nearest ? nearest : "");
+                       nearest ? "did you mean " : "there are ", nearest ? nearest : names_of_kinds + 2);
     }
     tw_tokeniser *t = tw_alloc(ctx, 1, sizeof *t);
     if (!t) return tw_fail_memory(ctx, sizeof *t);

@@ -2,12 +2,14 @@
  * and counted, sets beyond the limit in a file; one sentence for what is wrong. */
 #include "data/dataset.h"
 
+#include "base/file.h"
 #include "io/npy.h"
 #include "io/picture.h"
 #include "io/png.h"
 #include "support/limited_memory.h"
 #include "support/picture_files.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -150,6 +152,18 @@ static void damaged_files_are_left_out_and_counted(void **state)
     check_rows(d, TW_PART_TRAIN, 11, seen);
     assert_false(seen[4] || seen[20]);
     tw_dataset_destroy(d);
+    if (tw_picture_kind_at(1).library) { /* a picture of other colours is one that cannot be used, no end of all */
+        char *bytes = NULL;
+        size_t size;
+        assert_int_equal(tw_file_read(ctx, TW_SOURCE_DIR "/tests/io/files/cmyk.jpg", false, 0, &bytes, &size), TW_OK);
+        write_bytes("hurt/bag/00a.jpg", bytes, size);
+        tw_free(ctx, bytes);
+        d = open_set(ctx, "hurt", NULL);
+        assert_int_equal(tw_dataset_rows(d, TW_PART_ALL), 18);
+        assert_non_null(strstr(tw_dataset_note(d, 0), "3 of 21 pictures left out: hurt/bag/00a.jpg: a JPEG file of 4"));
+        tw_dataset_destroy(d);
+        unlink("hurt/bag/00a.jpg");
+    }
     assert_int_equal(tw_dataset_open(ctx, "hurt", &(tw_dataset_desc){.strict = true}, &d), TW_ERR_FORMAT);
     assert_non_null(strstr(tw_context_error(ctx), "hurt/bag/03.png: not a sound PNG file"));
     assert_int_equal(tw_png_write(ctx, "hurt/bag/03.png", 2, 2, 1, (unsigned char[4]){0}), TW_OK);
@@ -253,6 +267,19 @@ static void cifar_is_turned_channels_last(void **state)
     d = open_set(*state, "hundred.bin", &(tw_dataset_desc){.conditions = "class"});
     check_cifar(d, 9, seen);
     tw_dataset_destroy(d);
+    expect_error(*state, "hundred.bin", &(tw_dataset_desc){.labels = "labels.csv"},
+                 "hundred.bin: a table of labels is for PNG and JPEG files, these have their own");
+    /* an array is one whatever its name */
+    assert_int_equal(tw_npy_write_bytes(*state, "array.bin", (tw_shape){3, {10, 1, 2}}, (uint8_t[20]){0}), TW_OK);
+    d = open_set(*state, "array.bin", NULL);
+    assert_int_equal(tw_dataset_columns(d), 2);
+    assert_non_null(tw_dataset_image(d));
+    tw_dataset_destroy(d);
+    assert_int_equal(tw_npy_write(*state, "array.bin", (tw_shape){2, {10, 3}}, (double[30]){0}), TW_OK);
+    d = open_set(*state, "array.bin", NULL);
+    assert_int_equal(tw_dataset_columns(d), 3);
+    assert_null(tw_dataset_image(d));
+    tw_dataset_destroy(d);
     write_text("short.bin", "no records");
     expect_error(
         *state, "short.bin", NULL,
@@ -327,6 +354,70 @@ static void archives_hold_labels(void **state)
     assert_non_null(strstr(tw_context_error(*state), "no array 'wrong'; it holds 'labels', 'x'"));
 }
 
+static size_t put_entry(char *out, size_t at, bool central, const char *name, const char *bytes, size_t size,
+                        size_t offset)
+{
+    uint32_t crc = (uint32_t)crc32(0, (const Bytef *)bytes, (uInt)size),
+             field[] = {crc, (uint32_t)size, (uint32_t)size};
+    size_t length = strlen(name), head = central ? 46 : 30;
+    memset(out + at, 0, head);
+    memcpy(out + at, central ? "PK\1\2" : "PK\3\4", 4);
+    memcpy(out + at + (central ? 16 : 14), field, sizeof field);
+    out[at + (central ? 28 : 26)] = (char)length;
+    if (central) memcpy(out + at + 42, &(uint32_t){(uint32_t)offset}, 4);
+    memcpy(out + at + head, name, length);
+    if (!central) memcpy(out + at + head + length, bytes, size);
+    return at + head + length + (central ? 0 : size);
+}
+
+/* Labels that are whole numbers but no classes. */
+static void labels_are_bounded(void **state)
+{
+    static const double labels[] = {1e300, INFINITY, -INFINITY, NAN, 0.5};
+    static char zip[4096];
+    for (int i = 0; i < TW_COUNT(labels); i++) {
+        char *x = NULL, *y = NULL;
+        size_t x_size, y_size, at = 0;
+        assert_int_equal(tw_npy_write_bytes(*state, "x.npy", (tw_shape){3, {1, 2, 2}}, (uint8_t[4]){0}), TW_OK);
+        assert_int_equal(tw_npy_write(*state, "y.npy", (tw_shape){1, {1}}, &labels[i]), TW_OK);
+        assert_int_equal(tw_file_read(*state, "x.npy", false, 0, &x, &x_size), TW_OK);
+        assert_int_equal(tw_file_read(*state, "y.npy", false, 0, &y, &y_size), TW_OK);
+        at = put_entry(zip, at, false, "x.npy", x, x_size, 0);
+        size_t second = at;
+        at = put_entry(zip, at, false, "y.npy", y, y_size, 0);
+        uint32_t begin = (uint32_t)at, end[2];
+        at = put_entry(zip, at, true, "x.npy", x, x_size, 0);
+        at = put_entry(zip, at, true, "y.npy", y, y_size, second);
+        end[0] = (uint32_t)at - begin, end[1] = begin;
+        memcpy(zip + at, "PK\5\6\0\0\0\0\2\0\2\0", 12);
+        memcpy(zip + at + 12, end, sizeof end);
+        memset(zip + at + 20, 0, 2);
+        write_bytes("labels.npz", zip, at + 22);
+        char expected[100];
+        snprintf(expected, sizeof expected, "labels.npz: label 0 is %g, expected whole numbers", labels[i]);
+        expect_error(*state, "labels.npz", NULL, expected);
+        tw_free(*state, x);
+        tw_free(*state, y);
+    }
+}
+
+/* A link back to a folder that is being read is not gone along; one to another folder is. */
+static void links_do_not_go_round(void **state)
+{
+    if (lacks_png()) skip();
+    mkdir("ring", 0777);
+    mkdir("ring/one", 0777);
+    mkdir("elsewhere", 0777);
+    assert_int_equal(tw_png_write(*state, "ring/one/a.png", 2, 2, 1, (unsigned char[4]){1}), TW_OK);
+    assert_int_equal(tw_png_write(*state, "elsewhere/b.png", 2, 2, 1, (unsigned char[4]){2}), TW_OK);
+    assert_int_equal(symlink("..", "ring/one/up"), 0);
+    assert_int_equal(symlink(".", "ring/one/here"), 0);
+    assert_int_equal(symlink("../elsewhere", "ring/two"), 0);
+    tw_dataset *d = open_set(*state, "ring", &(tw_dataset_desc){.split = {1, 0, 0}});
+    assert_int_equal(tw_dataset_rows(d, TW_PART_ALL), 2);
+    tw_dataset_destroy(d);
+}
+
 static int setup(void **state)
 {
     snprintf(folder, sizeof folder, "/tmp/thalweg-test-files-XXXXXX");
@@ -350,7 +441,8 @@ int main(void)
         cmocka_unit_test(a_table_tells_classes),          cmocka_unit_test(damaged_files_are_left_out_and_counted),
         cmocka_unit_test(folders_survive_lack_of_memory), cmocka_unit_test(large_sets_lie_in_a_file),
         cmocka_unit_test(cifar_is_turned_channels_last),  cmocka_unit_test(arrays_of_bytes_are_pictures),
-        cmocka_unit_test(archives_hold_labels),
+        cmocka_unit_test(archives_hold_labels),           cmocka_unit_test(labels_are_bounded),
+        cmocka_unit_test(links_do_not_go_round),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
