@@ -12,8 +12,6 @@
 #include "graph/node.h"
 #include "path/token_path.h"
 
-#include <string.h>
-
 /* x_t by the noise of the row, whose normal numbers are made uniform. */
 static tw_val point(const tw_model *model, const tw_draws *d)
 {
@@ -43,11 +41,23 @@ tw_val tw_model_logits(const tw_model *model, tw_val x, tw_val t)
     return tw_is_none(evidence) ? logits : tw_add(logits, evidence);
 }
 
-static tw_val generalised_kl(const tw_model *model, const tw_draws *d, tw_val xt, tw_val logits, tw_val entropy)
+static tw_val entropy_of(const tw_draws *d, tw_val logits)
+{
+    return tw_cross_entropy(logits, tw_cast(d->x1, TW_DTYPE_I32), -1);
+}
+
+tw_val tw_token_loss_cross_entropy(const tw_model *model, const tw_draws *d, tw_val xt, tw_val logits)
+{
+    const tw_token_path *path = model->tokens;
+    tw_val entropy = entropy_of(d, logits);
+    return path->states > path->symbols && path->noise == 0 ? tw_mul(entropy, masked(path, xt)) : entropy;
+}
+
+tw_val tw_token_loss_generalised_kl(const tw_model *model, const tw_draws *d, tw_val xt, tw_val logits)
 {
     const tw_token_path *path = model->tokens;
     const double largest = 1e4; /* of the pace, which is unbounded at t = 1 */
-    tw_val pace = tw_token_pace_at(path, d->t);
+    tw_val pace = tw_token_pace_at(path, d->t), entropy = entropy_of(d, logits);
     pace = tw_expand_dim(tw_min(pace, tw_full_like(pace, largest)), 1);
     if (path->states > path->symbols) return tw_mul(pace, tw_mul(entropy, masked(path, xt)));
     tw_val own = own_probability(logits, xt), arrived = tw_eq(xt, d->x1);
@@ -56,15 +66,9 @@ static tw_val generalised_kl(const tw_model *model, const tw_draws *d, tw_val xt
 
 static tw_val row_loss(const tw_model *model, const tw_draws *d)
 {
-    const tw_token_path *path = model->tokens;
     tw_val xt = point(model, d);
     if (tw_is_none(xt)) return TW_NONE;
-    tw_val logits = tw_model_logits(model, xt, d->t);
-    tw_val entropy = tw_cross_entropy(logits, tw_cast(d->x1, TW_DTYPE_I32), -1);
-    if (model->loss && strcmp(model->loss->info->name, "generalised_kl") == 0)
-        return tw_mean_axis(generalised_kl(model, d, xt, logits, entropy), 1);
-    if (path->states > path->symbols && path->noise == 0) entropy = tw_mul(entropy, masked(path, xt));
-    return tw_mean_axis(entropy, 1);
+    return tw_mean_axis(tw_model_token_loss(model, d, xt, tw_model_logits(model, xt, d->t)), 1);
 }
 
 const tw_method_rules tw_method_dfm = {

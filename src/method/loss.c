@@ -26,10 +26,11 @@ static tw_val l1_distance(const double *p, tw_val e)
 
 static const struct {
     tw_piece_info info;
-    tw_val (*distance)(const double *p, tw_val e);
+    tw_val (*distance)(const double *p, tw_val e); /* or */
+    tw_val (*of_tokens)(const tw_model *model, const tw_draws *draws, tw_val xt, tw_val logits);
 } losses[] = {
-#define TW_LOSS(name, about, source, parameters) {{#name, about, source, parameters}, name##_distance},
-#define TW_TOKEN_LOSS(name, about, source) {{#name, about, source, NULL}, NULL},
+#define TW_LOSS(name, about, source, parameters) {{#name, about, source, parameters}, name##_distance, NULL},
+#define TW_TOKEN_LOSS(name, about, source) {{#name, about, source, NULL}, NULL, tw_token_loss_##name},
 #include "method/losses.def"
 };
 
@@ -40,7 +41,12 @@ const tw_piece_info *tw_loss_list(int index)
 
 bool tw_loss_of_tokens(const tw_piece *loss)
 {
-    return losses[loss->row].distance == NULL;
+    return losses[loss->row].of_tokens != NULL;
+}
+
+tw_val tw_model_token_loss(const tw_model *model, const tw_draws *draws, tw_val xt, tw_val logits)
+{
+    return losses[model->loss->row].of_tokens(model, draws, xt, logits);
 }
 
 /* --- weights at times ------------------------------------------------------------------------------------------------

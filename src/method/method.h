@@ -93,6 +93,13 @@ tw_val tw_model_loss(const tw_model *model, tw_val t, tw_val prediction, tw_val 
 
 const tw_piece_info *tw_loss_list(int index); /* NULL past the end */
 bool tw_loss_of_tokens(const tw_piece *loss);
+/* The loss of each token by logits (B,D,symbols) at x_t (B,D) -> (B,D). */
+tw_val tw_model_token_loss(const tw_model *model, const tw_draws *draws, tw_val xt, tw_val logits);
+#define TW_LOSS(name, about, source, parameters)
+#define TW_TOKEN_LOSS(name, about, source)                                                                             \
+    tw_val tw_token_loss_##name(const tw_model *model, const tw_draws *draws, tw_val xt, tw_val logits);
+#include "method/losses.def"
+
 const tw_piece_info *tw_weight_list(int index);
 
 #endif
