@@ -141,8 +141,8 @@ TW_NODISCARD TW_API tw_status tw_interpolate(tw_flow *flow, int64_t rows, const 
 TW_NODISCARD TW_API tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc,
                                              double *out, tw_ode_stats *out_stats);
 
-/* u_t(x) in normalised coordinates, (n, tw_flow_numbers) each; t (n); schedule, conditions, guidance and precision of desc,
- * which may be NULL. For tests and studies. */
+/* u_t(x) in normalised coordinates, (n, tw_flow_numbers) each; t (n); schedule, conditions, guidance and precision of
+ * desc, which may be NULL. For tests and studies. */
 TW_NODISCARD TW_API tw_status tw_velocity(tw_flow *flow, int64_t n, const double *t, const double *x,
                                           const tw_sample_desc *desc, double *out);
 

@@ -6,9 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What is of a kind of network, whoever made it. */
+enum { unet_convolves = true, dit_convolves = false };
+static tw_status infer_unet(const tw_state_dict *s, tw_flow_desc *d);
+static tw_status infer_dit(const tw_state_dict *s, tw_flow_desc *d);
+
 static const tw_architecture architectures[] = {
 #define TW_ARCHITECTURE(name, network, sign, split, table, null_class, bias, about, source)                            \
-    {{#name, about, source, NULL}, #network, sign, split, table, null_class, bias},
+    {{#name, about, source, NULL}, #network,       sign, split, table, null_class, bias,                               \
+     network##_convolves,          infer_##network},
 #include "flow/architectures.def"
 };
 
@@ -42,13 +48,12 @@ tw_foreign tw_architecture_tensor(const tw_architecture *a, const tw_network_des
 {
     tw_foreign f = {.name = name, .ours = shape, .theirs = shape};
     const int64_t *d = shape.dim;
-    bool unet = strcmp(a->network, "unet") == 0;
     bool table = strcmp(name, a->table) == 0;
     f.turned = !table && shape.rank != 3;
     if (table)
         f.theirs = tw_shape_of(d[0] + a->null_class, d[1]);
-    else if (shape.rank == 2 && unet && (has(name, "qkv.") || has(name, "proj_out.")))
-        f.theirs = tw_shape_of(d[1], d[0], 1); /* a convolution over one axis */
+    else if (shape.rank == 2 && a->convolves && (has(name, "qkv.") || has(name, "proj_out.")))
+        f.theirs = tw_shape_of(d[1], d[0], 1);
     else if (shape.rank == 2)
         f.theirs = tw_shape_of(d[1], d[0]);
     else if (shape.rank == 4)
@@ -188,7 +193,7 @@ tw_status tw_architecture_infer(const tw_architecture *a, const tw_state_dict *s
     int64_t classes = size_of(s, 0, "%s", a->table);
     tw_network_desc *n = &desc->network;
     n->kind = a->network;
-    tw_status status = strcmp(a->network, "unet") == 0 ? infer_unet(s, desc) : infer_dit(s, desc);
+    tw_status status = a->infer(s, desc);
     if (status != TW_OK) return status;
     if (n->heads == 0 && n->head_channels == 0)
         return tw_fail(

@@ -10,6 +10,8 @@
 
 #include <thalweg/import.h>
 
+typedef struct tw_state_dict tw_state_dict;
+
 typedef struct tw_architecture {
     tw_piece_info info;
     const char *network, *sign;
@@ -17,6 +19,8 @@ typedef struct tw_architecture {
     const char *table;
     bool null_class;
     const char *bias;
+    bool convolves; /* attention is made of convolutions over one axis */
+    tw_status (*infer)(const tw_state_dict *s, tw_flow_desc *desc); /* what shapes tell */
 } tw_architecture;
 
 TW_NODISCARD tw_status tw_architecture_find(tw_context *ctx, const char *name,
@@ -35,11 +39,11 @@ tw_foreign tw_architecture_tensor(const tw_architecture *a, const tw_network_des
 void tw_foreign_copy(const tw_foreign *f, const float *from, float *to, bool to_ours);
 
 /* What a file says of its network: names behind `prefix`. */
-typedef struct tw_state_dict {
+struct tw_state_dict {
     tw_context *ctx;
     const tw_weights *weights;
     const char *prefix;
-} tw_state_dict;
+};
 int64_t tw_state_dict_find(const tw_state_dict *s, const char *name); /* -1: none */
 
 /* Fills what a flow's description leaves zero - width, levels, image, classes, ... - from shapes in the file.

@@ -11,8 +11,8 @@
 #include <thalweg/graph.h>
 
 #define TW_UNTOLD (-1e30)
-/* NaN becomes TW_UNTOLD; anything else must be a class there is, or finite. `row` (from 0) is for the sentence; below 0:
- * a row of no number the caller knows. */
+/* NaN becomes TW_UNTOLD; anything else must be a class there is, or finite. `row` (from 0) is for the sentence; below
+ * 0: a row of no number the caller knows. */
 TW_NODISCARD tw_status tw_conditions_take(tw_context *ctx, int count, const tw_condition *conditions, int64_t row,
                                           const double *values, double *out);
 

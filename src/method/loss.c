@@ -30,7 +30,7 @@ static const struct {
     tw_val (*of_tokens)(const tw_model *model, const tw_draws *draws, tw_val xt, tw_val logits);
 } losses[] = {
 #define TW_LOSS(name, about, source, parameters) {{#name, about, source, parameters}, name##_distance, NULL},
-#define TW_TOKEN_LOSS(name, about, source) {{#name, about, source, NULL}, NULL, tw_token_loss_##name},
+#define TW_TOKEN_LOSS(name, about, source)       {{#name, about, source, NULL}, NULL, tw_token_loss_##name},
 #include "method/losses.def"
 };
 

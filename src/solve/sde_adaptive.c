@@ -186,8 +186,8 @@ static double error_ratio(const tw_sde *sde, int64_t a)
     double sum = 0;
     for (int64_t i = a * sde->columns; i < (a + 1) * sde->columns; i++) {
         double size = fmax(fabs(walk->y[i]), fabs(sde->z[i]));
-        double off = walk->whole[i] - sde->z[i];
-        double r = off == 0 ? 0 : off / (walk->atol + walk->rtol * size); /* nothing is off by nothing, at atol = 0, too */
+        double off = walk->whole[i] - sde->z[i]; /* 0 of a size of 0 at atol = 0 is no error */
+        double r = off == 0 ? 0 : off / (walk->atol + walk->rtol * size);
         sum += r * r + 0 * sde->z[i];
     }
     return sqrt(sum / sde->columns);

@@ -84,8 +84,7 @@ tw_status tw_space_refuse(tw_context *ctx, const tw_factor *f, int64_t row, cons
     for (int i = f->column; i < f->column + f->columns; i++)
         tw_text_add(&text, "%s%s=%g", i > f->column ? ", " : "", names[i], columns[i]);
     tw_status status = tw_text_check(&text);
-    if (status == TW_OK)
-        status = tw_fail(ctx, TW_ERR_INVALID, "%s: expected %s", text.data, f->form->expected);
+    if (status == TW_OK) status = tw_fail(ctx, TW_ERR_INVALID, "%s: expected %s", text.data, f->form->expected);
     tw_text_free(&text);
     return status;
 }

@@ -53,7 +53,8 @@ void tw_space_keep_units(const tw_space *space, double *shift, double *scale);
  * -------------------------------------------------------- */
 /* False where a factor's columns are no point of it: *out_factor. */
 bool tw_space_read(const tw_space *space, const double *columns, double *out, const tw_factor **out_factor);
-/* The sentence of it: row number `row` (from 0; below: a row of no number the caller knows) of columns called `names`. */
+/* The sentence of it: row number `row` (from 0; below: a row of no number the caller knows) of columns called `names`.
+ */
 tw_status tw_space_refuse(tw_context *ctx, const tw_factor *factor, int64_t row, const double *columns,
                           const char *const *names);
 void tw_space_write(const tw_space *space, const double *x, double *out_columns);

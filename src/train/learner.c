@@ -19,7 +19,7 @@ struct tw_learner {
     tw_state *state;
     float *flat[FLATS];
     float scalar[SCALARS], said[SAID];
-    int64_t updates; /* made */
+    int64_t updates;     /* made */
     const void **inputs; /* scalars, fed, pieces of the flat arrays */
     void **outputs;      /* loss and whether the gradient is finite, watched, pieces */
 };

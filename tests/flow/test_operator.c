@@ -169,9 +169,12 @@ static void pictures_that_do_not_suit(void **state)
     const struct {
         const char *name, *words;
         tw_image image;
-    } cases[] = {{"average:4", "blocks must be whole", image},    {"average:1.5", "average", image},
-                 {"gray", "three channels", {H, W, 1}},           {"blurr", "blur", image},
-                 {"average", "pictures", {0, 0, 0}},              {"blur", "more than can be kept", {128, 128, 1}},
+    } cases[] = {{"average:4", "blocks must be whole", image},
+                 {"average:1.5", "average", image},
+                 {"gray", "three channels", {H, W, 1}},
+                 {"blurr", "blur", image},
+                 {"average", "pictures", {0, 0, 0}},
+                 {"blur", "more than can be kept", {128, 128, 1}},
                  {"blur", "more than can be kept", {50000, 1, 1}},
                  {"average:2", "more than can be kept", {INT32_MAX - 1, INT32_MAX - 1, INT32_MAX}}};
     for (int k = 0; k < TW_COUNT(cases); k++) {

@@ -322,7 +322,8 @@ int main(void)
         cmocka_unit_test(steps_are_spent_where_they_are_needed),
         cmocka_unit_test(motions_that_do_not_commute),
         cmocka_unit_test(rows_and_motions_are_their_own),
-        cmocka_unit_test(backwards_on_the_same_path), cmocka_unit_test(relative_tolerance_of_nothing),
+        cmocka_unit_test(backwards_on_the_same_path),
+        cmocka_unit_test(relative_tolerance_of_nothing),
         cmocka_unit_test(refusals_and_failures),
         cmocka_unit_test(memory_running_out),
     };

@@ -123,8 +123,8 @@ static void test_what_is_not_finite_is_no_point(void **state)
     static const struct {
         const char *space;
         int columns;
-    } cases[] = {{"sphere", 2}, {"torus", 2}, {"radians", 1}, {"directions", 3}, {"so3", 4}, {"se3", 7}, {"poincare", 2},
-                 {"hyperboloid", 2}, {"tokens:5", 2}};
+    } cases[] = {{"sphere", 2}, {"torus", 2},    {"radians", 1},     {"directions", 3}, {"so3", 4},
+                 {"se3", 7},    {"poincare", 2}, {"hyperboloid", 2}, {"tokens:5", 2}};
     const double odd[] = {(double)NAN, (double)INFINITY, -(double)INFINITY};
     for (int i = 0; i < TW_COUNT(cases); i++) {
         tw_space s = make(*state, cases[i].space, cases[i].columns, NULL);

@@ -80,7 +80,8 @@ static void test_rows_that_are_no_points_are_refused(void **state)
     tw_flow_desc desc = {.columns = 2, .names = names, .space = "sphere", .network = {.width = 4, .depth = 1}};
     assert_int_equal(tw_flow_create(*state, &desc, &flow), TW_OK);
     assert_int_equal(tw_train(flow, data, &(tw_train_desc){.steps = 1}, NULL), TW_ERR_INVALID);
-    assert_non_null(strstr(tw_context_error(*state), "a row with longitude=50, latitude=95: expected a latitude from -90 to 90"));
+    assert_non_null(
+        strstr(tw_context_error(*state), "a row with longitude=50, latitude=95: expected a latitude from -90 to 90"));
     tw_flow_destroy(flow);
     tw_dataset_destroy(data);
 }

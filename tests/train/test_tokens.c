@@ -193,7 +193,8 @@ static void test_goes_on_from_where_it_stopped(void **state)
     tw_flow *flow = NULL;
     tw_flow_desc plain = {.space = "tokens:4", .columns = 2, .network = {.width = 8, .depth = 1}};
     check(tw_flow_create(ctx, &plain, &flow));
-    tw_sample_desc first = {.solver = {.t1 = 0.5, .steps = 8}}, second = {.solver = {.t0 = 0.5, .t1 = 1, .step_size = 0.1}, .from = rows};
+    tw_sample_desc first = {.solver = {.t1 = 0.5, .steps = 8}},
+                   second = {.solver = {.t0 = 0.5, .t1 = 1, .step_size = 0.1}, .from = rows};
     second.solver.method = "midpoint"; /* asks twice a step, of every row */
     tw_ode_stats stats;
     int masks = 0;
