@@ -1,21 +1,23 @@
 #!/bin/bash
-# scripts/check-long.sh [--tsan] [--graphs N] [--fuzz SECONDS] - what is too long for every change.
+# scripts/check-long.sh [--asan] [--tsan] [--graphs N] [--fuzz SECONDS] - what is too long for every change.
 #
-# Without options all three parts: the tests that use threads under the thread sanitizer; N random functions compiled
+# Without options all four parts: every test under the address and undefined-behaviour sanitizers, the slow ones too; the
+# tests that use threads under the thread sanitizer; N random functions compiled
 # and compared with the reference interpreter (100000); the readers of files fuzzed for SECONDS each (60; needs clang).
 # With options only the parts named.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 usage() {
-    echo "usage: scripts/check-long.sh [--tsan] [--graphs N] [--fuzz SECONDS]" >&2
+    echo "usage: scripts/check-long.sh [--asan] [--tsan] [--graphs N] [--fuzz SECONDS]" >&2
     exit 2
 }
 is_count() { [[ ${1:-} =~ ^[1-9][0-9]*$ ]]; }
 
-tsan='' graphs='' seconds=''
+asan='' tsan='' graphs='' seconds=''
 while [ $# -gt 0 ]; do
     case $1 in
+        --asan) asan=yes ;;
         --tsan) tsan=yes ;;
         --graphs) is_count "${2:-}" && graphs=$2 && shift || usage ;;
         --fuzz) is_count "${2:-}" && seconds=$2 && shift || usage ;;
@@ -23,7 +25,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ -n "$tsan$graphs$seconds" ] || { tsan=yes graphs=100000 seconds=60; }
+[ -n "$asan$tsan$graphs$seconds" ] || { asan=yes tsan=yes graphs=100000 seconds=60; }
 
 threaded='base/pool exec/threads exec/control exec/products exec/conv exec/programs exec/composites flow/sampling
           flow/noise train/training train/batches coupling/assignment coupling/coupling'
@@ -33,6 +35,10 @@ part() { # NAME COMMAND...
     shift
     printf '\n=== %s\n' "$name"
     "$@" || failures+=("$name")
+}
+
+memory() {
+    cmake --preset asan >/dev/null && cmake --build --preset asan -- --quiet && ctest --preset asan
 }
 
 threads() {
@@ -67,6 +73,7 @@ fuzz() {
     return $status
 }
 
+[ -z "$asan" ] || part "address and undefined-behaviour sanitizers, every test" memory
 [ -z "$tsan" ] || part "thread sanitizer" threads
 [ -z "$graphs" ] || part "$graphs random functions against the reference" random_graphs
 [ -z "$seconds" ] || part "fuzzing the readers of files" fuzz
