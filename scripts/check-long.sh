@@ -2,9 +2,8 @@
 # scripts/check-long.sh [--asan] [--tsan] [--graphs N] [--fuzz SECONDS] - what is too long for every change.
 #
 # Without options all four parts: every test under the address and undefined-behaviour sanitizers, the slow ones too; the
-# tests that use threads under the thread sanitizer; N random functions compiled
-# and compared with the reference interpreter (100000); the readers of files fuzzed for SECONDS each (60; needs clang).
-# With options only the parts named.
+# tests that use threads under the thread sanitizer; N random functions compiled and compared with the reference
+# interpreter (100000); the readers of files fuzzed for SECONDS each (60; needs clang). With options only the parts named.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
