@@ -4,8 +4,6 @@
 
 #include "train/optimiser.h"
 
-#include <math.h>
-
 enum { WEIGHTS, FIRST, SECOND, FLATS };
 enum { RATE, CORRECTION1, CORRECTION2, SCALARS };
 enum { LOSS, FINITE, SAID };
@@ -61,7 +59,8 @@ static tw_status write_update(const tw_learner *l, const tw_learner_desc *d, ste
                           .second = tw_optimiser_state(l->optimiser, "second", weight),
                           .average = weight};
         tw_moments new = tw_optimiser_update(l->optimiser, &update, old, s->gradients[i]);
-        const tw_val before[FLATS] = {old.weight, old.first, old.second}, after[FLATS] = {new.weight, new.first, new.second};
+        const tw_val before[FLATS] = {old.weight, old.first, old.second},
+                     after[FLATS] = {new.weight, new.first, new.second};
         for (int kind = 0; kind < FLATS; kind++) {
             s->inputs[in + kind * n + i] = before[kind];
             s->outputs[out + kind * n + i] = after[kind];
@@ -157,10 +156,9 @@ void tw_learner_destroy(tw_learner *l)
 
 tw_status tw_learner_step(tw_learner *l, double rate, const void *const *inputs, void *const *watched, float *out_loss)
 {
-    double n = (double)(l->updates + 1);
     l->scalar[RATE] = (float)rate;
-    l->scalar[CORRECTION1] = (float)(1 / -expm1(n * log(l->optimiser->beta1)));
-    l->scalar[CORRECTION2] = (float)(1 / -expm1(n * log(l->optimiser->beta2)));
+    l->scalar[CORRECTION1] = tw_update_correction(l->optimiser->beta1, l->updates + 1);
+    l->scalar[CORRECTION2] = tw_update_correction(l->optimiser->beta2, l->updates + 1);
     for (int i = 0; i < l->fed; i++) l->inputs[SCALARS + i] = inputs[i];
     for (int i = 0; i < l->watched; i++) l->outputs[SAID + i] = watched[i];
     tw_status status = tw_program_run(l->state, l->inputs, l->outputs, 0);

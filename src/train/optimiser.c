@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 
+#include <math.h>
 #include <thalweg/train.h>
 
 #include <string.h>
@@ -78,6 +79,11 @@ static const tw_optimiser optimisers[] = {
      .direction = tw_direction_##rule_},
 #include "train/optimisers.def"
 };
+
+float tw_update_correction(double beta, int64_t number)
+{
+    return (float)(1 / -expm1((double)number * log(beta)));
+}
 
 const tw_optimiser *tw_optimiser_at(int index)
 {

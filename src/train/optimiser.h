@@ -15,6 +15,9 @@ typedef struct tw_update {
     const tw_moment8 *coded;         /* of the first and the second moment, for optimisers that keep them in 8 bits */
 } tw_update;
 
+/* The bias correction of a moment at update number `number` (from 1). */
+float tw_update_correction(double beta, int64_t number);
+
 /* What belongs to one parameter, of its shape or, moments only, in codes (moment8.h). Moments an optimiser does not
  * keep are none. */
 typedef struct tw_moments {

@@ -4,7 +4,6 @@
 #include "base/streams.h"
 #include "path/density.h"
 
-#include <math.h>
 #include <string.h>
 
 /* --- the graph ---------------------------------------------------------------------------------------------------- */
@@ -365,7 +364,7 @@ tw_status tw_step_run(tw_step *step, int64_t number, int64_t update, double rate
     step->counter[1] = (uint32_t)((uint64_t)number >> 32);
     step->rate = (float)rate;
     step->average = (float)average;
-    step->correction1 = (float)(1 / -expm1((double)update * log(step->beta1)));
-    step->correction2 = (float)(1 / -expm1((double)update * log(step->beta2)));
+    step->correction1 = tw_update_correction(step->beta1, update);
+    step->correction2 = tw_update_correction(step->beta2, update);
     return tw_program_run(step->state, step->inputs, step->outputs, 0);
 }

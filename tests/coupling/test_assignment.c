@@ -5,6 +5,7 @@
 #include "base/philox.h"
 #include "coupling/scan.h"
 #include "support/limited_memory.h"
+#include "support/own_context.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -13,22 +14,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 enum { UNIFORM, INTEGERS, EQUAL, CLUSTERS, LINE, OFFSETS, OUTLIER, DUPLICATES, NEGATIVE, PRODUCT, TINY, KINDS };
 
@@ -310,5 +295,5 @@ int main(void)
         cmocka_unit_test(other_scans_agree_with_plain_loops),
         cmocka_unit_test(every_allocation_may_fail),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

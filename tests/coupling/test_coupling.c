@@ -18,22 +18,7 @@
 #include <cmocka.h>
 
 #include "golden/coupling.inc"
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
+#include "support/own_context.h"
 
 /* ---- points ---- */
 
@@ -765,5 +750,5 @@ int main(void)
         cmocka_unit_test(parameters_have_names_and_ranges),
         cmocka_unit_test(every_allocation_may_fail),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

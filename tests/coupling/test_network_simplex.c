@@ -5,6 +5,7 @@
 #include "base/philox.h"
 #include "coupling/assignment.h"
 #include "support/limited_memory.h"
+#include "support/own_context.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -13,22 +14,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 enum { UNIFORM, INTEGERS, EQUAL, CLUSTERS, LINE, NEGATIVE, PRODUCT, TINY, KINDS };
 
@@ -257,5 +242,5 @@ int main(void)
         cmocka_unit_test(bad_problems_are_refused),
         cmocka_unit_test(every_allocation_may_fail),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -5,6 +5,8 @@
 #include "base/base.h"
 #include "base/philox.h"
 #include "support/limited_memory.h"
+#define OWN_CONTEXT_THREADS 2
+#include "support/own_context.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -13,22 +15,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 2});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 static double *normals(int64_t count, uint64_t seed, double mean, double deviation)
 {
@@ -330,5 +316,5 @@ int main(void)
         cmocka_unit_test(wrong_sets_are_refused),
         cmocka_unit_test(every_allocation_may_fail),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

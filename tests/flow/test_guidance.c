@@ -4,27 +4,13 @@
 #include "flow/flow.h"
 #include "flow/linear_flow.h"
 #include "support/limited_memory.h"
+#define OWN_CONTEXT_THREADS 2
+#include "support/own_context.h"
 
 #include <math.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 2});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 /* Two classes that overlap, of two components each. */
 static const double centre[] = {-1, 0, -3, 1, 1, 0, 2, -2};
@@ -280,11 +266,11 @@ static void test_memory_running_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_formulas, open_context, close_context),
-        cmocka_unit_test_setup_teardown(test_off_to_the_bit, open_context, close_context),
-        cmocka_unit_test_setup_teardown(test_guide, open_context, close_context),
-        cmocka_unit_test_setup_teardown(test_purity, open_context, close_context),
-        cmocka_unit_test_setup_teardown(test_noise, open_context, close_context),
+        cmocka_unit_test_setup_teardown(test_formulas, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_off_to_the_bit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_guide, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_purity, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_noise, setup, teardown),
         cmocka_unit_test(test_memory_running_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

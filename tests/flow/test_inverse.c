@@ -6,6 +6,8 @@
 #include "flow/mixture.h"
 #include "flow/observation.h"
 #include "support/limited_memory.h"
+#define OWN_CONTEXT_THREADS 2
+#include "support/own_context.h"
 
 #include <thalweg/steer.h>
 
@@ -15,22 +17,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 2});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 static void assert_near(double got, double want, double bound)
 {
@@ -380,13 +366,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_eigen),
-        cmocka_unit_test_setup_teardown(test_posterior, open_context, close_context),
-        cmocka_unit_test_setup_teardown(test_reward, open_context, close_context),
-        cmocka_unit_test_setup_teardown(test_flowchef, open_context, close_context),
-        cmocka_unit_test_setup_teardown(test_dps, open_context, close_context),
-        cmocka_unit_test_setup_teardown(test_gaps, open_context, close_context),
+        cmocka_unit_test_setup_teardown(test_posterior, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reward, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_flowchef, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dps, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gaps, setup, teardown),
         cmocka_unit_test(test_memory_running_out),
-        cmocka_unit_test_setup_teardown(test_bad_input, open_context, close_context),
+        cmocka_unit_test_setup_teardown(test_bad_input, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,24 +4,10 @@
 #include "flow/mixture.h"
 
 #include "base/streams.h"
+#define OWN_CONTEXT_THREADS 2
+#include "support/own_context.h"
 
 #include <stdlib.h>
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 2});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 enum { N = 600 };
 
@@ -247,5 +233,5 @@ int main(void)
         cmocka_unit_test(points_between_lie_on_the_sphere),
         cmocka_unit_test(what_is_not_possible_is_said),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

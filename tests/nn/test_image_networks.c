@@ -2,6 +2,7 @@
  * refused. What they compute is compared with PyTorch elsewhere (tests/nn/test_golden.c, tests/flow/test_import.c). */
 #include "graph/reference.h"
 #include "nn/network.h"
+#include "nn/own_params.h"
 #include "nn/unet.h"
 
 #include <math.h>
@@ -14,27 +15,6 @@
 #include <cmocka.h>
 
 enum { ROWS = 2, SIDE = 4, CHANNELS = 2, D = SIDE * SIDE * CHANNELS, CLASSES = 3 };
-
-static tw_context *ctx;
-static tw_graph *graph;
-static tw_params *params;
-
-static int setup(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    if (tw_graph_create(ctx, &graph) != TW_OK) return 1;
-    return tw_params_create(ctx, graph, TW_DTYPE_F64, &params) != TW_OK;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    tw_params_destroy(params);
-    tw_graph_destroy(graph);
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 /* Small ones of each kind. */
 static const tw_network_desc small[] = {

@@ -4,31 +4,11 @@
 #include "graph/reference.h"
 #include "support/limited_memory.h"
 #include "nn/network.h"
+#include "nn/own_params.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-static tw_context *ctx;
-static tw_graph *graph;
-static tw_params *params;
-
-static int setup(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    if (tw_graph_create(ctx, &graph) != TW_OK) return 1;
-    return tw_params_create(ctx, graph, TW_DTYPE_F64, &params) != TW_OK;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    tw_params_destroy(params);
-    tw_graph_destroy(graph);
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 /* A product that does not fit says where in the network it is. */
 static void test_errors_name_the_place(void **state)

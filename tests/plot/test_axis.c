@@ -1,6 +1,7 @@
 /* Ranges that survive any data, and round numbers along them. */
 #include "plot/axis.h"
 #include "plot/panel.h"
+#include "support/own_context.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -8,22 +9,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 static void assert_labels(tw_axis axis, double wanted, int count, const char *const *labels)
 {
@@ -134,5 +119,5 @@ int main(void)
         cmocka_unit_test(ranges_survive_any_data),
         cmocka_unit_test(counts_and_histograms),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

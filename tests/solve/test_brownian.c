@@ -6,27 +6,12 @@
 #include "base/philox.h"
 #include "support/limited_memory.h"
 #include "support/normality.h"
+#include "support/own_context.h"
 
 #include <math.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 static tw_brownian *make(tw_brownian_desc desc, int64_t rows)
 {
@@ -349,5 +334,5 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(memory_running_out),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

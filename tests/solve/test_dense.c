@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "solve/problems.h"
+#include "support/own_context.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -12,22 +13,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 enum { MOST = 4096 };
 
@@ -350,5 +335,5 @@ int main(void)
         cmocka_unit_test(least_steps_are_taken_whatever_the_error),
         cmocka_unit_test(wrong_times_are_refused),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

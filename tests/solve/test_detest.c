@@ -2,27 +2,12 @@
 #include "solve/detest.h"
 
 #include "base/base.h"
+#include "support/own_context.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 typedef struct outcome {
     double error, scaled; /* largest of a column, and over 1 + |y| */
@@ -90,5 +75,5 @@ int main(void)
         cmocka_unit_test(dopri5_is_no_worse_than_the_peer),
         cmocka_unit_test(every_problem_is_solved_to_tolerance_by_dopri8),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

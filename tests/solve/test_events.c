@@ -2,6 +2,7 @@
 #include <thalweg/solve.h>
 
 #include "base/base.h"
+#include "support/own_context.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -10,22 +11,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 /* ---- a bouncing ball: height and velocity, gravity 9.81, each bounce keeps 0.8 of the velocity ---- */
 
@@ -292,5 +277,5 @@ int main(void)
         cmocka_unit_test(directions_limits_and_starts_are_kept), cmocka_unit_test(jumps_may_lead_away_from_zero),
         cmocka_unit_test(more_events_than_room_are_counted),     cmocka_unit_test(wrong_events_are_refused),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -4,6 +4,7 @@
 #include "base/base.h"
 #include "solve/problems.h"
 #include "support/limited_memory.h"
+#include "support/own_context.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -12,22 +13,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 /* ---- Robertson's reactions (Hairer, Wanner: Solving ODEs II, IV.1; values of their reference solution) ---- */
 
@@ -329,5 +314,5 @@ int main(void)
         cmocka_unit_test(fields_in_float_are_solved), cmocka_unit_test(equations_without_solution_are_told),
         cmocka_unit_test(every_allocation_may_fail),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -7,6 +7,7 @@
 #include "base/base.h"
 #include "solve/problems.h"
 #include "support/limited_memory.h"
+#include "support/own_context.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -16,22 +17,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 static const tw_ode_method_info *method(int i)
 {
@@ -701,5 +686,5 @@ int main(void)
         cmocka_unit_test(stages_without_weight_may_leave_columns_out),
         cmocka_unit_test(running_does_not_allocate),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,31 +1,17 @@
 /* What SDE solvers promise: strong orders on one path, weak moments, every kind of noise against closed forms,
  * reversibility, log-densities and divergences against their formulas, and clean refusals. */
+#include "solve/levy.h"
 #include "solve/sde_problems.h"
 
 #include "base/base.h"
 #include "solve/sde.h"
 #include "support/limited_memory.h"
+#include "support/own_context.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 static void solve(const tw_sde_equation *e, tw_sde_desc desc, int64_t rows, double *x, const tw_sde_out *out)
 {
@@ -150,23 +136,7 @@ static void orders_at_additive_noise_with_a_bent_drift(void **state)
     assert_true(fabs(srk - 1.5) <= 0.1);
 }
 
-/* Levy's area: dx = dW_1, dy = x dW_2, where no method without areas between motions has an order above 1/2. */
-static tw_status no_drift(void *user, int64_t rows, const double *t, const double *x, double *out)
-{
-    (void)user, (void)t, (void)x;
-    memset(out, 0, (size_t)rows * 2 * sizeof *out);
-    return TW_OK;
-}
-static tw_status levy_diffusion(void *user, int64_t rows, const double *t, const double *x, double *out)
-{
-    (void)user, (void)t;
-    for (int64_t r = 0; r < rows; r++) {
-        const double g[4] = {1, 0, 0, x[2 * r]};
-        memcpy(out + 4 * r, g, sizeof g);
-    }
-    return TW_OK;
-}
-
+/* No method without areas between motions has an order above 1/2. */
 static void motions_that_do_not_commute_have_order_one_half(void **state)
 {
     (void)state;
@@ -615,5 +585,5 @@ int main(void)
         cmocka_unit_test(failures),
         cmocka_unit_test(memory_running_out),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

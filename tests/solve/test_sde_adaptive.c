@@ -1,5 +1,6 @@
 /* Steps of stochastic solvers chosen by their error: orders on one path, where they are spent, what does not depend on
  * them. */
+#include "solve/levy.h"
 #include "solve/sde_problems.h"
 
 #include "base/base.h"
@@ -145,24 +146,6 @@ static void steps_are_spent_where_they_are_needed(void **state)
         assert_true(stats.rejected < stats.accepted / 4);
         tw_brownian_destroy(b);
     }
-}
-
-/* ---- Levy's area: dx = dW_1, dy = x dW_2 ---- */
-
-static tw_status no_drift(void *user, int64_t rows, const double *t, const double *x, double *out)
-{
-    (void)user, (void)t, (void)x;
-    memset(out, 0, (size_t)rows * 2 * sizeof *out);
-    return TW_OK;
-}
-static tw_status levy_diffusion(void *user, int64_t rows, const double *t, const double *x, double *out)
-{
-    (void)user, (void)t;
-    for (int64_t r = 0; r < rows; r++) {
-        const double g[4] = {1, 0, 0, x[2 * r]};
-        memcpy(out + 4 * r, g, sizeof g);
-    }
-    return TW_OK;
 }
 
 /* Steps that see the path ahead, and motions that do not commute: still the same solution, at half an order. */

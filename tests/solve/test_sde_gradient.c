@@ -5,26 +5,11 @@
 #include "base/base.h"
 #include "solve/sde.h"
 #include "support/limited_memory.h"
+#include "support/own_context.h"
 
 #include <string.h>
 
 #include <cmocka.h>
-
-static tw_context *ctx;
-
-static int open_context(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    return ctx ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
 
 /* ---- an equation that depends on everything: tanh drift, diffusions that bend; three parameters ---- */
 
@@ -335,5 +320,5 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(memory_running_out),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -58,13 +58,30 @@ static void bytes_come_out_as_they_are(void **state)
     tw_graph_destroy(graph);
 }
 
+/* The pictures of step number `step`, drawn from a table. */
+static void draw_batch(tw_context *ctx, const tw_batch_desc *desc, const uint8_t *table, uint32_t step, float *out)
+{
+    tw_graph *graph = NULL;
+    tw_piece source = {0};
+    const tw_space plain = {.flat = true, .numbers = COLUMNS};
+    assert_int_equal(tw_graph_create(ctx, &graph), TW_OK);
+    tw_val feed[TW_FEEDS], input[3] = {TW_NONE, tw_input(graph, "key", TW_DTYPE_U32, tw_shape_of(2)),
+                                       tw_input(graph, "counter", TW_DTYPE_U32, tw_shape_of(2))};
+    tw_batch_tables(graph, desc, feed);
+    input[0] = feed[TW_FEED_DATA];
+    assert_int_equal(tw_piece_read(ctx, "source", "normal", tw_source_list, &source), TW_OK);
+    tw_val x1 = tw_batch_draw(&plain, &source, desc, feed, input[1], input[2]).x1;
+    run(compile(ctx, 3, input, x1), (const void *[]){table, (uint32_t[]){5, 0}, (uint32_t[]){step, 0}}, out);
+    tw_piece_free(ctx, &source);
+    tw_graph_destroy(graph);
+}
+
 /* A batch of many rows: each is its picture or that one mirrored, in about equal numbers, and depends on the step. */
 static void half_of_a_batch_is_mirrored(void **state)
 {
     enum { BATCH = 2000 };
     static float out[BATCH * COLUMNS], again[BATCH * COLUMNS];
     uint8_t table[ROWS * STRIDE] = {0};
-    tw_graph *graph = NULL;
     for (int i = 0; i < ROWS; i++)
         for (int j = 0; j < COLUMNS; j++) table[i * STRIDE + j] = (uint8_t)(i + 64 * (j % 3) + (j > 6));
     tw_batch_desc desc = {.batch = BATCH,
@@ -74,19 +91,8 @@ static void half_of_a_batch_is_mirrored(void **state)
                           .image = {HEIGHT, WIDTH, 1},
                           .packed = {true},
                           .flip = true};
-    assert_int_equal(tw_graph_create(*state, &graph), TW_OK);
-    tw_val feed[TW_FEEDS], input[3] = {TW_NONE, tw_input(graph, "key", TW_DTYPE_U32, tw_shape_of(2)),
-                                       tw_input(graph, "counter", TW_DTYPE_U32, tw_shape_of(2))};
-    tw_batch_tables(graph, &desc, feed);
-    input[0] = feed[TW_FEED_DATA];
-    tw_piece source = {0};
-    assert_int_equal(tw_piece_read(*state, "source", "normal", tw_source_list, &source), TW_OK);
-    const tw_space plain = {.flat = true, .numbers = COLUMNS};
-    tw_val x1 = tw_batch_draw(&plain, &source, &desc, feed, input[1], input[2]).x1;
-    const void *inputs[3] = {table, (uint32_t[]){5, 0}, (uint32_t[]){9, 0}};
-    run(compile(*state, 3, input, x1), inputs, out);
-    inputs[2] = (uint32_t[]){10, 0};
-    run(compile(*state, 3, input, x1), inputs, again);
+    draw_batch(*state, &desc, table, 9, out);
+    draw_batch(*state, &desc, table, 10, again);
     assert_memory_not_equal(out, again, sizeof out);
     int mirrored = 0;
     for (int i = 0; i < BATCH; i++) {
@@ -106,8 +112,6 @@ static void half_of_a_batch_is_mirrored(void **state)
         mirrored += turned;
     }
     assert_true(abs(mirrored - BATCH / 2) < 100); /* 4.5 deviations of a fair coin */
-    tw_piece_free(*state, &source);
-    tw_graph_destroy(graph);
 }
 
 /* Every picture of a large batch is one of the table moved by one of the 3 x 3 offsets, each about equally often. */
@@ -116,7 +120,6 @@ static void pictures_are_moved(void **state)
     enum { BATCH = 1800, ONE = 1 };
     static float out[BATCH * COLUMNS];
     uint8_t table[STRIDE];
-    tw_graph *graph = NULL;
     for (int j = 0; j < STRIDE; j++) table[j] = (uint8_t)(j * j);
     tw_batch_desc desc = {.batch = BATCH,
                           .columns = COLUMNS,
@@ -125,16 +128,7 @@ static void pictures_are_moved(void **state)
                           .image = {HEIGHT, WIDTH, 1},
                           .packed = {true},
                           .shift = 1};
-    assert_int_equal(tw_graph_create(*state, &graph), TW_OK);
-    tw_val feed[TW_FEEDS], input[3] = {TW_NONE, tw_input(graph, "key", TW_DTYPE_U32, tw_shape_of(2)),
-                                       tw_input(graph, "counter", TW_DTYPE_U32, tw_shape_of(2))};
-    tw_batch_tables(graph, &desc, feed);
-    input[0] = feed[TW_FEED_DATA];
-    tw_piece source = {0};
-    assert_int_equal(tw_piece_read(*state, "source", "normal", tw_source_list, &source), TW_OK);
-    const tw_space plain = {.flat = true, .numbers = COLUMNS};
-    tw_val x1 = tw_batch_draw(&plain, &source, &desc, feed, input[1], input[2]).x1;
-    run(compile(*state, 3, input, x1), (const void *[]){table, (uint32_t[]){5, 0}, (uint32_t[]){9, 0}}, out);
+    draw_batch(*state, &desc, table, 9, out);
     int seen[9] = {0};
     for (int i = 0; i < BATCH; i++) {
         int found = 0;
@@ -152,8 +146,6 @@ static void pictures_are_moved(void **state)
         assert_int_equal(found, 1);
     }
     for (int k = 0; k < 9; k++) assert_true(abs(seen[k] - BATCH / 9) < 60); /* 4.5 deviations of 13.3 */
-    tw_piece_free(*state, &source);
-    tw_graph_destroy(graph);
 }
 
 /* --- training ----------------------------------------------------------------------------------------------------- */
