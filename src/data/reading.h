@@ -19,6 +19,7 @@ typedef struct tw_reading {
     const char *path;
     const tw_dataset_desc *desc;
     size_t limit;
+    bool cells; /* every text is kept */
     double fraction;
     tw_text_row comment; /* the last line that began with # before the table */
     int64_t comments;

@@ -52,11 +52,14 @@ void tw_table_free(tw_table *table)
     for (int i = 0; table->column && i < table->columns; i++) {
         tw_free(table->ctx, table->column[i].name);
         tw_levels_free(table->ctx, &table->column[i].levels);
+        tw_levels_free(table->ctx, &table->column[i].cells);
     }
     tw_notes_free(table->ctx, &table->notes);
     tw_free(table->ctx, table->column);
     tw_free(table->ctx, table->path);
     tw_free(table->ctx, table->storage);
+    tw_free(table->ctx, table->cell_storage);
+    tw_free(table->ctx, table->line_storage);
     *table = (tw_table){0};
 }
 

@@ -27,6 +27,7 @@ typedef struct tw_table_column {
     int decimals;                         /* most digits after the point; -1: an exponent was seen, or unknown */
     int slot;                             /* place in a stored row, -1: not stored */
     tw_levels levels;                     /* texts, when the table keeps them: stored values are their numbers */
+    tw_levels cells;                      /* every text, when the table keeps its cells */
 } tw_table_column;
 
 typedef struct tw_table {
@@ -34,12 +35,16 @@ typedef struct tw_table {
     char *path;      /* what errors call it */
     bool has_lines;  /* places are lines of a text file; else rows, from 1 */
     bool has_header; /* names come from the file */
+    char separator;  /* of a text file */
     bool keeps_texts;
     int columns, stride;
     int64_t rows;
     tw_table_column *column;
     double *storage; /* owned */
     double *values;  /* (rows, stride) inside storage */
+    bool keeps_cells;
+    int32_t *cell_storage; /* when it keeps its cells: beside storage, the numbers of their texts, -1: one too many */
+    int64_t *line_storage; /* likewise a row, the line it begins at */
     tw_notes notes;
 } tw_table;
 
@@ -55,6 +60,9 @@ TW_NODISCARD tw_status tw_table_read_csv(tw_context *ctx, const char *path, cons
 /* The same from memory, with a limit in bytes on the table (0: the default). */
 TW_NODISCARD tw_status tw_table_parse_csv(tw_context *ctx, const char *label, const void *bytes, size_t size,
                                           const tw_dataset_desc *desc, size_t limit, tw_table *out_table);
+/* The same with every cell's text kept, tw_table_column.cells. */
+TW_NODISCARD tw_status tw_table_read_cells(tw_context *ctx, const char *path, const tw_dataset_desc *desc,
+                                           tw_table *out_table);
 /* From an array (rows, columns); takes `values` over (memory of the context), whether it succeeds or not. names may be
  * NULL. */
 TW_NODISCARD tw_status tw_table_take_array(tw_context *ctx, const char *label, int64_t rows, int columns,

@@ -71,6 +71,20 @@ static tw_status take_text(tw_table *table, tw_table_column *column, const char 
     return status;
 }
 
+/* The texts of a row, whose numbers are at `out`. */
+static tw_status take_cells(tw_table *table, const tw_csv_field *fields, int64_t line, const double *out)
+{
+    int32_t *cell = table->cell_storage + (out - table->storage);
+    table->line_storage[(out - table->storage) / table->stride] = line;
+    for (int c = 0; c < table->columns; c++) {
+        int number;
+        tw_status status = tw_levels_take(table->ctx, &table->column[c].cells, fields[c].text, &number);
+        if (status != TW_OK) return status;
+        cell[c] = number;
+    }
+    return TW_OK;
+}
+
 tw_status tw_reading_take(tw_table *table, const tw_csv_field *fields, int64_t line, double *out)
 {
     for (int c = 0; c < table->columns; c++) {
@@ -95,7 +109,7 @@ tw_status tw_reading_take(tw_table *table, const tw_csv_field *fields, int64_t l
         }
         if (column->slot >= 0) out[column->slot] = value;
     }
-    return TW_OK;
+    return table->keeps_cells ? take_cells(table, fields, line, out) : TW_OK;
 }
 
 tw_status tw_text_row_keep(tw_context *ctx, tw_text_row *row, int64_t line, int count, const tw_csv_field *fields)
@@ -169,7 +183,8 @@ static tw_status start_table(tw_reading *r)
     if (status != TW_OK) return status;
     r->table.has_lines = true;
     r->table.keeps_texts = r->desc->conditions || r->desc->known_conditions;
-    return choose_early(r);
+    r->table.keeps_cells = r->cells;
+    return r->cells ? TW_OK : choose_early(r);
 }
 
 /* Room for `rows` rows and the reserved one. Grows by half, so that reading needs at most 1.5 times the table; says how
@@ -177,7 +192,8 @@ static tw_status start_table(tw_reading *r)
 static tw_status reserve_rows(tw_reading *r, int64_t rows)
 {
     if (rows + 1 <= r->capacity) return TW_OK;
-    size_t width = (size_t)r->table.stride * sizeof(double);
+    size_t numbers = (size_t)r->table.stride * sizeof(double), cells = (size_t)r->table.stride * sizeof(int32_t);
+    size_t width = numbers + (r->cells ? cells + sizeof(int64_t) : 0);
     int64_t target = tw_max_i64(r->capacity + r->capacity / 2, tw_max_i64(rows + 1, (int64_t)(FIRST_BYTES / width)));
     if ((size_t)target > r->limit / width) target = (int64_t)(r->limit / width);
     if (target < rows + 1) {
@@ -185,9 +201,17 @@ static tw_status reserve_rows(tw_reading *r, int64_t rows)
         if (r->fraction > 0) need /= r->fraction;
         return tw_table_fail_size(r->ctx, r->path, need, r->limit);
     }
-    double *grown = tw_resize(r->ctx, r->table.storage, (size_t)target, width);
+    double *grown = tw_resize(r->ctx, r->table.storage, (size_t)target, numbers);
     if (!grown) return tw_fail_memory(r->ctx, (size_t)target * width);
     r->table.storage = grown;
+    if (r->cells) {
+        int32_t *cell = tw_resize(r->ctx, r->table.cell_storage, (size_t)target, cells);
+        if (!cell) return tw_fail_memory(r->ctx, (size_t)target * width);
+        r->table.cell_storage = cell;
+        int64_t *line = tw_resize(r->ctx, r->table.line_storage, (size_t)target, sizeof(int64_t));
+        if (!line) return tw_fail_memory(r->ctx, (size_t)target * width);
+        r->table.line_storage = line;
+    }
     r->capacity = target;
     return TW_OK;
 }
@@ -242,16 +266,17 @@ static tw_status finish(tw_reading *r)
 
 /* From a file, or from memory when `bytes` is given. */
 static tw_status read_csv(tw_context *ctx, const char *path, const void *bytes, size_t size,
-                          const tw_dataset_desc *desc, size_t limit, tw_table *out_table)
+                          const tw_dataset_desc *desc, size_t limit, bool cells, tw_table *out_table)
 {
     tw_status status = TW_OK;
-    tw_reading r = {.ctx = ctx, .path = path, .desc = desc, .limit = limit};
-    tw_csv_desc csv = {.separator = desc->separator, .fraction = &r.fraction};
+    tw_reading r = {.ctx = ctx, .path = path, .desc = desc, .limit = limit, .cells = cells};
+    tw_csv_desc csv = {.separator = desc->separator, .fraction = &r.fraction}, used;
     if (bytes)
-        TW_TRY(tw_csv_parse(ctx, path, bytes, size, &csv, take_row, &r, NULL));
+        TW_TRY(tw_csv_parse(ctx, path, bytes, size, &csv, take_row, &r, &used));
     else
-        TW_TRY(tw_csv_read(ctx, path, &csv, take_row, &r, NULL));
+        TW_TRY(tw_csv_read(ctx, path, &csv, take_row, &r, &used));
     TW_TRY(finish(&r));
+    r.table.separator = used.separator;
     *out_table = r.table;
     r.table = (tw_table){0};
 done:
@@ -264,11 +289,16 @@ done:
 
 tw_status tw_table_read_csv(tw_context *ctx, const char *path, const tw_dataset_desc *desc, tw_table *out_table)
 {
-    return read_csv(ctx, path, NULL, 0, desc, tw_table_limit(), out_table);
+    return read_csv(ctx, path, NULL, 0, desc, tw_table_limit(), false, out_table);
+}
+
+tw_status tw_table_read_cells(tw_context *ctx, const char *path, const tw_dataset_desc *desc, tw_table *out_table)
+{
+    return read_csv(ctx, path, NULL, 0, desc, tw_table_limit(), true, out_table);
 }
 
 tw_status tw_table_parse_csv(tw_context *ctx, const char *label, const void *bytes, size_t size,
                              const tw_dataset_desc *desc, size_t limit, tw_table *out_table)
 {
-    return read_csv(ctx, label, bytes ? bytes : "", size, desc, limit ? limit : tw_table_limit(), out_table);
+    return read_csv(ctx, label, bytes ? bytes : "", size, desc, limit ? limit : tw_table_limit(), false, out_table);
 }
