@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPEATS = 40 };
+enum { REPEATS = 40, KINDS = 3 };
 
 typedef struct shape {
     int side, c, o, kernel, stride, images;
@@ -25,9 +25,10 @@ static const shape shapes[] = {
     {28, 1, 32, 3, 1, 1},    {28, 96, 32, 3, 1, 1},   {28, 32, 32, 3, 1, 1},   {28, 64, 32, 3, 1, 1},
     {28, 32, 1, 3, 1, 1},    {28, 32, 32, 3, 2, 1},   {14, 32, 64, 3, 1, 1},   {14, 64, 64, 3, 1, 1},
     {14, 128, 64, 3, 1, 1},  {14, 64, 64, 3, 2, 1},   {7, 64, 64, 3, 1, 1},    {7, 128, 64, 3, 1, 1},
-    {32, 3, 128, 3, 1, 1},   {32, 128, 128, 3, 1, 1}, {32, 256, 128, 3, 1, 1}, {32, 128, 3, 3, 1, 1},
-    {32, 128, 128, 3, 2, 1}, {16, 128, 256, 3, 1, 1}, {16, 256, 256, 3, 1, 1}, {16, 512, 256, 3, 1, 1},
-    {8, 256, 256, 3, 1, 1},  {8, 512, 256, 3, 1, 1},  {4, 256, 256, 3, 1, 1},  {4, 256, 256, 3, 1, 8},
+    {7, 128, 128, 3, 1, 1},  {32, 3, 128, 3, 1, 1},   {32, 128, 128, 3, 1, 1}, {32, 256, 128, 3, 1, 1},
+    {32, 128, 3, 3, 1, 1},   {32, 128, 128, 3, 2, 1}, {16, 128, 256, 3, 1, 1}, {16, 256, 256, 3, 1, 1},
+    {16, 512, 256, 3, 1, 1}, {8, 256, 256, 3, 1, 1},  {8, 512, 256, 3, 1, 1},  {4, 256, 256, 3, 1, 1},
+    {4, 256, 256, 3, 1, 8},
 };
 static const char *const passes[] = {"forward", "input", "weights"};
 
@@ -73,25 +74,30 @@ static void print_shape(tw_context *ctx, const shape *s, float *const *arrays, v
     tw_conv_sizes z = sizes_of(s);
     double work = 2.0 * s->images * (double)(z.result[1] * z.result[2]) * s->kernel * s->kernel * s->c * s->o;
     for (int pass = 0; pass < 3; pass++) {
-        const tw_conv_kind *kinds[2] = {&tw_conv_own, &tw_conv_library};
-        tw_conv_plan *plan[2] = {NULL, NULL};
-        double times[2][REPEATS], rate[2] = {0, 0};
-        for (int k = 0; k < 2; k++)
-            if (kinds[k]->create(ctx, (tw_conv_pass)pass, TW_DTYPE_F32, &z, z.n, &plan[k]) != TW_OK ||
+        static const struct {
+            const tw_conv_kind *kind;
+            tw_product_kind product;
+        } made[KINDS] = {
+            {&tw_conv_own, TW_PRODUCT_F32}, {&tw_conv_library, TW_PRODUCT_F32}, {&tw_conv_library, TW_PRODUCT_BF16}};
+        tw_conv_plan *plan[KINDS] = {NULL};
+        double times[KINDS][REPEATS], rate[KINDS] = {0};
+        for (int k = 0; k < KINDS; k++)
+            if (made[k].kind->create(ctx, (tw_conv_pass)pass, made[k].product, &z, z.n, &plan[k]) != TW_OK ||
                 (plan[k] && plan[k]->scratch_bytes > scratch_bytes))
                 return;
         int rounds = 1 + (int)(3e-4 / (work / 60e9));
         for (int r = 0; r < REPEATS; r++)
-            for (int k = 0; k < 2; k++)
+            for (int k = 0; k < KINDS; k++)
                 times[k][r] = plan[k] ? seconds_of(plan[k], z.n, arrays, pass, scratch, rounds) : 1e9;
-        for (int k = 0; k < 2; k++) {
+        for (int k = 0; k < KINDS; k++) {
             qsort(times[k], REPEATS, sizeof *times[k], by_value);
             rate[k] = plan[k] ? work / times[k][REPEATS / 10] * 1e-9 : 0;
         }
-        printf("%2dx%-2d %3d->%-3d %dx%d /%d x%d | %-7s | %6.1f %4.0f%% | %6.1f %4.0f%% | %4zu KB\n", s->side, s->side,
-               s->c, s->o, s->kernel, s->kernel, s->stride, s->images, passes[pass], rate[0], 100 * rate[0] / peak,
-               rate[1], 100 * rate[1] / peak, plan[0]->scratch_bytes / 1024);
-        for (int k = 0; k < 2; k++) tw_conv_plan_destroy(ctx, plan[k]);
+        printf("%2dx%-2d %3d->%-3d %dx%d /%d x%d | %-7s | %6.1f %4.0f%% | %6.1f %4.0f%% | %6.1f %4.0f%% | %4zu KB\n",
+               s->side, s->side, s->c, s->o, s->kernel, s->kernel, s->stride, s->images, passes[pass], rate[0],
+               100 * rate[0] / peak, rate[1], 100 * rate[1] / peak, rate[2], 100 * rate[2] / peak,
+               plan[0]->scratch_bytes / 1024);
+        for (int k = 0; k < KINDS; k++) tw_conv_plan_destroy(ctx, plan[k]);
     }
     fflush(stdout);
 }
@@ -114,7 +120,8 @@ int main(int argc, char **argv)
     tw_gemm_best()->enter_thread();
     double peak = measured_peak();
     printf("GFLOP/s, one thread; f32 peak %.1f; library: %s\n", peak, tw_conv_library.name);
-    printf("image, channels, kernel /stride xN | pass | ours, of peak | library, of peak | scratch of ours\n");
+    printf("image, channels, kernel /stride xN | pass | ours, of peak | library, of peak | library in bf16, of f32's "
+           "peak | scratch of ours\n");
     for (int i = first; i <= last && i < TW_COUNT(shapes); i++)
         print_shape(ctx, &shapes[i], arrays, scratch, scratch_bytes, peak);
     printf("f32 peak again: %.1f\n", measured_peak());

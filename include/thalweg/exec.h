@@ -13,11 +13,12 @@ extern "C" {
 typedef struct tw_program tw_program;
 typedef struct tw_state tw_state;
 
-/* What products (dot_general) of f32 values multiply. */
+/* What products (dot_general) and convolutions of f32 values multiply. */
 typedef enum tw_products {
     TW_PRODUCTS_F32, /* the values */
     TW_PRODUCTS_BF16 /* the values rounded to bf16 (nearest, ties to even), summed in f32: up to twice as fast where the
-                      * processor has instructions for it. f64 products stay as they are. */
+                      * processor has instructions for it. f64 products stay as they are; so do convolutions that
+                      * no library can do in bf16. */
 } tw_products;
 
 typedef struct tw_program_desc {

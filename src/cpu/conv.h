@@ -1,7 +1,8 @@
 /* cpu/conv.h - convolutions on one core: oneDNN's or our own, images (N, H, W, C), weights (H, W, C/groups, O).
  *
- * The three passes are the three ops of the graph: forward (x, w) -> y, back (y, w) -> x, weights (x, y) -> w. A plan is
- * made once for a shape; running it allocates nothing and any number of threads may run it at the same time. */
+ * The three passes are the three ops of the graph: forward (x, w) -> y, back (y, w) -> x, weights (x, y) -> w. A plan
+ * is made once for a shape; running it allocates nothing and any number of threads may run it at the same time.
+ * TW_PRODUCT_BF16 allows what is multiplied to be rounded to bf16, where that is faster; f32 is as good an answer. */
 #ifndef TW_CPU_CONV_H
 #define TW_CPU_CONV_H
 
@@ -13,8 +14,8 @@ typedef struct tw_conv_plan tw_conv_plan;
 typedef struct tw_conv_kind {
     const char *name;
     /* *out_plan stays NULL when it cannot do this one (or cannot do it well) and another is to be asked. */
-    TW_NODISCARD tw_status (*create)(tw_context *ctx, tw_conv_pass pass, tw_dtype dtype, const tw_conv_sizes *sizes,
-                                     int64_t images, tw_conv_plan **out_plan);
+    TW_NODISCARD tw_status (*create)(tw_context *ctx, tw_conv_pass pass, tw_product_kind kind,
+                                     const tw_conv_sizes *sizes, int64_t images, tw_conv_plan **out_plan);
 } tw_conv_kind;
 
 /* What every plan begins with. */
@@ -34,9 +35,9 @@ struct tw_conv_plan {
 extern const tw_conv_kind tw_conv_own;
 extern const tw_conv_kind tw_conv_library; /* creates nothing when the library was not built in */
 
-/* A plan by whichever implementation is better; ours when `rowwise`: the bits of an image then do not depend on how many
- * are computed with it. TW_CONV=own in the environment asks for ours always. */
-TW_NODISCARD tw_status tw_conv_plan_create(tw_context *ctx, tw_conv_pass pass, tw_dtype dtype,
+/* A plan by whichever implementation is better; ours when `rowwise`: the bits of an image then do not depend on how
+ * many are computed with it. TW_CONV=own in the environment asks for ours always. */
+TW_NODISCARD tw_status tw_conv_plan_create(tw_context *ctx, tw_conv_pass pass, tw_product_kind kind,
                                            const tw_conv_sizes *sizes, int64_t images, bool rowwise,
                                            tw_conv_plan **out_plan);
 void tw_conv_plan_destroy(tw_context *ctx, tw_conv_plan *plan);

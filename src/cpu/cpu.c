@@ -31,13 +31,21 @@ const tw_cpu *tw_cpu_best(void)
     return variants[0];
 }
 
+bool tw_cpu_has_bf16(void)
+{
+#if defined(__x86_64__)
+    return tw_cpu_best() == &tw_cpu_v4 && __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
 const tw_product *tw_cpu_product(tw_product_kind kind)
 {
-    const tw_cpu *cpu = tw_cpu_best();
 #if defined(__x86_64__)
-    if (kind == TW_PRODUCT_BF16 && cpu == &tw_cpu_v4 && __builtin_cpu_supports("avx512bf16")) return &tw_product_bf16;
+    if (kind == TW_PRODUCT_BF16 && tw_cpu_has_bf16()) return &tw_product_bf16;
 #endif
-    return cpu->product[kind];
+    return tw_cpu_best()->product[kind];
 }
 
 typedef struct walk {

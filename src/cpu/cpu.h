@@ -140,6 +140,8 @@ typedef struct tw_cpu {
 /* The best kernels this processor runs. TW_CPU=generic|x86-64-v3|x86-64-v4 in the environment asks for fewer. */
 const tw_cpu *tw_cpu_best(void);
 
+/* Whether the best kernels may use instructions that multiply bf16. */
+bool tw_cpu_has_bf16(void);
 /* The product of tw_cpu_best, or for bf16 one that uses this processor's instructions for it. */
 const tw_product *tw_cpu_product(tw_product_kind kind);
 

@@ -73,7 +73,8 @@ tw_status tw_emit_conv(tw_build *b, tw_region *region, int32_t id)
                                                        : TW_CONV_WEIGHTS;
     tw_conv_sizes z = tw_conv_sizes_of(b->g, node);
     tw_conv_plan *plan = NULL;
-    tw_status status = tw_conv_plan_create(b->ctx, pass, (tw_dtype)node->dtype, &z, z.n, b->p->rows > 0, &plan);
+    tw_product_kind kind = node->dtype == TW_DTYPE_F64 ? TW_PRODUCT_F64 : b->p->bf16 ? TW_PRODUCT_BF16 : TW_PRODUCT_F32;
+    tw_status status = tw_conv_plan_create(b->ctx, pass, kind, &z, z.n, b->p->rows > 0, &plan);
     if (status != TW_OK) return status;
     tw_inst *inst = tw_new_inst(b, region, id, &kinds[pass]);
     if (!inst) {

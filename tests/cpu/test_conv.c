@@ -20,6 +20,8 @@
 #include "graph/reference.h"
 #include "support/context.h"
 
+enum { F32_BITS = 23, BF16_BITS = 7 };
+
 typedef struct conv_case {
     int rank;
     int64_t x[5], w[5];
@@ -61,15 +63,16 @@ typedef struct pass_test {
     double *a, *b, *expected;
 } pass_test;
 
-static double *random_values(tw_random *r, int64_t size)
+/* In [-1,1], of `bits` bits behind the point. */
+static double *random_values(tw_random *r, int bits, int64_t size)
 {
     double *x = calloc((size_t)size + 1, sizeof *x);
     assert_non_null(x);
-    for (int64_t i = 0; i < size; i++) x[i] = (double)(float)(2.0 * tw_random_uniform(r) - 1.0);
+    for (int64_t i = 0; i < size; i++) x[i] = ldexp(nearbyint(ldexp(2.0 * tw_random_uniform(r) - 1.0, bits)), -bits);
     return x;
 }
 
-static pass_test make_test(tw_context *ctx, const conv_case *c, tw_conv_pass pass, tw_random *r)
+static pass_test make_test(tw_context *ctx, const conv_case *c, tw_conv_pass pass, int bits, tw_random *r)
 {
     tw_graph *g = NULL;
     assert_int_equal(tw_graph_create(ctx, &g), TW_OK);
@@ -85,9 +88,9 @@ static pass_test make_test(tw_context *ctx, const conv_case *c, tw_conv_pass pas
                    .a_size = tw_shape_size(tw_shape_at(in[0])),
                    .b_size = tw_shape_size(tw_shape_at(in[1])),
                    .out_size = tw_shape_size(tw_shape_at(made))};
-    t.a = random_values(r, t.a_size);
-    t.b = random_values(r, t.b_size);
-    t.expected = random_values(r, t.out_size);
+    t.a = random_values(r, bits, t.a_size);
+    t.b = random_values(r, bits, t.b_size);
+    t.expected = random_values(r, bits, t.out_size);
     const double *values[2] = {t.a, t.b};
     assert_int_equal(tw_reference_run(ctx, 2, in, values, 1, &made, &t.expected), TW_OK);
     tw_graph_destroy(g);
@@ -185,7 +188,7 @@ static void every_instruction_set(void **state)
     tw_random r = {.seed = 1};
     for (int i = 0; i < TW_COUNT(cases); i++)
         for (int pass = TW_CONV_FORWARD; pass <= TW_CONV_WEIGHTS; pass++) {
-            pass_test t = make_test(*state, &cases[i], (tw_conv_pass)pass, &r);
+            pass_test t = make_test(*state, &cases[i], (tw_conv_pass)pass, F32_BITS, &r);
             for (int v = 0; v < count; v++)
                 for (int wide = 0; wide < 2; wide++) check(&t, wide, convolve_isa, variants[v], variants[v]->name, i);
             free_test(&t);
@@ -200,7 +203,7 @@ static void same_bits(void **state)
     tw_random r = {.seed = 2};
     for (int i = 0; i < TW_COUNT(cases); i++)
         for (int pass = TW_CONV_FORWARD; pass <= TW_CONV_BACK; pass++) {
-            pass_test t = make_test(*state, &cases[i], (tw_conv_pass)pass, &r);
+            pass_test t = make_test(*state, &cases[i], (tw_conv_pass)pass, F32_BITS, &r);
             size_t bytes = (size_t)t.out_size * 4;
             void *a = narrowed(t.a, t.a_size, false), *b = narrowed(t.b, t.b_size, false), *out[2];
             for (int k = 0; k < 2; k++) out[k] = narrowed(t.expected, t.out_size, false);
@@ -243,22 +246,26 @@ static void convolve_planned(const void *user, const pass_test *t, bool wide, in
     free(scratch);
 }
 
-/* What the library does, it does right; what it leaves is ours. */
+/* What the library does, it does right; what it leaves is ours. Numbers of few bits are the same in bf16. */
 static void library(void **state)
 {
+    static const struct {
+        tw_product_kind kind;
+        int bits;
+    } kinds[] = {{TW_PRODUCT_F32, F32_BITS}, {TW_PRODUCT_BF16, BF16_BITS}};
     tw_random r = {.seed = 3};
     int planned = 0;
     tw_gemm_best()->enter_thread();
     for (int i = 0; i < TW_COUNT(cases); i++)
-        for (int pass = TW_CONV_FORWARD; pass <= TW_CONV_WEIGHTS; pass++) {
-            pass_test t = make_test(*state, &cases[i], (tw_conv_pass)pass, &r);
+        for (int k = 0; k < 3 * TW_COUNT(kinds); k++) {
+            tw_conv_pass pass = (tw_conv_pass)(TW_CONV_FORWARD + k % 3);
+            pass_test t = make_test(*state, &cases[i], pass, kinds[k / 3].bits, &r);
             tw_conv_plan *plan = NULL;
-            tw_status status =
-                tw_conv_library.create(*state, (tw_conv_pass)pass, TW_DTYPE_F32, &t.sizes, t.sizes.n, &plan);
+            tw_status status = tw_conv_library.create(*state, pass, kinds[k / 3].kind, &t.sizes, t.sizes.n, &plan);
             if (status != TW_OK) fail_msg("%s", tw_context_error(*state));
             if (plan) {
                 planned++;
-                check(&t, false, convolve_planned, plan, tw_conv_library.name, i);
+                check(&t, false, convolve_planned, plan, plan->name, i);
             }
             tw_conv_plan_destroy(*state, plan);
             free_test(&t);
