@@ -57,8 +57,8 @@ TW_NODISCARD TW_API tw_status tw_coupler_create(tw_context *ctx, const tw_coupli
 TW_API void tw_coupler_destroy(tw_coupler *coupler);
 
 /* Pair k is source row out_source[k] with data row out_data[k], k < points. Kinds that keep the data
- * (tw_coupling_keeps_data) give out_data[k] = k, and out_data may be NULL; `partial` and `unbalanced` leave points out
- * and take others more than once. Numbers that are not finite are refused with their row and column. */
+ * (tw_coupling_keeps_data) give out_data[k] = k, and out_data may be NULL; `partial`, `entropic_partial` and `unbalanced`
+ * leave points out and take others more than once. Numbers that are not finite are refused with their row and column. */
 TW_NODISCARD TW_API tw_status tw_coupler_pair(tw_coupler *coupler, const tw_coupling_batch *batch, int64_t *out_source,
                                               int64_t *out_data);
 TW_API bool tw_coupling_keeps_data(const tw_coupler *coupler);

@@ -1,7 +1,9 @@
-/* coupling/sinkhorn.c - entropic plans, balanced and unbalanced, and pairs drawn from them.
+/* coupling/sinkhorn.c - entropic plans, balanced, unbalanced and partial, and pairs drawn from them.
  *
  * The plan is P_ij = exp((f_i + g_j - C_ij) / epsilon) / n^2 with marginals 1/n, or with marginals held by tau
- * KL(.,1/n) only (Chizat et al. 2018). Iterated are factors u, v beside a kernel K that already holds the potentials:
+ * KL(.,1/n) only (Chizat et al. 2018), or of a given mass with marginals of at most 1/n: then f_i, g_j <= 0 beside a
+ * level that all entries share, one for each condition, and updating them in turn is Dykstra's method of Benamou et
+ * al. (2015, prop. 5), whose plan POT's entropic_partial_wasserstein finds as well. Iterated are factors u, v beside a kernel K that already holds the potentials:
  * whenever they have grown they are taken into f and g and K is made again (Schmitzer: Stabilized sparse scaling
  * algorithms for entropy regularized transport problems, SIAM J. Sci. Comput. 41, 2019), so nothing over- or
  * underflows, as in the log domain, at the price of a product with a matrix. K is read once an iteration: u_i needs row
@@ -23,8 +25,11 @@ typedef struct plan {
     const double *cost;
     const tw_scan_loops *scan;
     tw_tile_fn exp_of;
+    tw_entropic_kind kind;
     double epsilon, keep; /* keep: tau / (tau + epsilon), the exponent of the marginals' update; 1 when balanced */
-    double tau;           /* infinite when balanced */
+    double tau;           /* infinite unless unbalanced */
+    double whole;         /* the plan's mass when partial */
+    double level, w;      /* potential and factor of all entries; 0 and 1 unless partial */
     double iterations;
     double *kernel, *f, *g, *u, *v, *sums, *mass;
 } plan;
@@ -40,18 +45,21 @@ static void make_kernel(plan *p)
     int64_t n = p->n;
     double scale = 1 / p->epsilon;
     for (int64_t i = 0; i < n; i++) {
-        double *row = p->kernel + i * n, f = p->f[i];
+        double *row = p->kernel + i * n, f = p->f[i] + p->level;
         const double *cost = p->cost + i * n, *g = p->g;
         for (int64_t j = 0; j < n; j++) row[j] = (f + g[j] - cost[j]) * scale;
         p->exp_of(row, row, NULL, NULL, n);
         p->u[i] = p->v[i] = 1;
     }
+    p->w = 1;
 }
 
 /* The factor that makes a marginal's condition hold, given the sum of its row of K with the other side's factors, over
- * n: the update of the whole potential, keep * (potential - epsilon log sum), less the potential. */
+ * n: the update of the whole potential, keep * (potential - epsilon log sum), less the potential; of a partial plan
+ * none above 0. */
 static double factor(const plan *p, double sum, double potential)
 {
+    if (p->kind == TW_ENTROPIC_PARTIAL) return fmin(1 / at_least(p->w * sum), exp(-potential / p->epsilon));
     if (p->keep == 1) return 1 / at_least(sum);
     return exp(-p->keep * log(at_least(sum)) - (1 - p->keep) * potential / p->epsilon);
 }
@@ -70,12 +78,17 @@ static double iterate(plan *p)
         p->scan->add_scaled(n, now, row, p->sums);
     }
     for (int64_t j = 0; j < n; j++) p->v[j] = factor(p, share * p->sums[j], p->g[j]);
+    if (p->kind == TW_ENTROPIC_PARTIAL) {
+        double now = p->whole / at_least(share * share * p->scan->dot(n, p->sums, p->v));
+        error += (double)n * fabs(p->w / now - 1);
+        p->w = now;
+    }
     return error * share;
 }
 
 static bool grown(const plan *p)
 {
-    double most = 0;
+    double most = fabs(log(p->w));
     for (int64_t i = 0; i < p->n; i++) most = fmax(most, fmax(fabs(log(p->u[i])), fabs(log(p->v[i]))));
     return most > GROWN;
 }
@@ -86,6 +99,7 @@ static void absorb(plan *p)
         p->f[i] += p->epsilon * log(p->u[i]);
         p->g[i] += p->epsilon * log(p->v[i]);
     }
+    p->level += p->epsilon * log(p->w);
 }
 
 /* Iterations at one regularisation until the marginals are within the tolerance. */
@@ -103,11 +117,12 @@ static void solve(plan *p, double epsilon, double tolerance, double most_iterati
     }
 }
 
-/* The mean cost, how far costs reach above the least of their row at most, and those least ones as first potentials. */
+/* The mean cost, how far costs reach above the least of their row at most, and those least ones as first potentials;
+ * of a partial plan, whose rows may stay below their marginals, the least of all as the first level. */
 static double measure(plan *p, double *out_spread)
 {
     int64_t n = p->n;
-    double sum = 0, spread = 0;
+    double sum = 0, spread = 0, least_of_all = HUGE_VAL;
     for (int64_t i = 0; i < n; i++) {
         const double *cost = p->cost + i * n;
         double least = cost[0], most = least, row = 0;
@@ -118,9 +133,11 @@ static double measure(plan *p, double *out_spread)
         }
         sum += row / (double)n;
         spread = most - least > spread ? most - least : spread;
-        p->f[i] = least;
+        p->f[i] = p->kind == TW_ENTROPIC_PARTIAL ? 0 : least;
         p->g[i] = 0;
+        least_of_all = fmin(least_of_all, least);
     }
+    if (p->kind == TW_ENTROPIC_PARTIAL) p->level = least_of_all;
     *out_spread = spread;
     return sum / (double)n;
 }
@@ -130,12 +147,12 @@ size_t tw_couple_sinkhorn_bytes(int64_t n)
     return ((size_t)n * (size_t)n + 6 * (size_t)n) * sizeof(double) + 7 * 64;
 }
 
-static plan place(const tw_block *block)
+static plan place(const tw_block *block, tw_entropic_kind kind)
 {
     int64_t n = block->n;
     size_t row = (size_t)n * sizeof(double);
     char *at = block->work;
-    plan p = {.n = n, .cost = block->cost, .scan = tw_scan_best()};
+    plan p = {.n = n, .cost = block->cost, .scan = tw_scan_best(), .kind = kind, .w = 1};
     p.exp_of = tw_cpu_best()->tile[TW_TILE_EXP][TW_DTYPE_F64];
     p.kernel = tw_work_take(&at, row * (size_t)n);
     p.f = tw_work_take(&at, row);
@@ -150,13 +167,14 @@ static plan place(const tw_block *block)
 /* The plan of a block in its work memory. Costs that do not differ give the uniform plan whatever the unit. The first
  * regularisation is a quarter of the spread or more: exponents from -4 on. The potentials of each leave exponents of at
  * most four times log n^2 for the next, and a row's greatest near nought, so no kernel under- or overflows. */
-static plan make_plan(const tw_block *block, bool balanced)
+static plan make_plan(const tw_block *block, tw_entropic_kind kind)
 {
     const tw_coupling_desc *desc = block->desc;
-    plan p = place(block);
+    plan p = place(block, kind);
     double spread, mean = fabs(measure(&p, &spread)), unit = desc->epsilon > 0 ? 1 : mean;
     if (!(unit > 0)) unit = spread > 0 ? spread : 1;
-    p.tau = balanced ? HUGE_VAL : desc->tau * unit;
+    p.tau = kind == TW_ENTROPIC_UNBALANCED ? desc->tau * unit : HUGE_VAL;
+    p.whole = desc->mass;
     double last = desc->epsilon > 0 ? desc->epsilon : desc->reg * unit, rough = fmax(desc->tolerance, 0.01);
     double epsilon = last;
     while (epsilon < 0.25 * spread) epsilon *= 4;
@@ -165,12 +183,13 @@ static plan make_plan(const tw_block *block, bool balanced)
         absorb(&p);
     }
     solve(&p, last, desc->tolerance, desc->iterations);
+    for (int64_t i = 0; i < p.n; i++) p.u[i] *= p.w;
     return p;
 }
 
-tw_entropic_plan tw_entropic_plan_make(const tw_block *block, bool balanced)
+tw_entropic_plan tw_entropic_plan_make(const tw_block *block, tw_entropic_kind kind)
 {
-    plan p = make_plan(block, balanced);
+    plan p = make_plan(block, kind);
     return (tw_entropic_plan){p.n, p.kernel, p.u, p.v, p.epsilon, p.iterations};
 }
 
@@ -192,10 +211,29 @@ static int64_t draw_column(const plan *p, int64_t i, double sum, tw_random *rand
 
 tw_status tw_couple_sinkhorn(const tw_block *block)
 {
-    plan p = make_plan(block, true);
+    plan p = make_plan(block, TW_ENTROPIC_BALANCED);
     for (int64_t i = 0; i < p.n; i++)
         block->source[i] = draw_column(&p, i, p.scan->dot(p.n, p.kernel + i * p.n, p.v), block->random);
     return TW_OK;
+}
+
+/* Rows are drawn by their mass with one random number for all (systematic sampling), so that a row of mass m comes
+ * floor(nm) or ceil(nm) times. False: there is no mass. */
+static bool draw_by_mass(const plan *p, const tw_block *block)
+{
+    int64_t n = p->n, k = 0;
+    double total = 0, reached = 0;
+    for (int64_t i = 0; i < n; i++) total += p->mass[i] = p->u[i] * p->scan->dot(n, p->kernel + i * n, p->v);
+    if (!(total > 0)) return false;
+    double step = total / (double)n, next = step * tw_random_uniform(block->random);
+    for (int64_t i = 0; i < n && k < n; i++) {
+        reached += p->mass[i];
+        for (; k < n && (next < reached || i == n - 1); next += step, k++) {
+            block->data[k] = i;
+            block->source[k] = draw_column(p, i, p->mass[i] / p->u[i], block->random);
+        }
+    }
+    return true;
 }
 
 size_t tw_couple_unbalanced_bytes(int64_t n)
@@ -203,24 +241,22 @@ size_t tw_couple_unbalanced_bytes(int64_t n)
     return tw_couple_sinkhorn_bytes(n);
 }
 
-/* Rows are drawn by their mass with one random number for all (systematic sampling), so that a row of mass m comes
- * floor(nm) or ceil(nm) times. */
 tw_status tw_couple_unbalanced(const tw_block *block)
 {
-    plan p = make_plan(block, false);
-    int64_t n = p.n, k = 0;
-    double total = 0, reached = 0;
-    for (int64_t i = 0; i < n; i++) total += p.mass[i] = p.u[i] * p.scan->dot(n, p.kernel + i * n, p.v);
-    if (!(total > 0))
-        return tw_fail(block->ctx, TW_ERR_NUMERIC,
-                       "the unbalanced plan holds no mass: tau %g is too little for these costs", block->desc->tau);
-    double step = total / (double)n, next = step * tw_random_uniform(block->random);
-    for (int64_t i = 0; i < n && k < n; i++) {
-        reached += p.mass[i];
-        for (; k < n && (next < reached || i == n - 1); next += step, k++) {
-            block->data[k] = i;
-            block->source[k] = draw_column(&p, i, p.mass[i] / p.u[i], block->random);
-        }
-    }
-    return TW_OK;
+    plan p = make_plan(block, TW_ENTROPIC_UNBALANCED);
+    if (draw_by_mass(&p, block)) return TW_OK;
+    return tw_fail(block->ctx, TW_ERR_NUMERIC, "the unbalanced plan holds no mass: tau %g is too little for these costs",
+                   block->desc->tau);
+}
+
+size_t tw_couple_entropic_partial_bytes(int64_t n)
+{
+    return tw_couple_sinkhorn_bytes(n);
+}
+
+tw_status tw_couple_entropic_partial(const tw_block *block)
+{
+    plan p = make_plan(block, block->desc->mass == 1 ? TW_ENTROPIC_BALANCED : TW_ENTROPIC_PARTIAL);
+    if (draw_by_mass(&p, block)) return TW_OK;
+    return tw_fail(block->ctx, TW_ERR_NUMERIC, "the partial plan holds no mass: the costs are too far apart");
 }

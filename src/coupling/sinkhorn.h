@@ -12,7 +12,13 @@ typedef struct tw_entropic_plan {
     double iterations; /* made, all regularisations together */
 } tw_entropic_plan;
 
-/* Uses the block's n, cost, desc and work. `balanced`: both marginals uniform; otherwise held by desc->tau. */
-tw_entropic_plan tw_entropic_plan_make(const tw_block *block, bool balanced);
+typedef enum tw_entropic_kind {
+    TW_ENTROPIC_BALANCED,   /* both marginals uniform */
+    TW_ENTROPIC_UNBALANCED, /* held by desc->tau */
+    TW_ENTROPIC_PARTIAL,    /* nowhere above uniform, desc->mass (less than 1) in all */
+} tw_entropic_kind;
+
+/* Uses the block's n, cost, desc and work. */
+tw_entropic_plan tw_entropic_plan_make(const tw_block *block, tw_entropic_kind kind);
 
 #endif

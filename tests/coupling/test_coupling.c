@@ -79,7 +79,7 @@ static tw_status pair(tw_coupling_desc desc, tw_coupling_batch batch, int64_t *s
 
 static bool is_permutation_kind(const char *kind)
 {
-    return strcmp(kind, "sinkhorn") != 0 && strcmp(kind, "unbalanced") != 0 && strcmp(kind, "partial") != 0;
+    return strcmp(kind, "sinkhorn") != 0 && strcmp(kind, "unbalanced") != 0 && !strstr(kind, "partial");
 }
 
 /* ---- costs ---- */
@@ -176,7 +176,7 @@ typedef struct plan_case {
     double iterations;
 } plan_case;
 
-static plan_case make_plan(int64_t n, const tw_coupling_desc *desc, bool balanced)
+static plan_case make_plan(int64_t n, const tw_coupling_desc *desc, tw_entropic_kind kind)
 {
     plan_case c = {.n = n};
     size_t square = (size_t)(n * n) * sizeof(double);
@@ -187,7 +187,7 @@ static plan_case make_plan(int64_t n, const tw_coupling_desc *desc, bool balance
     make_points(n, 2, (uint64_t)n, c.source, c.data);
     tw_cost_squares(n, 2, c.source, c.data, 1, false, c.work, c.cost);
     tw_block block = {.n = n, .cost = c.cost, .desc = desc, .work = c.work};
-    tw_entropic_plan p = tw_entropic_plan_make(&block, balanced);
+    tw_entropic_plan p = tw_entropic_plan_make(&block, kind);
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < n; j++) c.plan[i * n + j] = p.u[i] * p.kernel[i * n + j] * p.v[j] / (double)(n * n);
     c.iterations = p.iterations;
@@ -217,7 +217,7 @@ static void entropic_plans_are_those_of_pot(void **state)
         tw_coupling_desc desc = {
             .epsilon = golden_plans[k].epsilon, .tau = golden_plans[k].tau, .tolerance = 1e-11, .iterations = 1e6};
         int64_t n = golden_plans[k].n;
-        plan_case c = make_plan(n, &desc, golden_plans[k].tau == 0);
+        plan_case c = make_plan(n, &desc, golden_plans[k].tau == 0 ? TW_ENTROPIC_BALANCED : TW_ENTROPIC_UNBALANCED);
         double total = 0, mass = 0;
         for (int64_t i = 0; i < n * n; i++) total += c.plan[i] * c.cost[i], mass += c.plan[i];
         assert_true(fabs(total - golden_plans[k].total) <= 1e-8 * golden_plans[k].total);
@@ -228,13 +228,63 @@ static void entropic_plans_are_those_of_pot(void **state)
     }
 }
 
+static void entropic_partial_plans_are_those_of_pot(void **state)
+{
+    (void)state;
+    for (int k = 0; k < TW_COUNT(golden_entropic_partials); k++) {
+        tw_coupling_desc desc = {.epsilon = golden_entropic_partials[k].epsilon,
+                                 .mass = golden_entropic_partials[k].mass,
+                                 .tolerance = 1e-12,
+                                 .iterations = 1e6};
+        int64_t n = golden_entropic_partials[k].n;
+        plan_case c = make_plan(n, &desc, TW_ENTROPIC_PARTIAL);
+        double total = 0, mass = 0;
+        for (int64_t i = 0; i < n; i++) {
+            double row = 0, column = 0;
+            for (int64_t j = 0; j < n; j++) {
+                total += c.plan[i * n + j] * c.cost[i * n + j];
+                row += c.plan[i * n + j], column += c.plan[j * n + i];
+            }
+            assert_true(row * (double)n <= 1 + 1e-9 && column * (double)n <= 1 + 1e-9);
+            mass += row;
+        }
+        assert_true(fabs(total - golden_entropic_partials[k].total) <= 1e-8 * golden_entropic_partials[k].total);
+        assert_true(fabs(mass - desc.mass) <= 1e-10);
+        assert_true(fabs(c.plan[0] - golden_entropic_partials[k].first) <= 1e-9);
+        assert_true(fabs(c.plan[n * n - 1] - golden_entropic_partials[k].last) <= 1e-9);
+        free_plan(&c);
+    }
+}
+
+/* A fifth of the data far away: a plan of four fifths draws none of it, nor does it of nearly all but that fifth. */
+static void entropic_partial_leaves_far_points_out(void **state)
+{
+    (void)state;
+    enum { N = 100 };
+    float source[2 * N], data[2 * N];
+    int64_t pairs[N], rows[N];
+    make_points(N, 2, 1, source, data);
+    for (int i = 0; i < N; i += 5) data[2 * i] += 500;
+    tw_coupling_batch batch = {.points = N, .source = source, .data = data};
+    for (int k = 0; k < 3; k++) {
+        tw_coupling_desc desc = {.kind = "entropic_partial", .columns = 2, .epsilon = 0.5};
+        int far = 0;
+        desc.mass = k == 0 ? 0.3 : k == 1 ? 0.8 : 1;
+        assert_int_equal(pair(desc, batch, pairs, rows), TW_OK);
+        for (int p = 0; p < N; p++) far += data[2 * rows[p]] > 100;
+        assert_int_equal(far, k < 2 ? 0 : N / 5);
+    }
+    assert_int_equal(pair((tw_coupling_desc){.kind = "entropic_partial:1.5", .columns = 2}, batch, pairs, rows),
+                     TW_ERR_INVALID);
+}
+
 static void marginals_are_uniform_however_small_the_regularisation(void **state)
 {
     (void)state;
     static const double regs[] = {1e3, 1, 0.05, 0.01, 0.002};
     for (int k = 0; k < TW_COUNT(regs); k++) {
         tw_coupling_desc desc = {.reg = regs[k], .tolerance = 1e-8, .iterations = 1e5};
-        plan_case c = make_plan(150, &desc, true);
+        plan_case c = make_plan(150, &desc, TW_ENTROPIC_BALANCED);
         assert_true(marginal_error(&c) <= 1e-8);
         free_plan(&c);
     }
@@ -252,7 +302,7 @@ static void draws_follow_the_plan(void **state)
                              .reg = 0.5,
                              .tolerance = 1e-9,
                              .iterations = 1e4};
-    plan_case c = make_plan(N, &desc, true);
+    plan_case c = make_plan(N, &desc, TW_ENTROPIC_BALANCED);
     tw_coupler *coupler;
     int64_t source[N], count[N][N] = {{0}}, degrees = 0;
     double chi = 0;
@@ -732,6 +782,8 @@ int main(void)
         cmocka_unit_test(ot_costs_what_scipy_says),
         cmocka_unit_test(stable_pairs_have_no_better_pair_between_them),
         cmocka_unit_test(entropic_plans_are_those_of_pot),
+        cmocka_unit_test(entropic_partial_plans_are_those_of_pot),
+        cmocka_unit_test(entropic_partial_leaves_far_points_out),
         cmocka_unit_test(marginals_are_uniform_however_small_the_regularisation),
         cmocka_unit_test(draws_follow_the_plan),
         cmocka_unit_test(unbalanced_leaves_outliers_out),

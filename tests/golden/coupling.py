@@ -66,6 +66,13 @@ for n, epsilon, tau in [(20, 10, 0), (20, 1, 0), (20, 0.1, 0), (32, 0.02, 0), (2
     print(f"    {{{n}, {epsilon}, {tau}, {(plan * cost).sum():.15g}, {plan.sum():.15g}, {plan[0, 0]:.15g}, {plan[-1, -1]:.15g}}},")
 print("};")
 
+print("\nstatic const struct {\n    int64_t n;\n    double epsilon, mass, total, first, last;\n} golden_entropic_partials[] = {")
+for n, epsilon, mass in [(20, 10, 0.5), (20, 1, 0.7), (32, 0.3, 0.9), (24, 0.1, 0.25), (20, 1, 0.99)]:
+    cost, uniform = costs(n, 2, n), np.full(n, 1 / n)
+    plan = ot.partial.entropic_partial_wasserstein(uniform, uniform, cost, epsilon, m=mass, numItermax=20000, stopThr=1e-15)
+    print(f"    {{{n}, {epsilon}, {mass}, {(plan * cost).sum():.15g}, {plan[0, 0]:.15g}, {plan[-1, -1]:.15g}}},")
+print("};")
+
 print("\nstatic const struct {\n    int64_t n;\n    double mass, total;\n} golden_partials[] = {")
 for n, mass in [(40, 0.5), (150, 0.9), (200, 0.25)]:
     cost, uniform = costs(n, 2, n), np.full(n, 1 / n)
