@@ -347,8 +347,7 @@ bool solver_of(const cli *c, tw_ode_desc *out_solver)
     bool tolerance = opt_given(s, OPT_RTOL) || opt_given(s, OPT_ATOL);
     bool steps = opt_given(s, OPT_SOLVER_STEPS), size = opt_given(s, OPT_STEP_SIZE);
     if (steps && size) return cli_usage("--steps and --step-size: give one of them"), false;
-    if (tolerance && noisy) return cli_usage("--rtol and --atol have no meaning with --sde: give --steps"), false;
-    if (tolerance && !(ode_method(name) && ode_method(name)->adaptive))
+    if (tolerance && !noisy && !(ode_method(name) && ode_method(name)->adaptive))
         return cli_usage("--rtol and --atol are for adaptive solvers; %s takes --steps", name), false;
     if (tolerance && (steps || size))
         return cli_usage("--rtol and --atol have no meaning with --steps or --step-size"), false;
@@ -356,7 +355,7 @@ bool solver_of(const cli *c, tw_ode_desc *out_solver)
                                 .t1 = opt_number(s, OPT_UNTIL),
                                 .steps = (int)opt_int(s, OPT_SOLVER_STEPS),
                                 .step_size = opt_number(s, OPT_STEP_SIZE)};
-    if (noisy) return true;
+    if (noisy && !tolerance) return true;
     out_solver->rtol = opt_number(s, OPT_RTOL);
     out_solver->atol = opt_number(s, OPT_ATOL);
     return true;

@@ -101,8 +101,9 @@ typedef struct tw_sample_desc {
     const char *schedule; /* go along another schedule than the trained one, to the same distribution; NULL: that one */
     /* Sample with noise, by dx = (u + w/2 s) dt + sqrt(w) dW with the score s: w by name and scale (list diffusions),
      * "sigma", "constant:0.5", ...; the same distribution whatever w. Methods are then those of tw_sde_method_list()
-     * (NULL: "heun"), for steps or step_size (100 steps), without tolerances and from t0 < t1 only. NULL: without. w is
-     * lowered where a step could not resolve it: near the data, where what is left of the source is less than noise. */
+     * (NULL: "heun"), for steps, step_size (100 steps) or tolerances, and from t0 < t1 only. NULL: without. w is
+     * lowered where a step (of 100, with tolerances) could not resolve it: near the data, where what is left of the
+     * source is less than noise. */
     const char *diffusion;
     double *log_prob; /* (steps, n), with diffusion and method "euler": log-density of every step, in normalised units;
                          with frames, steps are rounded up to a multiple of frames - 1. NULL: not wanted */
@@ -147,8 +148,8 @@ TW_NODISCARD TW_API tw_status tw_velocity(tw_flow *flow, int64_t n, const double
                                           const tw_sample_desc *desc, double *out);
 
 /* Pieces a flow can be made of: kind "methods", "spaces", "sources", "paths", "schedules", "couplings", "predictions",
- * "losses", "weights", "time-densities", "gammas", "grids", "diffusions", "probes", "guidances", "inverses", "operators",
- * "networks", "architectures". NULL past the end, and for another kind. */
+ * "losses", "weights", "time-densities", "gammas", "grids", "diffusions", "probes", "guidances", "inverses",
+ * "operators", "networks", "architectures". NULL past the end, and for another kind. */
 TW_API const tw_piece_info *tw_piece_list(const char *kind, int index);
 
 #ifdef __cplusplus

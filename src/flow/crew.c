@@ -9,252 +9,10 @@
 #include <math.h>
 #include <string.h>
 
-/* --- a worker ------------------------------------------------------------------------------------------------- */
-
-/* `columns` of the state's, from `first`, in the program's number type. */
-static void take(const tw_worker *w, int64_t rows, int64_t stride, int64_t first, int64_t columns, const double *state,
-                 void *out)
+/* Makes worker i unless it is there. */
+static tw_status ready(const tw_crew *crew, int i)
 {
-    for (int64_t i = 0; i < rows; i++) {
-        const double *row = state + i * stride + first;
-        if (w->program->wide)
-            memcpy((double *)out + i * columns, row, (size_t)columns * sizeof(double));
-        else
-            for (int64_t j = 0; j < columns; j++) ((float *)out)[i * columns + j] = (float)row[j];
-    }
-}
-
-static double number(const tw_worker *w, const void *array, int64_t i)
-{
-    return w->program->wide ? ((const double *)array)[i] : (double)((const float *)array)[i];
-}
-
-static void unpack(const tw_worker *w, bool divergence, int64_t rows, int64_t stride, double *out)
-{
-    for (int64_t i = 0; i < rows; i++) {
-        double *row = out + i * stride;
-        for (int64_t j = 0; j < w->columns; j++) row[j] = number(w, w->u, i * w->columns + j);
-        if (tw_flow_diverges(w->program->second)) row[w->columns] = divergence ? number(w, w->second, i) : 0;
-        for (int64_t j = stride - w->conditions - (w->vectors != NULL); j < stride; j++) row[j] = 0;
-    }
-}
-
-/* Of every row at its time; its number rides in the state behind the divergence. */
-static void draw_probes(const tw_worker *w, int64_t rows, int64_t stride, const double *t, const double *state)
-{
-    size_t size = (size_t)w->probes.count * (size_t)w->columns * (w->program->wide ? sizeof(double) : sizeof(float));
-    for (int64_t i = 0; i < rows; i++)
-        tw_probes_draw(&w->probes, (int64_t)state[i * stride + w->columns + 1], t[i], w->columns, w->program->wide,
-                       (char *)w->vectors + (size_t)i * size);
-}
-
-static int64_t stride_of(const tw_worker *w)
-{
-    return w->columns + tw_flow_diverges(w->program->second) + (w->vectors != NULL) + w->conditions;
-}
-
-/* `count` rows of the state into the program's inputs: x, t and what rides along. */
-static void take_rows(const tw_worker *w, int64_t count, const double *t, const double *x)
-{
-    int64_t told = w->conditions, stride = stride_of(w);
-    take(w, count, 1, 0, 1, t, w->t);
-    take(w, count, stride, 0, w->columns, x, w->x);
-    if (told > 0) take(w, count, stride, stride - told, told, x, w->condition);
-}
-
-tw_status tw_worker_field(void *user, int64_t rows, const double *t, const double *x, double *out_dx)
-{
-    tw_worker *w = user;
-    int64_t stride = stride_of(w);
-    void *outputs[2] = {w->u, w->second};
-    bool bare = w->bare && w->ode && w->ode->weightless;
-    for (int64_t begin = 0; begin < rows; begin += w->program->rows) {
-        int64_t count = tw_min_i64(rows - begin, w->program->rows);
-        take_rows(w, count, t + begin, x + begin * stride);
-        if (w->vectors && !bare) draw_probes(w, count, stride, t + begin, x + begin * stride);
-        tw_status status =
-            tw_program_run(bare ? w->bare_state : w->state, bare ? w->bare_inputs : w->inputs, outputs, count);
-        if (status != TW_OK) return status;
-        unpack(w, !bare, count, stride, out_dx + begin * stride);
-    }
-    return TW_OK;
-}
-
-/* J v, for solvers: user is the worker of the field. */
-static tw_status push(void *user, int64_t rows, const double *t, const double *x, const double *v, double *out_jv)
-{
-    tw_worker *w = ((tw_worker *)user)->push;
-    void *outputs[2] = {w->u, w->second};
-    int64_t stride = stride_of(w);
-    for (int64_t begin = 0; begin < rows; begin += w->program->rows) {
-        int64_t count = tw_min_i64(rows - begin, w->program->rows);
-        take_rows(w, count, t + begin, x + begin * stride);
-        take(w, count, stride, 0, w->columns, v + begin * stride, w->along);
-        if (w->vectors) draw_probes(w, count, stride, t + begin, x + begin * stride);
-        tw_status status = tw_program_run(w->state, w->inputs, outputs, count);
-        if (status != TW_OK) return status;
-        unpack(w, true, count, stride, out_jv + begin * stride);
-    }
-    return TW_OK;
-}
-
-/* Adds the parameters' gradients of a block. */
-static void add_gradients(const tw_worker *w, double *dweights)
-{
-    const tw_params *params = w->program->params;
-    for (int i = 0; i < tw_params_count(params); i++) {
-        int64_t at = tw_params_offset(params, i), size = tw_shape_size(tw_shape_at(tw_params_value(params, i)));
-        for (int64_t j = at; j < at + size; j++) dweights[j] += number(w, w->gradients, j);
-    }
-}
-
-tw_status tw_worker_pull(void *user, int64_t rows, const double *t, const double *x, const double *w, double *out_dx,
-                         double *dweights)
-{
-    tw_worker *worker = user;
-    int64_t stride = stride_of(worker), pulled = worker->columns + tw_flow_diverges(worker->program->second);
-    for (int64_t begin = 0; begin < rows; begin += worker->program->rows) {
-        int64_t count = tw_min_i64(rows - begin, worker->program->rows);
-        take_rows(worker, count, t + begin, x + begin * stride);
-        take(worker, count, stride, 0, pulled, w + begin * stride, worker->along);
-        if (worker->vectors) draw_probes(worker, count, stride, t + begin, x + begin * stride);
-        tw_status status = tw_program_run(worker->state, worker->inputs, worker->outputs, count);
-        if (status != TW_OK) return status;
-        unpack(worker, false, count, stride, out_dx + begin * stride);
-        if (dweights) add_gradients(worker, dweights);
-    }
-    return TW_OK;
-}
-
-/* u + w/2 s, for sampling with noise: rows are those of the block, none missing. Without noise the score, which may be
- * beyond numbers, has no part in it. */
-static tw_status drift(void *user, int64_t rows, const double *t, const double *x, double *out)
-{
-    tw_worker *w = user;
-    void *outputs[2] = {w->u, w->second};
-    int64_t columns = w->columns, told = w->conditions;
-    double half = 0.5 * tw_diffusion_at(w->diffusion, t[0]); /* the same time for all */
-    for (int64_t begin = 0; begin < rows; begin += w->program->rows) {
-        int64_t count = tw_min_i64(rows - begin, w->program->rows);
-        take(w, count, 1, 0, 1, t + begin, w->t);
-        take(w, count, columns, 0, columns, x + begin * columns, w->x);
-        if (told > 0) take(w, count, columns + told, 0, told, w->told + begin * (columns + told), w->condition);
-        tw_status status = tw_program_run(w->state, w->inputs, outputs, count);
-        if (status != TW_OK) return status;
-        for (int64_t i = 0; i < count * columns; i++) {
-            double pull = half > 0 ? half * number(w, w->second, i) : 0;
-            out[begin * columns + i] = number(w, w->u, i) + pull;
-        }
-    }
-    return TW_OK;
-}
-
-static tw_status spread(void *user, int64_t rows, const double *t, const double *x, double *out)
-{
-    const tw_worker *w = user;
-    double root = sqrt(tw_diffusion_at(w->diffusion, t[0]));
-    (void)x;
-    for (int64_t i = 0; i < rows * w->columns; i++) out[i] = root;
-    return TW_OK;
-}
-
-static void drop_solver(tw_context *ctx, tw_worker *w)
-{
-    tw_ode_destroy(w->ode);
-    tw_sampler_destroy(w->sampler);
-    tw_sde_destroy(w->sde);
-    tw_free(ctx, w->rows);
-    w->ode = NULL;
-    w->sampler = NULL;
-    w->sde = NULL;
-    w->rows = NULL;
-}
-
-static void worker_free(tw_context *ctx, tw_worker *w)
-{
-    drop_solver(ctx, w);
-    tw_state_destroy(w->state);
-    tw_state_destroy(w->bare_state);
-    tw_free_aligned(ctx, w->x);
-    tw_free_aligned(ctx, w->u);
-    tw_free_aligned(ctx, w->t);
-    tw_free_aligned(ctx, w->second);
-    tw_free_aligned(ctx, w->along);
-    tw_free_aligned(ctx, w->condition);
-    tw_free_aligned(ctx, w->vectors);
-    tw_free(ctx, w->inputs);
-    tw_free(ctx, w->bare_inputs);
-    tw_free_aligned(ctx, w->gradients);
-    tw_free(ctx, w->outputs);
-    *w = (tw_worker){0};
-}
-
-/* The program's inputs with the worker's x, t and conditions behind the parameters; NULL when memory is used up. */
-static const void **inputs_of(tw_context *ctx, const tw_worker *w, const tw_flow_program *program)
-{
-    bool along = tw_flow_pushes(program->second) || tw_flow_pulls(program->second);
-    const void *probes = tw_flow_diverges(program->second) ? w->vectors : NULL;
-    int parameters = program->inputs_count - 2 - (w->conditions > 0) - along - (probes != NULL);
-    const void **inputs = tw_alloc(ctx, (size_t)program->inputs_count, sizeof(void *));
-    if (!inputs) return NULL;
-    memcpy(inputs, program->inputs, (size_t)parameters * sizeof(void *));
-    inputs[parameters] = w->x;
-    inputs[parameters + 1] = w->t;
-    if (w->conditions > 0) inputs[parameters + 2] = w->condition;
-    if (along) inputs[parameters + 2 + (w->conditions > 0)] = w->along;
-    if (probes) inputs[program->inputs_count - 1] = probes;
-    return inputs;
-}
-
-/* Where a program that pulls writes: u, then the parameters' gradients. */
-static tw_status make_outputs(tw_context *ctx, const tw_flow_program *program, tw_worker *w)
-{
-    size_t element = program->wide ? sizeof(double) : sizeof(float);
-    size_t bytes = (size_t)tw_params_size(program->params) * element;
-    w->outputs = tw_alloc(ctx, (size_t)program->outputs_count, sizeof(void *));
-    if (!w->outputs) return tw_fail_memory(ctx, (size_t)program->outputs_count * sizeof(void *));
-    w->outputs[0] = w->u;
-    if (program->outputs_count == 1) return TW_OK;
-    w->gradients = tw_alloc_aligned(ctx, bytes);
-    if (!w->gradients) return tw_fail_memory(ctx, bytes);
-    for (int i = 0; i + 1 < program->outputs_count; i++)
-        w->outputs[i + 1] = (char *)w->gradients + (size_t)tw_params_offset(program->params, i) * element;
-    return TW_OK;
-}
-
-/* Makes worker `w` unless it is there. */
-static tw_status worker_ready(const tw_crew *crew, tw_worker *w)
-{
-    const tw_flow_program *program = crew->program, *bare = crew->bare;
-    tw_context *ctx = crew->flow->ctx;
-    if (w->program) return TW_OK;
-    size_t rows = (size_t)program->rows, columns = (size_t)crew->flow->space.numbers;
-    size_t element = program->wide ? sizeof(double) : sizeof(float);
-    tw_status status = TW_OK;
-    size_t told = (size_t)crew->flow->desc.conditions_count;
-    *w = (tw_worker){.bare = bare, .columns = crew->flow->space.numbers, .conditions = (int)told};
-    TW_TRY(tw_state_create(program->program, 1, &w->state));
-    if (bare) TW_TRY(tw_state_create(bare->program, 1, &w->bare_state));
-    w->x = tw_alloc_aligned(ctx, rows * columns * element);
-    w->u = tw_alloc_aligned(ctx, rows * columns * element);
-    w->t = tw_alloc_aligned(ctx, rows * element);
-    bool along = tw_flow_pushes(program->second) || tw_flow_pulls(program->second);
-    if (program->second) w->second = tw_alloc_aligned(ctx, rows * element * columns);
-    if (along) w->along = tw_alloc_aligned(ctx, rows * element * (columns + 1));
-    if (told > 0) w->condition = tw_alloc_aligned(ctx, rows * told * element);
-    size_t probes = tw_flow_diverges(program->second) ? (size_t)crew->flow->probes.count : 0;
-    if (probes > 0 && !(w->vectors = tw_alloc_aligned(ctx, rows * probes * columns * element)))
-        TW_TRY(tw_fail_memory(ctx, rows * probes * columns * element));
-    w->inputs = inputs_of(ctx, w, program);
-    if (bare) w->bare_inputs = inputs_of(ctx, w, bare);
-    if (!w->x || !w->u || !w->t || !w->inputs || (program->second && !w->second) || (along && !w->along) ||
-        (bare && !w->bare_inputs) || (told > 0 && !w->condition))
-        TW_TRY(tw_fail_memory(ctx, rows * columns * element));
-    if (tw_flow_pulls(program->second)) TW_TRY(make_outputs(ctx, program, w));
-    w->program = program;
-done:
-    if (status != TW_OK) worker_free(ctx, w);
-    return status;
+    return tw_worker_make(crew->flow, crew->program, crew->bare, &crew->worker[i]);
 }
 
 tw_status tw_crew_get(tw_flow *flow, tw_flow_second second, bool wide, tw_crew **out_crew)
@@ -291,7 +49,7 @@ void tw_crew_destroy(tw_crew *crew)
 {
     if (!crew) return;
     tw_context *ctx = crew->flow->ctx;
-    for (int i = 0; i < crew->count; i++) worker_free(ctx, &crew->worker[i]);
+    for (int i = 0; i < crew->count; i++) tw_worker_free(ctx, &crew->worker[i]);
     tw_free(ctx, crew->worker);
     tw_free(ctx, crew);
 }
@@ -300,18 +58,18 @@ tw_status tw_crew_ready(tw_crew *crew, int count)
 {
     tw_status status = TW_OK;
     for (int i = 0; i < count && status == TW_OK; i++) {
-        status = worker_ready(crew, &crew->worker[i]);
+        status = ready(crew, i);
         if (status != TW_OK) break;
         crew->worker[i].probes = crew->flow->probes;
-        drop_solver(crew->flow->ctx,
-                    &crew->worker[i]); /* a field of a worker's own solver may leave the divergence out */
+        tw_worker_drop_solver(crew->flow->ctx,
+                              &crew->worker[i]); /* a field of a worker's own solver may leave the divergence out */
     }
     return status;
 }
 
 tw_status tw_crew_field(tw_crew *crew, int64_t rows, const double *t, const double *x, double *out_dx)
 {
-    tw_status status = worker_ready(crew, &crew->worker[0]);
+    tw_status status = ready(crew, 0);
     return status == TW_OK ? tw_worker_field(&crew->worker[0], rows, t, x, out_dx) : status;
 }
 
@@ -330,35 +88,6 @@ typedef struct wave {
     const tw_crew_noise *noise;
     block *blocks;
 } wave;
-
-/* Rows of x between the state and an array without conditions. */
-static void copy_rows(int64_t rows, int64_t columns, int64_t from_stride, const double *from, int64_t to_stride,
-                      double *to)
-{
-    for (int64_t i = 0; i < rows; i++)
-        memcpy(to + i * to_stride, from + i * from_stride, (size_t)columns * sizeof(double));
-}
-
-static tw_status run_with_noise(const wave *w, tw_worker *worker, int64_t begin, int64_t rows, block *b)
-{
-    tw_sde_stats s;
-    int64_t columns = worker->columns, stride = w->crew->columns;
-    double *state = w->state + begin * stride, *x = worker->rows ? worker->rows : state;
-    double *log_prob = w->noise->log_prob;
-    const tw_sde_out out = {.stride = w->rows, .log_prob = log_prob ? log_prob + begin : NULL};
-    worker->told = state + columns;
-    if (x != state) copy_rows(rows, columns, stride, state, columns, x);
-    tw_status status = tw_sde_run(worker->sde, begin, rows, x, &out, &s, b->error, sizeof(b->error));
-    if (x != state) copy_rows(rows, columns, columns, x, stride, state);
-    b->stats = (tw_ode_stats){.nfe = s.drift_evaluations,
-                              .nfe_mean = (double)s.drift_evaluations,
-                              .evaluations = s.drift_evaluations * rows,
-                              .calls = s.drift_evaluations,
-                              .accepted = s.steps * rows,
-                              .failed = s.failed};
-    return status;
-}
-
 static void solve_block(void *user, int64_t item, int thread)
 {
     wave *w = user;
@@ -368,33 +97,14 @@ static void solve_block(void *user, int64_t item, int thread)
     *b = (block){0};
     double *state = w->state + begin * w->crew->columns;
     if (w->noise)
-        b->status = run_with_noise(w, worker, begin, rows, b);
+        b->status = tw_noise_run(worker, w->noise, begin, rows, w->rows, w->crew->columns, state, &b->stats, b->error,
+                                 sizeof(b->error));
     else if (worker->sampler)
         b->status = tw_sampler_run(worker->sampler, tw_worker_field, worker, rows, state, &b->stats, b->error,
                                    sizeof(b->error));
     else
         b->status =
             tw_ode_run(worker->ode, tw_worker_field, worker, rows, state, &b->stats, b->error, sizeof(b->error));
-}
-
-static tw_status ready_for_noise(tw_context *ctx, tw_worker *w, const tw_crew_noise *noise, int64_t rows)
-{
-    tw_status status = TW_OK;
-    /* the noise does not depend on x: both senses are one, and any method can */
-    const tw_sde_method *method = tw_sde_method_find(noise->solver.method);
-    tw_sde_equation equation = {.sense = method && !method->info.ito ? TW_SDE_STRATONOVICH : TW_SDE_ITO,
-                                .columns = w->columns,
-                                .drift = drift,
-                                .diffusion = spread,
-                                .user = w};
-    w->diffusion = noise->diffusion;
-    TW_TRY(tw_sde_create(ctx, &equation, &noise->solver, rows, &w->sde));
-    if (w->conditions > 0) {
-        w->rows = tw_alloc(ctx, (size_t)rows * (size_t)w->columns, sizeof(double));
-        if (!w->rows) TW_TRY(tw_fail_memory(ctx, (size_t)rows * (size_t)w->columns * sizeof(double)));
-    }
-done:
-    return status;
 }
 
 /* Rows move in the space of the flow; what rides along with them are numbers. */
@@ -449,16 +159,16 @@ static tw_status make_ready(tw_crew *crew, const tw_ode_desc *solver, const tw_c
         tw_flow_second second = integrated ? TW_FLOW_PUSH_DENSITY : TW_FLOW_PUSH;
         TW_TRY(tw_crew_get(crew->flow, second, crew->program->wide, &pushing));
         TW_TRY(tw_crew_ready(pushing, count));
-        desc.jvp = push;
+        desc.jvp = tw_worker_push;
     }
     for (int i = 0; i < count; i++) {
         tw_worker *w = &crew->worker[i];
-        TW_TRY(worker_ready(crew, w));
+        TW_TRY(ready(crew, i));
         w->probes = crew->flow->probes;
         w->push = pushing ? &pushing->worker[i] : NULL;
-        drop_solver(ctx, w);
+        tw_worker_drop_solver(ctx, w);
         if (noise)
-            TW_TRY(ready_for_noise(ctx, w, noise, rows));
+            TW_TRY(tw_noise_ready(ctx, w, noise, rows));
         else if (tw_sampler_find(desc.method))
             TW_TRY(tw_sampler_create(ctx, &desc, tw_flow_schedule(crew->flow), landing(crew->flow, &desc), rows,
                                      w->columns, crew->columns, &w->sampler));

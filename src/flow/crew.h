@@ -7,32 +7,8 @@
 #ifndef TW_FLOW_CREW_H
 #define TW_FLOW_CREW_H
 
-#include "flow/diffusion.h"
-#include "flow/flow.h"
-
-#include <thalweg/sde.h>
-
-typedef struct tw_worker {
-    const tw_flow_program *program;
-    const tw_flow_program *bare; /* u alone, for stages at which the divergence has no weight; NULL: the same */
-    tw_state *state, *bare_state;
-    tw_ode *ode;
-    struct tw_sampler *sampler; /* instead, for a solver of that list */
-    tw_sde *sde;                /* instead, for sampling with noise */
-    const tw_diffusion *diffusion;
-    const double *told;       /* with noise: the conditions of the block's rows, a row of the state apart */
-    double *rows;             /* with noise and conditions: the block's x alone */
-    int columns, conditions;  /* of the data; told */
-    void *x, *t, *u, *second; /* one block, in the program's number type */
-    void *along;              /* of a crew that pushes or pulls: v or w, likewise */
-    struct tw_worker *push;   /* of another crew, for implicit methods */
-    void *condition;          /* (rows, conditions), likewise */
-    void *vectors;            /* (rows, probes, columns), likewise; NULL: exact divergences */
-    tw_probes probes;
-    const void **inputs, **bare_inputs;
-    void *gradients; /* of a crew that pulls with weights: the parameters', flat */
-    void **outputs;
-} tw_worker;
+#include "flow/noise.h"
+#include "flow/worker.h"
 
 typedef struct tw_crew {
     tw_flow *flow;
@@ -50,13 +26,6 @@ typedef int (*tw_rows_progress_fn)(void *user, int64_t done, int64_t total);
 TW_NODISCARD tw_status tw_crew_get(tw_flow *flow, tw_flow_second second, bool wide, tw_crew **out_crew);
 void tw_crew_destroy(tw_crew *crew); /* what the program does with its own */
 
-/* With noise instead, by a crew for the score: method, times and steps, seed and stream of the motion. */
-typedef struct tw_crew_noise {
-    const tw_diffusion *diffusion;
-    tw_sde_desc solver;
-    double *log_prob; /* (steps, n) or NULL, see tw_sde_out */
-} tw_crew_noise;
-
 /* Integrates the rows of `state` (n, crew->columns) in place, by `solver`, or by `noise` unless that is NULL. Adds to
  * *stats (nfe and nfe_mean of successive solves add up). Rows that fail are counted and told by TW_ERR_NUMERIC when all
  * others are done. */
@@ -65,12 +34,6 @@ TW_NODISCARD tw_status tw_crew_solve(tw_crew *crew, const tw_ode_desc *solver, c
 
 /* Makes the first `count` workers ready to evaluate. */
 TW_NODISCARD tw_status tw_crew_ready(tw_crew *crew, int count);
-/* A worker's field for solvers, `user` the worker: rows of the crew's columns. */
-tw_status tw_worker_field(void *user, int64_t rows, const double *t, const double *x, double *out_dx);
-/* The same of a crew that pulls: w' times the derivative of u, and of the divergence where it is a column, in the same
- * columns; adds that in the weights to dweights (as tw_params lays them out), NULL: none. */
-tw_status tw_worker_pull(void *user, int64_t rows, const double *t, const double *x, const double *w, double *out_dx,
-                         double *dweights);
 /* Rows of a block, by the number of rows alone: few rows are shared out, many fill the program. */
 int64_t tw_crew_block(const tw_crew *crew, int64_t n);
 /* Adds up those of a part of the rows. */

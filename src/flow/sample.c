@@ -47,8 +47,8 @@ static tw_status check_noise(tw_context *ctx, const tw_sample_desc *desc, const 
     if (desc->log_prob && desc->grid && desc->frames > 1)
         return tw_fail(ctx, TW_ERR_UNSUPPORTED,
                        "log_prob along a grid of times goes without frames, which cut its steps");
-    if (solver->rtol > 0 || solver->atol > 0)
-        return tw_fail(ctx, TW_ERR_INVALID, "tolerances have no meaning for sampling with noise: give steps");
+    if ((solver->rtol != 0 || solver->atol != 0) && (solver->steps != 0 || solver->step_size != 0))
+        return tw_fail(ctx, TW_ERR_INVALID, "give sampling with noise steps or tolerances, not both");
     if (!(solver->t0 < solver->t1))
         return tw_fail(ctx, TW_ERR_INVALID, "sampling with noise goes forwards, not from t=%g to t=%g", solver->t0,
                        solver->t1);
@@ -60,23 +60,30 @@ static tw_status check_noise(tw_context *ctx, const tw_sample_desc *desc, const 
     return TW_OK;
 }
 
-/* A part of the way: each has a motion of its own. `part` has its times, and its share of the steps or its grid. */
+/* A part of the way: each has a motion of its own. `part` has its times, and its share of the steps or its grid. Steps
+ * that errors choose begin as the solver's own first ones; the noise is that of 100 steps all the way, so that smaller
+ * errors do not change the equation. */
 static tw_crew_noise noisy_leg(const tw_sample_desc *desc, const tw_ode_desc *part, tw_diffusion *diffusion, int64_t n,
                                int number, int legs)
 {
     const double *grid = part->time_grid;
-    double length = part->t1 - part->t0, steps = part->steps > 0 ? part->steps : (100 + legs - 1) / legs;
+    bool chosen = part->rtol != 0 || part->atol != 0;
+    double length = part->t1 - part->t0, by_default = (100 + legs - 1) / legs;
+    double steps = part->steps > 0 ? part->steps : by_default;
     if (part->step_size > 0) steps = fmin(fmax(1, ceil(length / part->step_size - 1e-6)), INT32_MAX - 1);
     if (grid) steps = (double)(part->time_grid_count - 1);
-    diffusion->step = length / steps;
-    for (int64_t i = 1; grid && i < part->time_grid_count; i++)
+    diffusion->step = length / (chosen ? by_default : steps);
+    for (int64_t i = 1; grid && !chosen && i < part->time_grid_count; i++)
         diffusion->step = fmax(diffusion->step, grid[i] - grid[i - 1]);
     return (tw_crew_noise){.diffusion = diffusion,
                            .solver = {.method = part->method ? part->method : "heun",
                                       .t0 = part->t0,
                                       .t1 = part->t1,
-                                      .steps = (int64_t)steps,
+                                      .steps = chosen && !grid ? 0 : (int64_t)steps,
                                       .times = grid,
+                                      .rtol = part->rtol,
+                                      .atol = part->atol,
+                                      .max_steps = part->max_steps,
                                       .seed = desc->seed,
                                       .stream = number},
                            .log_prob = desc->log_prob ? desc->log_prob + number * (int64_t)steps * n : NULL};

@@ -129,6 +129,8 @@ void tw_sde_break(tw_sde *sde, int64_t r, double t, const char *why);
  * at out->times written for row `first` of `total` on. */
 TW_NODISCARD tw_status tw_sde_walk_create(tw_sde *sde, const tw_sde_desc *desc);
 void tw_sde_walk_destroy(tw_context *ctx, tw_sde_walk *walk);
+/* The number within the block of the row that a field is asked about at place `at`. */
+int64_t tw_sde_row(const tw_sde *sde, int64_t at);
 tw_status tw_sde_walk_block(tw_sde *sde, const tw_sde_out *out, int64_t first, int64_t total, double *x);
 
 /* Densities of the rows of a block (sde_density.c). out += log N(y; x + f h, h g g^T); out = 1/2 |g^-1 (f - other)|^2.

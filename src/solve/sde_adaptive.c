@@ -75,6 +75,11 @@ void tw_sde_walk_destroy(tw_context *ctx, tw_sde_walk *walk)
     tw_free(ctx, walk);
 }
 
+int64_t tw_sde_row(const tw_sde *sde, int64_t at)
+{
+    return sde->walk ? sde->walk->rows[at].row : at;
+}
+
 /* --- where rows stand --------------------------------------------------------------------------------------------- */
 
 static double time_of(const standing *s, int64_t place)

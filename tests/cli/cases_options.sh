@@ -56,7 +56,7 @@ refused "solver: 'eulr' is unknown" sample m --method eulr
 refused 'for adaptive solvers; euler takes --steps' sample m --solver euler --rtol 1e-3
 refused 'cannot solve stochastic equations' sample m --sde --solver dopri5
 refused 'srk is for stochastic equations' sample m --solver srk
-refused 'have no meaning with --sde' sample m --sde --rtol 1e-3
+refused 'no meaning with --steps' sample m --sde --rtol 1e-3 --steps 10
 refused 'for sampling with --sde' sample m --diffusion sigma
 refused "diffusion: 'sigmoid' is unknown; the nearest is 'sigma'" sample m --sde --diffusion sigmoid
 refused 'give one of them' sample m --solver euler --steps 3 --step-size 0.1

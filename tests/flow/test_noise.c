@@ -4,6 +4,7 @@
  * standard normal data along `cosine`. */
 #include "flow/diffusion.h"
 #include "flow/flow.h"
+#include "flow/mixture.h"
 #include "path/schedule.h"
 #include "solve/sde.h"
 #include "support/limited_memory.h"
@@ -229,6 +230,74 @@ static void log_densities_of_steps(void **state)
     tw_flow_destroy(f);
 }
 
+/* ---- steps chosen by their error ---- */
+
+static const double bumps_centre[] = {1.2, 0, 0, 1.2, -1.2, 0, 0, -1.2};
+static const int bumps_class[] = {0, 1, 0, 1};
+static const tw_mixture bumps = {
+    .columns = 2, .components = 4, .deviation = 0.3, .centre = bumps_centre, .classes = 2, .class_of = bumps_class};
+
+static void tolerances_keep_the_distribution(void **state)
+{
+    (void)state;
+    const double zero[2] = {0, 0};
+    tw_flow *f = flow_of("cosine", "velocity", zero);
+    const char *const methods[] = {"heun", "srk", "midpoint"};
+    for (int k = 0; k < TW_COUNT(methods); k++) {
+        tw_sample_desc desc = {
+            .diffusion = "constant:2", .seed = 9, .solver = {.method = methods[k], .rtol = 1e-2, .atol = 1e-2}};
+        sample(f, N, desc, out, NULL);
+        for (int j = 0; j < 2; j++) assert_normal(out, j, 0, 1);
+    }
+    tw_flow_destroy(f);
+}
+
+/* The path is the same whatever the tolerance, so that what a tolerance loses can be seen row by row. */
+static void errors_follow_tolerances(void **state)
+{
+    (void)state;
+    enum { ROWS = 100 };
+    static double best[2 * ROWS], x[2 * ROWS];
+    const double tolerances[] = {3e-5, 1e-2, 1e-3};
+    double error[3] = {0};
+    tw_flow *f = NULL;
+    tw_ode_stats stats;
+    assert_int_equal(tw_flow_create_exact(ctx, &bumps, NULL, &f), TW_OK);
+    for (int k = 0; k < 3; k++) {
+        tw_sample_desc desc = {.diffusion = "sigma",
+                               .seed = 4,
+                               .double_precision = true,
+                               .solver = {.method = "srk", .rtol = tolerances[k], .atol = tolerances[k]}};
+        assert_int_equal(tw_sample(f, ROWS, &desc, k == 0 ? best : x, NULL, &stats), TW_OK);
+        assert_true(stats.nfe_mean <= (double)stats.nfe && stats.accepted >= 10 * ROWS);
+        for (int i = 0; i < 2 * ROWS && k > 0; i++) error[k] += fabs(x[i] - best[i]) / (2 * ROWS);
+    }
+    assert_true(error[1] < 1e-2 && error[2] < error[1] / 3);
+    tw_flow_destroy(f);
+}
+
+/* Rows that are done leave the others their places: what each is told stays its own. */
+static void rows_of_chosen_steps_are_told_their_own(void **state)
+{
+    (void)state;
+    enum { ROWS = 200 };
+    static double each[2 * ROWS], all[2][2 * ROWS], told[ROWS];
+    tw_flow *f = NULL;
+    tw_sample_desc desc = {.diffusion = "sigma", .seed = 6, .solver = {.rtol = 1e-3, .atol = 1e-3}};
+    assert_int_equal(tw_flow_create_exact(ctx, &bumps, NULL, &f), TW_OK);
+    desc.same_conditions = true;
+    for (int c = 0; c < 2; c++) {
+        told[0] = c;
+        desc.conditions = told;
+        sample(f, ROWS, desc, all[c], NULL);
+    }
+    for (int i = 0; i < ROWS; i++) told[i] = i * 7 % 3 == 0;
+    desc.same_conditions = false;
+    sample(f, ROWS, desc, each, NULL);
+    for (int i = 0; i < ROWS; i++) assert_memory_equal(each + 2 * i, all[(int)told[i]] + 2 * i, 2 * sizeof *each);
+    tw_flow_destroy(f);
+}
+
 /* ---- rows, threads, refusals ---- */
 
 static void rows_and_threads(void **state)
@@ -265,7 +334,8 @@ static void refusals(void **state)
     tw_flow *f = flow_of("condot", "x1", mean);
     refuse(f, (tw_sample_desc){.diffusion = "sigmoid"}, "sigma");
     refuse(f, (tw_sample_desc){.diffusion = "sigma:-1"}, "scale");
-    refuse(f, (tw_sample_desc){.diffusion = "sigma", .solver = {.rtol = 1e-3}}, "tolerances");
+    refuse(f, (tw_sample_desc){.diffusion = "sigma", .solver = {.rtol = 1e-3, .steps = 3}}, "not both");
+    refuse(f, (tw_sample_desc){.diffusion = "sigma", .solver = {.method = "euler", .rtol = 1e-3}}, "cannot be chosen");
     refuse(f, (tw_sample_desc){.diffusion = "sigma", .solver = {.t0 = 1, .t1 = 0}}, "forwards");
     refuse(f, (tw_sample_desc){.diffusion = "sigma", .solver = {.steps = 3, .step_size = 0.1}}, "not both");
     refuse(f, (tw_sample_desc){.diffusion = "sigma", .solver = {.method = "dopri5"}}, "no SDE method");
@@ -302,6 +372,9 @@ int main(void)
         cmocka_unit_test(sit_option_that_cannot_be_reached),
         cmocka_unit_test(diffusions_are_as_published),
         cmocka_unit_test(log_densities_of_steps),
+        cmocka_unit_test(tolerances_keep_the_distribution),
+        cmocka_unit_test(errors_follow_tolerances),
+        cmocka_unit_test(rows_of_chosen_steps_are_told_their_own),
         cmocka_unit_test(rows_and_threads),
         cmocka_unit_test(refusals),
         cmocka_unit_test(memory_running_out),
