@@ -246,12 +246,8 @@ static tw_status lorenz(const subject *s, finding *out)
     world w = {0};
     tw_learner *l = NULL;
     tw_status status = TW_OK;
-    for (int i = 0; i < FINDINGS; i++) {
-        const finding *f = &s->found->last[i];
-        if (f->of != name || f->seed != found.seed || f->steps != found.steps) continue;
-        *out = *f;
-        return TW_OK;
-    }
+    const finding *known = finding_of(s->found, name, found.seed, found.steps);
+    if (known) return *out = *known, TW_OK;
     path = tw_alloc(ctx, (size_t)(steps * PATHS * 3), sizeof *path);
     state = tw_alloc(ctx, (size_t)states, sizeof *state);
     if (!path || !state) TW_TRY(tw_fail_memory(ctx, (size_t)(steps * PATHS * 3) * sizeof *path));
@@ -269,8 +265,7 @@ static tw_status lorenz(const subject *s, finding *out)
     found.value[LOBES] = both_lobes(steps, path);
     true_paths(&random, path);
     found.value[TRUE_LOBES] = both_lobes(PATH_INTERVALS, path);
-    *out = s->found->last[s->found->next] = found;
-    s->found->next = (s->found->next + 1) % FINDINGS;
+    *out = *finding_keep(s->found, &found);
 done:
     tw_learner_destroy(l);
     latent_close(&m);

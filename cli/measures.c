@@ -3,6 +3,23 @@
 
 #include <string.h>
 
+const finding *finding_of(const findings *all, const char *of, uint64_t seed, int64_t steps)
+{
+    for (int i = 0; i < FINDINGS; i++) {
+        const finding *f = &all->last[i];
+        if (f->of && strcmp(f->of, of) == 0 && f->seed == seed && f->steps == steps) return f;
+    }
+    return NULL;
+}
+
+const finding *finding_keep(findings *all, const finding *found)
+{
+    finding *place = &all->last[all->next];
+    all->next = (all->next + 1) % FINDINGS;
+    *place = *found;
+    return place;
+}
+
 static tw_status open_flow(subject *s, const measure *what)
 {
     cli *c = s->c;

@@ -18,6 +18,10 @@ typedef struct findings {
     finding last[FINDINGS];
 } findings;
 
+/* What is known of it already, NULL: nothing; keeps what was found, in place of the oldest. */
+const finding *finding_of(const findings *all, const char *of, uint64_t seed, int64_t steps);
+const finding *finding_keep(findings *all, const finding *found);
+
 /* What is measured now. */
 typedef struct subject {
     cli *c; /* settings of eval; the context is there */
