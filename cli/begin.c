@@ -134,6 +134,7 @@ static tw_status open_from(cli *c, const model *m, begin *b)
         double split[3];
         tw_dataset_desc desc = dataset_desc_of(&c->set, split);
         desc.known_image = about->image;
+        desc.bins = model_bins(m);
         TW_TRY(tw_dataset_open_like(c->ctx, path, &desc, about->columns, about->names, &data));
         show_notes(c, data);
     } else {

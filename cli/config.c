@@ -73,7 +73,7 @@ void config_write(const settings *s, const char *data, tw_text *out)
         const char *value = i == OPT_DATA ? data : opt_text(s, (option_id)i);
         if (!is_kept(s, (option_id)i) || !value) continue;
         tw_text_add(out, "%s: ", o->name);
-        if (o->type == TYPE_TEXT || o->type == TYPE_SEPARATOR || o->type == TYPE_SPLIT ||
+        if (o->type == TYPE_TEXT || o->type == TYPE_SEPARATOR || o->type == TYPE_SPLIT || o->type == TYPE_LEVELS ||
             o->type == TYPE_LIST)
             tw_text_add_json_string(out, value); /* a JSON string is a YAML string too */
         else

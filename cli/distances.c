@@ -62,6 +62,7 @@ static tw_status read_samples(comparison *d, const char *path)
     tw_status status = TW_OK;
     desc.columns = desc.drop = desc.conditions = NULL;
     desc.known_image = about->image;
+    desc.bins = model_bins(d->m);
     TW_TRY(model_tokeniser(c, d->m, &tokeniser));
     TW_TRY(tokeniser ? open_text(c, &c->set, path, about->columns, &tokeniser, &data)
                      : tw_dataset_open_like(c->ctx, path, &desc, about->columns, about->names, &data));

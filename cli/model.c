@@ -10,6 +10,7 @@
 #include "base/file.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,7 +104,30 @@ tw_dataset_desc dataset_desc_of(const settings *s, double split[3])
                             .strict = opt_flag(s, OPT_STRICT)};
     if (opt_text(s, OPT_SPLIT) && split_parse(opt_text(s, OPT_SPLIT), split))
         memcpy(desc.split, split, sizeof desc.split);
+    if (opt_text(s, OPT_LEVELS)) levels_parse(opt_text(s, OPT_LEVELS), &desc.bins);
     return desc;
+}
+
+tw_bins model_bins(const model *m)
+{
+    tw_bins bins = {0};
+    const char *text = tw_flow_fact(m->flow, FACT_LEVELS);
+    if (text && !levels_parse(text, &bins)) bins = (tw_bins){0};
+    return bins;
+}
+
+void model_to_bins(const model *m, int64_t count, double *values)
+{
+    const tw_bins bins = model_bins(m);
+    for (int64_t i = 0; bins.count && values && i < count; i++)
+        if (!isnan(values[i])) values[i] = tw_bin_of(&bins, values[i]);
+}
+
+void model_from_bins(const model *m, int64_t count, double *values)
+{
+    const tw_bins bins = model_bins(m);
+    for (int64_t i = 0; bins.count && values && i < count; i++)
+        values[i] = values[i] < bins.count ? tw_bin_middle(&bins, (int)values[i]) : (double)NAN;
 }
 
 void show_notes(cli *c, const tw_dataset *data)
@@ -217,6 +241,7 @@ static tw_status open_builtin(cli *c, const model *m, const char *name, held_out
                             .rows = FRESH_ROWS,
                             .known_conditions = m->about->conditions,
                             .known_conditions_count = m->about->conditions_count};
+    desc.bins = model_bins(m);
     tw_status status = tw_dataset_open_like(c->ctx, name, &desc, m->about->columns, m->about->names, &h->data);
     if (status == TW_OK) snprintf(h->label, sizeof h->label, "fresh rows of %s (seed %" PRIu64 ")", name, seed);
     return status;
@@ -239,6 +264,7 @@ static tw_status open_given(cli *c, const model *m, const char *path, held_out *
         desc.known_conditions = m->about->conditions;
         desc.known_conditions_count = m->about->conditions_count;
         desc.known_image = m->about->image;
+        desc.bins = model_bins(m);
         TW_TRY(tw_dataset_open_like(c->ctx, path, &desc, m->about->columns, m->about->names, &h->data));
         snprintf(h->label, sizeof h->label, "%s", path);
     }

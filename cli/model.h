@@ -14,6 +14,7 @@ enum { MODEL_PATH = 4096 };
 #define FACT_DATA     "data"     /* its name, without folders */
 #define FACT_SETTINGS "settings" /* config.yaml */
 #define FACT_ROWS     "data_rows"
+#define FACT_LEVELS   "levels" /* as --levels, with its range */
 
 typedef struct model {
     char path[MODEL_PATH];   /* of the file */
@@ -31,6 +32,12 @@ void model_close(model *m);
 
 /* What `settings` say about reading data. */
 tw_dataset_desc dataset_desc_of(const settings *s, double split_memory[3]);
+
+/* The bins that the model's tokens are of --levels; count 0: none. Then numbers become bins in place, gaps stay, and
+ * bins become their middles, those yet masked NaN; values NULL: nothing. */
+tw_bins model_bins(const model *m);
+void model_to_bins(const model *m, int64_t count, double *values);
+void model_from_bins(const model *m, int64_t count, double *values);
 
 /* The data the model was trained on, with the same parts, when it is still there unchanged; else a sentence why not in
  * the context and TW_ERR_IO. */
@@ -69,8 +76,8 @@ const tw_sde_method_info *sde_method(const char *name);
  * --sde the method is one of stochastic equations. */
 bool solver_of(const cli *c, tw_ode_desc *out_solver);
 /* Tolerances nobody gave become those that suit the model: of pictures 1e-3, by which bytes change by less than one on
- * average and bits per dimension in the fourth digit, for 40 % of the evaluations; but not on a way back and forth. One of tokens has
- * methods of its own, and no tolerances of this kind. */
+ * average and bits per dimension in the fourth digit, for 40 % of the evaluations; but not on a way back and forth. One
+ * of tokens has methods of its own, and no tolerances of this kind. */
 TW_NODISCARD tw_status solver_suit(const cli *c, const model *m, tw_ode_desc *solver);
 /* The solver for what has no noise - likelihoods, pictures, paths: that one, or the default with --sde. */
 tw_ode_desc solver_without_noise(const cli *c, const tw_ode_desc *solver);

@@ -141,6 +141,23 @@ bool split_parse(const char *text, double out_share[3])
     return *text == 0 && out_share[0] > 0 && fabs(sum - 1) < 1e-6;
 }
 
+bool levels_parse(const char *text, tw_bins *out_bins)
+{
+    double number[3] = {0};
+    int count = 0;
+    for (const char *at = text; count < 3; at++) {
+        size_t length = strcspn(at, ",");
+        if (!tw_parse_double(at, length, &number[count]) || !isfinite(number[count])) return false;
+        count++;
+        at += length;
+        if (!*at) break;
+        if (count == 3) return false;
+    }
+    bool whole = number[0] >= 2 && number[0] <= 65536 && number[0] == floor(number[0]);
+    *out_bins = (tw_bins){(int)number[0], number[1], number[2]};
+    return whole && (count == 1 || (count == 3 && number[1] < number[2]));
+}
+
 char separator_of(const char *text)
 {
     char value = 0;
@@ -204,6 +221,9 @@ void option_expects(const option *o, char *out, size_t size)
     case TYPE_SPLIT:
         snprintf(out, size, "three shares that add up to 1, such as 0.8,0.1,0.1");
         break;
+    case TYPE_LEVELS:
+        snprintf(out, size, "a whole number from 2 to 65536, or with a range: 32,-1,1");
+        break;
     case TYPE_CHOICE:
         if (o->accepts[0] == '@') {
             snprintf(out, size, "one of `thalweg list %s`", o->accepts + 1);
@@ -222,6 +242,7 @@ void option_expects(const option *o, char *out, size_t size)
 static bool value_fits(const option *o, const char *text, char *out_nearest, size_t size)
 {
     double number, share[3];
+    tw_bins bins;
     int64_t whole;
     uint64_t seed;
     bool flag;
@@ -246,6 +267,8 @@ static bool value_fits(const option *o, const char *text, char *out_nearest, siz
         return separator_fits(text, &separator);
     case TYPE_SPLIT:
         return split_parse(text, share);
+    case TYPE_LEVELS:
+        return levels_parse(text, &bins);
     }
     return false;
 }

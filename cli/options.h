@@ -34,7 +34,8 @@ typedef enum option_type {
     TYPE_SEED,
     TYPE_CHOICE,
     TYPE_SEPARATOR,
-    TYPE_SPLIT
+    TYPE_SPLIT,
+    TYPE_LEVELS
 } option_type;
 
 typedef struct option {
@@ -85,9 +86,11 @@ int64_t opt_int(const settings *s, option_id id);
 double opt_number(const settings *s, option_id id);
 uint64_t opt_seed(const settings *s, option_id id);
 
-/* The character a checked separator stands for, 0: to be guessed; the three shares of a split. */
+/* The character a checked separator stands for, 0: to be guessed; the three shares of a split; "N" or "N,LOW,HIGH", a
+ * range of 0 to 0 being the one to be found. */
 char separator_of(const char *text);
 bool split_parse(const char *text, double out_share[3]);
+bool levels_parse(const char *text, tw_bins *out_bins);
 
 /* Names of a kind, as `thalweg list KIND` prints them. */
 typedef struct listed {

@@ -130,6 +130,7 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
     }
     begin_set(&j->begin, &desc);
     if (is_tokens(m)) {
+        model_to_bins(m, (j->seen.same ? 1 : j->n) * m->about->columns, j->seen.values);
         TW_TRY(jumping_open(c, m, j->seen.values, j->seen.same, &jumps));
         desc.tokens = &jumps.options;
     }
@@ -139,6 +140,8 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
     TW_TRY(steered ? sample_steered(c, m, &j->seen, j->n, &desc, j->rows, &j->stats)
                    : tw_sample(m->flow, j->n, &desc, j->rows, j->frame_rows, &j->stats));
     j->seconds = tw_clock() - begun;
+    model_from_bins(m, j->n * m->about->columns, j->rows);
+    model_from_bins(m, j->n * j->frames * m->about->columns, j->frame_rows);
     progress_clear(&c->progress);
 done:
     jumping_close(c, &jumps);

@@ -114,6 +114,13 @@ tw_status space_text(cli *c, const tw_dataset *data, const tw_tokeniser *tokenis
         return TW_OK;
     }
     *out_space = space;
+    if (tw_dataset_bins(data)) {
+        if (opt_given(&c->set, OPT_SPACE) && strcmp(space, "tokens") != 0)
+            return tw_fail(c->ctx, TW_ERR_INVALID, "--levels makes tokens, and --space %s has none", space);
+        snprintf(out, 64, "tokens:%d", tw_dataset_bins(data)->count);
+        *out_space = out;
+        return TW_OK;
+    }
     if (!space || strcmp(space, "tokens") != 0) return TW_OK;
     TW_TRY(part_values(c, data, TW_PART_ALL, &read, &values));
     for (int64_t i = 0; i < tw_dataset_rows(data, TW_PART_ALL) * tw_dataset_columns(data); i++)

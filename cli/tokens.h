@@ -18,7 +18,8 @@ TW_NODISCARD tw_status open_text(cli *c, const settings *s, const char *path, in
                                  tw_dataset **out_data);
 /* The model's own tokeniser; NULL when it has none. */
 TW_NODISCARD tw_status model_tokeniser(cli *c, const model *m, tw_tokeniser **out_tokeniser);
-/* "tokens:K" for --space tokens, where K is the greatest number of the data and one more; other spaces as they are. */
+/* "tokens:K" for --space tokens, where K is the levels, or the greatest number of the data and one more; other spaces
+ * as they are. */
 TW_NODISCARD tw_status space_text(cli *c, const tw_dataset *data, const tw_tokeniser *tokeniser, char out[64],
                                   const char **out_space);
 

@@ -71,6 +71,18 @@ static int settle_length(settings *s)
     return EXIT_DONE;
 }
 
+/* --levels with the range that was found, for whatever is read later. */
+static tw_status settle_levels(training *t)
+{
+    char text[128], error[256];
+    const tw_bins *bins = tw_dataset_bins(t->data);
+    if (!bins) return TW_OK;
+    snprintf(text, sizeof text, "%d,%.17g,%.17g", bins->count, bins->low, bins->high);
+    return settings_set(&t->c->set, OPT_LEVELS, text, ORIGIN_COMMAND, error, sizeof error)
+               ? TW_OK
+               : tw_fail(t->c->ctx, TW_ERR_INVALID, "%s", error);
+}
+
 static tw_status open_data(training *t)
 {
     cli *c = t->c;
@@ -83,6 +95,7 @@ static tw_status open_data(training *t)
     if (status != TW_OK) return status;
     show_notes(c, t->data);
     status = data_options_suit(c, &c->set, t->data);
+    if (status == TW_OK) status = settle_levels(t);
     if (status != TW_OK) return status;
     status = open_source(c->ctx, &c->set, &t->source);
     if (status != TW_OK) return status;
@@ -165,6 +178,8 @@ static tw_status set_facts(training *t)
         TW_TRY(tw_tokeniser_to_text(t->c->ctx, t->tokeniser, &tokeniser));
         TW_TRY(tw_flow_set_fact(t->flow, FACT_TOKENISER, tokeniser));
     }
+    if (opt_text(&t->c->set, OPT_LEVELS))
+        TW_TRY(tw_flow_set_fact(t->flow, FACT_LEVELS, opt_text(&t->c->set, OPT_LEVELS)));
     TW_TRY(tw_flow_set_fact(t->flow, FACT_DATA, data));
     TW_TRY(tw_flow_set_fact(t->flow, FACT_ROWS, rows));
     TW_TRY(tw_flow_set_fact(t->flow, FACT_SETTINGS, text.data));

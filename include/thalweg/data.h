@@ -34,6 +34,15 @@ typedef struct tw_condition {
     double mean, scale;       /* of a number: the network sees (value - mean) / scale */
 } tw_condition;
 
+/* Bins of equal width, which make whole numbers, 0 to count - 1, of any. */
+typedef struct tw_bins {
+    int count;
+    double low, high;
+} tw_bins;
+/* The bin a number lies in; the outermost ones have what lies beyond. */
+TW_API int tw_bin_of(const tw_bins *bins, double value);
+TW_API double tw_bin_middle(const tw_bins *bins, int bin);
+
 typedef struct tw_dataset_desc {
     const char *columns; /* "a,b,c" or numbers from 1 "1,3-5"; NULL: every column of numbers */
     const char *drop;    /* columns left out, same form */
@@ -52,6 +61,8 @@ typedef struct tw_dataset_desc {
     int size;           /* pictures are cut to a square in the middle and made size x size; 0: as they are */
     const char *labels; /* of pictures: CSV file with the name of a file and its class in each row; NULL: by folders */
     bool strict;        /* a damaged picture is an error; else it is left out and said */
+    tw_bins bins; /* count above 0: numbers of a table become the bins they lie in; low and high both 0: from the least
+                     number to the greatest. Not for pictures */
     tw_image known_image; /* tw_dataset_open_like: what the model's pictures are */
 } tw_dataset_desc;
 
@@ -93,6 +104,9 @@ TW_API const char *tw_dataset_note(const tw_dataset *dataset, int index);
  */
 TW_API int tw_dataset_decimals(const tw_dataset *dataset, int column);
 
+/* The bins that numbers were put into, with their range; NULL: none. */
+TW_API const tw_bins *tw_dataset_bins(const tw_dataset *dataset);
+
 /* Conditions: how many, what they are (NULL past the end), and their values (rows, count) beside those of the same
  * part: the number of a class, or a number as it stands in the data. Valid as long as the data set. */
 TW_API int tw_dataset_conditions_count(const tw_dataset *dataset);
@@ -100,9 +114,9 @@ TW_API const tw_condition *tw_dataset_condition(const tw_dataset *dataset, int i
 TW_API const double *tw_dataset_condition_values(const tw_dataset *dataset, tw_part part);
 
 /* Exact log-density (nats) of a built-in set at x (columns), -infinity where it vanishes or is below the range of
- * numbers; false when the set has none or this is a file. */
+ * numbers; false when the set has none or this is a file. Of bins it is the log-probability. */
 TW_API bool tw_dataset_log_density(const tw_dataset *dataset, const double *x, double *out_log_density);
-/* Exact differential entropy (nats) where known. */
+/* Exact differential entropy (nats) where known; not of bins. */
 TW_API bool tw_dataset_entropy(const tw_dataset *dataset, double *out_entropy);
 
 /* Built-in sets: name, one line about, source. NULL past the end. */

@@ -250,6 +250,8 @@ static tw_status make_dataset(tw_context *ctx, tw_table *table, const tw_builtin
         TW_TRY(tw_table_split(&d->table, desc->split, desc->seed, d->part_rows));
         TW_TRY(tw_table_fill(&d->table, d->part_rows[TW_PART_TRAIN]));
     }
+    d->bins = desc->bins;
+    if (d->bins.count != 0) TW_TRY(tw_table_bin(&d->table, d->table.columns - conditions, &d->bins));
     TW_TRY(tw_conditions_split(&d->table, conditions, d->part_rows[TW_PART_TRAIN],
                                names ? desc->known_conditions : NULL, &d->conditions));
     if (!names) TW_TRY(note_constants(&d->table));
@@ -518,6 +520,11 @@ const tw_image *tw_dataset_image(const tw_dataset *dataset)
     return dataset->pictures.image.height > 0 ? &dataset->pictures.image : NULL;
 }
 
+const tw_bins *tw_dataset_bins(const tw_dataset *dataset)
+{
+    return dataset->bins.count ? &dataset->bins : NULL;
+}
+
 int tw_dataset_conditions_count(const tw_dataset *dataset)
 {
     return dataset->conditions.count;
@@ -552,13 +559,14 @@ int tw_dataset_decimals(const tw_dataset *dataset, int column)
 bool tw_dataset_log_density(const tw_dataset *dataset, const double *x, double *out_log_density)
 {
     if (!dataset->builtin || !dataset->builtin->log_density) return false;
-    *out_log_density = dataset->builtin->log_density(x);
+    *out_log_density =
+        dataset->bins.count ? tw_bin_log_mass(&dataset->bins, dataset->builtin, x) : dataset->builtin->log_density(x);
     return true;
 }
 
 bool tw_dataset_entropy(const tw_dataset *dataset, double *out_entropy)
 {
-    if (!dataset->builtin) return false;
+    if (!dataset->builtin || dataset->bins.count) return false;
     *out_entropy = dataset->builtin->entropy;
     return true;
 }

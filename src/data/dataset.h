@@ -47,8 +47,14 @@ double tw_density_pinwheel(const double x[2]);
 #define TW_PINWHEEL_RATE       0.25
 #define TW_PINWHEEL_SCALE      2.0
 
+/* The first `columns` numbers of every row become bins (data/bins.c); a range that was not given is found. */
+TW_NODISCARD tw_status tw_table_bin(tw_table *table, int columns, tw_bins *bins);
+/* log of the probability of a pair of bins. */
+double tw_bin_log_mass(const tw_bins *bins, const tw_builtin *builtin, const double bin[2]);
+
 struct tw_dataset {
     tw_context *ctx;
+    tw_bins bins;   /* that the numbers were put into; count 0: none */
     tw_table table; /* of pictures: names and notes alone, no values */
     int64_t part_rows[3];
     const tw_builtin *builtin; /* NULL for files and memory */

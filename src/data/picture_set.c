@@ -53,6 +53,8 @@ static tw_status check_wishes(const tw_pictures *p, const tw_dataset_desc *desc,
     if (columns > 0 && columns != tw_image_size(i))
         return tw_fail(p->ctx, TW_ERR_SHAPE, "%s: pictures of %d x %d x %d where the model's rows are %d numbers",
                        p->path, i.height, i.width, i.channels, columns);
+    if (desc->bins.count != 0)
+        return tw_fail(p->ctx, TW_ERR_UNSUPPORTED, "%s: levels are made of tables, not of pictures", p->path);
     if (desc->columns || desc->drop)
         return tw_fail(p->ctx, TW_ERR_INVALID, "%s: pictures keep every pixel: no --columns, no --drop", p->path);
     return TW_OK;

@@ -67,9 +67,7 @@ static int32_t token_of(const scale *s, double value)
 {
     if (!(value >= s->low && value <= s->high)) return -1;
     if (s->levels == 0) return value == floor(value) ? (int32_t)(value - s->low) : -1;
-    if (s->high == s->low) return 0;
-    double bin = floor((value - s->low) / (s->high - s->low) * s->levels);
-    return bin < s->levels ? (int32_t)bin : s->levels - 1;
+    return tw_bin_of(&(tw_bins){s->levels, s->low, s->high}, value);
 }
 
 /* Appends a row of numbers; `work` is as long. `row` counts from 0. */

@@ -30,6 +30,24 @@ echo 'a,b
 1,7' >far.csv
 fails 'b=7: expected a whole number from 0 to 3' score t far.csv
 
+# numbers as levels: tokens inside, numbers outside
+works '2,000 rows of 2 columns' train moons --rows 2000 --levels 8,-1.5,2.5 $small --out levels
+run sample levels -n 50 -o -
+holds "samples are middles of levels" sh -c '! tail -n +2 out | grep -qvE "^-?[0-9]\.(25|75),-?[0-9]\.(25|75)$"'
+run sample levels -n 50 -o - --observe x1=0.6
+holds "what is observed is a level" sh -c '! tail -n +2 out | grep -qv "^0.75,"'
+run sample levels -n 50 -o half.csv --until 0.5
+holds "what is masked has no number" grep -q nan half.csv
+echo 'x1,x2
+0.1,-0.2' >point.csv
+works 'at most' score levels point.csv
+works 'of the exact density' score levels -n 50
+works 'likelihood  at most' eval levels -n 20 --steps 2 --pairs 20
+works '20,000 rows' train moons --rows 20000 --levels 4 --steps 1 --width 8 --depth 1 --out found
+holds "the range that was found is kept" grep -q '^levels: *"\?4,-1' found/config.yaml
+for wrong in 1 8,3,1 8,1 x 8,0,1,2 2.5; do refused 'levels:.*expected a whole number from 2' train moons --levels $wrong; done
+fails 'makes tokens' train moons --rows 100 --levels 4 --space euclidean --out bad
+
 # texts: chunks and lines
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo "the cat sat on the mat and the dog sat on the log"; done >book.txt
 text="--steps 10 --width 16 --depth 1 --heads 2 --batch 16 --network ddit --threads 2"

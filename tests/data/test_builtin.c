@@ -13,8 +13,8 @@ typedef struct set {
     double half; /* the square [-half, half]^2 holds all but 1e-9 of it */
 } set;
 
-static const set sets[] = {{"checkerboard", 4.5}, {"8gaussians", 8}, {"moons", 3.2}, {"spirals", 5},
-                           {"pinwheel", 8},        {"wrapped", 3.14159265358979}};
+static const set sets[] = {{"checkerboard", 4.5}, {"8gaussians", 8}, {"moons", 3.2},
+                           {"spirals", 5},        {"pinwheel", 8},   {"wrapped", 3.14159265358979}};
 
 static tw_dataset *open_set(tw_context *ctx, const char *name, int64_t rows, uint64_t seed)
 {
@@ -196,6 +196,82 @@ static void pinwheel_has_five_blades(void **state)
     assert_true(isfinite(tw_density_pinwheel((double[2]){0, 0})));
 }
 
+static tw_dataset *open_bins(tw_context *ctx, const char *name, int64_t rows, tw_bins bins)
+{
+    tw_dataset *d = NULL;
+    if (tw_dataset_open(ctx, name, &(tw_dataset_desc){.rows = rows, .bins = bins}, &d) != TW_OK)
+        fail_msg("%s", tw_context_error(ctx));
+    return d;
+}
+
+/* The pinwheel in tenths is the table discrete_pinwheel_pmf.csv of facebookresearch/semi-discrete-flow, counts of many
+ * draws, whose entropy is 6.942540. That of the bumps is from products of normal distribution functions (SciPy). */
+static void bins_have_the_mass_of_their_cells(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        tw_bins bins;
+        double entropy, tolerance;
+    } cases[] = {{"pinwheel", {91, -4.55, 4.55}, 6.942540, 5e-4},
+                 {"8gaussians", {91, -7.1942, 7.1942}, 6.324227249722597, 1e-6},
+                 {"checkerboard", {16, -2 / 0.45, 2 / 0.45}, 4.852030263919617 /* log 128 */, 1e-12}};
+    tw_context *ctx = tw_context_create(NULL);
+    for (int k = 0; k < TW_COUNT(cases); k++) {
+        int n = cases[k].bins.count;
+        tw_dataset *d = open_bins(ctx, cases[k].name, 1, cases[k].bins);
+        double sum = 0, entropy = 0, value;
+        for (int i = 0; i < n * n; i++) {
+            assert_true(tw_dataset_log_density(d, (double[2]){i / n, i % n}, &value));
+            sum += exp(value);
+            if (isfinite(value)) entropy -= exp(value) * value;
+        }
+        if (fabs(sum - 1) > 2e-5 || fabs(entropy - cases[k].entropy) > cases[k].tolerance)
+            fail_msg("%s: sum %.7f, entropy %.7f", cases[k].name, sum, entropy);
+        assert_true(tw_dataset_log_density(d, (double[2]){-1, 0}, &value) && value == (double)-INFINITY);
+        assert_false(tw_dataset_entropy(d, &value));
+        tw_dataset_destroy(d);
+    }
+    tw_context_destroy(ctx);
+}
+
+/* Each row lies in its bin, those beyond in the outermost; without a range from the least to the greatest number. */
+static void rows_become_bins(void **state)
+{
+    (void)state;
+    enum { ROWS = 2000 };
+    tw_context *ctx = tw_context_create(NULL);
+    const tw_bins asked[] = {{7, -0.5, 0.75}, {7, 0, 0}};
+    tw_dataset *plain = open_set(ctx, "moons", ROWS, 0);
+    const double *x = tw_dataset_values(plain, TW_PART_ALL);
+    for (int k = 0; k < TW_COUNT(asked); k++) {
+        tw_dataset *d = open_bins(ctx, "moons", ROWS, asked[k]);
+        const tw_bins *bins = tw_dataset_bins(d);
+        const double *bin = tw_dataset_values(d, TW_PART_ALL);
+        double low = (double)INFINITY, high = -low;
+        for (int i = 0; i < 2 * ROWS; i++) low = fmin(low, x[i]), high = fmax(high, x[i]);
+        if (k == 1) assert_true(bins->low == low && bins->high == high);
+        for (int i = 0; i < 2 * ROWS; i++) {
+            double width = (bins->high - bins->low) / 7, from = bins->low + width * bin[i];
+            assert_true(bin[i] == floor(bin[i]) && bin[i] >= 0 && bin[i] < 7);
+            assert_true(bin[i] == 0 || x[i] > from - 1e-12);
+            assert_true(bin[i] == 6 || x[i] < from + width + 1e-12);
+        }
+        assert_true(fabs(tw_bin_middle(bins, 3) - (bins->low + bins->high) / 2) < 1e-12);
+        tw_dataset_destroy(d);
+    }
+    assert_null(tw_dataset_bins(plain));
+    tw_dataset_destroy(plain);
+    const tw_bins bad[] = {{1, 0, 1}, {-3, 0, 1}, {1 << 17, 0, 1}, {4, 1, -1}, {4, 0, (double)INFINITY}};
+    for (int k = 0; k < TW_COUNT(bad); k++) {
+        tw_dataset *d = NULL;
+        assert_int_equal(tw_dataset_open(ctx, "moons", &(tw_dataset_desc){.rows = 10, .bins = bad[k]}, &d),
+                         TW_ERR_INVALID);
+        assert_non_null(strstr(tw_context_error(ctx), "level"));
+    }
+    tw_context_destroy(ctx);
+}
+
 /* Row i depends on seed and i alone: a longer draw begins with the shorter one; another seed shares nothing. */
 static void rows_are_pure_functions(void **state)
 {
@@ -242,6 +318,8 @@ int main(void)
         cmocka_unit_test(knows_the_checkerboard),
         cmocka_unit_test(moons_have_tails),
         cmocka_unit_test(pinwheel_has_five_blades),
+        cmocka_unit_test(bins_have_the_mass_of_their_cells),
+        cmocka_unit_test(rows_become_bins),
         cmocka_unit_test(rows_are_pure_functions),
         cmocka_unit_test(opens_by_name),
     };
