@@ -115,7 +115,7 @@ tw_status space_text(cli *c, const tw_dataset *data, const tw_tokeniser *tokenis
     }
     *out_space = space;
     if (tw_dataset_bins(data)) {
-        if (opt_given(&c->set, OPT_SPACE) && strcmp(space, "tokens") != 0)
+        if (c->set.value[OPT_SPACE].from > ORIGIN_RUN && strcmp(space, "tokens") != 0)
             return tw_fail(c->ctx, TW_ERR_INVALID, "--levels makes tokens, and --space %s has none", space);
         snprintf(out, 64, "tokens:%d", tw_dataset_bins(data)->count);
         *out_space = out;
