@@ -2,6 +2,8 @@
  * function for each row of space/spaces.def. */
 #include "space/forms.h"
 
+#include "cpu/eigen.h"
+
 #include <math.h>
 #include <string.h>
 #include <strings.h>
@@ -85,6 +87,97 @@ static void ball_write(const tw_factor *f, const double *x, double *out)
     for (int i = 0; i < f->numbers; i++) out[i] = x[i] / (1 + sqrt(1 + square));
 }
 static const tw_form ball = {ball_read, ball_write, "a point within the unit ball"};
+
+/* Roots of shares. */
+static bool shares_read(const tw_factor *f, const double *columns, double *out)
+{
+    const double slack = 1e-6; /* of shares that were rounded */
+    double sum = 0;
+    bool well = all_finite(f, columns);
+    for (int i = 0; i < f->numbers; i++) sum += columns[i], well = well && columns[i] >= 0;
+    for (int i = 0; i < f->numbers; i++) out[i] = sqrt(columns[i] / sum);
+    return well && fabs(sum - 1) <= slack * f->numbers;
+}
+static void shares_write(const tw_factor *f, const double *x, double *out)
+{
+    double sum = 0;
+    for (int i = 0; i < f->numbers; i++) sum += x[i] * x[i];
+    for (int i = 0; i < f->numbers; i++) out[i] = x[i] * x[i] / sum;
+}
+static const tw_form shares = {shares_read, shares_write, "shares of at least 0 that sum to 1"};
+
+static bool box_read(const tw_factor *f, const double *columns, double *out)
+{
+    bool inside = true;
+    for (int i = 0; i < f->numbers; i++) {
+        out[i] = 2 * ((columns[i] - f->low) / f->period) - 1;
+        inside = inside && fabs(out[i]) <= 1 + 1e-12;
+        out[i] = fmin(1, fmax(-1, out[i]));
+    }
+    return inside;
+}
+static void box_write(const tw_factor *f, const double *x, double *out)
+{
+    tw_fold_point(f->fold, f->numbers, x, out);
+    for (int i = 0; i < f->numbers; i++) out[i] = f->low + 0.5 * (out[i] + 1) * f->period;
+}
+static const tw_form box = {box_read, box_write, "numbers between the bounds of the box"};
+
+static bool half_read(const tw_factor *f, const double *columns, double *out)
+{
+    bool inside = all_finite(f, columns);
+    for (int i = 0; i < f->numbers; i++) {
+        out[i] = (columns[i] - f->low) / f->period;
+        inside = inside && out[i] >= 0;
+    }
+    return inside;
+}
+static void half_write(const tw_factor *f, const double *x, double *out)
+{
+    for (int i = 0; i < f->numbers; i++) out[i] = f->low + fabs(x[i]) * f->period;
+}
+static const tw_form half = {half_read, half_write, "numbers not below the bound"};
+
+/* Lower triangles row by row. In numbers what is off the diagonal counts twice, as in the length of a matrix. */
+static const double root_two = 1.41421356237309504880;
+
+static int side_of(int numbers)
+{
+    int side = 0;
+    while (side * (side + 1) / 2 < numbers) side++;
+    return side;
+}
+
+/* U f(values) U' of the matrix of a triangle, f the logarithm or the exponential; false where there is none. */
+static bool spectral(int side, const double *columns, double weight, bool logarithm, double *out, double out_weight)
+{
+    double a[TW_MANIFOLD_MOST * 2], vectors[TW_MANIFOLD_MOST * 2], values[TW_MANIFOLD_MOST];
+    bool well = true;
+    for (int i = 0, at = 0; i < side; i++)
+        for (int j = 0; j <= i; j++, at++) a[i * side + j] = a[j * side + i] = columns[at] / (i == j ? 1 : weight);
+    tw_eigen_symmetric(side, a, values, vectors);
+    for (int k = 0; k < side; k++) {
+        well = well && (!logarithm || values[k] > 0);
+        values[k] = logarithm ? log(values[k]) : exp(values[k]);
+    }
+    for (int i = 0, at = 0; i < side; i++)
+        for (int j = 0; j <= i; j++, at++) {
+            double sum = 0;
+            for (int k = 0; k < side; k++) sum += vectors[i * side + k] * vectors[j * side + k] * values[k];
+            out[at] = sum * (i == j ? 1 : out_weight);
+        }
+    return well;
+}
+
+static bool log_spd_read(const tw_factor *f, const double *columns, double *out)
+{
+    return all_finite(f, columns) && spectral(side_of(f->numbers), columns, 1, true, out, root_two);
+}
+static void log_spd_write(const tw_factor *f, const double *x, double *out)
+{
+    spectral(side_of(f->numbers), x, root_two, false, out, 1);
+}
+static const tw_form log_spd = {log_spd_read, log_spd_write, "the lower triangle of a positive definite matrix"};
 
 /* --- factors ------------------------------------------------------------------------------------------------------ */
 
@@ -232,4 +325,49 @@ tw_status tw_form_poincare(tw_columns *c)
 tw_status tw_form_hyperboloid(tw_columns *c)
 {
     return hyperbolic(c, &plain);
+}
+
+tw_status tw_form_simplex(tw_columns *c)
+{
+    if (c->count < 2) return refuse(c, "two columns and more");
+    return add(c, (tw_factor){.manifold = TW_MANIFOLD_sphere,
+                              .form = &shares,
+                              .columns = c->count,
+                              .numbers = c->count,
+                              .fold = TW_FOLD_POSITIVE});
+}
+
+tw_status tw_form_box(tw_columns *c)
+{
+    double low = c->piece->value[0], high = c->piece->value[1];
+    if (!(low < high))
+        return tw_fail(c->ctx, TW_ERR_INVALID, "space 'box' from %g to %g: expected low below high", low, high);
+    return add_all(c, (tw_factor){.manifold = TW_MANIFOLD_euclidean,
+                                  .form = &box,
+                                  .low = low,
+                                  .period = high - low,
+                                  .fold = TW_FOLD_BETWEEN,
+                                  .chart = true});
+}
+
+tw_status tw_form_halfline(tw_columns *c)
+{
+    return add_all(c, (tw_factor){.manifold = TW_MANIFOLD_euclidean,
+                                  .form = &half,
+                                  .low = c->piece->value[0],
+                                  .period = c->piece->value[1],
+                                  .fold = TW_FOLD_POSITIVE,
+                                  .chart = true});
+}
+
+tw_status tw_form_log_spd(tw_columns *c)
+{
+    int side = side_of(c->count);
+    if (side * (side + 1) / 2 != c->count)
+        return refuse(c, "k (k + 1) / 2 columns, the lower triangle of a matrix of k rows");
+    return add(c, (tw_factor){.manifold = TW_MANIFOLD_euclidean,
+                              .form = &log_spd,
+                              .columns = c->count,
+                              .numbers = c->count,
+                              .chart = true});
 }

@@ -124,8 +124,27 @@ static tw_val with_waves(const tw_factor *f, tw_val features, tw_val x, double b
     return features;
 }
 
+/* Between walls: a function that mirror images share (and their outputs' counterpart, `towards`, which each has the
+ * other way round), so that the flow is smooth, is its own mirror image and never goes through. On shares it is the
+ * replicator equation, dp_i = 2 p_i (y_i - sum p_j y_j). */
+static const double quarter = 1.57079632679489661923;
+static tw_val mirrored(const tw_factor *f, tw_val x)
+{
+    if (f->fold == TW_FOLD_BETWEEN) return tw_sin(tw_muls(x, quarter));
+    if (f->manifold == TW_MANIFOLD_sphere) return tw_square(x);
+    return tw_sqrt(tw_adds(tw_square(x), 1));
+}
+static tw_val towards(const tw_factor *f, tw_val x, tw_val y)
+{
+    if (f->fold == TW_FOLD_NONE) return y;
+    if (f->fold == TW_FOLD_BETWEEN) return tw_mul(tw_cos(tw_muls(x, quarter)), y);
+    if (f->manifold == TW_MANIFOLD_sphere) return tw_mul(x, y);
+    return tw_mul(tw_div(x, mirrored(f, x)), y);
+}
+
 static tw_val features_of(const tw_factor *f, tw_val x)
 {
+    if (f->fold != TW_FOLD_NONE) return mirrored(f, x);
     switch (f->manifold) {
     case TW_MANIFOLD_torus:
         return with_waves(f, tw_concat2(1, tw_cos(x), tw_sin(x)), x, 2);
@@ -176,7 +195,7 @@ static tw_val lift_of(const tw_factor *f, tw_val x, tw_val output)
     case TW_MANIFOLD_hyperbolic:
         return unframed(x, output);
     default:
-        return tw_manifold_tangent_rows(f->manifold, x, output);
+        return tw_manifold_tangent_rows(f->manifold, x, towards(f, x, output));
     }
 }
 

@@ -58,7 +58,7 @@ void tw_space_keep_units(const tw_space *space, double *shift, double *scale)
 {
     for (int i = 0; i < space->count; i++) {
         const tw_factor *f = &space->factor[i];
-        bool own = f->manifold != TW_MANIFOLD_euclidean || f->symbols > 0;
+        bool own = f->manifold != TW_MANIFOLD_euclidean || f->symbols > 0 || f->chart;
         for (int j = f->column; own && j < f->column + f->columns; j++) {
             shift[j] = 0;
             scale[j] = 1;

@@ -6,6 +6,7 @@
 #ifndef TW_SPACE_SPACE_H
 #define TW_SPACE_SPACE_H
 
+#include "space/fold.h"
 #include "space/manifold.h"
 
 typedef struct tw_factor tw_factor;
@@ -27,7 +28,9 @@ struct tw_factor {
     int output, outputs;
     bool swapped;       /* latitude comes before longitude */
     int symbols;        /* of tokens: how many there are; 0 of others */
-    double period, low; /* of angles: they go from low to low + period */
+    double period, low; /* of angles and boxes: they go from low to low + period */
+    tw_fold fold;       /* the part of the manifold that points are in */
+    bool chart;         /* Euclidean numbers that are no columns: not standardised */
     int waves;          /* octaves of sines of coordinates that the network sees beside them */
 };
 

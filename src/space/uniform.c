@@ -1,5 +1,5 @@
-/* space/uniform.c - the source that prefers no place: uniform on factors of finite volume, standard normal on Euclidean
- * ones, the wrapped normal of scale 1 in hyperbolic space. */
+/* space/uniform.c - the source that prefers no place: uniform on factors of finite volume and between walls, the
+ * wrapped normal of scale 1 on others. */
 #include "graph/node.h"
 #include "space/space.h"
 
@@ -14,6 +14,10 @@ static void place(const double *p, const tw_factor *f, const double *z, double *
     for (int i = 0; f->symbols > 0 && i < f->numbers; i++)
         out[i] = fmin(floor(f->symbols * 0.5 * erfc(-z[i] * root_half)), f->symbols - 1);
     if (f->symbols > 0) return;
+    if (f->fold == TW_FOLD_BETWEEN) {
+        for (int i = 0; i < f->numbers; i++) out[i] = erf(z[i] * root_half);
+        return;
+    }
     switch (f->manifold) {
     case TW_MANIFOLD_torus:
         for (int i = 0; i < f->numbers; i++) out[i] = turn * 0.5 * erfc(-z[i] * root_half);
@@ -21,6 +25,7 @@ static void place(const double *p, const tw_factor *f, const double *z, double *
     case TW_MANIFOLD_sphere:
     case TW_MANIFOLD_rotation:
         tw_manifold_project(f->manifold, f->numbers, z, out);
+        tw_fold_point(f->fold, f->numbers, out, out);
         break;
     default:
         tw_source_wrapped.place(&scale, f, z, out);
@@ -34,12 +39,13 @@ static tw_val place_rows(const double *p, const tw_factor *f, tw_val z)
         tw_val place = tw_floor(tw_muls(tw_adds(tw_erf(tw_muls(z, root_half)), 1), 0.5 * f->symbols));
         return tw_min(place, tw_full_like(place, f->symbols - 1));
     }
+    if (f->fold == TW_FOLD_BETWEEN) return tw_erf(tw_muls(z, root_half));
     switch (f->manifold) {
     case TW_MANIFOLD_torus:
         return tw_muls(tw_adds(tw_erf(tw_muls(z, root_half)), 1), 0.5 * turn);
     case TW_MANIFOLD_sphere:
     case TW_MANIFOLD_rotation:
-        return tw_manifold_project_rows(f->manifold, z);
+        return tw_fold_rows(f->fold, tw_manifold_project_rows(f->manifold, z));
     default:
         return tw_source_wrapped.place_rows(&scale, f, z);
     }
@@ -48,7 +54,9 @@ static tw_val place_rows(const double *p, const tw_factor *f, tw_val z)
 static double factor_log_density(const double *p, const tw_factor *f, const double *x)
 {
     (void)p;
+    if (f->fold == TW_FOLD_BETWEEN) return -f->numbers * log(2);
     double volume = tw_manifold_log_volume(f->manifold, f->numbers);
+    if (f->fold == TW_FOLD_POSITIVE) volume -= f->numbers * log(2);
     return isfinite(volume) ? -volume : tw_source_wrapped.factor_log_density(&scale, f, x);
 }
 

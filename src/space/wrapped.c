@@ -4,7 +4,7 @@
  *
  *   p(x) = sum over v with exp(v) = x of N(v; 0, sigma^2) / |det d exp(v)|
  *
- * Around a closed manifold there are as many v as turns, of lengths |r + 2 pi k|. */
+ * Around a closed manifold there are as many v as turns, of lengths |r + 2 pi k|; between walls as many as mirror images. */
 #include "graph/node.h"
 #include "space/space.h"
 
@@ -36,6 +36,7 @@ static void place(const double *p, const tw_factor *f, const double *z, double *
     origin(f, x);
     for (int i = 0; i < f->numbers; i++) v[i] = i == 0 && has_origin_vector(f) ? 0 : p[0] * z[i] / unit_of(f);
     tw_manifold_exp(f->manifold, f->numbers, x, v, out);
+    tw_fold_point(f->fold, f->numbers, out, out);
 }
 
 static tw_val place_rows(const double *p, const tw_factor *f, tw_val z)
@@ -46,7 +47,7 @@ static tw_val place_rows(const double *p, const tw_factor *f, tw_val z)
     tw_val row = tw_const_data(z.graph, TW_DTYPE_F64, tw_shape_of(1, f->numbers), first);
     tw_val x = tw_broadcast_to(tw_cast(row, tw_dtype_at(z)), tw_shape_at(z));
     tw_val v = tw_manifold_tangent_rows(f->manifold, x, tw_muls(z, p[0] / unit_of(f)));
-    return tw_manifold_exp_rows(f->manifold, x, v);
+    return tw_fold_rows(f->fold, tw_manifold_exp_rows(f->manifold, x, v));
 }
 
 static double normal_at(double sigma, int dims, double r)
@@ -84,7 +85,12 @@ static double factor_log_density(const double *p, const tw_factor *f, const doub
         for (int i = 0; i < f->numbers; i++) sum += around(p, f, 1, v[i]);
         return sum;
     }
+    if (f->manifold == TW_MANIFOLD_euclidean) return tw_fold_normal(f->fold, dims, p[0], x);
     double r = tw_manifold_distance(f->manifold, f->numbers, zero, x);
+    if (f->fold == TW_FOLD_POSITIVE) { /* mirrors but the first hold the origin; that one sends it to its antipode */
+        double images[2] = {around(p, f, dims, r), around(p, f, dims, 0.5 * turn - r)};
+        return dims * log(2) + log_of_sum(2, images);
+    }
     if (has_origin_vector(f)) return around(p, f, dims, r);
     return normal_at(p[0], dims, r) - tw_manifold_log_spread(f->manifold, f->numbers, r);
 }

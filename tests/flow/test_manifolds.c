@@ -63,7 +63,8 @@ static void test_samples_stay_and_come_back(void **state)
     static const struct {
         const char *space;
         int columns;
-    } places[] = {{"sphere:0", 2}, {"torus", 2}, {"so3", 4}, {"se3", 7}, {"poincare", 2}, {"directions", 3}};
+    } places[] = {{"sphere:0", 2}, {"torus", 2}, {"so3", 4}, {"se3", 7}, {"poincare", 2}, {"directions", 3},
+                  {"simplex", 3},  {"box", 2},   {"halfline", 2}, {"log_spd", 3}};
     for (int i = 0; i < TW_COUNT(places); i++) {
         tw_flow *flow = flow_on(*state, places[i].space, NULL, places[i].columns, 0.3);
         int columns = places[i].columns;
@@ -76,6 +77,13 @@ static void test_samples_stay_and_come_back(void **state)
                 double square = 0, *row = x + r * columns;
                 for (int j = 0; j < columns; j++) square += row[j] * row[j];
                 if (strcmp(places[i].space, "directions") == 0) assert_true(fabs(square - 1) < 1e-12);
+                if (strcmp(places[i].space, "simplex") == 0)
+                    assert_true(fmin(row[0], fmin(row[1], row[2])) >= 0 && fabs(row[0] + row[1] + row[2] - 1) < 1e-12);
+                if (strcmp(places[i].space, "box") == 0)
+                    assert_true(fmin(row[0], row[1]) >= 0 && fmax(row[0], row[1]) <= 1);
+                if (strcmp(places[i].space, "halfline") == 0) assert_true(fmin(row[0], row[1]) >= 0);
+                if (strcmp(places[i].space, "log_spd") == 0)
+                    assert_true(row[0] > 0 && row[0] * row[2] > row[1] * row[1]);
                 if (strcmp(places[i].space, "so3") == 0) assert_true(fabs(square - 1) < 1e-12 && row[0] >= 0);
                 if (strcmp(places[i].space, "poincare") == 0) assert_true(square < 1);
                 if (strncmp(places[i].space, "sphere", 6) == 0) assert_true(fabs(row[0]) <= 180 && fabs(row[1]) <= 90);
@@ -93,6 +101,7 @@ static void test_samples_stay_and_come_back(void **state)
             double d = fabs(again[j] - x[j]);
             if (strncmp(places[i].space, "sphere", 6) == 0 || strcmp(places[i].space, "torus") == 0)
                 d = fmin(d, 360 - d) / 60;
+            if (strcmp(places[i].space, "log_spd") == 0) d /= 1 + fabs(x[j]); /* numbers are logarithms */
             assert_true(d < 1e-6);
         }
         tw_flow_destroy(flow);
@@ -136,6 +145,8 @@ static void test_densities_integrate_to_one(void **state)
                                    {"torus", NULL, 2, 0},
                                    {"so3", NULL, 4, 0},
                                    {"directions", NULL, 4, 0},
+                                   {"simplex", NULL, 3, 0},
+                                   {"box", NULL, 2, 0},
                                    {"hyperboloid", "wrapped:0.5", 2, 7}};
     for (int i = 0; i < TW_COUNT(places); i++) check_mass(*state, &places[i]);
 }

@@ -43,6 +43,12 @@ static void test_what_is_read_is_written(void **state)
         {"se3", 7, 7, 6, {1, -2, 30, 0, 0, 0, 2}, {1, -2, 30, 0, 0, 0, 1}},
         {"poincare", 3, 3, 3, {0.1, -0.9, 0.3}, {0.1, -0.9, 0.3}},
         {"hyperboloid", 2, 2, 2, {4, -9}, {4, -9}},
+        {"simplex", 3, 3, 2, {0.5, 0, 0.5}, {0.5, 0, 0.5}},
+        {"box", 3, 3, 3, {0, 1, 0.3}, {0, 1, 0.3}},
+        {"box:-90,90", 2, 2, 2, {-90, 33}, {-90, 33}},
+        {"halfline", 2, 2, 2, {0, 7.5}, {0, 7.5}},
+        {"halfline:-3,10", 2, 2, 2, {-3, 25}, {-3, 25}},
+        {"log_spd", 6, 6, 6, {4, 1, 3, -0.5, 0.25, 2}, {4, 1, 3, -0.5, 0.25, 2}},
     };
     for (int i = 0; i < TW_COUNT(cases); i++) {
         double x[8], out[8];
@@ -80,6 +86,95 @@ static void test_latitude_is_found_by_its_name(void **state)
     assert_false(tw_space_read(&turn, (double[]){0, 0, 0, 0}, (double[4]){0}, &bad));
     tw_space_free(*state, &ball);
     tw_space_free(*state, &turn);
+}
+
+static void refuse_row(tw_context *ctx, const char *space, int columns, const double *row, const char *expected)
+{
+    double x[8];
+    const tw_factor *bad = NULL;
+    tw_space s = make(ctx, space, columns, NULL);
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f"};
+    assert_false(tw_space_read(&s, row, x, &bad));
+    assert_int_equal(tw_space_refuse(ctx, bad, 0, row, names), TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(ctx), expected));
+    tw_space_free(ctx, &s);
+}
+
+static void test_walls_are_kept(void **state)
+{
+    refuse_row(*state, "simplex", 3, (double[]){0.5, 0.4, 0.2}, "sum to 1");
+    refuse_row(*state, "simplex", 3, (double[]){-0.1, 0.6, 0.5}, "at least 0");
+    refuse_row(*state, "simplex", 2, (double[]){(double)NAN, 1}, "sum to 1");
+    refuse_row(*state, "box", 2, (double[]){0.5, 1.001}, "bounds");
+    refuse_row(*state, "halfline:2", 2, (double[]){5, 1.9}, "below the bound");
+    refuse_row(*state, "log_spd", 3, (double[]){1, 2, 3}, "positive definite");
+    tw_piece piece;
+    tw_space s;
+    assert_int_equal(tw_piece_read(*state, "space", "log_spd", tw_space_list, &piece), TW_OK);
+    assert_int_equal(tw_space_make(*state, &piece, 5, NULL, &s), TW_ERR_SHAPE);
+    tw_piece_free(*state, &piece);
+    assert_int_equal(tw_piece_read(*state, "space", "box:1,1", tw_space_list, &piece), TW_OK);
+    assert_int_equal(tw_space_make(*state, &piece, 2, NULL, &s), TW_ERR_INVALID);
+    tw_piece_free(*state, &piece);
+    /* rows beyond come back from the walls */
+    tw_space box = make(*state, "box", 4, NULL), half = make(*state, "halfline", 2, NULL);
+    double out[4];
+    tw_space_write(&box, (double[]){1.5, -1.5, 3, 6.5}, out);
+    assert_true(out[0] == 0.75 && out[1] == 0.25 && out[2] == 0 && out[3] == 0.25);
+    tw_space_write(&half, (double[]){-0.25, 0.25}, out);
+    assert_true(out[0] == 0.25 && out[1] == 0.25);
+    tw_space_free(*state, &box);
+    tw_space_free(*state, &half);
+}
+
+/* Bhattacharyya's angle, and the triangle's equality along a geodesic, which stays among shares. */
+static void test_distances_of_shares(void **state)
+{
+    const double p[4] = {0.1, 0.2, 0.3, 0.4}, q[4] = {0.7, 0, 0.05, 0.25};
+    double x[4], y[4], v[4], z[4], back[4], sum = 0;
+    const tw_factor *bad = NULL;
+    tw_space s = make(*state, "simplex", 4, NULL);
+    for (int i = 0; i < 4; i++) sum += sqrt(p[i] * q[i]);
+    assert_true(tw_space_read(&s, p, x, &bad) && tw_space_read(&s, q, y, &bad));
+    assert_true(fabs(tw_space_distance(&s, x, y) - acos(sum)) < 1e-14);
+    tw_space_log(&s, x, y, v);
+    for (int k = 0; k <= 10; k++) {
+        double way[4], total = 0;
+        for (int i = 0; i < 4; i++) way[i] = 0.1 * k * v[i];
+        tw_space_exp(&s, x, way, z);
+        tw_space_write(&s, z, back);
+        for (int i = 0; i < 4; i++) total += back[i], assert_true(z[i] >= -1e-15);
+        assert_true(fabs(total - 1) < 1e-14);
+        assert_true(fabs(tw_space_distance(&s, x, z) + tw_space_distance(&s, z, y) - acos(sum)) < 1e-14);
+    }
+    tw_space_free(*state, &s);
+}
+
+/* Of P and P^3, 2 |log P|; the same of inverses, of multiples and seen from another side: similarities are isometries. */
+static void test_distances_of_logarithms_of_matrices(void **state)
+{
+    const double c = cos(0.4), sn = sin(0.4), e[2] = {3, 0.2};
+    double p[3], cube[3], inverse[3], other[3] = {2, 0.7, 1}, other_inverse[3], x[4][3];
+    const double det = 2 * 1 - 0.7 * 0.7;
+    const tw_factor *bad = NULL;
+    tw_space s = make(*state, "log_spd", 3, NULL);
+    for (int k = 0; k < 3; k++) {
+        double power = k == 0 ? 1 : k == 1 ? 3 : -1, a = pow(e[0], power), b = pow(e[1], power);
+        double *m = k == 0 ? p : k == 1 ? cube : inverse;
+        m[0] = c * c * a + sn * sn * b, m[1] = c * sn * (a - b), m[2] = sn * sn * a + c * c * b;
+    }
+    other_inverse[0] = other[2] / det, other_inverse[1] = -other[1] / det, other_inverse[2] = other[0] / det;
+    assert_true(tw_space_read(&s, p, x[0], &bad) && tw_space_read(&s, cube, x[1], &bad));
+    double expected = 2 * hypot(log(e[0]), log(e[1]));
+    assert_true(fabs(tw_space_distance(&s, x[0], x[1]) - expected) < 1e-12);
+    assert_true(tw_space_read(&s, inverse, x[1], &bad));
+    assert_true(tw_space_read(&s, other, x[2], &bad) && tw_space_read(&s, other_inverse, x[3], &bad));
+    assert_true(fabs(tw_space_distance(&s, x[0], x[2]) - tw_space_distance(&s, x[1], x[3])) < 1e-12);
+    for (int i = 0; i < 3; i++) p[i] *= 5, other[i] *= 5;
+    double before = tw_space_distance(&s, x[0], x[2]);
+    assert_true(tw_space_read(&s, p, x[0], &bad) && tw_space_read(&s, other, x[2], &bad));
+    assert_true(fabs(tw_space_distance(&s, x[0], x[2]) - before) < 1e-12);
+    tw_space_free(*state, &s);
 }
 
 static void test_more_columns_than_a_factor_holds(void **state)
@@ -124,7 +219,8 @@ static void test_what_is_not_finite_is_no_point(void **state)
         const char *space;
         int columns;
     } cases[] = {{"sphere", 2}, {"torus", 2},    {"radians", 1},     {"directions", 3}, {"so3", 4},
-                 {"se3", 7},    {"poincare", 2}, {"hyperboloid", 2}, {"tokens:5", 2}};
+                 {"se3", 7},    {"poincare", 2}, {"hyperboloid", 2}, {"tokens:5", 2}, {"box", 2},
+                 {"halfline", 2}};
     const double odd[] = {(double)NAN, (double)INFINITY, -(double)INFINITY};
     for (int i = 0; i < TW_COUNT(cases); i++) {
         tw_space s = make(*state, cases[i].space, cases[i].columns, NULL);
@@ -250,7 +346,9 @@ static void test_draws_in_programs_are_those_of_the_host(void **state)
         int columns;
     } cases[] = {{"sphere", "uniform", 2},  {"torus", "uniform", 3},    {"so3", "uniform", 4},
                  {"se3", "uniform", 7},     {"poincare", "uniform", 2}, {"sphere", "wrapped:0.7", 2},
-                 {"torus", "wrapped:2", 2}, {"so3", "wrapped:0.5", 4},  {"poincare", "wrapped:0.5", 3}};
+                 {"torus", "wrapped:2", 2}, {"so3", "wrapped:0.5", 4},  {"poincare", "wrapped:0.5", 3},
+                 {"simplex", "uniform", 4}, {"simplex", "wrapped:0.8", 3}, {"box", "uniform", 2},
+                 {"box", "wrapped:1.5", 2}, {"halfline", "uniform", 2},  {"log_spd", "uniform", 3}};
     static double out[DRAWS * MOST];
     for (int i = 0; i < TW_COUNT(cases); i++) {
         tw_space s = make(*state, cases[i].space, cases[i].columns, NULL);
@@ -293,7 +391,9 @@ static void test_densities_are_those_of_the_draws(void **state)
         const char *space, *source;
         int columns;
     } cases[] = {{"sphere", "wrapped:0.4", 2}, {"sphere", "wrapped:0.8", 2}, {"torus", "wrapped:2.5", 1},
-                 {"torus", "wrapped:1", 2},    {"so3", "wrapped:0.8", 4},    {"directions", "wrapped:0.7", 4}};
+                 {"torus", "wrapped:1", 2},    {"so3", "wrapped:0.8", 4},    {"directions", "wrapped:0.7", 4},
+                 {"simplex", "wrapped:0.6", 3}, {"simplex", "wrapped:0.9", 2}, {"box", "wrapped:0.5", 2},
+                 {"box", "wrapped:1", 1},      {"halfline", "wrapped:0.6", 2}};
     for (int i = 0; i < TW_COUNT(cases); i++) {
         tw_space s = make(*state, cases[i].space, cases[i].columns, NULL);
         tw_piece source = source_of(*state, cases[i].source), uniform = source_of(*state, "uniform");
@@ -313,6 +413,30 @@ static void test_densities_are_those_of_the_draws(void **state)
         tw_piece_free(*state, &uniform);
         tw_space_free(*state, &s);
     }
+}
+
+/* Uniform shares are Dirichlet's of one half each: mean 1/n, variance (1/n)(1 - 1/n) / (n/2 + 1). */
+static void test_uniform_shares_are_dirichlets(void **state)
+{
+    enum { N = 4 };
+    tw_space s = make(*state, "simplex", N, NULL);
+    tw_piece uniform = source_of(*state, "uniform");
+    double mean[N] = {0}, square[N] = {0}, x[N], p[N], m = 1.0 / N, v = m * (1 - m) / (0.5 * N + 1);
+    for (int k = 0; k < DRAWS; k++) {
+        tw_space_draw_row(&s, &uniform, 8, 6, k, x);
+        tw_space_write(&s, x, p);
+        for (int i = 0; i < N; i++) mean[i] += p[i] / DRAWS, square[i] += (p[i] - m) * (p[i] - m) / DRAWS;
+    }
+    for (int i = 0; i < N; i++) {
+        assert_true(fabs(mean[i] - m) < 4.5 * sqrt(v / DRAWS));
+        assert_true(fabs(square[i] - v) < 4.5 * v * sqrt(3.0 / DRAWS));
+    }
+    /* an eighth of the sphere around us is half of pi */
+    tw_space three = make(*state, "simplex", 3, NULL);
+    assert_true(fabs(tw_space_log_density(&three, &uniform, x) + log(pi / 2)) < 1e-14);
+    tw_piece_free(*state, &uniform);
+    tw_space_free(*state, &s);
+    tw_space_free(*state, &three);
 }
 
 /* Hyperbolic: normal numbers of size sigma; E log p is minus the entropy, whose spreading part is known by quadrature.
@@ -337,6 +461,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_read_is_written),
         cmocka_unit_test(test_latitude_is_found_by_its_name),
+        cmocka_unit_test(test_walls_are_kept),
+        cmocka_unit_test(test_distances_of_shares),
+        cmocka_unit_test(test_distances_of_logarithms_of_matrices),
         cmocka_unit_test(test_more_columns_than_a_factor_holds),
         cmocka_unit_test(test_long_rows_of_tokens),
         cmocka_unit_test(test_what_is_not_finite_is_no_point),
@@ -344,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_features_of_a_rotation_are_its_matrix),
         cmocka_unit_test(test_draws_in_programs_are_those_of_the_host),
         cmocka_unit_test(test_densities_are_those_of_the_draws),
+        cmocka_unit_test(test_uniform_shares_are_dirichlets),
         cmocka_unit_test(test_density_of_the_wrapped_normal_in_hyperbolic_space),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
