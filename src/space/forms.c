@@ -2,7 +2,7 @@
  * function for each row of space/spaces.def. */
 #include "space/forms.h"
 
-#include "cpu/eigen.h"
+#include "space/spd.h"
 
 #include <math.h>
 #include <string.h>
@@ -138,44 +138,28 @@ static void half_write(const tw_factor *f, const double *x, double *out)
 }
 static const tw_form half = {half_read, half_write, "numbers not below the bound"};
 
-/* Lower triangles row by row. In numbers what is off the diagonal counts twice, as in the length of a matrix. */
-static const double root_two = 1.41421356237309504880;
-
-static int side_of(int numbers)
+/* Lower triangles row by row. */
+static bool spd_read(const tw_factor *f, const double *columns, double *out)
 {
-    int side = 0;
-    while (side * (side + 1) / 2 < numbers) side++;
-    return side;
+    tw_spd_from_triangle(f->numbers, columns, out);
+    return tw_spd_is_positive(f->numbers, out);
 }
-
-/* U f(values) U' of the matrix of a triangle, f the logarithm or the exponential; false where there is none. */
-static bool spectral(int side, const double *columns, double weight, bool logarithm, double *out, double out_weight)
+static void spd_write(const tw_factor *f, const double *x, double *out)
 {
-    double a[TW_MANIFOLD_MOST * 2], vectors[TW_MANIFOLD_MOST * 2], values[TW_MANIFOLD_MOST];
-    bool well = true;
-    for (int i = 0, at = 0; i < side; i++)
-        for (int j = 0; j <= i; j++, at++) a[i * side + j] = a[j * side + i] = columns[at] / (i == j ? 1 : weight);
-    tw_eigen_symmetric(side, a, values, vectors);
-    for (int k = 0; k < side; k++) {
-        well = well && (!logarithm || values[k] > 0);
-        values[k] = logarithm ? log(values[k]) : exp(values[k]);
-    }
-    for (int i = 0, at = 0; i < side; i++)
-        for (int j = 0; j <= i; j++, at++) {
-            double sum = 0;
-            for (int k = 0; k < side; k++) sum += vectors[i * side + k] * vectors[j * side + k] * values[k];
-            out[at] = sum * (i == j ? 1 : out_weight);
-        }
-    return well;
+    tw_spd_to_triangle(f->numbers, x, out);
 }
+static const tw_form spd = {spd_read, spd_write, "the lower triangle of a positive definite matrix"};
 
 static bool log_spd_read(const tw_factor *f, const double *columns, double *out)
 {
-    return all_finite(f, columns) && spectral(side_of(f->numbers), columns, 1, true, out, root_two);
+    bool well = spd_read(f, columns, out);
+    tw_spd_map(TW_SPD_LOG, f->numbers, out, out);
+    return well;
 }
 static void log_spd_write(const tw_factor *f, const double *x, double *out)
 {
-    spectral(side_of(f->numbers), x, root_two, false, out, 1);
+    tw_spd_map(TW_SPD_EXP, f->numbers, x, out);
+    tw_spd_to_triangle(f->numbers, out, out);
 }
 static const tw_form log_spd = {log_spd_read, log_spd_write, "the lower triangle of a positive definite matrix"};
 
@@ -245,7 +229,8 @@ tw_status tw_form_tokens(tw_columns *c)
 {
     int symbols = (int)c->piece->value[0];
     if (symbols < 1 || c->piece->value[0] != symbols)
-        return tw_fail(c->ctx, TW_ERR_INVALID, "space 'tokens': %g symbols, expected how many there are, such as tokens:256",
+        return tw_fail(c->ctx, TW_ERR_INVALID,
+                       "space 'tokens': %g symbols, expected how many there are, such as tokens:256",
                        c->piece->value[0]);
     c->space->symbols = symbols;
     return add(c, (tw_factor){.manifold = TW_MANIFOLD_euclidean,
@@ -360,14 +345,21 @@ tw_status tw_form_halfline(tw_columns *c)
                                   .chart = true});
 }
 
-tw_status tw_form_log_spd(tw_columns *c)
+static tw_status matrices(tw_columns *c, tw_manifold manifold, const tw_form *form)
 {
-    int side = side_of(c->count);
+    int side = tw_spd_side(c->count);
     if (side * (side + 1) / 2 != c->count)
         return refuse(c, "k (k + 1) / 2 columns, the lower triangle of a matrix of k rows");
-    return add(c, (tw_factor){.manifold = TW_MANIFOLD_euclidean,
-                              .form = &log_spd,
-                              .columns = c->count,
-                              .numbers = c->count,
-                              .chart = true});
+    return add(
+        c, (tw_factor){.manifold = manifold, .form = form, .columns = c->count, .numbers = c->count, .chart = true});
+}
+
+tw_status tw_form_spd(tw_columns *c)
+{
+    return matrices(c, TW_MANIFOLD_spd, &spd);
+}
+
+tw_status tw_form_log_spd(tw_columns *c)
+{
+    return matrices(c, TW_MANIFOLD_euclidean, &log_spd);
 }

@@ -34,7 +34,7 @@ double tw_manifold_inner(tw_manifold m, int n, const double *x, const double *v,
  * within the cut locus. */
 void tw_manifold_pull(tw_manifold m, int n, const double *x, const double *v, const double *z, const double *k,
                       double *out);
-/* log |det d exp_x(v) / dv| of a v of length r: minus (dims - 1) log stretch(r) */
+/* log |det d exp_x(v) / dv| of a v of length r: minus (dims - 1) log stretch(r). Not of matrices: tw_spd_log_spread. */
 double tw_manifold_log_spread(tw_manifold m, int n, double r);
 
 /* --- on a graph: rows (B,n) ------------------------------------------------------------------------------------------

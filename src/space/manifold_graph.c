@@ -3,6 +3,7 @@
 #include "space/manifold.h"
 
 #include "graph/node.h"
+#include "space/spd.h"
 
 static tw_val numbers_dot(tw_val a, tw_val b)
 {
@@ -80,6 +81,11 @@ static tw_val g_mins(tw_val a, double b)
 #define PICK(c, a, b) tw_select(c, a, b)
 #define WRAP(a)       wrapped(a)
 #define TURN(a)       turned(a)
+#define WHITEN(x, v)  tw_spd_whiten_rows(x, v)
+#define COLOUR(x, v)  tw_spd_colour_rows(x, v)
+#define MATRIX(f, a)  tw_spd_map_rows(TW_SPD_##f, a)
+#define BETWEEN(a, v) tw_spd_between_rows(a, v)
+#define IDENTITY(a)   tw_spd_identity_rows(a)
 #define LEAST         1e-18 /* its square is a float */
 #define RULES         graph_rules
 #include "space/manifolds.inc"

@@ -1,6 +1,7 @@
 /* space/manifold_host.c - manifolds on the host: the source of space/manifolds.inc with arrays of doubles for vectors,
  * which live in scratch memory on the stack. */
 #include "space/manifold.h"
+#include "space/spd.h"
 
 #include <math.h>
 #include <string.h>
@@ -63,6 +64,26 @@ static const double *turned(scratch *w, const double *a)
     return out;
 }
 
+typedef void (*matrices_fn)(int n, const double *a, const double *b, double *out);
+static const double *of_matrices(scratch *w, matrices_fn f, const double *a, const double *b)
+{
+    double *out = take(w);
+    f(w->n, a, b, out);
+    return out;
+}
+static const double *of_matrix(scratch *w, tw_spd_function f, const double *a)
+{
+    double *out = take(w);
+    tw_spd_map(f, w->n, a, out);
+    return out;
+}
+static const double *identity(scratch *w)
+{
+    double *out = take(w);
+    tw_spd_identity(w->n, out);
+    return out;
+}
+
 /* --- numbers ----------------------------------------------------------------------------------------------------- */
 
 #define h_add(a, b)       ((a) + (b))
@@ -105,6 +126,11 @@ typedef const double *vector;
 #define PICK(c, a, b) ((c) ? (a) : (b))
 #define WRAP(a)       wrapped(w_, a)
 #define TURN(a)       turned(w_, a)
+#define WHITEN(x, v)  of_matrices(w_, tw_spd_whiten, x, v)
+#define COLOUR(x, v)  of_matrices(w_, tw_spd_colour, x, v)
+#define MATRIX(f, a)  of_matrix(w_, TW_SPD_##f, a)
+#define BETWEEN(a, v) of_matrices(w_, tw_spd_between, a, v)
+#define IDENTITY(a)   identity(w_)
 #define LEAST         1e-150
 #define RULES         host_rules
 #include "space/manifolds.inc"
@@ -156,10 +182,24 @@ double tw_manifold_inner(tw_manifold m, int n, const double *x, const double *v,
     return dot(&w, rules[m].frame(&w, x, v), rules[m].frame(&w, x, u));
 }
 
+/* Whitened, the derivative of the exponential of matrices, whose inverse is known. */
+static void spd_pull(int n, const double *x, const double *v, const double *k, double *out)
+{
+    double a[TW_MANIFOLD_MOST], d[TW_MANIFOLD_MOST];
+    tw_spd_whiten(n, x, v, a);
+    tw_spd_whiten(n, x, k, d);
+    tw_spd_undo(TW_SPD_EXPM1, n, a, d, d);
+    tw_spd_colour(n, x, d, out);
+}
+
 /* Transported back; then what is across the geodesic is stretched, as Jacobi fields are in constant curvature. */
 void tw_manifold_pull(tw_manifold m, int n, const double *x, const double *v, const double *z, const double *k,
                       double *out)
 {
+    if (m == TW_MANIFOLD_spd) {
+        spd_pull(n, x, v, k, out);
+        return;
+    }
     SCRATCH(w, n);
     const double *back = rules[m].carry(&w, z, x, k), *f = rules[m].frame(&w, x, v);
     double square = dot(&w, f, f), stretch = rules[m].stretch(&w, sqrt(square));

@@ -1,6 +1,7 @@
 /* space/product.c - products: what is done factor by factor, on the host and on a graph; what the network sees of each
  * manifold, and the tangent vectors its outputs mean. */
 #include "space/space.h"
+#include "space/spd.h"
 
 #include "graph/node.h"
 
@@ -150,6 +151,8 @@ static tw_val features_of(const tw_factor *f, tw_val x)
         return with_waves(f, tw_concat2(1, tw_cos(x), tw_sin(x)), x, 2);
     case TW_MANIFOLD_rotation:
         return matrix_of(x);
+    case TW_MANIFOLD_spd:
+        return tw_spd_root_rows(x);
     case TW_MANIFOLD_hyperbolic: /* how far, in which direction: points themselves grow exponentially */
         return tw_manifold_log_rows(f->manifold, tw_zeros_like(x), x);
     default:
@@ -194,6 +197,8 @@ static tw_val lift_of(const tw_factor *f, tw_val x, tw_val output)
         return turning(x, output);
     case TW_MANIFOLD_hyperbolic:
         return unframed(x, output);
+    case TW_MANIFOLD_spd:
+        return tw_spd_colour_rows(x, output);
     default:
         return tw_manifold_tangent_rows(f->manifold, x, towards(f, x, output));
     }
@@ -221,15 +226,29 @@ tw_val tw_space_frame(const tw_space *space, tw_val x, tw_val v)
     return out;
 }
 
-/* Unit vectors move in a space around them that has its own volume; hyperbolic volume is dx / x_0. */
+/* u . grad log(volume) on a factor (B), TW_NONE: 0. Hyperbolic volume is dx / x_0, that of matrices of k rows
+ * |X|^(-(k+1)/2) dX. */
+static tw_val compression_of(const tw_factor *f, tw_val x, tw_val u)
+{
+    switch (f->manifold) {
+    case TW_MANIFOLD_hyperbolic:
+        return tw_neg(tw_div(tw_sum_axis(tw_mul(x, u), 1), tw_adds(tw_sum_axis(tw_square(x), 1), 1)));
+    case TW_MANIFOLD_spd:
+        return tw_muls(tw_spd_trace_rows(tw_spd_whiten_rows(x, u)), -0.5 * (tw_spd_side(f->numbers) + 1));
+    default:
+        return TW_NONE;
+    }
+}
+
+/* Unit vectors move in a space around them that has its own volume. */
 tw_val tw_space_compression(const tw_space *space, tw_val x, tw_val u)
 {
     tw_val sum = TW_NONE;
     if (tw_is_none(x) || tw_is_none(u)) return TW_NONE;
     for (int i = 0; i < space->count; i++) {
-        if (space->factor[i].manifold != TW_MANIFOLD_hyperbolic) continue;
-        tw_val at = part_of(&space->factor[i], x), product = tw_sum_axis(tw_mul(at, part_of(&space->factor[i], u)), 1);
-        tw_val term = tw_neg(tw_div(product, tw_adds(tw_sum_axis(tw_square(at), 1), 1)));
+        const tw_factor *f = &space->factor[i];
+        tw_val term = compression_of(f, part_of(f, x), part_of(f, u));
+        if (tw_is_none(term)) continue;
         sum = tw_is_none(sum) ? term : tw_add(sum, term);
     }
     return sum;

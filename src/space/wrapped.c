@@ -1,12 +1,14 @@
 /* space/wrapped.c - the wrapped normal source: where geodesics from the origin lead whose velocities are normal numbers
- * of standard deviation sigma. The origin is 0; on the sphere the first axis (longitude and latitude 0), among
- * rotations the one that turns nothing.
+ * of standard deviation sigma. The origin is 0; of matrices the identity; on the sphere the first axis (longitude and
+ * latitude 0), among rotations the one that turns nothing.
  *
  *   p(x) = sum over v with exp(v) = x of N(v; 0, sigma^2) / |det d exp(v)|
  *
- * Around a closed manifold there are as many v as turns, of lengths |r + 2 pi k|; between walls as many as mirror images. */
+ * Around a closed manifold there are as many v as turns, of lengths |r + 2 pi k|; between walls as many as mirror
+ * images. */
 #include "graph/node.h"
 #include "space/space.h"
+#include "space/spd.h"
 
 #include <math.h>
 
@@ -28,6 +30,7 @@ static double unit_of(const tw_factor *f)
 static void origin(const tw_factor *f, double *x)
 {
     for (int i = 0; i < f->numbers; i++) x[i] = i == 0 && has_origin_vector(f);
+    if (f->manifold == TW_MANIFOLD_spd) tw_spd_identity(f->numbers, x);
 }
 
 static void place(const double *p, const tw_factor *f, const double *z, double *out)
@@ -92,6 +95,10 @@ static double factor_log_density(const double *p, const tw_factor *f, const doub
         return dims * log(2) + log_of_sum(2, images);
     }
     if (has_origin_vector(f)) return around(p, f, dims, r);
+    if (f->manifold == TW_MANIFOLD_spd) {
+        tw_manifold_log(f->manifold, f->numbers, zero, x, v);
+        return normal_at(p[0], dims, r) - tw_spd_log_spread(f->numbers, v);
+    }
     return normal_at(p[0], dims, r) - tw_manifold_log_spread(f->manifold, f->numbers, r);
 }
 

@@ -63,8 +63,8 @@ static void test_samples_stay_and_come_back(void **state)
     static const struct {
         const char *space;
         int columns;
-    } places[] = {{"sphere:0", 2}, {"torus", 2}, {"so3", 4}, {"se3", 7}, {"poincare", 2}, {"directions", 3},
-                  {"simplex", 3},  {"box", 2},   {"halfline", 2}, {"log_spd", 3}};
+    } places[] = {{"sphere:0", 2}, {"torus", 2}, {"so3", 4},      {"se3", 7},     {"poincare", 2}, {"directions", 3},
+                  {"simplex", 3},  {"box", 2},   {"halfline", 2}, {"log_spd", 3}, {"spd", 3}};
     for (int i = 0; i < TW_COUNT(places); i++) {
         tw_flow *flow = flow_on(*state, places[i].space, NULL, places[i].columns, 0.3);
         int columns = places[i].columns;
@@ -82,8 +82,7 @@ static void test_samples_stay_and_come_back(void **state)
                 if (strcmp(places[i].space, "box") == 0)
                     assert_true(fmin(row[0], row[1]) >= 0 && fmax(row[0], row[1]) <= 1);
                 if (strcmp(places[i].space, "halfline") == 0) assert_true(fmin(row[0], row[1]) >= 0);
-                if (strcmp(places[i].space, "log_spd") == 0)
-                    assert_true(row[0] > 0 && row[0] * row[2] > row[1] * row[1]);
+                if (strstr(places[i].space, "spd")) assert_true(row[0] > 0 && row[0] * row[2] > row[1] * row[1]);
                 if (strcmp(places[i].space, "so3") == 0) assert_true(fabs(square - 1) < 1e-12 && row[0] >= 0);
                 if (strcmp(places[i].space, "poincare") == 0) assert_true(square < 1);
                 if (strncmp(places[i].space, "sphere", 6) == 0) assert_true(fabs(row[0]) <= 180 && fabs(row[1]) <= 90);
@@ -101,7 +100,7 @@ static void test_samples_stay_and_come_back(void **state)
             double d = fabs(again[j] - x[j]);
             if (strncmp(places[i].space, "sphere", 6) == 0 || strcmp(places[i].space, "torus") == 0)
                 d = fmin(d, 360 - d) / 60;
-            if (strcmp(places[i].space, "log_spd") == 0) d /= 1 + fabs(x[j]); /* numbers are logarithms */
+            if (strstr(places[i].space, "spd")) d /= 1 + fabs(x[j]); /* of any size */
             assert_true(d < 1e-6);
         }
         tw_flow_destroy(flow);
@@ -149,6 +148,33 @@ static void test_densities_integrate_to_one(void **state)
                                    {"box", NULL, 2, 0},
                                    {"hyperboloid", "wrapped:0.5", 2, 7}};
     for (int i = 0; i < TW_COUNT(places); i++) check_mass(*state, &places[i]);
+}
+
+/* The volume as in tests/space/test_spaces.c, of a flow that has gone somewhere. */
+static void test_a_density_among_matrices_integrates_to_one(void **state)
+{
+    enum { STEPS = 17, ALL = STEPS * STEPS * STEPS };
+    static double rows[ALL * 3], density[ALL];
+    const double h = 0.5;
+    double mass = 0, moved = 0;
+    tw_flow *flow = flow_on(*state, "spd", "wrapped:0.6", 3, 0.2);
+    for (int i = 0; i < ALL; i++) {
+        double a = h * (i % STEPS - STEPS / 2), b = h * (i / STEPS % STEPS - STEPS / 2);
+        double u = h * (i / STEPS / STEPS - STEPS / 2), row[] = {exp(a), tanh(u) * exp((a + b) / 2), exp(b)};
+        memcpy(rows + 3 * i, row, sizeof row);
+    }
+    tw_sample_desc desc = {.solver = {.rtol = 1e-4, .atol = 1e-4}, .double_precision = true};
+    if (tw_log_density(flow, ALL, rows, &desc, density, NULL) != TW_OK) fail_msg("%s", tw_context_error(*state));
+    for (int i = 0; i < ALL; i++) {
+        double at[3], u = h * (i / STEPS / STEPS - STEPS / 2), weight = sqrt(2) * cosh(u) * h * h * h;
+        const tw_factor *bad = NULL;
+        assert_true(tw_space_read(&flow->space, rows + 3 * i, at, &bad));
+        double before = exp(tw_space_log_density(&flow->space, flow->model.source, at));
+        mass += weight * exp(density[i]);
+        moved += weight * fabs(exp(density[i]) - before);
+    }
+    if (!(moved > 0.2 && fabs(mass - 1) < 0.01)) fail_msg("mass %g, moved %g", mass, moved);
+    tw_flow_destroy(flow);
 }
 
 static void test_files_and_interpolation(void **state)
@@ -227,9 +253,13 @@ static void test_lack_of_memory_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_an_untrained_flow_is_its_source), cmocka_unit_test(test_samples_stay_and_come_back),
-        cmocka_unit_test(test_densities_integrate_to_one),      cmocka_unit_test(test_files_and_interpolation),
-        cmocka_unit_test(test_what_has_no_meaning_is_refused),  cmocka_unit_test(test_lack_of_memory_is_told),
+        cmocka_unit_test(test_an_untrained_flow_is_its_source),
+        cmocka_unit_test(test_samples_stay_and_come_back),
+        cmocka_unit_test(test_densities_integrate_to_one),
+        cmocka_unit_test(test_a_density_among_matrices_integrates_to_one),
+        cmocka_unit_test(test_files_and_interpolation),
+        cmocka_unit_test(test_what_has_no_meaning_is_refused),
+        cmocka_unit_test(test_lack_of_memory_is_told),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

@@ -4,6 +4,7 @@
 #include "base/philox.h"
 #include "graph/node.h"
 #include "space/manifold.h"
+#include "space/spd.h"
 #include "support/context.h"
 
 #include <thalweg/exec.h>
@@ -28,6 +29,7 @@ static const sort sorts[] = {
     {TW_MANIFOLD_euclidean, 3, 5},   {TW_MANIFOLD_torus, 1, 3.14},    {TW_MANIFOLD_torus, 7, 3.14},
     {TW_MANIFOLD_sphere, 2, 3.1415}, {TW_MANIFOLD_sphere, 3, 3.1415}, {TW_MANIFOLD_sphere, 64, 3.1415},
     {TW_MANIFOLD_rotation, 4, 3.14}, {TW_MANIFOLD_hyperbolic, 2, 4},  {TW_MANIFOLD_hyperbolic, 5, 2},
+    {TW_MANIFOLD_spd, 1, 4},         {TW_MANIFOLD_spd, 3, 4},         {TW_MANIFOLD_spd, 10, 3},
 };
 enum { TRIES = 200, N = TW_MANIFOLD_MOST };
 
@@ -41,6 +43,10 @@ static void draw(const sort *s, tw_random *random, double r, double *x, double *
 {
     for (int i = 0; i < s->n; i++) x[i] = tw_random_normal(random);
     for (int i = 0; i < s->n; i++) v[i] = tw_random_normal(random);
+    if (s->m == TW_MANIFOLD_spd) { /* with eigenvalues between e^-2 and e^2, or so */
+        for (int i = 0; i < s->n; i++) x[i] *= 0.5;
+        tw_spd_map(TW_SPD_EXP, s->n, x, x);
+    }
     tw_manifold_project(s->m, s->n, x, x);
     tw_manifold_tangent(s->m, s->n, x, v, v);
     tw_manifold_tangent(s->m, s->n, x, v, v);
@@ -82,7 +88,14 @@ static double scale_of(const sort *s, const double *x, const double *y)
 {
     double square = 0;
     for (int i = 0; i < s->n; i++) square += x[i] * x[i] + y[i] * y[i];
-    return s->m == TW_MANIFOLD_hyperbolic ? 1 + square : 1;
+    for (int side = 0; side < 2 && s->m == TW_MANIFOLD_spd; side++) { /* inverses count as much */
+        double inverse[N];
+        tw_spd_map(TW_SPD_LOG, s->n, side ? y : x, inverse);
+        for (int i = 0; i < s->n; i++) inverse[i] = -inverse[i];
+        tw_spd_map(TW_SPD_EXP, s->n, inverse, inverse);
+        for (int i = 0; i < s->n; i++) square += inverse[i] * inverse[i];
+    }
+    return s->m == TW_MANIFOLD_hyperbolic || s->m == TW_MANIFOLD_spd ? 1 + square : 1;
 }
 
 static void check_host(const sort *s, int i, tw_random *random)
@@ -302,6 +315,45 @@ static void test_golden_geodesics(void **state)
                    (double[]){0.0550444078, 6.1449555921}, (double[]){-0.4831853072, 0.4831853072});
 }
 
+/* Distances of matrices: the roots of sums of squared logarithms of the eigenvalues of X^-1 Y, the same of A X A' and A
+ * Y A' and of inverses; on positive numbers |log(y/x)|. The volume of a neighbourhood is that of its preimage,
+ * stretched. */
+static void test_matrices(void **state)
+{
+    (void)state;
+    const double x[3] = {2, 0.5 * sqrt(2), 1}, y[3] = {1, -0.3 * sqrt(2), 4}, a[4] = {1.5, 0.2, -0.7, 0.6};
+    const double det = 2 * 1 - 0.25, trace = (1 * 1 - 2 * 0.5 * -0.3 + 2 * 4) / det, both = (4 - 0.09) / det;
+    const double root = sqrt(trace * trace / 4 - both), expected = hypot(log(trace / 2 + root), log(trace / 2 - root));
+    double moved[2][3], seven = 7, third = 1.0 / 3;
+    assert_true(fabs(tw_manifold_distance(TW_MANIFOLD_spd, 3, x, y) - expected) < 1e-14);
+    assert_true(fabs(tw_manifold_distance(TW_MANIFOLD_spd, 1, &seven, &third) - log(21)) < 1e-14);
+    for (int k = 0; k < 2; k++) {
+        const double *m = k ? y : x, p = m[0], q = m[1] / sqrt(2), r = m[2];
+        moved[k][0] = a[0] * a[0] * p + 2 * a[0] * a[1] * q + a[1] * a[1] * r;
+        moved[k][1] = (a[0] * a[2] * p + (a[0] * a[3] + a[1] * a[2]) * q + a[1] * a[3] * r) * sqrt(2);
+        moved[k][2] = a[2] * a[2] * p + 2 * a[2] * a[3] * q + a[3] * a[3] * r;
+    }
+    assert_true(fabs(tw_manifold_distance(TW_MANIFOLD_spd, 3, moved[0], moved[1]) - expected) < 1e-13);
+    for (int k = 0; k < 2; k++) {
+        const double *m = k ? y : x, d = m[0] * m[2] - m[1] * m[1] / 2;
+        moved[k][0] = m[2] / d, moved[k][1] = -m[1] / d, moved[k][2] = m[0] / d;
+    }
+    assert_true(fabs(tw_manifold_distance(TW_MANIFOLD_spd, 3, moved[0], moved[1]) - expected) < 1e-13);
+    /* exp at the identity, differentiated: its determinant, whose factors pulling takes back, in the metric there */
+    const double v[3] = {0.7, 0.4, -1.1}, one[3] = {1, 0, 1};
+    double z[3], inverse[9], e = 1, log_det;
+    tw_manifold_exp(TW_MANIFOLD_spd, 3, one, v, z);
+    for (int k = 0; k < 3; k++) {
+        double unit[3] = {k == 0, k == 1, k == 2};
+        tw_spd_colour(3, z, unit, unit); /* a unit vector at z */
+        tw_manifold_pull(TW_MANIFOLD_spd, 3, one, v, z, unit, inverse + 3 * k);
+    }
+    const double *n = inverse;
+    e = n[0] * (n[4] * n[8] - n[5] * n[7]) - n[1] * (n[3] * n[8] - n[5] * n[6]) + n[2] * (n[3] * n[7] - n[4] * n[6]);
+    log_det = -log(fabs(e));
+    assert_true(fabs(log_det - tw_spd_log_spread(3, v)) < 1e-12);
+}
+
 /* D10 of flow_matching: the distance of a point from itself was NaN for 18 % of float points, the gradient of log
  * there for 68 %. */
 static void test_a_point_and_itself_have_finite_derivatives(void **state)
@@ -310,42 +362,36 @@ static void test_a_point_and_itself_have_finite_derivatives(void **state)
     tw_random random = {.seed = 5, .stream = 1};
     for (int k = 0; k < TW_COUNT(sorts); k++) {
         const sort *s = &sorts[k];
-        static float x[ROWS * N], distance[ROWS], slope[ROWS * N], jacobian[ROWS * N * N];
+        static float x[ROWS * N], v[ROWS * N], distance[ROWS], slope[ROWS * N], back[ROWS * N];
         for (int i = 0; i < ROWS; i++) {
-            double p[N], v[N];
-            draw(s, &random, 1, p, v);
+            double p[N], w[N];
+            draw(s, &random, 1, p, w);
             for (int j = 0; j < s->n; j++) x[i * s->n + j] = (float)p[j];
+            widen(s->n, x + i * s->n, p);
+            for (int j = 0; j < s->n; j++) w[j] = sin(1.7 * j + i);
+            tw_manifold_tangent(s->m, s->n, p, w, w);
+            for (int j = 0; j < s->n; j++) v[i * s->n + j] = (float)w[j];
         }
         tw_graph *g = NULL;
         tw_program *program = NULL;
         tw_state *run = NULL;
         assert_int_equal(tw_graph_create(*state, &g), TW_OK);
-        tw_val in[2], out[3];
-        for (int i = 0; i < 2; i++) in[i] = tw_input(g, "x", TW_DTYPE_F32, tw_shape_of(ROWS, s->n));
+        tw_val in[3], out[3];
+        for (int i = 0; i < 3; i++) in[i] = tw_input(g, "x", TW_DTYPE_F32, tw_shape_of(ROWS, s->n));
         out[0] = tw_manifold_distance_rows(s->m, in[0], in[1]);
         assert_int_equal(tw_grad(tw_sum_all(out[0]), 1, &in[1], &out[1]), TW_OK);
-        assert_int_equal(tw_jacobian_rows(TW_MODE_REVERSE, in[1], tw_manifold_log_rows(s->m, in[0], in[1]), &out[2]),
-                         TW_OK);
+        tw_val along = tw_mul(in[2], tw_manifold_log_rows(s->m, in[0], in[1]));
+        assert_int_equal(tw_grad(tw_sum_all(along), 1, &in[1], &out[2]), TW_OK);
         tw_program_desc desc = {
-            .name = "derivatives", .inputs_count = 2, .inputs = in, .outputs_count = 3, .outputs = out};
+            .name = "derivatives", .inputs_count = 3, .inputs = in, .outputs_count = 3, .outputs = out};
         assert_int_equal(tw_program_compile(*state, &desc, &program), TW_OK);
         assert_int_equal(tw_state_create(program, 0, &run), TW_OK);
-        assert_int_equal(tw_program_run(run, (const void *[]){x, x}, (void *[]){distance, slope, jacobian}, 0), TW_OK);
+        assert_int_equal(tw_program_run(run, (const void *[]){x, x, v}, (void *[]){distance, slope, back}, 0), TW_OK);
         /* products that are added at once leave the rounding of one of two equal ones */
         for (int i = 0; i < ROWS; i++) assert_true(distance[i] <= (s->m == TW_MANIFOLD_hyperbolic ? 5e-7F : 0));
         for (int i = 0; i < ROWS * s->n; i++) assert_true(isfinite(slope[i]));
-        /* log's derivative at the point itself is the projection on the tangent space */
-        for (int i = 0; i < ROWS; i++) {
-            double v[N], p[N];
-            for (int j = 0; j < s->n; j++) v[j] = sin(1.7 * j + i);
-            widen(s->n, x + i * s->n, p);
-            tw_manifold_tangent(s->m, s->n, p, v, v);
-            for (int a = 0; a < s->n; a++) {
-                double sum = 0;
-                for (int b = 0; b < s->n; b++) sum += (double)jacobian[(i * s->n + a) * s->n + b] * v[b];
-                assert_true(fabs(sum - v[a]) < 1e-5);
-            }
-        }
+        /* log's derivative at the point itself is the projection on the tangent space, its own transpose */
+        for (int i = 0; i < ROWS * s->n; i++) assert_true(fabsf(back[i] - v[i]) < 1e-5F);
         tw_state_destroy(run);
         tw_program_destroy(program);
         tw_graph_destroy(g);
@@ -432,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_identities_in_floats),
         cmocka_unit_test(test_short_and_long_distances_on_the_sphere_in_floats),
         cmocka_unit_test(test_golden_geodesics),
+        cmocka_unit_test(test_matrices),
         cmocka_unit_test(test_a_point_and_itself_have_finite_derivatives),
         cmocka_unit_test(test_log_of_an_antipode_is_half_a_turn),
         cmocka_unit_test(test_near_the_antipode_directions_are_kept),

@@ -4,6 +4,7 @@
 #include "base/philox.h"
 #include "graph/reference.h"
 #include "space/space.h"
+#include "space/spd.h"
 #include "support/context.h"
 
 #include <math.h>
@@ -49,6 +50,7 @@ static void test_what_is_read_is_written(void **state)
         {"halfline", 2, 2, 2, {0, 7.5}, {0, 7.5}},
         {"halfline:-3,10", 2, 2, 2, {-3, 25}, {-3, 25}},
         {"log_spd", 6, 6, 6, {4, 1, 3, -0.5, 0.25, 2}, {4, 1, 3, -0.5, 0.25, 2}},
+        {"spd", 6, 6, 6, {4, 1, 3, -0.5, 0.25, 2}, {4, 1, 3, -0.5, 0.25, 2}},
     };
     for (int i = 0; i < TW_COUNT(cases); i++) {
         double x[8], out[8];
@@ -108,6 +110,7 @@ static void test_walls_are_kept(void **state)
     refuse_row(*state, "box", 2, (double[]){0.5, 1.001}, "bounds");
     refuse_row(*state, "halfline:2", 2, (double[]){5, 1.9}, "below the bound");
     refuse_row(*state, "log_spd", 3, (double[]){1, 2, 3}, "positive definite");
+    refuse_row(*state, "spd", 3, (double[]){1, (double)NAN, 3}, "positive definite");
     tw_piece piece;
     tw_space s;
     assert_int_equal(tw_piece_read(*state, "space", "log_spd", tw_space_list, &piece), TW_OK);
@@ -150,7 +153,8 @@ static void test_distances_of_shares(void **state)
     tw_space_free(*state, &s);
 }
 
-/* Of P and P^3, 2 |log P|; the same of inverses, of multiples and seen from another side: similarities are isometries. */
+/* Of P and P^3, 2 |log P|; the same of inverses, of multiples and seen from another side: similarities are isometries.
+ */
 static void test_distances_of_logarithms_of_matrices(void **state)
 {
     const double c = cos(0.4), sn = sin(0.4), e[2] = {3, 0.2};
@@ -218,9 +222,8 @@ static void test_what_is_not_finite_is_no_point(void **state)
     static const struct {
         const char *space;
         int columns;
-    } cases[] = {{"sphere", 2}, {"torus", 2},    {"radians", 1},     {"directions", 3}, {"so3", 4},
-                 {"se3", 7},    {"poincare", 2}, {"hyperboloid", 2}, {"tokens:5", 2}, {"box", 2},
-                 {"halfline", 2}};
+    } cases[] = {{"sphere", 2},   {"torus", 2},       {"radians", 1},  {"directions", 3}, {"so3", 4},     {"se3", 7},
+                 {"poincare", 2}, {"hyperboloid", 2}, {"tokens:5", 2}, {"box", 2},        {"halfline", 2}};
     const double odd[] = {(double)NAN, (double)INFINITY, -(double)INFINITY};
     for (int i = 0; i < TW_COUNT(cases); i++) {
         tw_space s = make(*state, cases[i].space, cases[i].columns, NULL);
@@ -264,7 +267,8 @@ static void test_what_the_network_sees_and_says(void **state)
     static const struct {
         const char *space;
         int columns;
-    } spaces[] = {{"sphere", 2}, {"so3", 4}, {"se3", 7}, {"poincare", 3}, {"torus:360,-180,3", 2}, {"directions", 5}};
+    } spaces[] = {{"sphere", 2},           {"so3", 4},        {"se3", 7}, {"poincare", 3},
+                  {"torus:360,-180,3", 2}, {"directions", 5}, {"spd", 6}};
     static double x[ROWS * MOST], y[ROWS * MOST], seen[ROWS * 4 * MOST], lifted[ROWS * MOST], framed[ROWS * MOST];
     static double seen2[ROWS * 4 * MOST], lifted2[ROWS * MOST];
     tw_random random = {.seed = 9, .stream = 1};
@@ -273,6 +277,8 @@ static void test_what_the_network_sees_and_says(void **state)
         for (int k = 0; k < ROWS * s.numbers; k++) x[k] = tw_random_normal(&random);
         for (int k = 0; k < ROWS * s.outputs; k++) y[k] = tw_random_normal(&random);
         for (int r = 0; r < ROWS; r++) tw_space_project(&s, x + r * s.numbers, x + r * s.numbers);
+        for (int r = 0; r < ROWS && s.factor[0].manifold == TW_MANIFOLD_spd; r++)
+            tw_spd_map(TW_SPD_EXP, s.numbers, x + r * s.numbers, x + r * s.numbers);
         ask(*state, &s, x, y, seen, lifted, framed);
         for (int r = 0; r < ROWS; r++)
             for (int f = 0; f < s.count; f++) {
@@ -336,6 +342,7 @@ static double look(const tw_space *s, int which, const double *x)
     for (int i = 0; i < s->count; i++)
         if (s->factor[i].manifold != TW_MANIFOLD_euclidean) origin[s->factor[i].number] = 1;
     tw_space_project(s, origin, origin);
+    if (s->factor[0].manifold == TW_MANIFOLD_spd) tw_spd_identity(s->numbers, origin);
     return which == 0 ? tw_space_distance(s, origin, x) : sin(2 * x[s->numbers - 1]) + x[0] * x[0];
 }
 
@@ -344,11 +351,12 @@ static void test_draws_in_programs_are_those_of_the_host(void **state)
     static const struct {
         const char *space, *source;
         int columns;
-    } cases[] = {{"sphere", "uniform", 2},  {"torus", "uniform", 3},    {"so3", "uniform", 4},
-                 {"se3", "uniform", 7},     {"poincare", "uniform", 2}, {"sphere", "wrapped:0.7", 2},
-                 {"torus", "wrapped:2", 2}, {"so3", "wrapped:0.5", 4},  {"poincare", "wrapped:0.5", 3},
+    } cases[] = {{"sphere", "uniform", 2},  {"torus", "uniform", 3},       {"so3", "uniform", 4},
+                 {"se3", "uniform", 7},     {"poincare", "uniform", 2},    {"sphere", "wrapped:0.7", 2},
+                 {"torus", "wrapped:2", 2}, {"so3", "wrapped:0.5", 4},     {"poincare", "wrapped:0.5", 3},
                  {"simplex", "uniform", 4}, {"simplex", "wrapped:0.8", 3}, {"box", "uniform", 2},
-                 {"box", "wrapped:1.5", 2}, {"halfline", "uniform", 2},  {"log_spd", "uniform", 3}};
+                 {"box", "wrapped:1.5", 2}, {"halfline", "uniform", 2},    {"log_spd", "uniform", 3},
+                 {"spd", "wrapped:0.7", 3}};
     static double out[DRAWS * MOST];
     for (int i = 0; i < TW_COUNT(cases); i++) {
         tw_space s = make(*state, cases[i].space, cases[i].columns, NULL);
@@ -390,10 +398,10 @@ static void test_densities_are_those_of_the_draws(void **state)
     static const struct {
         const char *space, *source;
         int columns;
-    } cases[] = {{"sphere", "wrapped:0.4", 2}, {"sphere", "wrapped:0.8", 2}, {"torus", "wrapped:2.5", 1},
-                 {"torus", "wrapped:1", 2},    {"so3", "wrapped:0.8", 4},    {"directions", "wrapped:0.7", 4},
+    } cases[] = {{"sphere", "wrapped:0.4", 2},  {"sphere", "wrapped:0.8", 2},  {"torus", "wrapped:2.5", 1},
+                 {"torus", "wrapped:1", 2},     {"so3", "wrapped:0.8", 4},     {"directions", "wrapped:0.7", 4},
                  {"simplex", "wrapped:0.6", 3}, {"simplex", "wrapped:0.9", 2}, {"box", "wrapped:0.5", 2},
-                 {"box", "wrapped:1", 1},      {"halfline", "wrapped:0.6", 2}};
+                 {"box", "wrapped:1", 1},       {"halfline", "wrapped:0.6", 2}};
     for (int i = 0; i < TW_COUNT(cases); i++) {
         tw_space s = make(*state, cases[i].space, cases[i].columns, NULL);
         tw_piece source = source_of(*state, cases[i].source), uniform = source_of(*state, "uniform");
@@ -456,6 +464,26 @@ static void test_density_of_the_wrapped_normal_in_hyperbolic_space(void **state)
     tw_space_free(*state, &s);
 }
 
+/* Of matrices of two rows, by their own coordinates: p = e^a, r = e^b, q = tanh(u) sqrt(p r), whose volume is the root
+ * of two times cosh(u) da db du. */
+static void test_density_of_the_wrapped_normal_among_matrices(void **state)
+{
+    tw_space s = make(*state, "spd", 3, NULL);
+    tw_piece source = source_of(*state, "wrapped:0.6");
+    const double h = 0.25;
+    double mass = 0, x[3];
+    const tw_factor *bad = NULL;
+    for (double a = -4; a <= 4; a += h)
+        for (double b = -4; b <= 4; b += h)
+            for (double u = -4; u <= 4; u += h) {
+                assert_true(tw_space_read(&s, (double[]){exp(a), tanh(u) * exp((a + b) / 2), exp(b)}, x, &bad));
+                mass += exp(tw_space_log_density(&s, &source, x)) * sqrt(2) * cosh(u) * h * h * h;
+            }
+    assert_true(fabs(mass - 1) < 1e-6);
+    tw_piece_free(*state, &source);
+    tw_space_free(*state, &s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_densities_are_those_of_the_draws),
         cmocka_unit_test(test_uniform_shares_are_dirichlets),
         cmocka_unit_test(test_density_of_the_wrapped_normal_in_hyperbolic_space),
+        cmocka_unit_test(test_density_of_the_wrapped_normal_among_matrices),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
