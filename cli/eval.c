@@ -32,6 +32,28 @@ typedef struct evaluation {
 
 /* --- likelihood -------------------------------------------------------------------------------------------------- */
 
+/* What a model of texts must beat: n-grams of the training part, on the rows that were scored. */
+static tw_status count_ngrams(evaluation *e, int64_t n, const double *rows)
+{
+    const tw_dataset *training = e->held.training;
+    tw_context *ctx = e->c->ctx;
+    tw_ngram *counts = NULL;
+    int columns = e->held.columns;
+    tw_status status = TW_OK;
+    tw_tokeniser *tokeniser = NULL;
+    if (!training) return TW_OK;
+    TW_TRY(model_tokeniser(e->c, &e->m, &tokeniser));
+    if (!tokeniser) goto done;
+    TW_TRY(tw_ngram_create(ctx, COUNTED_ORDER, tw_tokeniser_size(tokeniser), tw_dataset_rows(training, TW_PART_TRAIN),
+                           columns, tw_dataset_values(training, TW_PART_TRAIN), &counts));
+    e->report.counted = 0;
+    for (int64_t i = 0; i < n; i++) e->report.counted += tw_ngram_nll(counts, columns, rows + i * columns) / (double)n;
+done:
+    tw_tokeniser_destroy(tokeniser);
+    tw_ngram_destroy(counts);
+    return status;
+}
+
 static tw_status score_held_out(evaluation *e)
 {
     cli *c = e->c;
@@ -47,6 +69,7 @@ static tw_status score_held_out(evaluation *e)
         TW_TRY(tw_fail_memory(c->ctx, (size_t)n * sizeof *rows));
     TW_TRY(score_rows(c, &e->m, &plain, n, rows, conditions, log_density, &e->report.score));
     e->report.exact = exact_nll(e->held.data, n, e->held.columns, rows);
+    TW_TRY(count_ngrams(e, n, rows));
 done:
     tw_free(c->ctx, rows);
     tw_free(c->ctx, conditions);
@@ -181,7 +204,7 @@ static tw_status evaluate(evaluation *e)
 {
     tw_status status = TW_OK;
     TW_TRY(held_out_open(e->c, &e->m, true, &e->held));
-    e->report.exact = e->report.score.bits_per_dim = (double)NAN;
+    e->report.exact = e->report.counted = e->report.score.bits_per_dim = (double)NAN;
     if (strcmp(e->m.about->source, "data") != 0) TW_TRY(score_held_out(e));
     e->compared = (comparison){.c = e->c, .m = &e->m, .held = &e->held, .solver = e->solver};
     TW_TRY(comparison_draw(&e->compared));

@@ -101,17 +101,20 @@ void report_text(const report *r, tw_text *out)
     tw_text_add(out, "%s against %s (%s rows, %d columns)\n\n", r->m->shown, r->held->label,
                 human_count((double)r->held->rows, rows, sizeof rows), r->held->columns);
     if (r->score.n > 0)
-        tw_text_add(out, "Negative log-likelihood  %s%.5f +- %.5f nats a row (%s rows)\n", symbols ? "at most " : "",
-                    r->score.nll, r->score.error, human_count((double)r->score.n, count, sizeof count));
+        tw_text_add(out, "Negative log-likelihood  %s%.5f +- %.5f nats a row (%s rows)\n", at_most(r->m), r->score.nll,
+                    r->score.error, human_count((double)r->score.n, count, sizeof count));
     else
         tw_text_add(out, "No likelihood: the density of the rows it begins at is not known\n");
     if (isfinite(r->exact)) tw_text_add(out, "  of the exact density   %.5f\n", r->exact);
     if (symbols && r->score.n > 0)
-        tw_text_add(out, "  of a token             at most %.5f nats, %.5f bits; perplexity %.4f\n", each,
+        tw_text_add(out, "  of a token             %s%.5f nats, %.5f bits; perplexity %.4f\n", at_most(r->m), each,
                     each / log(2), exp(each));
     else if (isfinite(r->score.bits_per_dim))
         tw_text_add(out, "  bits per dimension     %.5f +- %.5f%s\n", r->score.bits_per_dim, r->score.bits_error,
                     r->score.draws > 0 ? " at most, by dequantisation" : "");
+    if (isfinite(r->counted))
+        tw_text_add(out, "  told by counting       %.5f nats a row, %.5f bits a token (n-grams of order %d)\n",
+                    r->counted, r->counted / r->held->columns / log(2), COUNTED_ORDER);
     if (!symbols) add_distances(r, out);
     if (r->judged) judgement_text(r->judged, out);
     if (r->of_data) add_columns(r, out);
@@ -165,6 +168,7 @@ cJSON *report_json(const report *r)
 {
     cJSON *object = cJSON_CreateObject();
     if (r->score.n > 0) score_json(object, &r->score, r->exact);
+    json_number(object, "nll_ngrams", r->counted);
     add_distance_json(object, "energy_distance", &r->compared->of[DISTANCE_ENERGY]);
     add_distance_json(object, "w2", &r->compared->of[DISTANCE_W2]);
     add_distance_json(object, "sliced_w2", &r->compared->of[DISTANCE_SLICED]);

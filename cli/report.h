@@ -10,11 +10,14 @@ typedef struct column_summary {
     double mean, sd, quantile[3]; /* 5, 50, 95 % */
 } column_summary;
 
+enum { COUNTED_ORDER = 5 };
+
 typedef struct report {
     const model *m;
     const held_out *held;
     score score;
-    double exact; /* mean negative log-density of the exact density, NaN */
+    double exact;   /* mean negative log-density of the exact density, NaN */
+    double counted; /* of texts: the same of n-grams of COUNTED_ORDER, counted in the training part; NaN */
     const comparison *compared;
     const char *units;
     const column_summary *of_samples, *of_data; /* (columns), NULL for pictures */

@@ -232,9 +232,9 @@ static void tell(const scoring *s)
             human_time(s->score.seconds, time, sizeof time));
     if (is_tokens(&s->m)) {
         double each = s->score.nll / s->held.columns;
-        cli_say(c, "negative log-likelihood  at most %.5f +- %.5f nats a row", s->score.nll, s->score.error);
-        cli_say(c, "of a token               at most %.5f nats, %.5f bits; perplexity %.4f", each, each / log(2),
-                exp(each));
+        cli_say(c, "negative log-likelihood  %s%.5f +- %.5f nats a row", at_most(&s->m), s->score.nll, s->score.error);
+        cli_say(c, "of a token               %s%.5f nats, %.5f bits; perplexity %.4f", at_most(&s->m), each,
+                each / log(2), exp(each));
     } else
         cli_say(c, "negative log-likelihood  %.5f +- %.5f nats a row", s->score.nll, s->score.error);
     if (isfinite(s->exact)) cli_say(c, "of the exact density     %.5f", s->exact);

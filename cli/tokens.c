@@ -15,6 +15,11 @@ bool is_tokens(const model *m)
     return strncmp(m->about->space, "tokens", 6) == 0;
 }
 
+const char *at_most(const model *m)
+{
+    return is_tokens(m) && strcmp(m->about->method, "ar") != 0 ? "at most " : "";
+}
+
 /* --- texts as data
  * ---------------------------------------------------------------------------------------------------- */
 

@@ -9,6 +9,8 @@
 #define FACT_TOKENISER "tokeniser" /* tw_tokeniser_to_text, of flows of texts */
 
 bool is_tokens(const model *m);
+/* "at most ", where what scoring finds is a bound: of tokens but in order. */
+const char *at_most(const model *m);
 
 /* Whether the data of these settings are texts: --tokeniser, or a .txt file most of which is letters. */
 bool is_text_data(const settings *s, const char *path);

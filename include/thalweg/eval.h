@@ -39,14 +39,22 @@ TW_NODISCARD TW_API tw_status tw_frechet_distance(tw_context *ctx, int columns, 
 /* Which k rows of b (m, columns) are nearest to each row of a (n, columns), and how far: out_index and out_distance (n,
  * k), nearest first. */
 TW_NODISCARD TW_API tw_status tw_nearest_rows(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m,
-                                              const double *b, int k, int64_t *out_index,
- double *out_distance);
+                                              const double *b, int k, int64_t *out_index, double *out_distance);
 
 /* Shares of the points a (n, columns) that lie among b (m, columns), precision, and of b among a, recall: within the
  * distance of any point of the other set to its k-th neighbour there (Kynkaanniemi et al. 2019, Improved precision and
  * recall metric for assessing generative models; they take k = 3). O((n + m)^2 columns). */
 TW_NODISCARD TW_API tw_status tw_precision_recall(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m,
                                                   const double *b, int k, double *out_precision, double *out_recall);
+
+/* Sequences of tokens told by counts, to compare learned models with: interpolated n-grams (Witten, Bell 1991), the
+ * contexts within rows. order 1 to 16; tokens (rows, columns) from 0 to symbols - 1. */
+typedef struct tw_ngram tw_ngram;
+TW_NODISCARD TW_API tw_status tw_ngram_create(tw_context *ctx, int order, int symbols, int64_t rows, int columns,
+                                              const double *tokens, tw_ngram **out_ngram);
+TW_API void tw_ngram_destroy(tw_ngram *ngram);
+/* -log p of a row (columns), nats. */
+TW_API double tw_ngram_nll(const tw_ngram *ngram, int columns, const double *row);
 
 #ifdef __cplusplus
 }

@@ -84,14 +84,15 @@ typedef struct tw_network_desc {
     int plain_resample;               /* 1: pixels are halved and doubled without convolutions */
     int residual_resample;            /* 1: in residual blocks of their own */
     int tied;                         /* 1: logits are products with the embeddings of tokens */
+    int causal;                       /* 1: a token sees those before it and itself alone */
     int learn_positions;              /* of transformers, 1: instead of sines and cosines */
     int learn_sigma;                  /* 1: twice the channels in the last layer, the second half unused */
-    int states; /* of tokens, masks included: networks of tokens need it; a flow states its own */
-    tw_image image; /* what x is: networks of pictures need it; a flow states its own */
+    int states;                       /* of tokens, masks included: networks of tokens need it; a flow states its own */
+    tw_image image;                   /* what x is: networks of pictures need it; a flow states its own */
 } tw_network_desc;
 
-/* u(x, t, condition): x (B,D), t (B), condition (B,C) or TW_NONE -> (B,outputs); of tokens x (B,T), whole numbers of any
- * type -> (B,T,outputs). Zeros are the condition that says nothing. */
+/* u(x, t, condition): x (B,D), t (B), condition (B,C) or TW_NONE -> (B,outputs); of tokens x (B,T), whole numbers of
+ * any type -> (B,T,outputs). Zeros are the condition that says nothing. */
 TW_API tw_val tw_network(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val t, tw_val condition,
                          int64_t outputs);
 

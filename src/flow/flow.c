@@ -111,7 +111,8 @@ static tw_status make_token_path(tw_flow *flow)
     }
     enum { MOST_LEVELS = 4096 };
     if (symbols < 2 || symbols > MOST_LEVELS)
-        return tw_fail(flow->ctx, TW_ERR_INVALID, "path 'metric' of %d symbols: expected 2 to %d", symbols, MOST_LEVELS);
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "path 'metric' of %d symbols: expected 2 to %d", symbols,
+                       MOST_LEVELS);
     flow->token_distance = tw_alloc(flow->ctx, (size_t)symbols * (size_t)symbols, sizeof(double));
     if (!flow->token_distance) return tw_fail_memory(flow->ctx, (size_t)symbols * (size_t)symbols * sizeof(double));
     tw_token_distances(symbols, path->value[2], flow->token_distance);
@@ -164,7 +165,8 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
     tw_network_desc network = desc->network;
     network.image = desc->image;
     network.states = flow->tokens.states;
-    if (!network.kind && network.states > 0 && desc->columns > FEW_TOKENS) network.kind = "ddit";
+    if (flow->method->rules->ordered) network.causal = 1;
+    if (!network.kind && network.states > 0 && (network.causal || desc->columns > FEW_TOKENS)) network.kind = "ddit";
     TW_TRY(tw_network_complete(ctx, &network, &flow->desc.network));
     if (desc->image.height > 0) TW_TRY(tw_flow_need_flat(flow, "pictures"));
     tw_condition *conditions = NULL;

@@ -39,8 +39,9 @@ static tw_status check_desc(const tw_flow *flow, const tw_sample_desc *d)
     if (d->guidance != 0 || d->guide) return refuse(flow, "guidance");
     if (d->log_density) return refuse(flow, "log-densities found on the way");
     if (d->solver.rtol != 0 || d->solver.atol != 0)
-        return tw_fail(flow->ctx, TW_ERR_INVALID, "rtol and atol are for differential equations; the tolerance of jumps "
-                                                  "is for tokens");
+        return tw_fail(flow->ctx, TW_ERR_INVALID,
+                       "rtol and atol are for differential equations; the tolerance of jumps "
+                       "is for tokens");
     if (d->log_prob) return refuse(flow, "log-densities of steps");
     if (d->grid || d->solver.time_grid) return refuse(flow, "a grid of sampling times");
     if (d->conditions && flow->desc.conditions_count == 0)
@@ -72,8 +73,10 @@ static tw_status take_conditions(const tw_flow *flow, const tw_sample_desc *d, i
     for (int64_t i = 0; i < n && status == TW_OK; i++)
         status = tw_conditions_take(flow->ctx, told, flow->desc.conditions, i,
                                     d->conditions + (d->same_conditions ? 0 : i * told), taken + i * told);
-    if (status != TW_OK) tw_free(flow->ctx, taken);
-    else *out = taken;
+    if (status != TW_OK)
+        tw_free(flow->ctx, taken);
+    else
+        *out = taken;
     return status;
 }
 
@@ -139,15 +142,12 @@ static void score_block(void *user, int64_t item, int thread)
     const tw_flow *flow = run->crew->flow;
     int64_t size = run->crew->rows, begin = (run->first + item) * size, rows = tw_min_i64(size, run->n - begin);
     int64_t tokens = flow->space.numbers, told = flow->desc.conditions_count;
-    tw_bound_desc desc = {.path = &flow->tokens,
-                          .draws = run->draws,
-                          .block = size,
-                          .seed = run->desc->seed,
-                          .first_row = begin};
+    tw_bound_desc desc = {
+        .path = &flow->tokens, .draws = run->draws, .block = size, .seed = run->desc->seed, .first_row = begin};
     w->conditions = run->conditions ? run->conditions + begin * told : NULL;
     for (int64_t i = 0; i < rows * tokens; i++) w->tokens[i] = (int32_t)run->x[begin * tokens + i];
-    run->status[item] =
-        tw_token_bound(&desc, tw_token_worker_logits, w, rows, (int)tokens, w->tokens, w->memory, w->bound);
+    run->status[item] = (flow->method->rules->ordered ? tw_token_chain_rule : tw_token_bound)(
+        &desc, tw_token_worker_logits, w, rows, (int)tokens, w->tokens, w->memory, w->bound);
     for (int64_t i = 0; i < rows; i++) run->out[begin + i] = -w->bound[i];
     run->stats[item] = (tw_ode_stats){.nfe = run->draws,
                                       .nfe_mean = (double)run->draws * (double)rows / (double)run->n,
@@ -183,8 +183,8 @@ static tw_status run_blocks(token_run *run, tw_task task, tw_ode_stats *total)
                                reason_of(run->status[i])));
         }
         if (run->desc->on_progress && run->desc->on_progress(run->desc->user, done, run->n) != 0)
-            TW_TRY(tw_fail(ctx, TW_ERR_CANCELLED, "stopped after %lld of %lld rows", (long long)done,
-                           (long long)run->n));
+            TW_TRY(
+                tw_fail(ctx, TW_ERR_CANCELLED, "stopped after %lld of %lld rows", (long long)done, (long long)run->n));
     }
 done:
     tw_free(ctx, run->stats);
@@ -200,10 +200,13 @@ const tw_piece_info *tw_token_solver_list(int index)
 /* --- sampling --------------------------------------------------------------------------------------------------------
  */
 
+static const char in_order[] = "left_to_right";
+
 static tw_jump_desc jump_of(const tw_flow *flow, const tw_sample_desc *d)
 {
     const tw_token_options *o = d->tokens;
     tw_jump_desc jump = {.method = d->solver.method, .path = &flow->tokens, .seed = d->seed};
+    if (flow->method->rules->ordered && !jump.method) jump.method = in_order;
     if (!o) return jump;
     jump.tolerance = o->tolerance;
     jump.temperature = o->temperature;
@@ -237,8 +240,8 @@ static tw_status plan(const tw_flow *flow, token_run *run)
     run->t1 = s->t0 == 0 && s->t1 == 0 ? 1 : s->t1;
     run->legs = run->desc->frames > 1 ? run->desc->frames - 1 : 1;
     if (!(run->t0 >= 0 && run->t0 < run->t1 && run->t1 <= 1))
-        return tw_fail(flow->ctx, TW_ERR_INVALID, "tokens go from a time to a later one within 0 to 1, not from %g to %g",
-                       run->t0, run->t1);
+        return tw_fail(flow->ctx, TW_ERR_INVALID,
+                       "tokens go from a time to a later one within 0 to 1, not from %g to %g", run->t0, run->t1);
     if (run->t0 > 0 && !run->desc->from)
         return tw_fail(flow->ctx, TW_ERR_INVALID, "from t=%g: it needs rows to begin at", run->t0);
     if (run->legs >= TW_JUMP_LEGS)
@@ -255,10 +258,32 @@ static tw_status plan(const tw_flow *flow, token_run *run)
     return TW_OK;
 }
 
+/* Where tokens are told those before them alone, what is known of a row is its beginning. */
+static tw_status check_order(const tw_flow *flow, int64_t n, const double *x)
+{
+    int columns = flow->space.numbers;
+    for (int64_t i = 1; x && i < n * columns; i++) {
+        bool known = x[i] < flow->tokens.symbols, before = x[i - 1] < flow->tokens.symbols;
+        if (i % columns && known && !before)
+            return tw_fail(flow->ctx, TW_ERR_INVALID,
+                           "row %lld: %s is known and %s is not: method '%s' goes on from the beginning of a row",
+                           (long long)(i / columns) + 1, flow->desc.names[i % columns],
+                           flow->desc.names[i % columns - 1], flow->method->info.name);
+    }
+    return TW_OK;
+}
+
 static tw_status check_beginning(const tw_flow *flow, int64_t n, const tw_sample_desc *d)
 {
     const tw_token_options *o = d->tokens;
     tw_status status = TW_OK;
+    if (flow->method->rules->ordered) {
+        if (d->solver.method && strcmp(d->solver.method, in_order) != 0)
+            TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "solver '%s': method '%s' has '%s' only", d->solver.method,
+                           flow->method->info.name, in_order));
+        TW_TRY(check_order(flow, n, d->from));
+        if (o) TW_TRY(check_order(flow, o->same_known ? 1 : n, o->known));
+    }
     if (d->from) TW_TRY(check_rows(flow, n, d->from, flow->tokens.states, false)); /* some may be masked yet */
     if (o && o->known) TW_TRY(check_rows(flow, o->same_known ? 1 : n, o->known, flow->tokens.symbols, true));
     if (!d->from && !tw_space_draws(&flow->space, flow->model.source))
@@ -292,7 +317,8 @@ done:
     return status;
 }
 
-/* --- scoring -------------------------------------------------------------------------------------------------------- */
+/* --- scoring --------------------------------------------------------------------------------------------------------
+ */
 
 tw_status tw_tokens_bound(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc, double *out,
                           tw_ode_stats *out_stats)
@@ -302,7 +328,9 @@ tw_status tw_tokens_bound(tw_flow *flow, int64_t n, const double *x, const tw_sa
     tw_ode_stats total = {0};
     double *conditions = NULL;
     tw_status status = TW_OK;
-    run.draws = run.desc->solver.steps > 0 ? (int)tw_min_i64(run.desc->solver.steps, 1 << 20) : DRAWS;
+    run.draws = flow->method->rules->ordered ? 1
+                : run.desc->solver.steps > 0 ? (int)tw_min_i64(run.desc->solver.steps, 1 << 20)
+                                             : DRAWS;
     TW_TRY(check_desc(flow, run.desc));
     TW_TRY(check_rows(flow, n, x, flow->tokens.symbols, false));
     if (!tw_space_draws(&flow->space, flow->model.source))

@@ -92,10 +92,17 @@ static tw_status check_tokens(tw_context *ctx, const tw_piece *piece)
             return tw_fail(ctx, TW_ERR_INVALID, "%s '%s' is %sof space 'tokens', and the space is '%s'",
                            rows[of[i].which].field, piece[of[i].which].info->name, tokens ? "not " : "", space);
     if (!tokens) return TW_OK;
+    if (((const tw_method *)piece[TW_PIECE_method].info)->rules->ordered &&
+        (!masks || metric || piece[TW_PIECE_path].value[0] > 0 || strcmp(loss, "cross_entropy") != 0))
+        return tw_fail(ctx, TW_ERR_INVALID,
+                       "method '%s' draws tokens one after another: source 'mask', path 'mixture' and loss "
+                       "'cross_entropy', no others",
+                       piece[TW_PIECE_method].info->name);
     if (metric && strcmp(source, "uniform") != 0)
         return tw_fail(ctx, TW_ERR_INVALID, "path 'metric' begins at source 'uniform', not at '%s'", source);
     if (!metric && !tw_schedule_is_convex(&piece[TW_PIECE_schedule]))
-        return tw_fail(ctx, TW_ERR_INVALID, "schedule '%s': path 'mixture' needs one with alpha + sigma = 1, alpha from 0 to 1",
+        return tw_fail(ctx, TW_ERR_INVALID,
+                       "schedule '%s': path 'mixture' needs one with alpha + sigma = 1, alpha from 0 to 1",
                        piece[TW_PIECE_schedule].text);
     if (piece[TW_PIECE_coupling].row != 0 && strcmp(coupling, "given") != 0)
         return tw_fail(ctx, TW_ERR_UNSUPPORTED, "coupling '%s' is not for tokens: expected 'independent' or 'given'",

@@ -28,7 +28,7 @@ static tw_status build(tw_token_crew *crew)
     tw_model model = tw_flow_model(flow, &binding);
     tw_val x = tw_input(crew->graph, "x", TW_DTYPE_F32, tw_shape_of(crew->rows, flow->space.numbers));
     tw_val t = tw_input(crew->graph, "t", TW_DTYPE_F32, tw_shape_of(crew->rows));
-    tw_val logits = tw_model_logits(&model, x, t);
+    tw_val logits = tw_method_logits(flow->method, &model, x, t);
     TW_TRY(tw_graph_check(crew->graph));
     int count = tw_params_count(crew->params);
     crew->inputs_count = count + 2 + (told > 0);
@@ -142,10 +142,9 @@ tw_status tw_token_worker_logits(void *user, int64_t rows, const int64_t *row, c
         for (int64_t i = 0; i < count; i++) w->t[i] = (float)t[begin + i];
         for (int64_t i = 0; i < count * tokens; i++) w->x[i] = (float)x[begin * tokens + i];
         for (int64_t i = 0; i < count * told; i++)
-            w->told[i] =
-                w->conditions ? (float)w->conditions[row[begin + i / told] * told + i % told] : 0.0f;
-        tw_status status = tw_program_run(w->state, w->inputs,
-                                          (void *[]){out + begin * tokens * crew->flow->tokens.symbols}, count);
+            w->told[i] = w->conditions ? (float)w->conditions[row[begin + i / told] * told + i % told] : 0.0f;
+        tw_status status =
+            tw_program_run(w->state, w->inputs, (void *[]){out + begin * tokens * crew->flow->tokens.symbols}, count);
         if (status != TW_OK) return status;
     }
     return TW_OK;

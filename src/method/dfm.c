@@ -3,8 +3,8 @@
  * general paths: Shaul et al. 2024).
  *
  *   cross_entropy    -log p(x_1 | x_t)
- *   generalised_kl   tau'(t) (1 - p(x_1 | x_t)) where x_t = x_1, tau'(t) (-p(x_t | x_t) - log p(x_1 | x_t)) elsewhere: a
- *                    bound on -log p(x_1) (Lou, Meng, Ermon 2024, eq. 5; Lipman et al. 2024, eq. 7.30)
+ *   generalised_kl   tau'(t) (1 - p(x_1 | x_t)) where x_t = x_1, tau'(t) (-p(x_t | x_t) - log p(x_1 | x_t)) elsewhere:
+ * a bound on -log p(x_1) (Lou, Meng, Ermon 2024, eq. 5; Lipman et al. 2024, eq. 7.30)
  *
  * both as means over the tokens. A token that a mask has left is what it is: only masked ones count then. */
 #include "method/method.h"
@@ -34,7 +34,8 @@ static tw_val own_probability(tw_val logits, tw_val xt)
     return tw_exp(tw_neg(tw_cross_entropy(logits, index, -1)));
 }
 
-tw_val tw_model_logits(const tw_model *model, tw_val x, tw_val t)
+/* The network's, and what each token says of itself. */
+static tw_val logits_of(const tw_model *model, tw_val x, tw_val t)
 {
     tw_val evidence = tw_token_evidence(model->tokens, x, t);
     tw_val logits = model->network(model->user, x, t);
@@ -68,12 +69,13 @@ static tw_val row_loss(const tw_model *model, const tw_draws *d)
 {
     tw_val xt = point(model, d);
     if (tw_is_none(xt)) return TW_NONE;
-    return tw_mean_axis(tw_model_token_loss(model, d, xt, tw_model_logits(model, xt, d->t)), 1);
+    return tw_mean_axis(tw_model_token_loss(model, d, xt, logits_of(model, xt, d->t)), 1);
 }
 
 const tw_method_rules tw_method_dfm = {
     .defaults = {.source = "mask", .path = "mixture", .loss = "cross_entropy"},
     .noise = true,
     .tokens = true,
+    .logits = logits_of,
     .row_loss = row_loss,
 };

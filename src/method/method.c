@@ -48,6 +48,11 @@ tw_val tw_method_velocity(const tw_method *method, const tw_model *model, tw_val
     return rules->velocity ? rules->velocity(model, x, t) : meaning(model, x, t, TW_PREDICT_velocity);
 }
 
+tw_val tw_method_logits(const tw_method *method, const tw_model *model, tw_val x, tw_val t)
+{
+    return method->rules->logits(model, x, t);
+}
+
 tw_val tw_method_score(const tw_method *method, const tw_model *model, tw_val x, tw_val t)
 {
     const tw_method_rules *rules = method->rules;

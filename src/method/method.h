@@ -50,10 +50,13 @@ typedef struct tw_method_rules {
     bool gamma;         /* its noise has the size of the piece gamma */
     bool everywhere;    /* on any space, not on R^D alone */
     bool tokens;        /* of tokens, and of nothing else */
+    bool ordered;       /* of them: each is told those before it alone, by a causal network, and drawn in that order */
     bool velocity_only; /* its point may be another than the affine path's: other predictions make no sense */
     int heads;          /* outputs of the network per column; 0: one */
     /* loss of every row (B) */
     tw_val (*row_loss)(const tw_model *model, const tw_draws *draws);
+    /* of tokens: what is said of x_1, logits (B,D,symbols) at x (B,D), t (B) */
+    tw_val (*logits)(const tw_model *model, tw_val x, tw_val t);
     /* velocity (B,D) of the generating flow at x (B,D), t (B); NULL: what the prediction means */
     tw_val (*velocity)(const tw_model *model, tw_val x, tw_val t);
     /* score (B,D) of the density of the flow at t; NULL: what the prediction means, or none with velocity_only */
@@ -74,6 +77,8 @@ const tw_piece_info *tw_method_list(int index); /* NULL past the end; each is th
  */
 
 tw_val tw_method_velocity(const tw_method *method, const tw_model *model, tw_val x, tw_val t);
+/* Of tokens: what is said of x_1, logits (B,D,symbols). */
+tw_val tw_method_logits(const tw_method *method, const tw_model *model, tw_val x, tw_val t);
 /* Fails in the graph when the method has no score. */
 tw_val tw_method_score(const tw_method *method, const tw_model *model, tw_val x, tw_val t);
 
@@ -83,9 +88,6 @@ tw_val tw_method_score(const tw_method *method, const tw_model *model, tw_val x,
 /* The network's answer at x (B,D), t (B) -> (B, heads D). Where the schedule makes points larger than the data (ve,
  * edm) it sees x / sqrt(alpha^2 + sigma^2). */
 tw_val tw_model_predict(const tw_model *model, tw_val x, tw_val t);
-/* Of tokens: what is said of x_1, logits (B,D,symbols): the network's, and what each token says of itself
- * (tw_token_evidence). */
-tw_val tw_model_logits(const tw_model *model, tw_val x, tw_val t);
 /* Part `head` of it, (B,D). */
 tw_val tw_model_head(tw_val y, int heads, int head);
 /* The model's loss of predictions against targets (B,D), weighted by time -> (B). */

@@ -6,7 +6,8 @@
  * shift2) logits = linear(norm(h) (1 + scale) + shift)
  *
  * Shifts, scales and gates are linear in c and zero at first (adaLN-zero), and so is the last layer. Scores of
- * attention are never stored (graph/attention.c). `tied`: the last layer is the embedding again. */
+ * attention are never stored (graph/attention.c). `tied`: the last layer is the embedding again. `causal`: a token sees
+ * those before it and itself alone. */
 #include "nn/blocks.h"
 #include "nn/network.h"
 
@@ -16,13 +17,13 @@
 
 static const double EPSILON = 1e-5, ROTARY_BASE = 10000;
 
-static tw_val attend(tw_val qkv, int heads)
+static tw_val attend(tw_val qkv, int heads, bool causal)
 {
     tw_val part[3];
     if (tw_is_none(qkv)) return qkv;
     tw_qkv_split(qkv, heads, false, part);
     for (int i = 0; i < 2; i++) part[i] = tw_rotary(part[i], TW_NONE, 1, ROTARY_BASE, TW_ROTARY_HALF);
-    tw_val y = tw_attention(part[0], part[1], part[2], NULL);
+    tw_val y = tw_attention(part[0], part[1], part[2], &(tw_attention_options){.causal = causal});
     return tw_reshape(y, tw_shape_of(tw_dim(qkv, 0), tw_dim(qkv, 1), tw_dim(qkv, 2) / 3));
 }
 
@@ -33,7 +34,7 @@ static tw_val block(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_va
     tw_val m[6]; /* shift, scale, gate of attention, then of the perceptron */
     tw_block_modulation(tw_in(scope, "modulation"), c, width, 6, m);
     tw_val h = tw_linear(tw_in(scope, "qkv"), tw_block_modulate(x, m[0], m[1], EPSILON), 3 * width);
-    x = tw_add(x, tw_mul(m[2], tw_linear(tw_in(scope, "out"), attend(h, desc->heads), width)));
+    x = tw_add(x, tw_mul(m[2], tw_linear(tw_in(scope, "out"), attend(h, desc->heads, desc->causal), width)));
     h = tw_dense(tw_at(scope, "mlp", 0), tw_block_modulate(x, m[3], m[4], EPSILON), 4 * width, tw_gelu_tanh);
     return tw_add(x, tw_mul(m[5], tw_linear(tw_at(scope, "mlp", 2), h, width)));
 }

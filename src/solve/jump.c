@@ -26,16 +26,21 @@ static tw_status check_range(tw_context *ctx, const char *what, double value, do
     return tw_fail(ctx, TW_ERR_INVALID, "%s is %g, expected %g to %g", what, value, low, high);
 }
 
+static bool one_by_one(const tw_jump *jump)
+{
+    return jump->method->step == tw_jump_first_hitting || jump->method->step == tw_jump_left_to_right;
+}
+
 static tw_status check_together(tw_context *ctx, const tw_jump *jump)
 {
     const tw_jump_desc *d = &jump->desc;
     const tw_token_path *path = &jump->path;
     const char *name = jump->method->info.name;
     bool masks = path->states > path->symbols, renews = d->refresh[0] > 0 || d->remask > 0;
-    if (jump->method->step == tw_jump_first_hitting && (!masks || path->noise > 0 || renews))
+    if (one_by_one(jump) && (!masks || path->noise > 0 || renews))
         return tw_fail(ctx, TW_ERR_INVALID,
-                       "solver first_hitting unmasks token by token: it needs a source that masks, and no noise and no "
-                       "corrector");
+                       "solver %s unmasks token by token: it needs a source that masks, and no noise and no corrector",
+                       name);
     if (jump->method->step == tw_jump_tau_leaping && renews)
         return tw_fail(ctx, TW_ERR_INVALID,
                        "solver tau_leaping has no corrector: euler, midpoint and trapezoidal have");
@@ -171,13 +176,13 @@ static double step_end(const tw_jump *jump, uint32_t step)
     return leg->t0 + (leg->t1 - leg->t0) * (double)next / (double)leg->steps;
 }
 
-/* When the first of the tokens left is due: each is after an exponential length of clock. */
-static double next_hit(const tw_jump *jump, int64_t a)
+/* When the first of the tokens left is due: each is after an exponential length of clock. From left to right it is when
+ * as many are left on average. */
+static double next_hit(const tw_jump *jump, int64_t a, int left)
 {
-    int left = 0;
     tw_jump_dice dice = tw_jump_dice_of(jump, a, 0);
-    for (int i = 0; i < jump->tokens; i++) left += !tw_jump_known(jump, a, i, jump->x);
-    if (left == 0) return 1;
+    if (jump->method->step == tw_jump_left_to_right)
+        return tw_token_time(&jump->path, log((double)jump->tokens / left));
     double wait = -log(tw_jump_uniform(&dice, UINT32_MAX, TW_JUMP_STAY)) / left;
     return tw_token_time(&jump->path, tw_token_clock(&jump->path, jump->t[a]) + wait);
 }
@@ -196,13 +201,14 @@ static bool any_jumps(const tw_jump *jump, int64_t a)
 static bool plan(tw_jump *jump, int64_t a)
 {
     double end = jump->leg->t1;
-    if (jump->method->step == tw_jump_first_hitting) {
-        jump->s[a] = next_hit(jump, a);
+    if (one_by_one(jump)) {
+        int left = 0;
+        for (int i = 0; i < jump->tokens; i++) left += !tw_jump_known(jump, a, i, jump->x);
+        if (left == 0) return false;
+        jump->s[a] = next_hit(jump, a, left);
         /* there the model is asked */
         jump->t[a] = jump->s[a] < 1 ? jump->s[a] : nextafter(1, 0);
-        for (int i = 0; i < jump->tokens; i++)
-            if (!tw_jump_known(jump, a, i, jump->x)) return jump->s[a] <= end;
-        return false;
+        return jump->s[a] < end || end >= 1;
     }
     while (jump->t[a] < end) {
         if (jump->desc.tolerance > 0) return true;

@@ -47,10 +47,10 @@ void tw_jump_destroy(tw_jump *jump);
 enum { TW_JUMP_STEPS = 1 << 19, TW_JUMP_LEGS = 1 << 12 };
 
 typedef struct tw_jump_leg {
-    double t0, t1;      /* 0 <= t0 <= t1 <= 1 */
-    int64_t steps;      /* equal ones; not for a tolerance and first_hitting */
-    int number;         /* of this leg of a longer way, below TW_JUMP_LEGS: each has its own random numbers */
-    int64_t first_row;  /* number of x's first row */
+    double t0, t1;     /* 0 <= t0 <= t1 <= 1 */
+    int64_t steps;     /* equal ones; not for a tolerance and first_hitting */
+    int number;        /* of this leg of a longer way, below TW_JUMP_LEGS: each has its own random numbers */
+    int64_t first_row; /* number of x's first row */
 } tw_jump_leg;
 
 typedef struct tw_jump_stats {
@@ -78,7 +78,11 @@ typedef struct tw_bound_desc {
  * marginal one does, and keep what that costs. out (rows). Logits that are not numbers fail with TW_ERR_NUMERIC. */
 tw_status tw_token_bound(const tw_bound_desc *desc, tw_logits_fn model, void *user, int64_t rows, int tokens,
                          const int32_t *x1, void *memory, double *out);
-/* Bytes of work memory it takes, aligned for any scalar. */
+/* The same where what the model says of a token depends on those before it alone: -log p(x_1) itself, by one
+ * evaluation; desc->draws does not matter. */
+tw_status tw_token_chain_rule(const tw_bound_desc *desc, tw_logits_fn model, void *user, int64_t rows, int tokens,
+                              const int32_t *x1, void *memory, double *out);
+/* Bytes of work memory both take, aligned for any scalar. */
 size_t tw_token_bound_bytes(const tw_token_path *path, int64_t block, int tokens);
 
 /* Tokens of the source for rows first.. of a seed: the mask, or uniform symbols (rows, tokens). */

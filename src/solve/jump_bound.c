@@ -140,3 +140,26 @@ tw_status tw_token_bound(const tw_bound_desc *desc, tw_logits_fn model, void *us
     }
     return TW_OK;
 }
+
+tw_status tw_token_chain_rule(const tw_bound_desc *desc, tw_logits_fn model, void *user, int64_t rows, int tokens,
+                              const int32_t *x1, void *work, double *out)
+{
+    const tw_token_path *path = desc->path;
+    memory m = lay_out(path, desc->block, tokens, work);
+    for (int64_t begin = 0; begin < rows; begin += desc->block) {
+        int64_t count = tw_min_i64(desc->block, rows - begin);
+        for (int64_t k = 0; k < count; k++) m.row[k] = begin + k, m.t[k] = 0;
+        tw_status status = model(user, count, m.row, m.t, x1 + begin * tokens, m.logits);
+        if (status != TW_OK) return status;
+        for (int64_t k = 0; k < count; k++) {
+            double sum = 0;
+            for (int64_t i = k * tokens; i < (k + 1) * tokens; i++) {
+                log_probabilities(path->symbols, m.logits + i * path->symbols, m.log_p);
+                sum -= m.log_p[x1[begin * tokens + i]];
+            }
+            if (isnan(sum)) return TW_ERR_NUMERIC;
+            out[begin + k] = sum;
+        }
+    }
+    return TW_OK;
+}

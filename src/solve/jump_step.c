@@ -184,6 +184,19 @@ tw_status tw_jump_first_hitting(tw_jump *jump)
     return TW_OK;
 }
 
+tw_status tw_jump_left_to_right(tw_jump *jump)
+{
+    for (int64_t a = 0; a < jump->active; a++) {
+        tw_jump_dice dice = tw_jump_dice_of(jump, a, 0);
+        int i = 0;
+        while (tw_jump_known(jump, a, i, jump->x)) i++;
+        int x1 = draw_data(jump, &dice, logits_of(jump, jump->logits, a, i), i, jump->desc.argmax);
+        if (x1 < 0) return TW_ERR_NUMERIC;
+        jump->x[a * jump->tokens + i] = x1;
+    }
+    return TW_OK;
+}
+
 /* --- steps by a tolerance --------------------------------------------------------------------------------------------
  */
 

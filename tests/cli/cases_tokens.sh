@@ -11,7 +11,7 @@ run sample t -n 50 -o a.csv -j 1
 run sample t -n 50 -o b.csv -j 2
 holds "1 and 2 threads draw the same" cmp -s a.csv b.csv
 holds "samples are tokens" sh -c '! tail -n +2 a.csv | grep -qv "^[0-3],[0-3]$"'
-for solver in euler tau_leaping midpoint trapezoidal first_hitting; do
+for solver in euler tau_leaping midpoint trapezoidal first_hitting left_to_right; do
     works 'rows of 2 columns' sample t -n 5 -o c.csv --solver $solver
 done
 works 'rows of 2 columns' sample t -n 5 -o c.csv --tolerance 0.1 --temperature 0.7 --top-k 3 --top-p 0.9 --argmax --stratified-draws
@@ -58,6 +58,17 @@ run sample book -n 3 -o texts.jsonl --steps 8
 holds "a JSON value a line" sh -c '[ "$(grep -c "^{\"text\": \".*\"}$" texts.jsonl)" -eq 3 ]'
 works 'of a token' score book book.txt -n 5 --steps 4
 fails "'X' is not among the 14 symbols" sample book --prompt 'Xylophone'
+# in order, to compare with: no bound, and n-grams beside it
+works 'causal' train book.txt --chunk 16 --method ar --steps 10 --width 16 --depth 1 --batch 16 --heads 2 --threads 2 --out order
+run sample order -n 3 -o - --prompt 'the dog'
+holds "texts go on from the prompt" sh -c '[ "$(grep -c "^the dog" out)" -eq 3 ]'
+works 'negative log-likelihood  [0-9]' score order -n 5
+works 'told by counting  .* bits a token' eval order -n 5 --pairs 5
+holds "no bound" sh -c '! grep -q "at most [0-9]" out'
+fails "has 'left_to_right' only" sample order -n 3 -o - --solver euler
+fails "source 'mask', path 'mixture' and loss" train book.txt --chunk 16 --method ar --source uniform --out bad
+fails "causal" train book.txt --chunk 16 --method ar --network token_mlp --out bad
+
 works 'rows of 49 columns' train book.txt $text --out lines
 run sample lines -n 2 -o - --steps 4
 holds "padding is nothing" sh -c '! grep -q padding out'

@@ -212,10 +212,11 @@ static void test_ends_with_data(void **state)
             tw_token_path path = {.symbols = K, .states = K + masked, .schedule = &condot};
             tw_jump_desc desc = {.method = name, .path = &path, .seed = 3};
             double tv;
-            if (!masked && strcmp(name, "first_hitting") == 0) continue;
+            bool exact = strcmp(name, "first_hitting") == 0 || strcmp(name, "left_to_right") == 0;
+            if (!masked && exact) continue;
             double off = law_off(&desc, 1, 64, &tv);
             if (!(tv < 0.03)) fail_msg("%s, mask %d: TV %g", name, masked, tv);
-            if (strcmp(name, "first_hitting") == 0) assert_true(off < 3.5);
+            if (exact) assert_true(off < 3.5);
         }
     tw_piece_free(ctx, &condot);
 }

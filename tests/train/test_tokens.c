@@ -52,7 +52,7 @@ static void check(tw_status status)
     if (status != TW_OK) fail_msg("%s", tw_context_error(ctx));
 }
 
-static tw_flow *trained(const char *source, const char *path, const char *loss)
+static tw_flow *trained_by(const tw_flow_desc *desc)
 {
     static double values[ROWS * 2];
     tw_random random = {.seed = 3, .stream = 1};
@@ -65,13 +65,17 @@ static tw_flow *trained(const char *source, const char *path, const char *loss)
     tw_flow *flow = NULL;
     tw_dataset_desc data_desc = {.split = {1, 0, 0}};
     check(tw_dataset_from_memory(ctx, ROWS, 2, values, NULL, &data_desc, &data));
-    tw_flow_desc desc = {
-        .space = "tokens:4", .source = source, .path = path, .loss = loss, .columns = 2, .network = {.width = 48}};
-    check(tw_flow_create(ctx, &desc, &flow));
+    check(tw_flow_create(ctx, desc, &flow));
     tw_train_desc train = {.steps = 700, .batch = 512, .lr = 5e-3, .ema = 0.99};
     check(tw_train(flow, data, &train, NULL));
     tw_dataset_destroy(data);
     return flow;
+}
+
+static tw_flow *trained(const char *source, const char *path, const char *loss)
+{
+    return trained_by(&(tw_flow_desc){
+        .space = "tokens:4", .source = source, .path = path, .loss = loss, .columns = 2, .network = {.width = 48}});
 }
 
 static double entropy(void)
@@ -112,12 +116,9 @@ static void test_learns(void **state)
     static const struct {
         const char *source, *path, *loss;
         double above; /* of the bound over the entropy, at most */
-    } cases[] = {{NULL, NULL, NULL, 0.03},
-                 {"mask", "mixture", "generalised_kl", 0.03},
-                 {"uniform", "mixture", NULL, 0.9},
-                 {"uniform", "mixture", "generalised_kl", 0.9},
-                 {"mask", "mixture:0.5", NULL, 0.9},
-                 {NULL, "metric:1,1,1", NULL, 0.9}};
+    } cases[] = {{NULL, NULL, NULL, 0.03},           {"mask", "mixture", "generalised_kl", 0.03},
+                 {"uniform", "mixture", NULL, 0.9},  {"uniform", "mixture", "generalised_kl", 0.9},
+                 {"mask", "mixture:0.5", NULL, 0.9}, {NULL, "metric:1,1,1", NULL, 0.9}};
     for (int i = 0; i < TW_COUNT(cases); i++) {
         tw_flow *flow = trained(cases[i].source, cases[i].path, cases[i].loss);
         double tv = distance(flow, NULL, NULL), above = score(flow) - entropy();
@@ -267,9 +268,51 @@ static void test_refused(void **state)
     tw_flow_destroy(flow);
 }
 
+/* Autoregression has exact probabilities, which add up to 1 only when no token is told itself or what comes after it;
+ * drawn in order its rows follow them, and its beginning may be given. */
+static void test_in_order(void **state)
+{
+    (void)state;
+    tw_flow *flow = trained_by(&(tw_flow_desc){
+        .method = "ar", .space = "tokens:4", .columns = 2, .network = {.width = 32, .depth = 1, .heads = 2}});
+    double rows[2 * K * K], out[K * K], sum = 0, loss = 0;
+    for (int i = 0; i < K * K; i++) rows[2 * i] = i / K, rows[2 * i + 1] = i % K;
+    check(tw_log_density(flow, K * K, rows, NULL, out, NULL));
+    for (int i = 0; i < K * K; i++) {
+        sum += exp(out[i]);
+        loss -= probability(i / K, i % K) * out[i];
+    }
+    assert_true(fabs(sum - 1) < 1e-5);
+    if (!(loss > entropy() && loss < entropy() + 0.03)) fail_msg("%g, entropy %g", loss, entropy());
+    double off = distance(flow, NULL, NULL);
+    if (!(off < 0.05)) fail_msg("TV %g", off);
+    const double begun[2] = {2, (double)NAN}, ended[2] = {(double)NAN, 2};
+    double drawn[2 * 100];
+    tw_token_options known = {.known = begun, .same_known = true};
+    tw_sample_desc desc = {.tokens = &known};
+    check(tw_sample(flow, 100, &desc, drawn, NULL, NULL));
+    for (int i = 0; i < 100; i++) assert_true(drawn[2 * i] == 2);
+    known.known = ended;
+    assert_int_equal(tw_sample(flow, 100, &desc, drawn, NULL, NULL), TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(ctx), "goes on from the beginning"));
+    desc = (tw_sample_desc){.solver = {.method = "euler"}};
+    assert_int_equal(tw_sample(flow, 100, &desc, drawn, NULL, NULL), TW_ERR_INVALID);
+    desc = (tw_sample_desc){.solver = {.t1 = 0.5}};
+    check(tw_sample(flow, 100, &desc, drawn, NULL, NULL));
+    for (int i = 0; i < 100; i++) assert_true(drawn[2 * i] < K && drawn[2 * i + 1] == K);
+    tw_flow_destroy(flow);
+    const tw_flow_desc bad[] = {{.method = "ar", .space = "tokens:4", .columns = 2, .source = "uniform"},
+                                {.method = "ar", .space = "tokens:4", .columns = 2, .path = "metric"},
+                                {.method = "ar", .space = "tokens:4", .columns = 2, .loss = "generalised_kl"},
+                                {.method = "ar", .space = "tokens:4", .columns = 2, .network = {.kind = "token_mlp"}},
+                                {.method = "ar", .space = "euclidean", .columns = 2}};
+    for (int i = 0; i < TW_COUNT(bad); i++) assert_int_equal(tw_flow_create(ctx, &bad[i], &flow), TW_ERR_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_in_order),
         cmocka_unit_test(test_learns),
         cmocka_unit_test(test_samplers),
         cmocka_unit_test(test_frames_files_and_threads),
