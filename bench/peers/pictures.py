@@ -1,4 +1,4 @@
-"""Fashion-MNIST (or its kin) by PyTorch, for comparison with `thalweg train --network unet`.
+"""Fashion-MNIST (or its kin) by PyTorch, for comparison with `thalweg train --network unet` or `patch_unet`.
 
     python pictures.py train DATA_FOLDER SAMPLES.npy --images 600000     # samples for: thalweg eval RUN --samples SAMPLES.npy
     python pictures.py bits MODEL.safetensors DATA_FOLDER --rows 100     # compare: thalweg score RUN --solver midpoint ...
@@ -19,6 +19,7 @@ import time
 import numpy as np
 import torch
 
+from patch_unet import PatchUNet
 from unet import UNet
 
 CLASSES, LOG2 = 10, math.log(2)
@@ -91,7 +92,10 @@ def sample(net, told, steps, size):
 def train(args):
     torch.manual_seed(args.seed)
     x, told = read_part(args.data, "train")
-    net = UNet(x.shape[1], 32, (1, 2, 2), 1, (2,), classes=CLASSES)
+    if args.network == "patch_unet":
+        net = PatchUNet(x.shape[1], classes=CLASSES).to(memory_format=torch.channels_last)
+    else:
+        net = UNet(x.shape[1], 32, (1, 2, 2), 1, (2,), classes=CLASSES)
     print("%d parameters" % sum(p.numel() for p in net.parameters()))
     fit(net, x, told, args)
     _, labels = read_part(args.data, "t10k")  # sample i is of the class of test picture i
@@ -171,6 +175,7 @@ def main():
     t = commands.add_parser("train")
     t.add_argument("data")
     t.add_argument("out")
+    t.add_argument("--network", choices=["unet", "patch_unet"], default="unet")
     t.add_argument("--images", type=int, default=600000)
     t.add_argument("--batch", type=int, default=128)
     t.add_argument("--lr", type=float, default=0.003)
