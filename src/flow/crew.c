@@ -84,7 +84,7 @@ typedef struct block {
 typedef struct wave {
     tw_crew *crew;
     int64_t first, rows, size; /* number of the first block; rows of the whole set, of a block */
-    double *state;
+    double *state, *ends;      /* of all rows */
     const tw_crew_noise *noise;
     block *blocks;
 } wave;
@@ -96,6 +96,7 @@ static void solve_block(void *user, int64_t item, int thread)
     block *b = &w->blocks[item];
     *b = (block){0};
     double *state = w->state + begin * w->crew->columns;
+    tw_ode_output output = {.ends = w->ends ? w->ends + begin : NULL};
     if (w->noise)
         b->status = tw_noise_run(worker, w->noise, begin, rows, w->rows, w->crew->columns, state, &b->stats, b->error,
                                  sizeof(b->error));
@@ -103,8 +104,8 @@ static void solve_block(void *user, int64_t item, int thread)
         b->status = tw_sampler_run(worker->sampler, tw_worker_field, worker, rows, state, &b->stats, b->error,
                                    sizeof(b->error));
     else
-        b->status =
-            tw_ode_run(worker->ode, tw_worker_field, worker, rows, state, &b->stats, b->error, sizeof(b->error));
+        b->status = tw_ode_run_output(worker->ode, tw_worker_field, worker, rows, state, &output, &b->stats, b->error,
+                                      sizeof(b->error));
 }
 
 /* Rows move in the space of the flow; what rides along with them are numbers. */
@@ -219,13 +220,13 @@ static tw_status fold_wave(const wave *w, int64_t blocks, tw_ode_stats *stats, b
 }
 
 tw_status tw_crew_solve(tw_crew *crew, const tw_ode_desc *solver, const tw_crew_noise *noise, int64_t n, double *state,
-                        tw_rows_progress_fn on_progress, void *user, tw_ode_stats *stats)
+                        double *ends, tw_rows_progress_fn on_progress, void *user, tw_ode_stats *stats)
 {
     tw_context *ctx = crew->flow->ctx;
     tw_ode_stats total = {0};
     int64_t size = tw_crew_block(crew, n), blocks = (n + size - 1) / size, per_wave = (int64_t)crew->count * 2;
     block first = {0};
-    wave w = {.crew = crew, .rows = n, .size = size, .state = state, .noise = noise};
+    wave w = {.crew = crew, .rows = n, .size = size, .state = state, .ends = ends, .noise = noise};
     tw_status status = TW_OK;
     w.blocks = tw_alloc(ctx, (size_t)per_wave, sizeof(block));
     if (!w.blocks) TW_TRY(tw_fail_memory(ctx, (size_t)per_wave * sizeof(block)));

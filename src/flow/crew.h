@@ -26,11 +26,13 @@ typedef int (*tw_rows_progress_fn)(void *user, int64_t done, int64_t total);
 TW_NODISCARD tw_status tw_crew_get(tw_flow *flow, tw_flow_second second, bool wide, tw_crew **out_crew);
 void tw_crew_destroy(tw_crew *crew); /* what the program does with its own */
 
-/* Integrates the rows of `state` (n, crew->columns) in place, by `solver`, or by `noise` unless that is NULL. Adds to
- * *stats (nfe and nfe_mean of successive solves add up). Rows that fail are counted and told by TW_ERR_NUMERIC when all
- * others are done. */
+/* Integrates the rows of `state` (n, crew->columns) in place, by `solver`, or by `noise` unless that is NULL. Writes
+ * the time at which each row stands to ends (n), NULL: does not; by an equation without noise only. Adds to *stats (nfe
+ * and nfe_mean of successive solves add up). Rows that fail are counted and told by TW_ERR_NUMERIC when all others are
+ * done. */
 TW_NODISCARD tw_status tw_crew_solve(tw_crew *crew, const tw_ode_desc *solver, const tw_crew_noise *noise, int64_t n,
-                                     double *state, tw_rows_progress_fn on_progress, void *user, tw_ode_stats *stats);
+                                     double *state, double *ends, tw_rows_progress_fn on_progress, void *user,
+                                     tw_ode_stats *stats);
 
 /* Makes the first `count` workers ready to evaluate. */
 TW_NODISCARD tw_status tw_crew_ready(tw_crew *crew, int count);

@@ -74,7 +74,7 @@ void tw_journey_end(tw_journey *j)
 tw_status tw_journey_travel(tw_journey *j, const tw_ode_desc *solver, const tw_crew_noise *noise,
                             const tw_sample_desc *desc)
 {
-    return tw_crew_solve(j->crew, solver, noise, j->n, j->state, desc ? desc->on_progress : NULL,
+    return tw_crew_solve(j->crew, solver, noise, j->n, j->state, j->ends, desc ? desc->on_progress : NULL,
                          desc ? desc->user : NULL, &j->stats);
 }
 

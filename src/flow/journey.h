@@ -14,6 +14,7 @@ typedef struct tw_journey {
     int64_t n;
     double *state; /* (n, crew->columns); owned unless it is the caller's (n, numbers of the space) */
     bool owned;
+    double *ends; /* (n) where each row's way ended, or NULL; the caller's */
     tw_ode_stats stats;
 } tw_journey;
 

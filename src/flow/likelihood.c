@@ -2,8 +2,8 @@
  *
  *   log p_1(x(1)) = log p_0(x(0)) - int_0^1 div u_t(x(t)) dt             (Chen et al. 2018, Neural ODEs, eq. 8)
  *
- * then from normalised to data units, whose log-determinant is the normaliser's. On a manifold densities are with respect
- * to its volume.
+ * then from normalised to data units, whose log-determinant is the normaliser's. On a manifold densities are with
+ * respect to its volume.
  *
  * The network takes columns that never change for standard normal ones, independent of the others: at 0 their share of
  * the log-density is that of the source, and is left out. */
@@ -115,6 +115,30 @@ void tw_likelihood_take(const tw_journey *j, const double *x, double *out)
     }
 }
 
+/* Beyond it a density is zero to any number of digits. */
+static const double far = 1e6;
+
+static bool is_far(int columns, double scale, const double *row)
+{
+    for (int k = 0; k < columns; k++)
+        if (fabs(row[k]) > far * scale) return true;
+    return false;
+}
+
+/* Where every row that did not arrive had gone far, as networks lead rows that are unlike all they have seen, their
+ * densities are zero. False: one failed for another reason. */
+static bool lose_far(const tw_journey *j, double end, double *out)
+{
+    int columns = j->flow->space.numbers;
+    double scale = tw_journey_scale(j->flow);
+    for (int64_t i = 0; i < j->n; i++) {
+        if (j->ends[i] == end) continue;
+        if (!is_far(columns, scale, j->state + i * j->crew->columns)) return false;
+        out[i] = -(double)INFINITY;
+    }
+    return true;
+}
+
 tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc, double *out,
                          tw_ode_stats *out_stats)
 {
@@ -125,10 +149,15 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
     TW_TRY(tw_likelihood_solver(flow, desc, &solver));
     TW_TRY(tw_journey_begin(flow, desc, TW_FLOW_DIVERGENCE, n, NULL, &j));
     TW_TRY(tw_likelihood_give(&j, x));
-    TW_TRY(tw_journey_travel(&j, &solver, NULL, desc));
-    tw_likelihood_take(&j, x, out);
+    j.ends = tw_alloc(flow->ctx, (size_t)n, sizeof *j.ends);
+    if (!j.ends) TW_TRY(tw_fail_memory(flow->ctx, (size_t)n * sizeof *j.ends));
+    for (int64_t i = 0; i < n; i++) j.ends[i] = solver.t0;
+    status = tw_journey_travel(&j, &solver, NULL, desc);
+    if (status == TW_OK || status == TW_ERR_NUMERIC) tw_likelihood_take(&j, x, out);
+    if (status == TW_ERR_NUMERIC && lose_far(&j, solver.t1, out)) status = TW_OK;
     if (out_stats) *out_stats = j.stats;
 done:
+    tw_free(flow->ctx, j.ends);
     tw_journey_end(&j);
     return status;
 }

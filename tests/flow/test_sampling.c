@@ -387,6 +387,22 @@ static void test_refusals(void **state)
     assert_int_equal(tw_log_density(flow, 1, broken, NULL, &l, NULL), TW_ERR_NUMERIC);
 }
 
+/* u = -200 x, so that the way back of all but the middle leads to e^200. */
+static void rows_that_run_away_have_no_density(void **state)
+{
+    (void)state;
+    double x[4] = {linear_shift[0], linear_shift[1], linear_shift[0] + 1, linear_shift[1]}, l[2];
+    const float steep[] = {-200, 0, 0, -200, 200, 0, 0, 200};
+    memcpy(linear_piece(flow, "network.out.weight"), steep, sizeof steep);
+    memset(linear_piece(flow, "network.out.bias"), 0, 2 * sizeof(float));
+    tw_flow_programs_drop(flow);
+    assert_int_equal(tw_log_density(flow, 2, x, NULL, l, NULL), TW_OK);
+    assert_true(fabs(l[0] - (400 - log(2 * acos(-1) * linear_scale[0] * linear_scale[1]))) < 1e-3);
+    assert_true(l[1] == -(double)INFINITY);
+    x[3] = (double)NAN;
+    assert_int_equal(tw_log_density(flow, 2, x, NULL, l, NULL), TW_ERR_NUMERIC);
+}
+
 static tw_status sample_and_score(tw_context *c, void *user)
 {
     tw_flow *f = NULL;
@@ -422,6 +438,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_frames, setup, teardown),
         cmocka_unit_test_setup_teardown(test_progress_and_stopping, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(rows_that_run_away_have_no_density, setup, teardown),
         cmocka_unit_test(test_memory_running_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
