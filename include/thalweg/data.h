@@ -47,7 +47,8 @@ typedef struct tw_dataset_desc {
     const char *columns; /* "a,b,c" or numbers from 1 "1,3-5"; NULL: every column of numbers */
     const char *drop;    /* columns left out, same form */
     /* Columns that are conditions and no data, same form. Texts are classes, and so are numbers when they are whole and
-     * at most 64 different ones; built-in sets have "class". */
+     * at most 64 different ones; built-in sets have "class". NULL: of pictures with labels their "class", else none;
+     * "none": none. */
     const char *conditions;
     const tw_condition *known_conditions; /* tw_dataset_open_like: those of the model, all to be found in the file */
     int known_conditions_count;

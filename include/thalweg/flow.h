@@ -27,11 +27,11 @@ typedef struct tw_flow_desc {
     const char *weight;       /* of the loss over time, "none" */
     const char *time_density; /* of training times, "uniform" */
     const char *gamma;        /* size of the path's own noise, for methods that have it: "none" */
-    tw_network_desc network;
-    int columns;                    /* dimension D of the data, at least 1 */
-    tw_image image;                 /* what rows are, when they are pictures of `columns` numbers */
-    const char *const *names;       /* column names, NULL: x1.. */
-    const int *decimals;            /* digits written per column, -1 or NULL: all */
+    tw_network_desc network;  /* "mlp"; of pictures "patch_unet", of tokens "token_mlp" or "ddit", by their size */
+    int columns;              /* dimension D of the data, at least 1 */
+    tw_image image;           /* what rows are, when they are pictures of `columns` numbers */
+    const char *const *names; /* column names, NULL: x1.. */
+    const int *decimals;      /* digits written per column, -1 or NULL: all */
     const tw_condition *conditions; /* what the flow is told, copied; tw_dataset_condition */
     int conditions_count;
     uint64_t seed; /* of the initial weights */

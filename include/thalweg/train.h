@@ -32,10 +32,12 @@ TW_API const tw_optimiser_info *tw_optimiser_list(int index);
 typedef struct tw_train_desc {
     int64_t steps;         /* optimiser steps [20000 unless minutes is given] */
     double minutes;        /* instead: train for about so long */
-    int batch;             /* rows a step, drawn with replacement [the training rows, at least 256, at most 512] */
+    int batch;             /* rows a step, drawn with replacement [the training rows, at least 256, at most 512; of
+                            * pictures 32] */
     int accumulate;        /* the batch is worked off in so many equal pieces, whose gradients are summed [1] */
     const char *optimiser; /* ["adamw"] */
-    double lr;             /* peak learning rate, reached after the warm-up, then half a cosine to 0 [adamw: 3e-3] */
+    double lr;             /* peak learning rate, reached after the warm-up, then half a cosine to 0 [adamw: 3e-3, of
+                            * pictures 2e-3] */
     int64_t warmup;        /* steps of linear warm-up [5 % of the steps, at most 500] */
     double weight_decay;   /* on matrices only [adamw: 0.01; negative: none] */
     double beta1, beta2, epsilon; /* [adamw: 0.9, 0.999, 1e-8]; beta1 is the momentum of sgd and nesterov */

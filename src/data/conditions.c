@@ -16,7 +16,7 @@ tw_status tw_conditions_choose(const tw_table *table, const tw_dataset_desc *des
     tw_context *ctx = table->ctx;
     *out_list = NULL;
     *out_count = 0;
-    if (!desc->conditions) return TW_OK;
+    if (!desc->conditions || strcmp(desc->conditions, "none") == 0) return TW_OK;
     const char **names = tw_alloc(ctx, (size_t)table->columns, sizeof(char *));
     if (!names) return tw_fail_memory(ctx, (size_t)table->columns * sizeof(char *));
     for (int i = 0; i < table->columns; i++) names[i] = table->column[i].name;

@@ -23,12 +23,13 @@ static tw_status label_table(tw_pictures *p, tw_table *out_labels)
     return TW_OK;
 }
 
-/* Keeps the labels that are wanted, by name or as a model has them. */
+/* Keeps the labels that are wanted, by name or as a model has them; those there are when nobody says anything. */
 static tw_status choose_labels(tw_table *labels, const tw_dataset_desc *desc, bool like, int *out_count)
 {
     tw_context *ctx = labels->ctx;
     int *list = NULL, count = 0;
-    bool wanted = like ? desc->known_conditions_count > 0 : desc->conditions != NULL;
+    bool unsaid = !like && !desc->conditions;
+    bool wanted = like ? desc->known_conditions_count > 0 : desc->conditions && strcmp(desc->conditions, "none") != 0;
     tw_status status = TW_OK;
     if (wanted && labels->columns == 0)
         return tw_fail(ctx, TW_ERR_INVALID, "%s: no labels lie beside the pictures, so there is no condition",
@@ -37,8 +38,8 @@ static tw_status choose_labels(tw_table *labels, const tw_dataset_desc *desc, bo
         if (strcmp(desc->known_conditions[i].name, "class") != 0)
             return tw_fail(ctx, TW_ERR_INVALID, "%s: no '%s', which the model needs; there is 'class'", labels->path,
                            desc->known_conditions[i].name);
-    tw_dataset_desc class = {.conditions = wanted ? "class" : NULL};
-    TW_TRY(tw_conditions_choose(labels, like ? &class : desc, &list, &count));
+    tw_dataset_desc class = {.conditions = wanted || (unsaid && labels->columns > 0) ? "class" : NULL};
+    TW_TRY(tw_conditions_choose(labels, like || unsaid ? &class : desc, &list, &count));
     TW_TRY(tw_conditions_check(labels, TW_MISSING_AUTO, list, count));
     TW_TRY(tw_table_keep(labels, list, count));
     *out_count = count;

@@ -146,6 +146,14 @@ done:
     return status;
 }
 
+/* Pictures of a size that a patch_unet is best at. */
+static bool suits_patches(const tw_image *image)
+{
+    enum { SMALLEST = 16, UNIT = 4 };
+    return image->height >= SMALLEST && image->width >= SMALLEST && image->height % UNIT == 0 &&
+           image->width % UNIT == 0;
+}
+
 tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flow **out_flow)
 {
     enum { FEW_TOKENS = 16 }; /* that a perceptron sees whole */
@@ -167,6 +175,7 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
     network.states = flow->tokens.states;
     if (flow->method->rules->ordered) network.causal = 1;
     if (!network.kind && network.states > 0 && (network.causal || desc->columns > FEW_TOKENS)) network.kind = "ddit";
+    if (!network.kind && suits_patches(&desc->image)) network.kind = "patch_unet";
     TW_TRY(tw_network_complete(ctx, &network, &flow->desc.network));
     if (desc->image.height > 0) TW_TRY(tw_flow_need_flat(flow, "pictures"));
     tw_condition *conditions = NULL;

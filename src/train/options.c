@@ -16,8 +16,11 @@ static void use_default(double *value, double standard)
     if (*value == 0) *value = standard;
 }
 
-tw_status tw_train_complete(tw_context *ctx, const tw_train_desc *desc, int64_t rows, tw_train_desc *out_desc)
+tw_status tw_train_complete(tw_context *ctx, const tw_train_desc *desc, int64_t rows, bool pictures,
+                            tw_train_desc *out_desc)
 {
+    enum { PICTURES = 32 };
+    const double adamw_pictures = 0.002;
     tw_train_desc d = desc ? *desc : (tw_train_desc){0};
     const tw_optimiser *optimiser = NULL;
     tw_status status = TW_OK;
@@ -30,18 +33,19 @@ tw_status tw_train_complete(tw_context *ctx, const tw_train_desc *desc, int64_t 
     if (d.teacher && d.pairs == 0) d.pairs = 40000;
     if (d.teacher) rows = d.pairs;
     /* Checkerboard, 3.07 million rows seen, one run each: 3.829 nats at 1024 (lr 4e-3), 3.806 at 512 (3e-3), 3.807 at
-     * 256 (2e-3). At long trainings the order is not settled. */
+     * 256 (2e-3). At long trainings the order is not settled. Of 16,000 garments the validation loss is 0.329 at 64
+     * (1e-3), 0.312 at 64 (3e-3) and 0.284 at 32 (2e-3). */
     if (d.accumulate == 0) d.accumulate = 1;
     TW_TRY(check(ctx, "accumulate", d.accumulate, 1, 256));
     if (d.batch == 0) {
-        d.batch = (int)tw_max_i64(256, tw_min_i64(rows, 512));
+        d.batch = pictures ? PICTURES : (int)tw_max_i64(256, tw_min_i64(rows, 512));
         d.batch += (d.accumulate - d.batch % d.accumulate) % d.accumulate; /* equal pieces */
     }
     TW_TRY(check(ctx, "shift", d.shift, 0, 64));
     if (d.batch % d.accumulate)
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "training: a batch of %d rows is not %d equal pieces (accumulate)", d.batch,
                        d.accumulate));
-    use_default(&d.lr, optimiser->lr);
+    use_default(&d.lr, pictures && optimiser == tw_optimiser_at(0) ? adamw_pictures : optimiser->lr);
     use_default(&d.weight_decay, optimiser->weight_decay);
     use_default(&d.beta1, optimiser->beta1);
     use_default(&d.beta2, optimiser->beta2);
