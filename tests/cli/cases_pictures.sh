@@ -19,7 +19,7 @@ cd .. || exit 1
 is_png() { head -c 4 "$1" | grep -q PNG; }
 png_size() { od -An -v -tu1 -j 16 -N 8 "$1" | awk '{ print $3 * 256 + $4 "x" $7 * 256 + $8 }'; }
 
-works 'pictures of 8 x 8 pixels' train data --condition class --steps 150 --batch 64 --width 32 --depth 1 --out m -j 1
+works 'pictures of 8 x 8 pixels' train data --steps 150 --batch 64 --width 32 --depth 1 --out m -j 1
 
 holds "and draws what it learned" is_png m/samples.png
 
@@ -73,7 +73,7 @@ run sample m -n 60 -o all.csv
 run eval m --pairs 50 -n 2 --solver euler --steps 5 --classifier judge.safetensors --out elsewhere --samples all.csv --json
 holds "samples of a file, their classes in turn as those of the held-out rows" above "$(json class_accuracy)" 0.9
 works 'those of a file' eval m -n 2 --solver euler --steps 5 --classifier judge.safetensors --out elsewhere --samples bytes.npy
-works 'pictures of 8 x 8' train data --steps 20 --batch 32 --width 16 --depth 1 --out untold -j 1
+works 'pictures of 8 x 8' train data --condition none --steps 20 --batch 32 --width 16 --depth 1 --out untold -j 1
 works '64 pictures' sample untold --solver euler --steps 2 -o untold.png
 works 'no classifier judges' eval untold --pairs 30 -n 2 --solver euler --steps 2
 holds "neighbours without classes" is_png untold/neighbours.png

@@ -88,8 +88,12 @@ static void files_are_split_as_tables_are(void **state)
         assert_int_equal(tw_dataset_read(table, (tw_part)part, rows - 1, 1, again), TW_OK);
         assert_memory_equal(again, read + (rows - 1) * COLUMNS, sizeof again);
     }
-    assert_int_equal(tw_dataset_conditions_count(d), 0);
+    assert_int_equal(tw_dataset_conditions_count(d), 1); /* there are labels, and nobody said anything */
     tw_dataset_destroy(table);
+    tw_dataset_destroy(d);
+    desc.conditions = "none";
+    d = open_set(*state, TRAIN_IMAGES, &desc);
+    assert_int_equal(tw_dataset_conditions_count(d), 0);
     tw_dataset_destroy(d);
 }
 
