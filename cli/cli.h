@@ -47,6 +47,7 @@ int run_train(cli *c);
 int run_sample(cli *c);
 int run_score(cli *c);
 int run_eval(cli *c);
+int run_impute(cli *c);
 int run_reproduce(cli *c);
 int run_info(cli *c);
 int run_list(cli *c);

@@ -88,6 +88,21 @@ static int word_index(const char *text, const char *words)
     return 0;
 }
 
+/* Whether columns of all kinds may be learned together: nothing that was asked for is of another kind of flow. */
+static tw_mixed mixed_of(const settings *s)
+{
+    static const option_id others[] = {OPT_METHOD,   OPT_SPACE,  OPT_SOURCE,      OPT_PATH,    OPT_COUPLING, OPT_PREDICT,
+                                       OPT_GAMMA,    OPT_LOSS,   OPT_WEIGHT,      OPT_TEACHER, OPT_CONDITION,
+                                       OPT_SOURCE_DATA, OPT_TOKENISER};
+    int asked = s->verb == 'T' ? word_index(opt_text(s, OPT_TABLE), "no|auto|yes") : 0;
+    if (asked != TW_MIXED_AUTO) return (tw_mixed)asked;
+    if (opt_given(s, OPT_COLUMN)) return TW_MIXED_YES;
+    for (int i = 0; i < TW_COUNT(others); i++)
+        if (opt_given(s, others[i])) return TW_MIXED_NO;
+    bool plain = opt_flag(s, OPT_DEQUANTISED) || strcmp(opt_text(s, OPT_MISSING), "auto") != 0;
+    return plain ? TW_MIXED_NO : TW_MIXED_AUTO;
+}
+
 tw_dataset_desc dataset_desc_of(const settings *s, double split[3])
 {
     tw_dataset_desc desc = {.columns = opt_text(s, OPT_COLUMNS),
@@ -101,7 +116,9 @@ tw_dataset_desc dataset_desc_of(const settings *s, double split[3])
                             .array = opt_text(s, OPT_ARRAY),
                             .size = (int)opt_int(s, OPT_SIZE),
                             .labels = opt_text(s, OPT_LABELS),
-                            .strict = opt_flag(s, OPT_STRICT)};
+                            .strict = opt_flag(s, OPT_STRICT),
+                            .mixed = mixed_of(s),
+                            .kinds = s->verb == 'T' ? opt_text(s, OPT_COLUMN) : NULL};
     if (opt_text(s, OPT_SPLIT) && split_parse(opt_text(s, OPT_SPLIT), split))
         memcpy(desc.split, split, sizeof desc.split);
     if (opt_text(s, OPT_LEVELS)) levels_parse(opt_text(s, OPT_LEVELS), &desc.bins);

@@ -288,7 +288,11 @@ bool settings_set(settings *s, option_id id, const char *text, origin from, char
         return false;
     }
     if (s->value[id].from > from) return true;
-    char *copy = strdup(text);
+    bool more = id == OPT_COLUMN && s->value[id].from == from; /* one column each time */
+    size_t before = more ? strlen(s->value[id].text) + 1 : 0, length = strlen(text) + 1;
+    char *copy = malloc(before + length);
+    if (copy && more) snprintf(copy, before + 1, "%s,", s->value[id].text);
+    if (copy) memcpy(copy + before, text, length);
     if (!copy) {
         snprintf(error, size, "out of memory");
         return false;
@@ -312,7 +316,7 @@ static const char *owner_of(const option *o)
     static const struct {
         char letter;
         const char *name;
-    } verbs[] = {{'T', "train"}, {'S', "sample"}, {'C', "score"},  {'E', "eval"},  {'R', "reproduce"},
+    } verbs[] = {{'T', "train"}, {'S', "sample"}, {'C', "score"},  {'E', "eval"},  {'R', "reproduce"}, {'P', "impute"},
                  {'I', "info"},  {'L', "list"},   {'M', "import"}, {'X', "export"}};
     for (int i = 0; i < TW_COUNT(verbs); i++)
         if (verbs[i].letter == o->verbs[0]) return verbs[i].name;

@@ -8,6 +8,7 @@
 #include "pictures.h"
 #include "score.h"
 #include "signals.h"
+#include "tables.h"
 #include "tokens.h"
 
 #include "base/file.h"
@@ -313,7 +314,15 @@ int run_sample(cli *c)
     TW_TRY(cli_start(c));
     result = model_open(c, &m);
     if (result != EXIT_DONE) goto done;
+    if (is_table(&m)) {
+        result = sample_table(c, &m);
+        goto done;
+    }
     result = EXIT_USAGE;
+    if (opt_given(&c->set, OPT_GIVEN)) {
+        cli_usage("--given is for models of tables; of others --observe says what is known");
+        goto done;
+    }
     if (!options_suit(c, &m) || !observe_check(c, &m, &solver) || !settle_form(c, &m, &j) || !settle_pictures(c, &j))
         goto done;
     if (is_tokens(&m) || (!opt_given(&c->set, OPT_OBSERVE) && !opt_given(&c->set, OPT_REWARD)))

@@ -2,6 +2,7 @@
 #include "tokens.h"
 
 #include "files.h"
+#include "tables.h"
 
 #include "base/file.h"
 #include "base/text.h"
@@ -12,7 +13,7 @@
 
 bool is_tokens(const model *m)
 {
-    return strncmp(m->about->space, "tokens", 6) == 0;
+    return strncmp(m->about->space, "tokens", 6) == 0 && !is_table(m);
 }
 
 const char *at_most(const model *m)

@@ -11,9 +11,11 @@
 #include "pictures.h"
 #include "run.h"
 #include "signals.h"
+#include "tables.h"
 #include "tokens.h"
 
 #include "base/file.h"
+#include "data/dataset.h"
 #include "plot/plot.h"
 
 #include <float.h>
@@ -108,11 +110,28 @@ static tw_status open_data(training *t)
     else
         snprintf(kind, sizeof kind, "%s of %d %s", all == 1 ? "row" : "rows", tw_dataset_columns(t->data),
                  tw_dataset_columns(t->data) == 1 ? "column" : "columns");
+    const tw_schema *schema = tw_dataset_schema(t->data);
+    if (schema)
+        snprintf(kind, sizeof kind, "rows of %d columns, which are %d numbers and %d tokens", schema->columns,
+                 schema->numbers, schema->codes - schema->numbers);
     cli_say(c, "%s: %s %s (%s to train, %s to validate, %s held out)", opt_text(&c->set, OPT_DATA),
             human_count((double)all, rows, sizeof rows), kind, part[0], part[1], part[2]);
     if (tw_dataset_rows(t->data, TW_PART_TRAIN) < few)
         cli_note(c, "with so few rows a flow can only learn them by heart");
-    return TW_OK;
+    return schema ? say_reading(c, schema) : TW_OK;
+}
+
+/* Of a table the space of its codes, and what was found in it as a fact. */
+static tw_status take_schema(training *t, char **out_space)
+{
+    const tw_schema *schema = tw_dataset_schema(t->data);
+    tw_text space = tw_text_new(t->c->ctx);
+    if (!schema) return TW_OK;
+    tw_schema_space(schema, &space);
+    tw_status status = tw_text_check(&space);
+    if (status != TW_OK) tw_text_free(&space);
+    *out_space = space.data;
+    return status;
 }
 
 static tw_status create_flow(training *t)
@@ -123,6 +142,7 @@ static tw_status create_flow(training *t)
     tw_status status = TW_OK;
     const char **names = tw_alloc(ctx, (size_t)columns, sizeof *names);
     int *decimals = tw_alloc(ctx, (size_t)columns, sizeof *decimals);
+    char *product = NULL;
     if (!names || !decimals) TW_TRY(tw_fail_memory(ctx, (size_t)columns * sizeof *names));
     for (int i = 0; i < columns; i++) {
         names[i] = tw_dataset_name(t->data, i);
@@ -130,7 +150,9 @@ static tw_status create_flow(training *t)
     }
     char space[64];
     const char *space_name = NULL;
+    TW_TRY(take_schema(t, &product));
     TW_TRY(space_text(t->c, t->data, t->tokeniser, space, &space_name));
+    if (product) space_name = product;
     tw_flow_desc desc = {.method = opt_text(s, OPT_METHOD),
                          .space = space_name,
                          .source = t->source ? "data" : opt_text(s, OPT_SOURCE),
@@ -160,6 +182,7 @@ static tw_status create_flow(training *t)
 done:
     tw_free(ctx, names);
     tw_free(ctx, decimals);
+    tw_free(ctx, product);
     return status;
 }
 
@@ -169,7 +192,7 @@ static tw_status set_facts(training *t)
     char data[MODEL_PATH];
     tw_status status = TW_OK;
     char rows[32], *tokeniser = NULL;
-    tw_text text = tw_text_new(t->c->ctx);
+    tw_text text = tw_text_new(t->c->ctx), schema = tw_text_new(t->c->ctx);
     path_name(data, sizeof data, opt_text(&t->c->set, OPT_DATA));
     config_write(&t->c->set, data, &text);
     TW_TRY(tw_text_check(&text));
@@ -180,12 +203,18 @@ static tw_status set_facts(training *t)
     }
     if (opt_text(&t->c->set, OPT_LEVELS))
         TW_TRY(tw_flow_set_fact(t->flow, FACT_LEVELS, opt_text(&t->c->set, OPT_LEVELS)));
+    if (tw_dataset_schema(t->data)) {
+        tw_schema_save(tw_dataset_schema(t->data), &schema);
+        TW_TRY(tw_text_check(&schema));
+        TW_TRY(tw_flow_set_fact(t->flow, FACT_SCHEMA, schema.data));
+    }
     TW_TRY(tw_flow_set_fact(t->flow, FACT_DATA, data));
     TW_TRY(tw_flow_set_fact(t->flow, FACT_ROWS, rows));
     TW_TRY(tw_flow_set_fact(t->flow, FACT_SETTINGS, text.data));
 done:
     tw_string_free(t->c->ctx, tokeniser);
     tw_text_free(&text);
+    tw_text_free(&schema);
     return status;
 }
 

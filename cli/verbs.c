@@ -14,7 +14,7 @@ const verb verb_table[] = {
          "it trains. Ctrl-C stops at the next step and keeps a checkpoint; --resume goes on from there as if it had "
          "never stopped.",
      .examples = "thalweg train checkerboard --minutes 2\n"
-                 "thalweg train housing.csv --drop ocean_proximity --out runs/housing\n"
+                 "thalweg train housing.csv --column ocean_proximity=skip --out runs/housing\n"
                  "thalweg train --resume --out runs/housing\n"
                  "thalweg train housing.csv --set width=512 --set lr=5e-4 --seed 7\n"
                  "thalweg train --config runs/housing/config.yaml --out runs/again\n",
@@ -27,7 +27,7 @@ const verb verb_table[] = {
      .more = "Row i of a seed is the same whatever the number of rows and threads.",
      .examples = "thalweg sample runs/checkerboard -n 10000 -o samples.csv --plot samples.png\n"
                  "thalweg sample runs/checkerboard -n 2000 --frames-plot flow.png --frames 8\n"
-                 "thalweg sample runs/housing -n 100 -o - --solver heun2 --steps 40 --seed 3\n",
+                 "thalweg sample runs/housing -n 100 -o - --given ocean_proximity=INLAND,median_income=3..4\n",
      .argument = {OPT_MODEL, OPT_COUNT},
      .run = run_sample},
     {.letter = 'C',
@@ -61,6 +61,16 @@ const verb verb_table[] = {
                  "thalweg eval runs/housing new-data.csv --json\n",
      .argument = {OPT_MODEL, OPT_DATA, OPT_COUNT},
      .run = run_eval},
+    {.letter = 'P',
+     .name = "impute",
+     .usage = "MODEL FILE [-n N] [-o FILE] [OPTIONS]",
+     .about = "fill in what is missing in a table by a flow trained on one like it",
+     .more = "Every gap in a column that the model knows is drawn given what its row has; all else in the file stays as it "
+             "is written. Draws differ as much as the row leaves open: -n N shows how much that is.",
+     .examples = "thalweg impute runs/housing housing.csv -o filled.csv\n"
+                 "thalweg impute runs/people patients.csv -n 20 -o draws.csv --seed 1\n",
+     .argument = {OPT_MODEL, OPT_DATA, OPT_COUNT},
+     .run = run_impute},
     {.letter = 'R',
      .name = "reproduce",
      .usage = "[NAME...|--all] [--quick] [OPTIONS]",

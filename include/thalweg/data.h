@@ -22,6 +22,14 @@ typedef enum tw_missing {
     TW_MISSING_KEEP    /* tw_dataset_open_like: leave them, as NaN */
 } tw_missing;
 
+/* Whether a file is read as a table of mixed columns: kinds are found, texts are levels, gaps a part of the data, and the
+ * rows of the data set are codes of numbers and tokens, for a flow on their product. */
+typedef enum tw_mixed {
+    TW_MIXED_NO,
+    TW_MIXED_AUTO, /* when a column is a category, yes/no, a date, an angle or a place, or has gaps or few values */
+    TW_MIXED_YES
+} tw_mixed;
+
 typedef enum tw_header { TW_HEADER_AUTO, TW_HEADER_YES, TW_HEADER_NO } tw_header;
 
 typedef enum tw_part { TW_PART_TRAIN, TW_PART_VALIDATION, TW_PART_TEST, TW_PART_ALL } tw_part;
@@ -64,6 +72,8 @@ typedef struct tw_dataset_desc {
     bool strict;        /* a damaged picture is an error; else it is left out and said */
     tw_bins bins; /* count above 0: numbers of a table become the bins they lie in; low and high both 0: from the least
                      number to the greatest. Not for pictures */
+    tw_mixed mixed;
+    const char *kinds;    /* of mixed columns, overruling what is found: "age=integer,city=category,id=skip"; NULL */
     tw_image known_image; /* tw_dataset_open_like: what the model's pictures are */
 } tw_dataset_desc;
 

@@ -17,7 +17,7 @@ extern "C" {
  * parameters: "vp:0.1,20" (tw_piece_info). Unknown names are errors that name the nearest right one. */
 typedef struct tw_flow_desc {
     const char *method;       /* "fm" (thalweg list methods) */
-    const char *space;        /* "euclidean" */
+    const char *space;        /* "euclidean"; a product by its factors' columns, "euclidean*3 + tokens:7*2" */
     const char *source;       /* "normal" */
     const char *path;         /* "affine" */
     const char *schedule;     /* "condot" */
@@ -63,7 +63,8 @@ TW_NODISCARD TW_API tw_status tw_flow_set_fact(tw_flow *flow, const char *name, 
  * of tw_ode_method_list(). They take steps, step_size or a grid, and reach the end of the path exactly. */
 TW_API const tw_ode_method_info *tw_sampler_list(int index);
 
-/* How tokens jump, for flows on space "tokens"; zeros mean the defaults in brackets. */
+/* How tokens jump, for flows on space "tokens"; zeros mean the defaults in brackets. On a product of numbers and tokens,
+ * "euclidean*3 + tokens:7*2", temperature, known columns - numbers among them - and `never` are taken. */
 typedef struct tw_token_options {
     double tolerance; /* of method "euler": every row chooses its steps, so that a token jumps in one with at most this
                          probability [0: steps as given] */
@@ -78,6 +79,7 @@ typedef struct tw_token_options {
     bool stratified;     /* rows share out the numbers they are drawn by: means over rows vary less */
     const double *known; /* (n, columns): tokens that are given, NaN where they are not [none] */
     bool same_known;     /* one row of them for all */
+    const int *never;    /* (tokens) of a product: a symbol that each does not become, -1: none [NULL: none] */
 } tw_token_options;
 
 typedef struct tw_sample_desc {

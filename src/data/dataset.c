@@ -264,10 +264,7 @@ done:
 
 /* --- reading by kind -------------------------------------------------------------------------------------- */
 
-typedef enum file_kind { KIND_TEXT, KIND_NPY, KIND_NPZ } file_kind;
-
-/* By the first bytes, not the name. Kinds that look like data but are not read here are refused by name. */
-static tw_status tell_kind(tw_context *ctx, const char *path, file_kind *out_kind)
+tw_status tw_file_kind_tell(tw_context *ctx, const char *path, tw_file_kind *out_kind)
 {
     static const struct {
         const char *magic;
@@ -283,15 +280,15 @@ static tw_status tell_kind(tw_context *ctx, const char *path, file_kind *out_kin
     char head[32] = {0};
     struct stat info;
     ssize_t got = 0;
-    *out_kind = KIND_TEXT;
+    *out_kind = TW_FILE_TEXT;
     /* a pipe is not opened twice: what is lost between could not be had again */
     if (stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return TW_OK;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return TW_OK; /* the reader says what is wrong */
     got = read(fd, head, sizeof head);
     close(fd);
-    if (got >= 6 && memcmp(head, "\x93NUMPY", 6) == 0) *out_kind = KIND_NPY;
-    if (got >= 4 && (memcmp(head, "PK\3\4", 4) == 0 || memcmp(head, "PK\5\6", 4) == 0)) *out_kind = KIND_NPZ;
+    if (got >= 6 && memcmp(head, "\x93NUMPY", 6) == 0) *out_kind = TW_FILE_NPY;
+    if (got >= 4 && (memcmp(head, "PK\3\4", 4) == 0 || memcmp(head, "PK\5\6", 4) == 0)) *out_kind = TW_FILE_NPZ;
     for (int i = 0; i < TW_COUNT(others); i++)
         if (got >= (ssize_t)others[i].length && memcmp(head, others[i].magic, others[i].length) == 0)
             return tw_fail(ctx, TW_ERR_UNSUPPORTED, "%s: %s is not read here: save the table as CSV or NPY", path,
@@ -299,10 +296,10 @@ static tw_status tell_kind(tw_context *ctx, const char *path, file_kind *out_kin
     return TW_OK;
 }
 
-static tw_status read_npy(tw_context *ctx, const char *path, file_kind kind, const char *name, tw_table *out_table)
+static tw_status read_npy(tw_context *ctx, const char *path, tw_file_kind kind, const char *name, tw_table *out_table)
 {
     tw_npy array = {0};
-    tw_status status = tw_npy_read(ctx, path, kind == KIND_NPZ ? name : NULL, &array);
+    tw_status status = tw_npy_read(ctx, path, kind == TW_FILE_NPZ ? name : NULL, &array);
     if (status != TW_OK) return status;
     int64_t rows = array.shape.rank > 0 ? array.shape.dim[0] : 1, columns = 1;
     for (int i = 1; i < array.shape.rank; i++) columns *= array.shape.dim[i];
@@ -369,11 +366,11 @@ static tw_status fail_unknown_name(tw_context *ctx, const char *path)
 
 static tw_status read_table(tw_context *ctx, const char *path, const tw_dataset_desc *desc, tw_table *out_table)
 {
-    file_kind kind;
+    tw_file_kind kind;
     if (!strpbrk(path, "/.") && access(path, F_OK) != 0) return fail_unknown_name(ctx, path);
-    tw_status status = tell_kind(ctx, path, &kind);
+    tw_status status = tw_file_kind_tell(ctx, path, &kind);
     if (status != TW_OK) return status;
-    if (kind == KIND_TEXT) return tw_table_read_csv(ctx, path, desc, out_table);
+    if (kind == TW_FILE_TEXT) return tw_table_read_csv(ctx, path, desc, out_table);
     return read_npy(ctx, path, kind, desc->array, out_table);
 }
 
@@ -404,6 +401,15 @@ tw_status tw_dataset_open(tw_context *ctx, const char *path, const tw_dataset_de
     tw_status status = builtin ? TW_OK : tw_pictures_open(ctx, path, desc, &pictures, &shows);
     if (status != TW_OK) return status;
     if (shows) return tw_picture_set_make(ctx, &pictures, desc, 0, NULL, out_dataset);
+    if (!builtin && desc->mixed != TW_MIXED_NO) {
+        tw_dataset *mixed = NULL;
+        status = tw_dataset_open_mixed(ctx, path, desc, &mixed);
+        if (status != TW_OK) return status;
+        if (mixed) {
+            *out_dataset = mixed;
+            return TW_OK;
+        }
+    }
     status = builtin ? draw_builtin(ctx, builtin, desc, &table) : read_table(ctx, path, desc, &table);
     return status == TW_OK ? make_dataset(ctx, &table, builtin, desc, 0, NULL, out_dataset) : status;
 }
@@ -459,6 +465,8 @@ void tw_dataset_destroy(tw_dataset *dataset)
     if (!dataset) return;
     tw_table_free(&dataset->table);
     tw_pictures_free(&dataset->pictures);
+    tw_schema_free(&dataset->schema);
+    tw_cells_free(&dataset->cells);
     tw_conditions_free(dataset->ctx, &dataset->conditions);
     tw_free(dataset->ctx, dataset);
 }
@@ -489,6 +497,16 @@ const double *tw_dataset_values(const tw_dataset *dataset, tw_part part)
 {
     if (!dataset->table.values) return NULL;
     return dataset->table.values + rows_before(dataset, part) * dataset->table.stride;
+}
+
+const tw_schema *tw_dataset_schema(const tw_dataset *dataset)
+{
+    return dataset->schema.columns > 0 ? &dataset->schema : NULL;
+}
+
+const double *tw_dataset_cells(const tw_dataset *dataset, tw_part part)
+{
+    return dataset->cells.value ? dataset->cells.value + rows_before(dataset, part) * dataset->cells.columns : NULL;
 }
 
 const uint8_t *tw_dataset_bytes(const tw_dataset *dataset, tw_part part, size_t *out_stride)

@@ -3,6 +3,7 @@
 #define TW_DATA_DATASET_H
 
 #include "data/pictures.h"
+#include "data/schema.h"
 #include "data/table.h"
 
 /* A density one can draw from and, mostly, evaluate. Two columns. */
@@ -59,9 +60,14 @@ struct tw_dataset {
     int64_t part_rows[3];
     const tw_builtin *builtin; /* NULL for files and memory */
     tw_conditions conditions;
+    tw_schema schema; /* of mixed columns, whose codes are the table; columns 0: rows are no such */
+    tw_cells cells;   /* and its cells, in the order of the rows */
     tw_pictures pictures; /* image.height 0: rows are no pictures, they are in the table */
 };
 
+typedef enum tw_file_kind { TW_FILE_TEXT, TW_FILE_NPY, TW_FILE_NPZ } tw_file_kind;
+/* By the first bytes, not the name. Kinds that look like data but are not read here are refused by name. */
+TW_NODISCARD tw_status tw_file_kind_tell(tw_context *ctx, const char *path, tw_file_kind *out_kind);
 /* Reads a file of numbers (CSV, NPY, NPZ) and chooses its columns; rows keep their order, gaps are refused. */
 TW_NODISCARD tw_status tw_table_open(tw_context *ctx, const char *path, const tw_dataset_desc *desc,
                                      tw_table *out_table);
@@ -69,6 +75,13 @@ TW_NODISCARD tw_status tw_table_open(tw_context *ctx, const char *path, const tw
  * of these columns, conditions last, and all for testing; of a set with files for testing, those. */
 TW_NODISCARD tw_status tw_picture_set_make(tw_context *ctx, tw_pictures *pictures, const tw_dataset_desc *desc,
                                            int columns, const char *const *names, tw_dataset **out_dataset);
+/* A file of mixed columns as a data set of codes (data/mixed.c). *out_dataset stays NULL when desc->mixed is
+ * TW_MIXED_AUTO and every column holds numbers alone. */
+TW_NODISCARD tw_status tw_dataset_open_mixed(tw_context *ctx, const char *path, const tw_dataset_desc *desc,
+                                             tw_dataset **out_dataset);
+/* What was found in mixed columns, NULL for other data; and the cells of a part, (rows, columns of the schema). */
+const tw_schema *tw_dataset_schema(const tw_dataset *dataset);
+const double *tw_dataset_cells(const tw_dataset *dataset, tw_part part);
 /* Rows of pictures as they are kept: row `first` of a part and its followers, `*out_stride` bytes apart. NULL for
  * tables. */
 const uint8_t *tw_dataset_bytes(const tw_dataset *dataset, tw_part part, size_t *out_stride);

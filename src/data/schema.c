@@ -131,6 +131,27 @@ done:
     return status;
 }
 
+/* Columns that --columns and --drop leave out. */
+static tw_status skip_unchosen(const wishes *w, const tw_dataset_desc *desc)
+{
+    const tw_table *table = w->table;
+    int *list = NULL, count = 0;
+    if (!desc->columns && !desc->drop) return TW_OK;
+    const char **names = tw_alloc(w->ctx, (size_t)table->columns, sizeof(char *));
+    if (!names) return tw_fail_memory(w->ctx, (size_t)table->columns * sizeof(char *));
+    for (int i = 0; i < table->columns; i++) names[i] = table->column[i].name;
+    tw_status status = tw_columns_choose(w->ctx, table->path, desc->columns, desc->drop, table->columns, names, &list,
+                                         &count);
+    for (int i = 0; status == TW_OK && i < table->columns; i++) {
+        bool chosen = false;
+        for (int k = 0; k < count; k++) chosen = chosen || list[k] == i;
+        if (!chosen) w->kind[i] = TW_KIND_skip;
+    }
+    tw_free(w->ctx, names);
+    tw_free(w->ctx, list);
+    return status;
+}
+
 /* --- places on the globe
  * ------------------------------------------------------------------------------------------------ */
 
@@ -334,6 +355,7 @@ tw_status tw_schema_find(tw_context *ctx, const char *path, const tw_dataset_des
     if (!asked || !from || !schema.column)
         TW_TRY(tw_fail_memory(ctx, (size_t)table.columns * sizeof(tw_schema_column)));
     for (int i = 0; i < table.columns; i++) asked[i] = -1, from[i] = i;
+    if (desc) TW_TRY(skip_unchosen(&(wishes){ctx, &table, asked}, desc));
     if (text) TW_TRY(read_wishes(&(wishes){ctx, &table, asked}, text));
     schema.header = table.has_header;
     schema.separator = table.separator;

@@ -6,12 +6,46 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Ones among zeros (B, T (K + 1)) of tokens (B,T), a mask among them. */
+static tw_val ones_of(const tw_factor *f, tw_val x)
+{
+    int64_t states = f->symbols + 1;
+    tw_val state = tw_iota(x.graph, tw_dtype_at(x), tw_shape_of(1, 1, states), 2);
+    tw_val ones = tw_cast(tw_eq(tw_expand_dim(x, 2), state), tw_dtype_at(x));
+    return tw_reshape(ones, tw_shape_of(tw_dim(x, 0), f->numbers * states));
+}
+
+/* Of a product with tokens: numbers, tokens and which numbers are known -> velocities and logits. */
+static tw_val call_mixed(const tw_flow_binding *binding, tw_scope scope, tw_val x, tw_val t)
+{
+    const tw_space *space = &binding->flow->space, moving = tw_space_of_moving(space);
+    int numbers = moving.numbers, count = 0;
+    tw_val *parts = tw_alloc(binding->flow->ctx, (size_t)space->count + 2, sizeof *parts), at = TW_NONE;
+    if (!parts) return tw_graph_fail(x.graph, TW_ERR_MEMORY, "no memory for the factors of a product");
+    if (numbers > 0) {
+        at = tw_space_project_rows(&moving, tw_slice(x, 1, 0, numbers));
+        parts[count++] = tw_space_features(&moving, at);
+        parts[count++] = tw_slice(x, 1, space->numbers, space->numbers + numbers);
+    }
+    for (int i = space->moving; i < space->count; i++) {
+        const tw_factor *f = &space->factor[i];
+        parts[count++] = ones_of(f, tw_slice(x, 1, f->number, f->number + f->numbers));
+    }
+    tw_val features = count > 1 ? tw_concat(1, count, parts) : parts[0];
+    tw_free(binding->flow->ctx, parts);
+    tw_val y = tw_network(scope, &binding->flow->desc.network, features, t, binding->condition, space->outputs);
+    if (numbers == 0) return y;
+    tw_val v = tw_space_lift(&moving, at, tw_slice(y, 1, 0, moving.outputs));
+    return tw_concat2(1, v, tw_slice(y, 1, moving.outputs, space->outputs));
+}
+
 static tw_val call_network(void *user, tw_val x, tw_val t)
 {
     const tw_flow_binding *binding = user;
     tw_scope scope = tw_in(tw_scope_root(binding->params), "network");
     int heads = binding->flow->method->rules->heads;
     const tw_space *space = &binding->flow->space;
+    if (tw_space_is_mixed(space)) return call_mixed(binding, scope, x, t);
     if (space->symbols > 0)
         return tw_network(scope, &binding->flow->desc.network, x, t, binding->condition, space->symbols);
     x = tw_space_project_rows(space, x); /* derivatives across the tangent space are zero then */
@@ -139,7 +173,9 @@ static tw_status make_layout(tw_flow *flow)
     tw_draws draws = {.x0 = tw_input(flow->graph, "x0", TW_DTYPE_F32, points),
                       .x1 = tw_input(flow->graph, "x1", TW_DTYPE_F32, points),
                       .t = tw_input(flow->graph, "t", TW_DTYPE_F32, times),
-                      .z = rules->noise ? tw_input(flow->graph, "z", TW_DTYPE_F32, points) : TW_NONE};
+                      .z = TW_NONE};
+    tw_shape noises = tw_shape_of(2, (int64_t)rules->noise * flow->space.numbers);
+    if (rules->noise > 0) draws.z = tw_input(flow->graph, "z", TW_DTYPE_F32, noises);
     rules->row_loss(&model, &draws);
     TW_TRY(tw_graph_check(flow->graph));
 done:

@@ -56,7 +56,7 @@ tw_status tw_interpolate(tw_flow *flow, int64_t rows, const double *points, int6
     if (rows < 2 || between < 0)
         return tw_fail(flow->ctx, TW_ERR_INVALID, "%lld points between %lld rows: it takes two rows at least",
                        (long long)between, (long long)rows);
-    if (flow->space.symbols > 0)
+    if (flow->space.symbols > 0 || tw_space_is_mixed(&flow->space))
         return tw_fail(flow->ctx, TW_ERR_INVALID, "a flow of tokens: there is nothing between two tokens");
     if (!flow->space.flat) return along_geodesics(flow, rows, points, between, out);
     for (int64_t r = 0; r < rows; r++)

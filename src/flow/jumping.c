@@ -32,7 +32,7 @@ static tw_status refuse(const tw_flow *flow, const char *what)
 }
 
 /* What is asked of a flow in R^D, and has no meaning here. */
-static tw_status check_desc(const tw_flow *flow, const tw_sample_desc *d)
+tw_status tw_tokens_check_desc(const tw_flow *flow, const tw_sample_desc *d)
 {
     if (d->diffusion) return refuse(flow, "sampling with noise");
     if (d->schedule) return refuse(flow, "another schedule");
@@ -63,7 +63,7 @@ static tw_status check_rows(const tw_flow *flow, int64_t n, const double *x, int
 }
 
 /* Conditions of every row as the network takes them, to be freed. */
-static tw_status take_conditions(const tw_flow *flow, const tw_sample_desc *d, int64_t n, double **out)
+tw_status tw_tokens_conditions(const tw_flow *flow, const tw_sample_desc *d, int64_t n, double **out)
 {
     int told = flow->desc.conditions_count;
     tw_status status = TW_OK;
@@ -154,7 +154,7 @@ static void score_block(void *user, int64_t item, int thread)
                                       .evaluations = run->draws * rows};
 }
 
-static const char *reason_of(tw_status status)
+const char *tw_tokens_reason(tw_status status)
 {
     if (status == TW_ERR_NUMERIC) return "the network's answer is no numbers";
     if (status == TW_ERR_UNSUPPORTED) return "more steps than can be counted: a larger tolerance takes fewer";
@@ -180,7 +180,7 @@ static tw_status run_blocks(token_run *run, tw_task task, tw_ode_stats *total)
             total->calls += run->stats[i].calls;
             if (run->status[i] != TW_OK)
                 TW_TRY(tw_fail(ctx, run->status[i], "rows %lld and on: %s", (long long)((run->first + i) * size) + 1,
-                               reason_of(run->status[i])));
+                               tw_tokens_reason(run->status[i])));
         }
         if (run->desc->on_progress && run->desc->on_progress(run->desc->user, done, run->n) != 0)
             TW_TRY(
@@ -301,14 +301,14 @@ tw_status tw_tokens_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc,
     double *conditions = NULL;
     tw_status status = TW_OK;
     if (n < 0) return tw_fail(flow->ctx, TW_ERR_INVALID, "%lld rows asked for", (long long)n);
-    TW_TRY(check_desc(flow, run.desc));
+    TW_TRY(tw_tokens_check_desc(flow, run.desc));
     TW_TRY(check_beginning(flow, n, run.desc));
     TW_TRY(plan(flow, &run));
     if (run.desc->frames < 2) run.frames = NULL;
     TW_TRY(tw_token_crew_get(flow, &run.crew));
     tw_jump_desc jump = jump_of(flow, run.desc);
     TW_TRY(make_jumps(run.crew, &jump));
-    TW_TRY(take_conditions(flow, run.desc, n, &conditions));
+    TW_TRY(tw_tokens_conditions(flow, run.desc, n, &conditions));
     run.conditions = conditions;
     TW_TRY(run_blocks(&run, sample_block, &total));
     if (out_stats) *out_stats = total;
@@ -331,7 +331,7 @@ tw_status tw_tokens_bound(tw_flow *flow, int64_t n, const double *x, const tw_sa
     run.draws = flow->method->rules->ordered ? 1
                 : run.desc->solver.steps > 0 ? (int)tw_min_i64(run.desc->solver.steps, 1 << 20)
                                              : DRAWS;
-    TW_TRY(check_desc(flow, run.desc));
+    TW_TRY(tw_tokens_check_desc(flow, run.desc));
     TW_TRY(check_rows(flow, n, x, flow->tokens.symbols, false));
     if (!tw_space_draws(&flow->space, flow->model.source))
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "no likelihood: the law of the flow's source is not known"));
@@ -342,7 +342,7 @@ tw_status tw_tokens_bound(tw_flow *flow, int64_t n, const double *x, const tw_sa
         if (!w->memory) w->memory = tw_alloc(ctx, bytes, 1);
         if (!w->memory) TW_TRY(tw_fail_memory(ctx, bytes));
     }
-    TW_TRY(take_conditions(flow, run.desc, n, &conditions));
+    TW_TRY(tw_tokens_conditions(flow, run.desc, n, &conditions));
     run.conditions = conditions;
     TW_TRY(run_blocks(&run, score_block, &total));
     if (out_stats) *out_stats = total;

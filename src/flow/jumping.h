@@ -16,6 +16,17 @@ TW_NODISCARD tw_status tw_tokens_sample(tw_flow *flow, int64_t n, const tw_sampl
 TW_NODISCARD tw_status tw_tokens_bound(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc,
                                        double *out, tw_ode_stats *out_stats);
 
+/* tw_sample of a product with tokens (flow/together.c): columns are numbers and whole numbers. */
+TW_NODISCARD tw_status tw_together_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out,
+                                          tw_ode_stats *out_stats);
+
+/* --- shared ---------------------------------------------------------------------------------------------------------- */
+
+/* Conditions of every row as the network takes them, to be freed; NULL when there are none. */
+TW_NODISCARD tw_status tw_tokens_conditions(const tw_flow *flow, const tw_sample_desc *desc, int64_t n, double **out);
+TW_NODISCARD tw_status tw_tokens_check_desc(const tw_flow *flow, const tw_sample_desc *desc);
+const char *tw_tokens_reason(tw_status status);
+
 /* --- the inside ------------------------------------------------------------------------------------------------------
  */
 
@@ -39,6 +50,8 @@ typedef struct tw_token_crew {
     tw_params *params;
     tw_program *program;
     int64_t rows; /* of a block */
+    int width;    /* numbers of a row that the program takes: tokens, in a product also which numbers are known */
+    int answers;  /* numbers of a row that it gives: logits, in a product velocities before them */
     int inputs_count, count;
     tw_token_worker *worker;
 } tw_token_crew;
@@ -46,6 +59,10 @@ typedef struct tw_token_crew {
 /* Made when first asked for and kept with the flow, until its weights change. */
 TW_NODISCARD tw_status tw_token_crew_get(tw_flow *flow, tw_token_crew **out_crew);
 void tw_token_crew_destroy(tw_token_crew *crew);
+/* The worker's x, t and told, which hold `count` rows, go through the program. */
+tw_status tw_token_worker_ask(tw_token_worker *w, int64_t count, float *out);
+/* Conditions of rows number row[0].. of the block under way become the worker's. */
+void tw_token_worker_tell(tw_token_worker *w, int64_t count, const int64_t *row);
 /* tw_logits_fn, `user` a worker. */
 tw_status tw_token_worker_logits(void *user, int64_t rows, const int64_t *row, const double *t, const int32_t *x,
                                  float *out);

@@ -72,6 +72,34 @@ static tw_flow_desc defaults_of(const tw_piece *piece, default_texts *text)
                           .time_density = d->time_density};
 }
 
+/* Whether the space of a piece has tokens beside other factors, as its text tells. */
+static bool is_mixed(const tw_piece *space)
+{
+    return strcmp(space->info->name, "product") == 0 && strstr(space->text, "tokens") != NULL;
+}
+
+/* Numbers that move along geodesics beside tokens that are masked or mixed, and what says so. */
+static tw_status check_mixed(tw_context *ctx, const tw_piece *piece)
+{
+    const tw_path *path = (const tw_path *)piece[TW_PIECE_path].info;
+    const tw_method *method = (const tw_method *)piece[TW_PIECE_method].info;
+    const char *source = piece[TW_PIECE_source].info->name, *coupling = piece[TW_PIECE_coupling].info->name;
+    const tw_flow_piece first[] = {TW_PIECE_predict, TW_PIECE_loss, TW_PIECE_weight, TW_PIECE_gamma};
+    tw_flow_piece wrong = TW_PIECE_COUNT;
+    for (int i = 0; i < TW_COUNT(first); i++)
+        if (piece[first[i]].row != 0) wrong = first[i];
+    if (strcmp(coupling, "independent") != 0) wrong = TW_PIECE_coupling;
+    if (strcmp(source, "mask") != 0 && strcmp(source, "uniform") != 0) wrong = TW_PIECE_source;
+    if (!path->everywhere) wrong = TW_PIECE_path;
+    if (!method->rules->mixed) wrong = TW_PIECE_method;
+    if (wrong != TW_PIECE_COUNT)
+        return tw_fail(ctx, TW_ERR_INVALID, "%s '%s' is not for a product with tokens", rows[wrong].field,
+                       piece[wrong].info->name);
+    if (tw_schedule_is_convex(&piece[TW_PIECE_schedule])) return TW_OK;
+    return tw_fail(ctx, TW_ERR_INVALID, "schedule '%s': tokens need one with alpha + sigma = 1, alpha from 0 to 1",
+                   piece[TW_PIECE_schedule].text);
+}
+
 /* What is of tokens goes with what is of tokens. */
 static tw_status check_tokens(tw_context *ctx, const tw_piece *piece)
 {
@@ -136,6 +164,10 @@ static tw_status check_space(tw_context *ctx, const tw_piece *piece)
     const tw_flow_piece flat[] = {TW_PIECE_predict, TW_PIECE_gamma};
     const char *space = piece[TW_PIECE_space].info->name, *weight = piece[TW_PIECE_weight].info->name;
     tw_flow_piece wrong = TW_PIECE_COUNT;
+    if (is_mixed(&piece[TW_PIECE_space])) return check_mixed(ctx, piece);
+    if (method->rules->mixed)
+        return tw_fail(ctx, TW_ERR_INVALID, "method '%s' is of products with tokens, and the space is '%s'",
+                       method->info.name, space);
     tw_status status = check_tokens(ctx, piece);
     if (status != TW_OK) return status;
     bool tokens = strcmp(space, "tokens") == 0;
@@ -192,6 +224,13 @@ static tw_status check_together(tw_context *ctx, const tw_piece *piece)
     return TW_OK;
 }
 
+/* The method that goes with a space, NULL: any. */
+static const char *method_of(const char *space)
+{
+    if (!space || !strstr(space, "tokens")) return NULL;
+    return strpbrk(space, "*+") ? "gm" : "dfm";
+}
+
 tw_status tw_flow_pieces_read(tw_context *ctx, const tw_flow_desc *desc, tw_piece *piece)
 {
     tw_flow_desc asked = *desc, defaults = {0};
@@ -201,13 +240,14 @@ tw_status tw_flow_pieces_read(tw_context *ctx, const tw_flow_desc *desc, tw_piec
     for (int i = 0; i < TW_COUNT(rows); i++) {
         const char *name = *tw_flow_piece_name(&asked, i);
         if (!name) name = *tw_flow_piece_name(&defaults, i);
-        if (!name && i == TW_PIECE_method && asked.space && strncmp(asked.space, "tokens", 6) == 0) name = "dfm";
+        if (!name && i == TW_PIECE_method) name = method_of(asked.space);
         if (!name) name = rows[i].at(0)->name;
-        TW_TRY(tw_piece_read(ctx, rows[i].field, name, rows[i].at, &piece[i]));
+        TW_TRY(i == TW_PIECE_space ? tw_space_piece_read(ctx, name, &piece[i])
+                                   : tw_piece_read(ctx, rows[i].field, name, rows[i].at, &piece[i]));
         if (i == TW_PIECE_method) defaults = defaults_of(&piece[i], &texts);
         bool tokens = i == TW_PIECE_space && strcmp(piece[i].info->name, "tokens") == 0;
         if (tokens && asked.path && strncmp(asked.path, "metric", 6) == 0) defaults.source = "uniform";
-        if (i == TW_PIECE_space && piece[i].row != 0 && !tokens) {
+        if (i == TW_PIECE_space && piece[i].row != 0 && !tokens && !is_mixed(&piece[i])) {
             defaults.source = "uniform";
             defaults.path = "geodesic";
         }

@@ -184,7 +184,7 @@ tw_status tw_flow_program_get(tw_flow *flow, tw_flow_second second, bool wide, t
 {
     tw_flow_program **slot = &flow->program[second][wide];
     tw_status status = TW_OK;
-    if (flow->space.symbols > 0)
+    if (flow->space.symbols > 0 || tw_space_is_mixed(&flow->space))
         return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "a flow of tokens jumps: it has no velocity");
     if (!*slot) {
         tw_flow_program *p = tw_alloc(flow->ctx, 1, sizeof(*p));

@@ -4,11 +4,20 @@
 #include "base/pool.h"
 
 /* Rows whose logits are a few megabytes, and enough of them for products to run well. */
-static int64_t block_rows(const tw_flow *flow)
+static int64_t block_rows(const tw_token_crew *crew)
 {
     const int64_t numbers = 1 << 19, most = 256;
-    int64_t each = (int64_t)flow->space.numbers * flow->tokens.symbols;
-    return tw_max_i64(1, tw_min_i64(most, numbers / each));
+    return tw_max_i64(1, tw_min_i64(most, numbers / crew->answers));
+}
+
+static void measure(tw_token_crew *crew)
+{
+    const tw_space *space = &crew->flow->space;
+    tw_space moving = tw_space_of_moving(space);
+    bool mixed = tw_space_is_mixed(space);
+    crew->width = space->numbers + (mixed ? moving.numbers : 0);
+    crew->answers = mixed ? moving.numbers + space->outputs - moving.outputs : space->numbers * space->symbols;
+    crew->rows = block_rows(crew);
 }
 
 static tw_status build(tw_token_crew *crew)
@@ -26,9 +35,10 @@ static tw_status build(tw_token_crew *crew)
     if (told > 0) condition = tw_input(crew->graph, "condition", TW_DTYPE_F32, tw_shape_of(crew->rows, told));
     binding.condition = tw_conditions_features(told, flow->desc.conditions, condition);
     tw_model model = tw_flow_model(flow, &binding);
-    tw_val x = tw_input(crew->graph, "x", TW_DTYPE_F32, tw_shape_of(crew->rows, flow->space.numbers));
+    tw_val x = tw_input(crew->graph, "x", TW_DTYPE_F32, tw_shape_of(crew->rows, crew->width));
     tw_val t = tw_input(crew->graph, "t", TW_DTYPE_F32, tw_shape_of(crew->rows));
-    tw_val logits = tw_method_logits(flow->method, &model, x, t);
+    bool mixed = tw_space_is_mixed(&flow->space);
+    tw_val answer = mixed ? tw_model_answer(&model, x, t) : tw_method_logits(flow->method, &model, x, t);
     TW_TRY(tw_graph_check(crew->graph));
     int count = tw_params_count(crew->params);
     crew->inputs_count = count + 2 + (told > 0);
@@ -42,11 +52,11 @@ static tw_status build(tw_token_crew *crew)
     inputs[count] = x;
     inputs[count + 1] = t;
     if (told > 0) inputs[count + 2] = condition;
-    tw_program_desc desc = {.name = "the logits",
+    tw_program_desc desc = {.name = "what is said of tokens",
                             .inputs_count = crew->inputs_count,
                             .inputs = inputs,
                             .outputs_count = 1,
-                            .outputs = &logits,
+                            .outputs = &answer,
                             .rows = crew->rows,
                             .constants = constants,
                             .block_rows = crew->rows};
@@ -68,7 +78,7 @@ static tw_status make_worker(tw_token_crew *crew, tw_token_worker *w)
     tw_status status = tw_state_create(crew->program, 1, &w->state);
     if (status != TW_OK) return status;
     w->inputs = tw_alloc(ctx, (size_t)crew->inputs_count, sizeof(void *));
-    w->x = tw_alloc_aligned(ctx, numbers * sizeof(float));
+    w->x = tw_alloc_aligned(ctx, rows * (size_t)crew->width * sizeof(float));
     w->t = tw_alloc_aligned(ctx, rows * sizeof(float));
     w->told = tw_alloc_aligned(ctx, (rows * told + 1) * sizeof(float));
     w->tokens = tw_alloc(ctx, numbers, sizeof(int32_t));
@@ -91,7 +101,8 @@ tw_status tw_token_crew_get(tw_flow *flow, tw_token_crew **out_crew)
     if (!crew) {
         crew = tw_alloc(ctx, 1, sizeof(*crew));
         if (!crew) return tw_fail_memory(ctx, sizeof(*crew));
-        *crew = (tw_token_crew){.flow = flow, .rows = block_rows(flow)};
+        *crew = (tw_token_crew){.flow = flow};
+        measure(crew);
         int count = tw_pool_threads(ctx->pool);
         crew->worker = tw_alloc(ctx, (size_t)count, sizeof(*crew->worker));
         if (!crew->worker) TW_TRY(tw_fail_memory(ctx, (size_t)count * sizeof(*crew->worker)));
@@ -131,20 +142,30 @@ void tw_token_crew_destroy(tw_token_crew *crew)
     tw_free(ctx, crew);
 }
 
+void tw_token_worker_tell(tw_token_worker *w, int64_t count, const int64_t *row)
+{
+    int64_t told = w->crew->flow->desc.conditions_count;
+    for (int64_t i = 0; i < count * told; i++)
+        w->told[i] = w->conditions ? (float)w->conditions[row[i / told] * told + i % told] : 0.0f;
+}
+
+tw_status tw_token_worker_ask(tw_token_worker *w, int64_t count, float *out)
+{
+    return tw_program_run(w->state, w->inputs, (void *[]){out}, count);
+}
+
 tw_status tw_token_worker_logits(void *user, int64_t rows, const int64_t *row, const double *t, const int32_t *x,
                                  float *out)
 {
     tw_token_worker *w = user;
     const tw_token_crew *crew = w->crew;
-    int64_t tokens = crew->flow->space.numbers, told = crew->flow->desc.conditions_count;
+    int64_t tokens = crew->flow->space.numbers;
     for (int64_t begin = 0; begin < rows; begin += crew->rows) {
         int64_t count = tw_min_i64(crew->rows, rows - begin);
         for (int64_t i = 0; i < count; i++) w->t[i] = (float)t[begin + i];
         for (int64_t i = 0; i < count * tokens; i++) w->x[i] = (float)x[begin * tokens + i];
-        for (int64_t i = 0; i < count * told; i++)
-            w->told[i] = w->conditions ? (float)w->conditions[row[begin + i / told] * told + i % told] : 0.0f;
-        tw_status status =
-            tw_program_run(w->state, w->inputs, (void *[]){out + begin * tokens * crew->flow->tokens.symbols}, count);
+        tw_token_worker_tell(w, count, row + begin);
+        tw_status status = tw_token_worker_ask(w, count, out + begin * crew->answers);
         if (status != TW_OK) return status;
     }
     return TW_OK;

@@ -135,4 +135,4 @@ static tw_val row_loss(const tw_model *model, const tw_draws *d)
     return tw_add(tw_stop_gradient(loss), tw_muls(slope, 1 / (double)tw_dim(x, 0)));
 }
 
-const tw_method_rules tw_method_cnf = {.noise = true, .velocity_only = true, .row_loss = row_loss};
+const tw_method_rules tw_method_cnf = {.noise = 1, .velocity_only = true, .row_loss = row_loss};

@@ -74,7 +74,7 @@ static tw_val row_loss(const tw_model *model, const tw_draws *d)
 
 const tw_method_rules tw_method_dfm = {
     .defaults = {.source = "mask", .path = "mixture", .loss = "cross_entropy"},
-    .noise = true,
+    .noise = 1,
     .tokens = true,
     .logits = logits_of,
     .row_loss = row_loss,

@@ -8,4 +8,4 @@ static tw_val row_loss(const tw_model *model, const tw_draws *draws)
     return tw_interpolant_loss(model, tw_gamma_constant, draws);
 }
 
-const tw_method_rules tw_method_icfm = {.noise = true, .velocity_only = true, .row_loss = row_loss};
+const tw_method_rules tw_method_icfm = {.noise = 1, .velocity_only = true, .row_loss = row_loss};

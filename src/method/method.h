@@ -22,7 +22,8 @@ typedef struct tw_model {
     tw_prediction predict;
     const tw_token_path *tokens; /* of flows of tokens, whose x are whole numbers; NULL: of others */
     /* the network: x (B,D), t (B) -> (B, heads D), on a manifold tangent at x, of tokens logits
-     * (B,D,symbols); building twice shares weights */
+     * (B,D,symbols); of a product with tokens x and which of the M numbers that move are known (B,D+M) -> the velocity
+     * of these and then the logits of every token (B,M+..); building twice shares weights */
     tw_val (*network)(void *user, tw_val x, tw_val t);
     /* the learned logarithm of the loss at t (B) -> (B), for the weight that asks for it */
     tw_val (*uncertainty)(void *user, tw_val t);
@@ -46,11 +47,12 @@ typedef struct tw_method_rules {
     double (*coupling_epsilon)(const tw_piece *method);
     /* parameter of the default source, likewise */
     double (*source_parameter)(const tw_piece *method);
-    bool noise;         /* draws z */
+    int noise;          /* how many z it draws, side by side (B, noise D); 0: none */
     bool gamma;         /* its noise has the size of the piece gamma */
     bool everywhere;    /* on any space, not on R^D alone */
     bool tokens;        /* of tokens, and of nothing else */
     bool ordered;       /* of them: each is told those before it alone, by a causal network, and drawn in that order */
+    bool mixed;         /* of products with tokens, and of nothing else */
     bool velocity_only; /* its point may be another than the affine path's: other predictions make no sense */
     int heads;          /* outputs of the network per column; 0: one */
     /* loss of every row (B) */
@@ -88,6 +90,11 @@ tw_val tw_method_score(const tw_method *method, const tw_model *model, tw_val x,
 /* The network's answer at x (B,D), t (B) -> (B, heads D). Where the schedule makes points larger than the data (ve,
  * edm) it sees x / sqrt(alpha^2 + sigma^2). */
 tw_val tw_model_predict(const tw_model *model, tw_val x, tw_val t);
+/* Of a product with tokens: velocities and logits (B,M+..), as the network gives them, and what each token says of
+ * itself. */
+tw_val tw_model_answer(const tw_model *model, tw_val x, tw_val t);
+/* The path of a factor of tokens in a product. */
+tw_token_path tw_model_token_path(const tw_model *model, const tw_factor *factor);
 /* Part `head` of it, (B,D). */
 tw_val tw_model_head(tw_val y, int heads, int head);
 /* The model's loss of predictions against targets (B,D), weighted by time -> (B). */

@@ -13,6 +13,6 @@ static tw_val row_loss(const tw_model *model, const tw_draws *draws)
 
 const tw_method_rules tw_method_sbcfm = {.defaults = {.coupling = "sinkhorn"},
                                          .coupling_epsilon = tw_bridge_epsilon,
-                                         .noise = true,
+                                         .noise = 1,
                                          .velocity_only = true,
                                          .row_loss = row_loss};

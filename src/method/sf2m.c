@@ -36,7 +36,7 @@ static tw_val score(const tw_model *model, tw_val x, tw_val t)
 
 const tw_method_rules tw_method_sf2m = {.defaults = {.coupling = "sinkhorn"},
                                         .coupling_epsilon = tw_bridge_epsilon,
-                                        .noise = true,
+                                        .noise = 1,
                                         .velocity_only = true,
                                         .heads = HEADS,
                                         .row_loss = row_loss,

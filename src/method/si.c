@@ -50,7 +50,7 @@ static tw_val score(const tw_model *model, tw_val x, tw_val t)
 }
 
 const tw_method_rules tw_method_si = {.defaults = {.gamma = "brownian"},
-                                      .noise = true,
+                                      .noise = 1,
                                       .gamma = true,
                                       .velocity_only = true,
                                       .heads = HEADS,

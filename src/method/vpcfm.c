@@ -10,4 +10,4 @@ static tw_val row_loss(const tw_model *model, const tw_draws *draws)
 }
 
 const tw_method_rules tw_method_vpcfm = {
-    .defaults = {.schedule = "cosine"}, .noise = true, .velocity_only = true, .row_loss = row_loss};
+    .defaults = {.schedule = "cosine"}, .noise = 1, .velocity_only = true, .row_loss = row_loss};

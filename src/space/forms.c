@@ -240,6 +240,12 @@ tw_status tw_form_tokens(tw_columns *c)
                               .symbols = symbols});
 }
 
+tw_status tw_form_product(tw_columns *c)
+{
+    return tw_fail(c->ctx, TW_ERR_INVALID, "space 'product' is written as its factors with their columns, such as "
+                                           "'euclidean*3 + tokens:7*2'");
+}
+
 tw_status tw_form_sphere(tw_columns *c)
 {
     tw_status status = TW_OK;

@@ -20,6 +20,27 @@ bool tw_space_read(const tw_space *space, const double *columns, double *out, co
     return true;
 }
 
+bool tw_space_read_known(const tw_space *space, const double *columns, double *out, const tw_factor **out_factor)
+{
+    for (int i = 0; i < space->count; i++) {
+        tw_factor f = space->factor[i];
+        bool apart = f.columns == f.numbers && f.manifold != TW_MANIFOLD_sphere && f.manifold != TW_MANIFOLD_rotation;
+        int step = apart ? 1 : f.columns; /* columns that are points of their own */
+        for (int c = 0; c < f.columns; c += step) {
+            tw_factor part = f;
+            double *x = out + f.number + (apart ? c : 0);
+            bool missing = false;
+            if (apart) part.columns = part.numbers = 1;
+            for (int j = 0; j < step; j++) missing = missing || isnan(columns[f.column + c + j]);
+            for (int j = 0; missing && j < part.numbers; j++) x[j] = (double)NAN;
+            if (missing || f.form->read(&part, columns + f.column + c, x)) continue;
+            *out_factor = &space->factor[i];
+            return false;
+        }
+    }
+    return true;
+}
+
 void tw_space_write(const tw_space *space, const double *x, double *out_columns)
 {
     for (int i = 0; i < space->count; i++) {

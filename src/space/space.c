@@ -4,6 +4,8 @@
 #include "base/text.h"
 #include "space/forms.h"
 
+#include <string.h>
+
 static const struct {
     tw_piece_info info;
     tw_status (*form)(tw_columns *columns);
@@ -27,6 +29,121 @@ const tw_piece_info *tw_source_list(int index)
     return index >= 0 && index < TW_COUNT(sources) ? &sources[index].info : NULL;
 }
 
+/* --- products --------------------------------------------------------------------------------------------------------- */
+
+static bool is_product(const char *text)
+{
+    return strpbrk(text, "*+") != NULL;
+}
+
+tw_status tw_space_piece_read(tw_context *ctx, const char *text, tw_piece *out_piece)
+{
+    if (!is_product(text)) return tw_piece_read(ctx, "space", text, tw_space_list, out_piece);
+    tw_piece piece = {.text = tw_strdup(ctx, text)};
+    if (!piece.text) return tw_fail_memory(ctx, strlen(text) + 1);
+    while (strcmp(tw_space_list(piece.row)->name, "product") != 0) piece.row++;
+    piece.info = tw_space_list(piece.row);
+    *out_piece = piece;
+    return TW_OK;
+}
+
+/* The factors of one term behind those there are. */
+static tw_status append(tw_context *ctx, tw_space *whole, const tw_space *part)
+{
+    for (int i = 0; i < part->count; i++) {
+        tw_factor f = part->factor[i];
+        bool token = f.symbols > 0;
+        if (!token && whole->moving < whole->count)
+            return tw_fail(ctx, TW_ERR_INVALID, "space: in a product tokens come last");
+        if (token) { /* the network sees ones among zeros, a mask among them, and gives logits */
+            f.features = f.numbers * (f.symbols + 1);
+            f.outputs = f.numbers * f.symbols;
+        }
+        f.column += whole->columns;
+        f.number += whole->numbers;
+        f.output = whole->outputs;
+        whole->outputs += f.outputs;
+        whole->features += f.features;
+        whole->moving += !token;
+        whole->factor[whole->count++] = f;
+        if (i + 1 < part->count) continue;
+        whole->columns += part->columns;
+        whole->numbers += part->numbers;
+        whole->dims += token ? 0 : part->dims;
+    }
+    return TW_OK;
+}
+
+/* "torus:360,0*2": the last star parts the columns. */
+static tw_status append_term(tw_columns *c, char *term)
+{
+    char *star = strrchr(term, '*');
+    int64_t count = 0;
+    tw_piece piece = {0};
+    tw_space part = {0};
+    tw_status status = TW_OK;
+    term += strspn(term, " ");
+    if (star) *star = 0;
+    if (!star || !tw_parse_int(star + 1, &count) || count < 1 || count > c->count)
+        return tw_fail(c->ctx, TW_ERR_INVALID, "space: '%s%s%s': expected a space and how many columns it takes, such as "
+                                               "euclidean*3, of %d",
+                       term, star ? "*" : "", star ? star + 1 : "", c->count);
+    TW_TRY(tw_piece_read(c->ctx, "space", term, tw_space_list, &piece));
+    if (c->space->columns + count > c->count)
+        TW_TRY(tw_fail(c->ctx, TW_ERR_SHAPE, "space '%s': its factors take more columns than the %d there are",
+                       c->piece->text, c->count));
+    tw_columns own = {.ctx = c->ctx,
+                      .name = piece.info->name,
+                      .piece = &piece,
+                      .count = (int)count,
+                      .names = c->names ? c->names + c->space->columns : NULL,
+                      .space = &part};
+    part.factor = tw_alloc(c->ctx, (size_t)count, sizeof(tw_factor));
+    if (!part.factor) TW_TRY(tw_fail_memory(c->ctx, (size_t)count * sizeof(tw_factor)));
+    TW_TRY(spaces[piece.row].form(&own));
+    TW_TRY(append(c->ctx, c->space, &part));
+done:
+    tw_space_free(c->ctx, &part);
+    tw_piece_free(c->ctx, &piece);
+    return status;
+}
+
+static tw_status make_product(tw_columns *c)
+{
+    tw_status status = TW_OK;
+    char *text = tw_strdup(c->ctx, c->piece->text), *rest = text;
+    if (!text) return tw_fail_memory(c->ctx, strlen(c->piece->text) + 1);
+    while (rest) {
+        char *term = rest, *plus = strchr(rest, '+');
+        if (plus) *plus = 0;
+        rest = plus ? plus + 1 : NULL;
+        for (size_t n = strlen(term); n > 0 && term[n - 1] == ' '; n--) term[n - 1] = 0;
+        TW_TRY(append_term(c, term));
+    }
+    if (c->space->columns != c->count)
+        status = tw_fail(c->ctx, TW_ERR_SHAPE, "space '%s': its factors take %d columns: there are %d", c->piece->text,
+                         c->space->columns, c->count);
+done:
+    tw_free(c->ctx, text);
+    return status;
+}
+
+tw_space tw_space_of_moving(const tw_space *space)
+{
+    tw_space s = {.factor = space->factor, .count = space->moving, .moving = space->moving};
+    for (int i = 0; i < s.count; i++) {
+        const tw_factor *f = &s.factor[i];
+        s.columns += f->columns;
+        s.numbers += f->numbers;
+        s.features += f->features;
+        s.outputs += f->outputs;
+    }
+    s.dims = space->dims;
+    return s;
+}
+
+/* --- spaces ------------------------------------------------------------------------------------------------------------- */
+
 tw_status tw_space_make(tw_context *ctx, const tw_piece *piece, int columns, const char *const *names,
                         tw_space *out_space)
 {
@@ -39,7 +156,9 @@ tw_status tw_space_make(tw_context *ctx, const tw_piece *piece, int columns, con
             .ctx = ctx, .name = piece->info->name, .piece = piece, .count = columns, .names = names, .space = &s};
         s.factor = tw_alloc(ctx, (size_t)columns, sizeof(tw_factor));
         if (!s.factor) return tw_fail_memory(ctx, (size_t)columns * sizeof(tw_factor));
-        status = spaces[piece->row].form(&c);
+        bool product = is_product(piece->text);
+        status = product ? make_product(&c) : spaces[piece->row].form(&c);
+        if (!product) s.moving = s.symbols > 0 ? 0 : s.count;
     }
     if (status == TW_OK)
         *out_space = s;

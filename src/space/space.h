@@ -40,7 +40,18 @@ typedef struct tw_space {
     tw_factor *factor; /* side by side in columns, numbers, features and outputs */
     int columns, numbers, features, outputs, dims;
     int symbols; /* of tokens, whose points do not move but jump: path/token_path.h; 0: of others */
+    int moving;  /* factors that move, which come first; in a product there may be tokens behind them */
 } tw_space;
+
+/* Whether numbers that move and tokens that jump are side by side, or tokens of several alphabets. */
+static inline bool tw_space_is_mixed(const tw_space *space)
+{
+    return space->symbols == 0 && space->moving < space->count;
+}
+/* The factors that move as a space of their own; it lives as long as the whole. */
+tw_space tw_space_of_moving(const tw_space *space);
+/* Reads the piece of a space, "torus:360,0" or a product of such with their columns, "euclidean*3 + tokens:7*2". */
+TW_NODISCARD tw_status tw_space_piece_read(tw_context *ctx, const char *text, tw_piece *out_piece);
 
 /* The space of a piece for these columns; names (NULL: none) may tell what they are. Errors say which columns it
  * takes. */
@@ -56,6 +67,8 @@ void tw_space_keep_units(const tw_space *space, double *shift, double *scale);
  * -------------------------------------------------------- */
 /* False where a factor's columns are no point of it: *out_factor. */
 bool tw_space_read(const tw_space *space, const double *columns, double *out, const tw_factor **out_factor);
+/* The same where columns may be missing (NaN): all numbers of such a factor are NaN, too. */
+bool tw_space_read_known(const tw_space *space, const double *columns, double *out, const tw_factor **out_factor);
 /* The sentence of it: row number `row` (from 0; below: a row of no number the caller knows) of columns called `names`.
  */
 tw_status tw_space_refuse(tw_context *ctx, const tw_factor *factor, int64_t row, const double *columns,

@@ -75,7 +75,7 @@ static told_draws draw_batch(tw_flow *flow, const tw_step_desc *desc, tw_step_gr
                       .x0 = batch.x0,
                       .t =
                           tw_density_times(&flow->piece[TW_PIECE_time_density], model->schedule, draw_uniform(s, desc)),
-                      .z = draw_noise(s, desc, rules, tw_shape_of(desc->batch, flow->space.numbers))};
+                      .z = draw_noise(s, desc, rules, tw_shape_of(desc->batch, (int64_t)rules->noise * flow->space.numbers))};
     return (told_draws){draws, condition};
 }
 

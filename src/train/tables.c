@@ -144,7 +144,9 @@ static tw_status state_rows(const making *m, const tw_dataset *data, tw_part par
     if (!*out || !row || !state) status = tw_fail_memory(m->ctx, bytes);
     for (int64_t i = 0; status == TW_OK && i < rows; i++) {
         normalise(m, first + i, 1, values + i * columns, row);
-        if (!space->flat && !tw_space_read(space, row, state, &bad))
+        bool fits = space->flat || (tw_space_is_mixed(space) ? tw_space_read_known(space, row, state, &bad)
+                                                             : tw_space_read(space, row, state, &bad));
+        if (!fits)
             status = tw_space_refuse(m->ctx, bad, -1, row, m->flow->desc.names);
         const double *from = space->flat ? row : state;
         for (int64_t j = 0; j < numbers; j++) (*out)[i * numbers + j] = (float)from[j];
@@ -201,13 +203,14 @@ done:
     return status;
 }
 
-/* By the rows; of pictures the same for every pixel, and a corner that never changes is a pixel like others. */
+/* By the rows; beside tokens numbers come standardised, as some may be missing; of pictures the same for every pixel, and a corner that never changes is a pixel like others. */
 static tw_status fit_normaliser(const making *m)
 {
     int64_t rows = tw_dataset_rows(m->data, TW_PART_TRAIN);
     const double *values = tw_dataset_values(m->data, TW_PART_TRAIN);
     if (m->flow->desc.image.height > 0)
         return tw_normaliser_make(m->ctx, m->columns, TW_PIXEL_MIDDLE, TW_PIXEL_MIDDLE, &m->t->normaliser);
+    if (tw_space_is_mixed(&m->flow->space)) return tw_normaliser_make(m->ctx, m->columns, 0, 1, &m->t->normaliser);
     find_constants(m, rows, values);
     return tw_normaliser_fit(m->ctx, rows, m->columns, values, &m->t->normaliser);
 }

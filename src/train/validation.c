@@ -36,12 +36,12 @@ static tw_status make_draws(tw_flow *flow, const tw_table_set *held, const tw_ba
     v->x0 = tw_alloc_aligned(ctx, numbers * sizeof(float));
     v->x1 = tw_alloc_aligned(ctx, numbers * sizeof(float));
     v->u = tw_alloc_aligned(ctx, (size_t)v->draws * sizeof(float));
-    bool noise = flow->method->rules->noise;
-    if (noise) v->z = tw_alloc_aligned(ctx, numbers * sizeof(float));
+    size_t noises = numbers * (size_t)flow->method->rules->noise;
+    if (noises) v->z = tw_alloc_aligned(ctx, noises * sizeof(float));
     if (told > 0) v->condition = tw_alloc_aligned(ctx, (size_t)v->draws * (size_t)told * sizeof(float));
     v->loss = tw_alloc_aligned(ctx, (size_t)v->rows * sizeof(float));
     double *source = tw_alloc(ctx, (size_t)columns, sizeof(double));
-    if (!v->x0 || !v->x1 || !v->u || (noise && !v->z) || (told > 0 && !v->condition) || !v->loss || !source) {
+    if (!v->x0 || !v->x1 || !v->u || (noises && !v->z) || (told > 0 && !v->condition) || !v->loss || !source) {
         tw_free(ctx, source);
         return tw_fail_memory(ctx, numbers * sizeof(float));
     }
@@ -59,7 +59,7 @@ static tw_status make_draws(tw_flow *flow, const tw_table_set *held, const tw_ba
             memcpy(v->condition + i * told, held->feed[TW_FEED_CONDITION] + row * told, (size_t)told * sizeof(float));
     }
     tw_random random = {.seed = seed, .stream = TW_STREAM_TRAIN_NOISE};
-    for (size_t i = 0; noise && i < numbers; i++) v->z[i] = (float)tw_random_normal(&random);
+    for (size_t i = 0; i < noises; i++) v->z[i] = (float)tw_random_normal(&random);
     tw_free(ctx, source);
     if (!tw_producer_needed(flow)) return TW_OK;
     return tw_producer_pair_blocks(flow, batch, seed, v->draws, v->x0, v->x1, v->condition);
@@ -79,11 +79,12 @@ static tw_status build(tw_flow *flow, tw_validation *v)
     binding.condition = tw_conditions_features(told, flow->desc.conditions, condition);
     tw_model model = tw_flow_model(flow, &binding);
     tw_shape points = tw_shape_of(v->rows, v->columns);
+    tw_shape noises = tw_shape_of(v->rows, (int64_t)flow->method->rules->noise * v->columns);
     tw_val u = tw_input(v->graph, "u", TW_DTYPE_F32, tw_shape_of(v->rows));
     tw_draws draws = {.x0 = tw_input(v->graph, "x0", TW_DTYPE_F32, points),
                       .x1 = tw_input(v->graph, "x1", TW_DTYPE_F32, points),
                       .t = tw_density_times(&flow->piece[TW_PIECE_time_density], model.schedule, u),
-                      .z = v->z ? tw_input(v->graph, "z", TW_DTYPE_F32, points) : TW_NONE};
+                      .z = v->z ? tw_input(v->graph, "z", TW_DTYPE_F32, noises) : TW_NONE};
     tw_val loss = flow->method->rules->row_loss(&model, &draws);
     TW_TRY(tw_graph_check(v->graph));
     int count = tw_params_count(v->params), data = 3 + (v->z != NULL) + (told > 0);
@@ -117,6 +118,7 @@ tw_status tw_validation_create(tw_flow *flow, const tw_table_set *held, const tw
     draws = tw_max_i64(1, tw_min_i64(draws, NUMBERS / columns));
     tw_validation v = {.ctx = flow->ctx,
                        .columns = columns,
+                       .noise = flow->method->rules->noise,
                        .conditions = flow->desc.conditions_count,
                        .draws = draws,
                        .rows = tw_min_i64(draws, BLOCK)};
@@ -159,7 +161,7 @@ tw_status tw_validation_run(tw_validation *v, const float *weights, int64_t draw
         v->inputs[count + 1] = v->x1 + begin * v->columns;
         v->inputs[count + 2] = v->u + begin;
         int at = count + 3;
-        if (v->z) v->inputs[at++] = v->z + begin * v->columns;
+        if (v->z) v->inputs[at++] = v->z + begin * v->columns * v->noise;
         if (v->condition) v->inputs[at] = v->condition + begin * v->conditions;
         tw_status status = tw_program_run(v->state, v->inputs, (void *[]){v->loss}, rows);
         if (status != TW_OK) return status;

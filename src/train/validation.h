@@ -13,7 +13,7 @@ typedef struct tw_validation {
     tw_program *program;
     tw_state *state;
     int64_t draws, rows; /* all; of a block */
-    int columns, conditions;
+    int columns, noise, conditions;
     float *x0, *x1, *u, *z, *loss; /* u: uniform numbers that times are made from; z: NULL unless the method draws it */
     float *condition;              /* NULL: none */
     const void **inputs;
