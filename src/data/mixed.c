@@ -1,5 +1,5 @@
-/* data/mixed.c - a table of mixed columns as a data set: cells are split like the rows of other tables, normal scores are
- * fitted on the training part, and the rows are codes (data/schema.h). */
+/* data/mixed.c - a table of mixed columns as a data set: cells are split like the rows of other tables, normal scores
+ * are fitted on the training part, and the rows are codes (data/schema.h). */
 #include "data/dataset.h"
 
 #include <stdio.h>
@@ -13,15 +13,20 @@ static bool can_be_looked_at(const char *path, const tw_dataset_desc *desc)
     return desc->mixed == TW_MIXED_YES || (stat(path, &info) == 0 && S_ISREG(info.st_mode));
 }
 
-/* Whether there is more than numbers: tokens, dates, angles, places. */
+/* Whether there is more than numbers of one sort: levels, dates, angles, places, gaps; or numbers beside choices among
+ * a few of them. */
 static bool is_mixed(const tw_schema *schema)
 {
-    bool more = schema->codes > schema->numbers;
+    bool more = false, choices = false, numbers = false;
     for (int i = 0; i < schema->columns; i++) {
-        tw_column_kind kind = schema->column[i].kind;
-        more = more || kind == TW_KIND_date || tw_kind_list((int)kind)->sort == TW_SORT_OF_CYCLES;
+        const tw_schema_column *c = &schema->column[i];
+        tw_kind_sort sort = tw_kind_list((int)c->kind)->sort;
+        if (c->number < 0 && c->token < 0) continue; /* left out, or never changing */
+        more = more || sort != TW_SORT_OF_NUMBERS || c->kind == TW_KIND_date || c->gaps > 0;
+        choices = choices || c->spikes > 0;
+        numbers = numbers || c->open;
     }
-    return more;
+    return schema->codes > 0 && (more || (choices && numbers));
 }
 
 /* "age", and "age:level" of the token beside its numbers. */
@@ -55,14 +60,16 @@ static tw_status encode(tw_dataset *d, const char *path, uint64_t seed)
         d->table.column[i].decimals = -1;
     }
     for (int64_t r = 0; r < cells->rows; r++)
-        tw_schema_encode(schema, cells->value + r * cells->columns, seed, r, false, d->table.values + r * schema->codes);
+        tw_schema_encode(schema, cells->value + r * cells->columns, seed, r, false,
+                         d->table.values + r * schema->codes);
     d->table.notes = cells->notes;
     cells->notes = (tw_notes){0};
 done:
     return status;
 }
 
-tw_status tw_dataset_open_mixed(tw_context *ctx, const char *path, const tw_dataset_desc *desc, tw_dataset **out_dataset)
+tw_status tw_dataset_open_mixed(tw_context *ctx, const char *path, const tw_dataset_desc *desc,
+                                tw_dataset **out_dataset)
 {
     tw_file_kind kind;
     tw_dataset *d = NULL;

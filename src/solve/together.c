@@ -46,7 +46,8 @@ static void lay_out(run *r, void *memory)
     r->logits = (float *)(r->p + r->most);
 }
 
-/* --- numbers ------------------------------------------------------------------------------------------------------------ */
+/* --- numbers
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* What is held does not move. */
 static tw_status settle(const run *r, double *velocity)
@@ -82,23 +83,21 @@ static void go_whole(const run *r, double h, double *x)
     }
 }
 
-/* --- tokens ------------------------------------------------------------------------------------------------------------- */
+/* --- tokens
+ * ------------------------------------------------------------------------------------------------------------- */
 
 /* One token's jump from t to s; false when what is said of it is no number. */
 static bool jump(const run *r, const tw_token_path *path, const tw_jump_dice *dice, int token, double t, double s,
-                 const float *logits, double *x)
+                 float *logits, double *x)
 {
     const tw_together *d = r->desc;
     const tw_jump_shape shape = {.temperature = d->temperature > 0 ? d->temperature : 1, .top_p = 1};
     int symbols = path->symbols;
     bool masks = path->states > symbols;
     if (masks && *x < symbols) return true; /* it is what it is */
-    double sum = tw_jump_probabilities(&shape, symbols, logits, r->p, NULL);
     int never = d->never ? d->never[token] : -1;
-    if (never >= 0 && symbols > 1 && sum > r->p[never]) {
-        sum -= r->p[never];
-        r->p[never] = 0;
-    }
+    if (never >= 0 && symbols > 1) logits[never] = -(float)INFINITY;
+    double sum = tw_jump_probabilities(&shape, symbols, logits, r->p, NULL);
     if (!(sum > 0) || !isfinite(sum)) return false;
     int x1 = tw_jump_pick(symbols, r->p, sum, tw_jump_uniform(dice, (uint32_t)token, TW_JUMP_DATA));
     *x = tw_token_move(path, t, s, 1, (int)*x, x1, tw_jump_uniform(dice, (uint32_t)token, TW_JUMP_STAY),
@@ -111,12 +110,13 @@ static tw_status jump_all(const run *r, double t, double s, uint32_t step, doubl
     const tw_space *space = r->desc->space;
     for (int64_t i = 0; i < r->rows; i++) {
         tw_jump_dice dice = {.seed = r->desc->seed, .row = r->desc->first_row + i, .step = step};
-        const float *logits = r->logits + i * r->logits_count;
+        float *logits = r->logits + i * r->logits_count;
         for (int k = space->moving; k < space->count; k++) {
             const tw_factor *f = &space->factor[k];
             for (int j = f->number; j < f->number + f->numbers; j++, logits += f->symbols) {
                 if (r->held && r->held[i * r->numbers + j]) continue;
-                if (!jump(r, &r->desc->path[k - space->moving], &dice, j - r->moves, t, s, logits, &x[i * r->numbers + j]))
+                if (!jump(r, &r->desc->path[k - space->moving], &dice, j - r->moves, t, s, logits,
+                          &x[i * r->numbers + j]))
                     return TW_ERR_NUMERIC;
             }
         }
@@ -124,7 +124,8 @@ static tw_status jump_all(const run *r, double t, double s, uint32_t step, doubl
     return TW_OK;
 }
 
-/* --- steps -------------------------------------------------------------------------------------------------------------- */
+/* --- steps
+ * -------------------------------------------------------------------------------------------------------------- */
 
 tw_status tw_together_run(const tw_together *desc, tw_together_fn model, void *user, int64_t rows, double *x,
                           const unsigned char *held, void *memory)

@@ -48,7 +48,7 @@ bad 'header.csv' header.csv
 bad 'ragged.csv.*4' ragged.csv
 bad 'inf.csv.*5.*inf' inf.csv
 bad 'text.csv.*52.*oops' text.csv --columns a,b
-bad 'gaps.csv.*b' gaps.csv
+bad 'gaps.csv.*b' gaps.csv --table no
 bad 'gaps.csv.*2.*b' gaps.csv --missing error
 bad 'latin.csv.*3' latin.csv
 bad 'cut.csv.gz' cut.csv.gz
