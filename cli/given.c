@@ -1,5 +1,5 @@
-/* given.c - see given.h. A value is held while the row is drawn, by which the others follow its conditional law; a range is
- * met by drawing again. */
+/* given.c - see given.h. A value is held while the row is drawn, by which the others follow its conditional law; a
+ * range is met by drawing again. */
 #include "given.h"
 
 #include "observe.h"
@@ -32,8 +32,8 @@ static tw_status fail_value(const reading *r, const tw_schema_column *c, const c
                        c->kind == TW_KIND_date ? "a date" : "a number",
                        c->kind == TW_KIND_date ? "2024-01-01..2024-06-30" : "30..40");
     const char *near = tw_nearest_name(text, (const char *const *)c->level, c->levels);
-    return tw_fail(r->c->ctx, TW_ERR_INVALID, "--given: column '%s' has no level '%s'%s%s%s", c->name, text,
-                   near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return tw_fail(r->c->ctx, TW_ERR_INVALID, "--given: column '%s' has no level '%s': %s '%s'", c->name, text,
+                   near ? "did you mean" : "one it has is", near ? near : c->level[0]);
 }
 
 /* "30..40", "30..", "..40". */

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { STANDARD_ROWS = 1000, LOT = 4096, MOST_TRIES = 500 };
+enum { STANDARD_ROWS = 1000, SMALLEST_LOT = 64, LARGEST_LOT = 4096, MOST_TRIES = 500 };
 
 bool is_table(const model *m)
 {
@@ -37,7 +37,8 @@ tw_status say_reading(cli *c, const tw_schema *schema)
     return status;
 }
 
-/* --- sampling ---------------------------------------------------------------------------------------------------------- */
+/* --- sampling
+ * ---------------------------------------------------------------------------------------------------------- */
 
 typedef struct table_job {
     cli *c;
@@ -76,9 +77,19 @@ static tw_status draw_lot(table_job *j, int64_t count, int64_t round, double *ou
     bool mixed = j->schema.codes > j->schema.numbers;
     if (mixed) desc.tokens = &tokens;
     if (!mixed && j->given.known)
-        return tw_fail(j->c->ctx, TW_ERR_UNSUPPORTED, "--given: the table has no column but numbers: use --observe, or a "
-                                                      "range");
+        return tw_fail(j->c->ctx, TW_ERR_UNSUPPORTED,
+                       "--given: the table has no column but numbers: use --observe, or a "
+                       "range");
     return tw_sample(j->m->flow, count, &desc, out, NULL, NULL);
+}
+
+/* How many to draw next: with ranges as many as are likely to hold what is still wanted. */
+static int64_t next_lot(const table_job *j)
+{
+    if (!j->given.ranges) return j->n;
+    double likely = j->drawn > 0 ? ((double)j->kept + 1) / ((double)j->drawn + 2) : 0.5;
+    double wanted = 1.2 * (double)(j->n - j->kept) / likely;
+    return wanted < SMALLEST_LOT ? SMALLEST_LOT : wanted > LARGEST_LOT ? LARGEST_LOT : (int64_t)wanted;
 }
 
 /* Rows until there are enough in the ranges, or clearly too few. */
@@ -86,9 +97,9 @@ static tw_status draw_rows(table_job *j)
 {
     const tw_schema *schema = &j->schema;
     tw_status status = TW_OK;
-    int64_t lot = j->given.ranges ? LOT : j->n;
+    int64_t most = j->given.ranges ? LARGEST_LOT : j->n;
     size_t width = (size_t)schema->columns * sizeof(double);
-    j->codes = tw_alloc(j->c->ctx, (size_t)lot, (size_t)schema->codes * sizeof(double));
+    j->codes = tw_alloc(j->c->ctx, (size_t)most, (size_t)schema->codes * sizeof(double));
     j->cells = tw_alloc(j->c->ctx, (size_t)j->n + 1, width);
     if (!j->codes || !j->cells) TW_TRY(tw_fail_memory(j->c->ctx, (size_t)j->n * width));
     for (int64_t round = 0; j->kept < j->n; round++) {
@@ -96,13 +107,14 @@ static tw_status draw_rows(table_job *j)
             TW_TRY(tw_fail(j->c->ctx, TW_ERR_INVALID,
                            "--given: of %lld rows drawn only %lld lie in the ranges: widen them, or ask for fewer rows",
                            (long long)j->drawn, (long long)j->kept));
+        int64_t lot = next_lot(j), used = 0;
         TW_TRY(draw_lot(j, lot, round, j->codes));
-        j->drawn += lot;
-        for (int64_t i = 0; i < lot && j->kept < j->n; i++) {
+        for (; used < lot && j->kept < j->n; used++) {
             double *cells = j->cells + j->kept * schema->columns;
-            tw_schema_decode(schema, j->codes + i * schema->codes, cells);
+            tw_schema_decode(schema, j->codes + used * schema->codes, cells);
             j->kept += given_holds(&j->given, cells);
         }
+        j->drawn += used;
     }
 done:
     return status;
@@ -136,8 +148,8 @@ static int tell(table_job *j, const char *out)
     cli_say(c, "%s rows in %s -> %s", human_count((double)j->n, rows, sizeof rows),
             human_time(j->seconds, time, sizeof time), strcmp(out, "-") == 0 ? "standard output" : out);
     if (j->given.ranges)
-        cli_say(c, "ranges are met by drawing again: %s of the rows drawn lie in them",
-                human_count((double)j->kept / (double)j->drawn, rows, sizeof rows));
+        cli_say(c, "ranges are met by drawing again: %.3g %% of the rows drawn lie in them",
+                100.0 * (double)j->kept / (double)j->drawn);
     if (!c->json) return EXIT_DONE;
     cJSON *object = cJSON_CreateObject();
     json_int(object, "n", j->n);

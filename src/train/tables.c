@@ -146,8 +146,7 @@ static tw_status state_rows(const making *m, const tw_dataset *data, tw_part par
         normalise(m, first + i, 1, values + i * columns, row);
         bool fits = space->flat || (tw_space_is_mixed(space) ? tw_space_read_known(space, row, state, &bad)
                                                              : tw_space_read(space, row, state, &bad));
-        if (!fits)
-            status = tw_space_refuse(m->ctx, bad, -1, row, m->flow->desc.names);
+        if (!fits) status = tw_space_refuse(m->ctx, bad, -1, row, m->flow->desc.names);
         const double *from = space->flat ? row : state;
         for (int64_t j = 0; j < numbers; j++) (*out)[i * numbers + j] = (float)from[j];
     }
@@ -203,7 +202,8 @@ done:
     return status;
 }
 
-/* By the rows; beside tokens numbers come standardised, as some may be missing; of pictures the same for every pixel, and a corner that never changes is a pixel like others. */
+/* By the rows; of pictures the same for every pixel, and a corner that never changes is a pixel like others. Beside
+ * tokens numbers come standardised, as some may be missing. */
 static tw_status fit_normaliser(const making *m)
 {
     int64_t rows = tw_dataset_rows(m->data, TW_PART_TRAIN);

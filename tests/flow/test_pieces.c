@@ -103,6 +103,43 @@ static void check_tokens(int kind, const char *name)
     tw_flow_destroy(back);
 }
 
+/* The same of a product of numbers, a place and tokens. */
+static void check_product(const char *space, const char *source)
+{
+    enum { N = 40, COLUMNS = 6 };
+    tw_flow *flow = NULL, *back = NULL;
+    double x[COLUMNS * N], y[COLUMNS * N];
+    tw_flow_desc desc = {.space = space, .source = source, .columns = COLUMNS, .network = {.width = 8, .depth = 1}};
+    if (tw_flow_create(ctx, &desc, &flow) != TW_OK) fail_msg("%s: %s", space, tw_context_error(ctx));
+    shake(flow);
+    assert_int_equal(tw_flow_save(flow, path), TW_OK);
+    if (tw_flow_load(ctx, path, &back) != TW_OK) fail_msg("%s: %s", space, tw_context_error(ctx));
+    for (int i = 0; i < TW_PIECE_COUNT; i++) assert_string_equal(back->piece[i].text, flow->piece[i].text);
+    if (tw_sample(flow, N, NULL, x, NULL, NULL) != TW_OK) fail_msg("%s: %s", space, tw_context_error(ctx));
+    assert_int_equal(tw_sample(back, N, NULL, y, NULL, NULL), TW_OK);
+    assert_memory_equal(x, y, sizeof x);
+    for (int i = 0; i < COLUMNS * N; i++) assert_true(isfinite(x[i]));
+    tw_flow_destroy(flow);
+    tw_flow_destroy(back);
+}
+
+/* Pieces that are of products alone. */
+static bool is_of_products(int kind, int row)
+{
+    const tw_piece_info *info = tw_flow_piece_at(kind)->at(row);
+    if (kind == TW_PIECE_method) return ((const tw_method *)info)->rules->mixed;
+    return kind == TW_PIECE_space && strcmp(info->name, "product") == 0;
+}
+
+static void test_products_work(void **state)
+{
+    (void)state;
+    check_product("euclidean*1 + sphere*2 + torus*1 + tokens:3*1 + tokens:5*1", NULL);
+    check_product("euclidean*1 + sphere*2 + radians*1 + tokens:3*2", "uniform");
+    check_product("tokens:3*5 + tokens:2*1", NULL);
+    check_product("euclidean*2 + so3*4", NULL);
+}
+
 static void test_all_that_is_listed_works(void **state)
 {
     (void)state;
@@ -114,6 +151,7 @@ static void test_all_that_is_listed_works(void **state)
                 check_tokens(kind, tw_flow_piece_at(kind)->at(i)->name);
                 continue;
             }
+            if (is_of_products(kind, i)) continue;
             if (kind == TW_PIECE_path || kind == TW_PIECE_gamma) desc.method = "si"; /* which takes all of them */
             const tw_piece_info *info = tw_flow_piece_at(kind)->at(i);
             bool table = info->parameters && info->parameters->name && info->parameters->many;
@@ -265,9 +303,8 @@ static void test_errors_of_few_steps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_that_is_listed_works),
-        cmocka_unit_test(test_what_does_not_go_together),
-        cmocka_unit_test(test_defaults_of_methods),
+        cmocka_unit_test(test_all_that_is_listed_works),  cmocka_unit_test(test_products_work),
+        cmocka_unit_test(test_what_does_not_go_together), cmocka_unit_test(test_defaults_of_methods),
         cmocka_unit_test(test_errors_of_few_steps),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
