@@ -3,6 +3,7 @@
 #include "tokens.h"
 #include "network.h"
 #include "pictures.h"
+#include "tables.h"
 
 #include "base/pool.h"
 #include "cpu/gemm.h"
@@ -103,6 +104,8 @@ static int model_json(const model *m)
         const char *value = tw_flow_fact(m->flow, facts[i].name);
         if (value && !cJSON_GetObjectItem(object, facts[i].name)) json_fact(object, facts[i].name, value);
     }
+    const char *schema = tw_flow_fact(m->flow, FACT_SCHEMA);
+    if (schema) cJSON_AddItemToObject(object, "table", cJSON_Parse(schema));
     json_text(object, "settings", tw_flow_fact(m->flow, FACT_SETTINGS));
     return json_print(object);
 }
@@ -117,9 +120,21 @@ static void say_names(cli *c, const char *what, int count, const char *const *na
     tw_text_free(&text);
 }
 
+/* Of a table what was found in its columns. */
+static bool say_table(cli *c, const model *m)
+{
+    tw_schema schema;
+    if (!is_table(m) || table_schema(c, m, &schema) != TW_OK) return false;
+    cli_say(c, "  %-16s %d columns", "table", schema.columns);
+    bool said = say_reading(c, &schema) == TW_OK;
+    tw_schema_free(&schema);
+    return said;
+}
+
 static void say_columns(cli *c, const model *m)
 {
     const tw_flow_desc *about = m->about;
+    if (say_table(c, m)) return;
     const tw_image *image = &about->image;
     if (is_pictures(m))
         cli_say(c, "  %-16s %d x %d pixels, %s", "pictures", image->height, image->width,

@@ -364,7 +364,8 @@ static void tell(training *t)
     if (r->curve_count) cli_say(t->c, "loss curve  %s, %s", t->files.loss_png, t->files.loss_csv);
     if (t->drawn) cli_say(t->c, "samples     %s", t->files.samples_png);
     cli_say(t->c, "settings    %s", t->files.config);
-    cli_say(t->c, "\nNext: thalweg eval %s", t->last_word);
+    bool table = tw_dataset_schema(t->data) != NULL;
+    cli_say(t->c, "\nNext: thalweg %s %s", table ? "sample" : "eval", t->last_word);
 }
 
 static int print_json(training *t)

@@ -1,0 +1,40 @@
+# Tables of mixed columns: what is said of them, overruled, drawn in their own format, given and filled in.
+small='--steps 30 --batch 64 --width 16 --depth 1 --threads 1'
+awk 'BEGIN {
+    srand(4); print "id;name;age;sex;city;joined;note"
+    for (i = 1; i <= 300; i++)
+        printf "%d;p%d;%s;%s;%s;20%02d-0%d-1%d;x\n", i, i, rand() < 0.1 ? "NA" : 18 + int(60 * rand()),
+            rand() < 0.5 ? "F" : "M", rand() < 0.6 ? "\"Rome; old\"" : "Oslo", 10 + int(10 * rand()), 1 + int(9 * rand()), int(10 * rand())
+}' >people.csv
+works '300 rows of 7 columns, which are 2 numbers and 3 tokens' train people.csv $small --out p
+holds "what was found is told" grep -q '^  age  *integer  *[0-9.]* %  18 to 7[0-9]$' out
+holds "rows are not learned by number" grep -q '^  id  *skip .*numbers the rows$' out
+holds "nor by name" grep -q '^  name  *skip .*a text of its own$' out
+holds "dates" grep -q '^  joined  *date ' out
+works 'steps' train people.csv $small --out k --column age=category --column sex=skip
+holds "kinds are overruled" grep -q '^  age  *category ' out
+holds "one by one" grep -q '^  sex  *skip ' out
+fails "people.csv:2: column 'name': 'p1' is not a number" train people.csv $small --out no --column name=number
+fails "no column 'agee': did you mean 'age'" train people.csv $small --out no --column agee=number
+fails "no kind 'intger': did you mean 'integer'" train people.csv $small --out no --column age=intger
+run sample p -n 20 -o -
+holds "the file's own columns" [ "$(head -n 1 out)" = 'age;sex;city;joined;note' ]
+holds "and cells" [ "$(grep -cE '^([0-9]+|NA);[FM];("Rome; old"|Oslo);20[0-9][0-9]-[0-9][0-9]-[0-9][0-9];x$' out)" -eq 20 ]
+run sample p -n 20 -o - --given sex=F,age=30..60
+holds "what is given" [ "$(grep -cE '^([345][0-9]|60);F;' out)" -eq 20 ]
+fails "column 'sex' has no level 'f': did you mean 'F'" sample p --given sex=f -o no.csv
+fails "no column 'agee': did you mean 'age'" sample p --given agee=3 -o no.csv
+fails "age=x: expected a number, or a range" sample p --given age=x -o no.csv
+fails "only 0 lie in the ranges" sample p -n 1 --steps 2 --given age=500.. -o no.csv
+refused '--plot is not for models of tables' sample p --plot x.png
+works 'gaps in 300 rows' impute p people.csv -o filled.csv
+holds "no age is missing any more" [ "$(grep -c ';NA;' filled.csv)" -eq 0 ]
+grep -v ';NA;' people.csv >known.csv
+holds "what is known stands as it stood" [ "$(grep -Fxc -f known.csv filled.csv)" -ge "$(grep -c . known.csv)" ]
+run impute p people.csv -n 2 -o -
+holds "several draws are told apart" [ "$(grep -c '^2;' out)" -eq 300 ]
+works 'integer' info p
+run info p --json
+holds "info --json is one object" one_object
+train_tiny ref
+refused 'for models of tables' impute ref people.csv
