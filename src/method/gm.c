@@ -4,9 +4,9 @@
  *
  *   loss(row) = (sum over numbers |v - dx_t/dt|^2 + w sum over tokens -log p(x_1 | x_t)) / (numbers + tokens)
  *
- * Some rows are told a part of themselves: a random share of their factors stands at x_1 from the start, and the network
- * is told which numbers do. So it learns every conditional law as well (arbitrary conditioning: Ivanov et al. 2019, VAEAC),
- * and what is known when sampling is simply held.
+ * Some rows are told a part of themselves: a random share of their factors stands at x_1 from the start, and the
+ * network is told which numbers do. So it learns every conditional law as well (arbitrary conditioning: Ivanov et al.
+ * 2019, VAEAC), and what is known when sampling is simply held.
  *
  * A number that a row does not have (NaN) is noise drawn anew in every batch, so that the row is a draw of a law on the
  * product like any other; a token beside it says that there is none. */
@@ -37,7 +37,8 @@ tw_token_path tw_model_token_path(const tw_model *model, const tw_factor *f)
         .symbols = f->symbols, .states = f->symbols + masks, .schedule = model->schedule, .uniform = !masks};
 }
 
-/* --- what is drawn ----------------------------------------------------------------------------------------------------- */
+/* --- what is drawn
+ * ----------------------------------------------------------------------------------------------------- */
 
 /* Which numbers are known (B,D), as ones among zeros: of some rows a share that is uniform itself. */
 static tw_val draw_known(const tw_model *model, const tw_draws *d)
@@ -52,8 +53,7 @@ static tw_val draw_known(const tw_model *model, const tw_draws *d)
     for (int i = 0; i < space->count; i++) { /* the numbers of one point are known together */
         const tw_factor *f = &space->factor[i];
         tw_val z = tw_slice(own, 1, f->number, f->number + f->numbers);
-        bool whole = f->manifold == TW_MANIFOLD_sphere || f->manifold == TW_MANIFOLD_rotation;
-        if (whole) z = tw_broadcast_to(tw_slice(z, 1, 0, 1), tw_shape_at(z));
+        if (!tw_factor_is_apart(f)) z = tw_broadcast_to(tw_slice(z, 1, 0, 1), tw_shape_at(z));
         grouped = join(grouped, z);
     }
     tw_val known = tw_lt(uniform_of(grouped), tw_broadcast_to(share, tw_shape_at(grouped)));
@@ -104,13 +104,14 @@ static void draw_tokens(const tw_model *model, const tw_draws *d, on_the_way *w)
         int begin = f->number, end = begin + f->numbers;
         tw_token_path path = tw_model_token_path(model, f);
         tw_val x1 = tw_slice(d->x1, 1, begin, end), known = tw_slice(w->known, 1, begin, end);
-        tw_val xt = tw_token_point(&path, tw_slice(d->x0, 1, begin, end), x1, d->t,
-                                   uniform_of(tw_slice(d->z, 1, begin, end)));
+        tw_val xt =
+            tw_token_point(&path, tw_slice(d->x0, 1, begin, end), x1, d->t, uniform_of(tw_slice(d->z, 1, begin, end)));
         w->tokens = join(w->tokens, tw_select(tw_gt(known, tw_zeros_like(known)), x1, xt));
     }
 }
 
-/* --- what is said ------------------------------------------------------------------------------------------------------ */
+/* --- what is said
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* Logits of a factor in an answer (B,T,K). */
 static tw_val logits_of(const tw_space *space, int numbers, const tw_factor *f, tw_val answer)
@@ -137,13 +138,15 @@ tw_val tw_model_answer(const tw_model *model, tw_val x, tw_val t)
     return out;
 }
 
-/* --- what it costs ----------------------------------------------------------------------------------------------------- */
+/* --- what it costs
+ * ----------------------------------------------------------------------------------------------------- */
 
 /* Squared errors of the numbers that are not known, summed (B). */
 static tw_val loss_of_numbers(const on_the_way *w, tw_val answer)
 {
     tw_val v = tw_slice(answer, 1, 0, w->moving.numbers);
-    tw_val error = tw_sub(tw_space_frame(&w->moving, w->numbers, v), tw_space_frame(&w->moving, w->numbers, w->velocity));
+    tw_val error =
+        tw_sub(tw_space_frame(&w->moving, w->numbers, v), tw_space_frame(&w->moving, w->numbers, w->velocity));
     tw_val open = tw_adds(tw_neg(w->known_numbers), 1);
     return tw_sum_axis(tw_mul(tw_square(error), open), 1);
 }

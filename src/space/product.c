@@ -24,7 +24,7 @@ bool tw_space_read_known(const tw_space *space, const double *columns, double *o
 {
     for (int i = 0; i < space->count; i++) {
         tw_factor f = space->factor[i];
-        bool apart = f.columns == f.numbers && f.manifold != TW_MANIFOLD_sphere && f.manifold != TW_MANIFOLD_rotation;
+        bool apart = tw_factor_is_apart(&f);
         int step = apart ? 1 : f.columns; /* columns that are points of their own */
         for (int c = 0; c < f.columns; c += step) {
             tw_factor part = f;

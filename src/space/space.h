@@ -34,6 +34,12 @@ struct tw_factor {
     int waves;          /* octaves of sines of coordinates that the network sees beside them */
 };
 
+/* Whether each of its columns is a point of its own, and not all together one. */
+static inline bool tw_factor_is_apart(const tw_factor *f)
+{
+    return f->manifold == TW_MANIFOLD_torus || (f->manifold == TW_MANIFOLD_euclidean && !f->chart);
+}
+
 typedef struct tw_space {
     bool flat; /* R^D, without a factor */
     int count;
@@ -108,8 +114,8 @@ typedef struct tw_source_rules {
     void (*score)(const double *p, int columns, const double *x, double *out); /* its derivative in x */
     tw_val (*density)(const double *p, tw_val x);                              /* the same as a graph: x (B,D) -> (B) */
     bool independent;                                                          /* columns of each other */
-    bool whole;                                   /* parameters are whole numbers */
-    bool tokens;                                  /* draws tokens, too */
+    bool whole;                                                                /* parameters are whole numbers */
+    bool tokens;                                                               /* draws tokens, too */
     /* On a factor: where standard normal z, as many numbers as a point has, lead; and the density there. */
     void (*place)(const double *p, const tw_factor *f, const double *z, double *out);
     tw_val (*place_rows)(const double *p, const tw_factor *f, tw_val z);
