@@ -8,7 +8,9 @@
 
 #include "begin.h"
 
+#include "base/philox.h"
 #include "data/normaliser.h"
+#include "flow/flow.h"
 #include "flow/mixture.h"
 
 #include <math.h>
@@ -209,5 +211,74 @@ done:
     tw_free(c->ctx, back);
     tw_free(c->ctx, conditions);
     tw_normaliser_free(c->ctx, &scale);
+    return status;
+}
+
+/* --- what a flow saves of its coupling ------------------------------------------------------------------------------
+ */
+
+/* Mean squares of what pairs, independent draws of both ends, go, and of what is left of that without the velocity. */
+static tw_status look_at_pairs(const subject *s, known *k, double *out_all, double *out_varying)
+{
+    enum { STREAM = 73 };
+    tw_random random = {.seed = opt_seed(&s->c->set, OPT_SEED), .stream = STREAM};
+    double *x = k->from, *way = k->to, *v = k->got, t[POINTS];
+    tw_status status = TW_OK;
+    *out_all = *out_varying = 0;
+    for (int i = 0; i < POINTS; i++) {
+        const double *centre = k->centre + 2 * tw_random_below(&random, BUMPS);
+        t[i] = (i + 0.5) / POINTS;
+        for (int j = 2 * i; j < 2 * i + 2; j++) {
+            double x0 = tw_random_normal(&random),
+                   x1 = centre[j % 2] + k->mixture.deviation * tw_random_normal(&random);
+            x[j] = (1 - t[i]) * x0 + t[i] * x1;
+            way[j] = x1 - x0;
+        }
+    }
+    TW_TRY(tw_velocity(k->flow, POINTS, t, x, &k->by, v));
+    for (int j = 0; j < 2 * POINTS; j++) {
+        *out_all += way[j] * way[j] / POINTS;
+        *out_varying += (way[j] - v[j]) * (way[j] - v[j]) / POINTS;
+    }
+done:
+    return status;
+}
+
+/* Mean squares of what the flow goes, and of what its velocity differs from that on the way, by the trapezoidal rule.
+ */
+static tw_status look_at_paths(known *k, double *out_transport, double *out_bent)
+{
+    enum { FRAMES = 101 };
+    double *path = tw_alloc(k->flow->ctx, FRAMES, 2 * POINTS * sizeof(double)), t[POINTS];
+    tw_sample_desc desc = k->by;
+    tw_status status = TW_OK;
+    *out_transport = *out_bent = 0;
+    if (!path) return tw_fail_memory(k->flow->ctx, (size_t)FRAMES * 2 * POINTS * sizeof(double));
+    desc.solver = exact;
+    desc.frames = FRAMES;
+    TW_TRY(tw_sample(k->flow, POINTS, &desc, k->to, path, NULL));
+    for (int f = 0; f < FRAMES; f++) {
+        double share = (f == 0 || f == FRAMES - 1 ? 0.5 : 1) / (FRAMES - 1) / POINTS;
+        for (int i = 0; i < POINTS; i++) t[i] = (double)f / (FRAMES - 1);
+        TW_TRY(tw_velocity(k->flow, POINTS, t, path + (int64_t)f * 2 * POINTS, &k->by, k->got));
+        for (int j = 0; j < 2 * POINTS; j++) *out_bent += share * pow(k->to[j] - path[j] - k->got[j], 2);
+    }
+    for (int j = 0; j < 2 * POINTS; j++) *out_transport += pow(k->to[j] - path[j], 2) / POINTS;
+done:
+    tw_free(k->flow->ctx, path);
+    return status;
+}
+
+tw_status measure_rectification(const subject *s, measured *out)
+{
+    double all, varying, transport, bent;
+    known k = {0};
+    tw_status status = TW_OK;
+    TW_TRY(known_open(s, bumps_mixture, 0.1, 0.9, &k));
+    TW_TRY(look_at_pairs(s, &k, &all, &varying));
+    TW_TRY(look_at_paths(&k, &transport, &bent));
+    *out = (measured){fabs(transport + bent + varying - all) / all, 0};
+done:
+    known_close(s, &k);
     return status;
 }
