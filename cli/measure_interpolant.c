@@ -18,7 +18,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ROWS = 50000, POINTS = 4000, COMPONENTS = 4, MOST = 8, STREAM = 72 };
+enum { ROWS = 500000, POINTS = 4000, COMPONENTS = 4, MOST = 8, STREAM = 72 };
 static const double SIZE[2] = {0.7, 0.6};
 
 typedef struct world {
@@ -55,7 +55,7 @@ static tw_status train(world *w, int64_t steps)
                          .source = "data",
                          .columns = w->columns,
                          .seed = w->seed,
-                         .network = {.width = 128, .depth = 3, .time_features = 16}};
+                         .network = {.width = w->columns == 2 ? 128 : 192, .depth = 3, .time_features = 16}};
     tw_status status = TW_OK;
     for (int side = 0; side < 2; side++) {
         tw_random random = {.seed = w->seed, .stream = (uint32_t)(STREAM + 1 + side)};
@@ -65,8 +65,11 @@ static tw_status train(world *w, int64_t steps)
         TW_TRY(tw_dataset_from_memory(w->ctx, ROWS, w->columns, w->rows[side], NULL, NULL, &w->set[side]));
     }
     TW_TRY(tw_flow_create(w->ctx, &desc, &w->flow));
-    const tw_train_desc how = {
-        .steps = steps > 0 ? steps : 8000, .batch = 512, .seed = w->seed, .source = w->set[0], .lr = 3e-3};
+    const tw_train_desc how = {.steps = steps > 0 ? steps : 8000,
+                               .batch = w->columns == 2 ? 512 : 1024,
+                               .seed = w->seed,
+                               .source = w->set[0],
+                               .lr = 3e-3};
     TW_TRY(tw_train(w->flow, w->set[1], &how, NULL));
 done:
     return status;
