@@ -4,6 +4,8 @@
 #include "files.h"
 #include "observe.h"
 #include "pictures.h"
+#include "sequences.h"
+#include "tokens.h"
 
 #include <math.h>
 #include <string.h>
@@ -130,7 +132,12 @@ static tw_status open_from(cli *c, const model *m, begin *b)
     const double *values = NULL;
     tw_status status = TW_OK;
     if (!path && strcmp(about->source, "data") != 0) return TW_OK;
-    if (path) {
+    int64_t rows = 0;
+    bool text = path && is_sequences(m) && tw_flow_fact(m->flow, FACT_TOKENISER);
+    if (text) {
+        TW_TRY(model_read_lines(c, m, path, &rows, &read));
+        values = read;
+    } else if (path) {
         double split[3];
         tw_dataset_desc desc = dataset_desc_of(&c->set, split);
         desc.known_image = about->image;
@@ -141,11 +148,12 @@ static tw_status open_from(cli *c, const model *m, begin *b)
         TW_TRY(model_open_source(c, m, &data));
         part = tw_dataset_rows(data, TW_PART_TEST) > 0 ? TW_PART_TEST : TW_PART_ALL;
     }
-    int64_t rows = tw_dataset_rows(data, part), between = interpolated(c);
+    if (!text) rows = tw_dataset_rows(data, part);
+    int64_t between = interpolated(c);
     if (between > 0) b->n = (rows - 1) * (between + 1) + 1;
     if (b->n == 0 && path) b->n = rows;
     if (b->n == 0) b->n = standard_rows(m);
-    TW_TRY(part_values(c, data, part, &read, &values));
+    if (!text) TW_TRY(part_values(c, data, part, &read, &values));
     b->from = tw_alloc(c->ctx, (size_t)b->n, (size_t)about->columns * sizeof(double));
     if (!b->from) TW_TRY(tw_fail_memory(c->ctx, (size_t)b->n * (size_t)about->columns * sizeof(double)));
     if (between > 0)

@@ -91,8 +91,10 @@ tw_status comparison_draw(comparison *d)
                            .diffusion = opt_flag(&c->set, OPT_SDE) ? opt_text(&c->set, OPT_DIFFUSION) : NULL,
                            .on_progress = on_rows,
                            .user = &bar};
+    const tw_token_options jumps = {.tolerance = c->verb->letter == 'E' ? opt_number(&c->set, OPT_TOLERANCE) : 0};
     size_t row = (size_t)d->held->columns * sizeof(double);
     tw_status status = TW_OK;
+    if (is_tokens(d->m)) desc.tokens = &jumps;
     TW_TRY(comparison_settle(d, INT64_MAX));
     const char *given = c->verb->letter == 'E' ? opt_text(&c->set, OPT_SAMPLES) : NULL;
     if (given) return read_samples(d, given);

@@ -6,6 +6,7 @@
 #include "pictures.h"
 #include "report.h"
 #include "signals.h"
+#include "sequences.h"
 #include "tokens.h"
 
 #include "base/file.h"
@@ -237,6 +238,10 @@ int run_eval(cli *c)
         result = EXIT_USAGE;
         goto done;
     }
+    if (is_sequences(&e.m))
+        TW_TRY(tw_fail(c->ctx, TW_ERR_UNSUPPORTED,
+                       "sequences have neither a likelihood nor distances here; their measures are those of studies "
+                       "(thalweg list measures)"));
     TW_TRY(solver_suit(c, &e.m, &e.solver));
     e.report.m = &e.m;
     e.report.held = &e.held;

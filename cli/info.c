@@ -1,5 +1,6 @@
 /* info.c - `thalweg info`: what this program is built from, or what a model is made of. */
 #include "model.h"
+#include "sequences.h"
 #include "tokens.h"
 #include "network.h"
 #include "pictures.h"
@@ -167,7 +168,7 @@ static int model_info(cli *c, const model *m)
     bool more = strlen(about->schedule) > (size_t)most;
     cli_say(c, "  path             %s, schedule %.*s%s, coupling %s, gamma %s", about->path, most, about->schedule,
             more ? "..." : "", about->coupling, about->gamma);
-    cli_say(c, "  predicts         %s; loss %s, weight %s, times %s", is_tokens(m) ? "x_1" : about->predict,
+    cli_say(c, "  predicts         %s; loss %s, weight %s, times %s", is_sequences(m) ? "edits" : is_tokens(m) ? "x_1" : about->predict,
             about->loss, about->weight, about->time_density);
     cli_say(c, "  network          %s, %s parameters", network_text(&about->network, network),
             human_count((double)tw_flow_parameters(m->flow), count, sizeof count));

@@ -47,7 +47,9 @@ bool list_item(const char *kind, int index, listed *out_item)
         return info != NULL;
     }
     if (strcmp(kind, "datasets") == 0) {
-        const tw_builtin_info *info = tw_builtin_list(index);
+        int count = 0;
+        while (tw_builtin_list(count)) count++;
+        const tw_builtin_info *info = index < count ? tw_builtin_list(index) : tw_builtin_text_list(index - count);
         if (info) *out_item = (listed){info->name, info->about, info->source, NULL};
         return info != NULL;
     }

@@ -4,6 +4,7 @@
 #include "files.h"
 #include "kinds.h"
 #include "pictures.h"
+#include "sequences.h"
 #include "signals.h"
 #include "tokens.h"
 
@@ -77,7 +78,7 @@ bool is_builtin(const char *name)
     const tw_builtin_info *info;
     for (int i = 0; (info = tw_builtin_list(i)); i++)
         if (strcmp(info->name, name) == 0) return true;
-    return false;
+    return is_builtin_text(name);
 }
 
 static int word_index(const char *text, const char *words)
@@ -231,6 +232,17 @@ tw_status open_source(tw_context *ctx, const settings *s, tw_dataset **out_sourc
                                          : TW_OK;
 }
 
+/* Texts as rows of the model. */
+static tw_status open_source_text(cli *c, const model *m, const settings *s, tw_dataset **out_source)
+{
+    tw_tokeniser *tokeniser = NULL;
+    tw_status status = model_tokeniser(c, m, &tokeniser);
+    if (status == TW_OK)
+        status = open_text(c, s, opt_text(s, OPT_SOURCE_DATA), m->about->columns, &tokeniser, out_source);
+    tw_tokeniser_destroy(tokeniser);
+    return status;
+}
+
 tw_status model_open_source(cli *c, const model *m, tw_dataset **out_source)
 {
     const char *kept = tw_flow_fact(m->flow, FACT_SETTINGS);
@@ -238,7 +250,8 @@ tw_status model_open_source(cli *c, const model *m, tw_dataset **out_source)
     tw_status status = TW_OK;
     if (!kept || config_parse(&s, m->path, kept, ORIGIN_RUN) != EXIT_DONE || !opt_given(&s, OPT_SOURCE_DATA))
         TW_TRY(tw_fail(c->ctx, TW_ERR_IO, "the model does not say at which rows it begins; name them: --from FILE"));
-    status = open_source(c->ctx, &s, out_source);
+    status = tw_flow_fact(m->flow, FACT_TOKENISER) ? open_source_text(c, m, &s, out_source)
+                                                   : open_source(c->ctx, &s, out_source);
     if (status != TW_OK)
         status = tw_fail(c->ctx, TW_ERR_IO, "the rows to begin at cannot be had (--from FILE names others): %s",
                          tw_context_error(c->ctx));
@@ -269,7 +282,7 @@ static tw_status open_given(cli *c, const model *m, const char *path, held_out *
     double split[3];
     tw_status status = TW_OK;
     tw_tokeniser *tokeniser = NULL;
-    if (is_builtin(path)) {
+    if (is_builtin(path) && !is_builtin_text(path)) {
         TW_TRY(open_builtin(c, m, path, h));
     } else if (tw_flow_fact(m->flow, FACT_TOKENISER)) {
         TW_TRY(model_tokeniser(c, m, &tokeniser));

@@ -2,6 +2,7 @@
 #include "tokens.h"
 
 #include "files.h"
+#include "sequences.h"
 #include "tables.h"
 
 #include "base/file.h"
@@ -13,7 +14,7 @@
 
 bool is_tokens(const model *m)
 {
-    return strncmp(m->about->space, "tokens", 6) == 0 && !is_table(m);
+    return (strncmp(m->about->space, "tokens", 6) == 0 || is_sequences(m)) && !is_table(m);
 }
 
 const char *at_most(const model *m)
@@ -36,15 +37,49 @@ static bool mostly_letters(const char *path)
 
 bool is_text_data(const settings *s, const char *path)
 {
-    if (opt_given(s, OPT_TOKENISER) || opt_given(s, OPT_CHUNK)) return true;
+    if (opt_given(s, OPT_TOKENISER) || opt_given(s, OPT_CHUNK) || is_builtin_text(path)) return true;
+    if (has_ending(path, ".txt") && wants_sequences(s)) return true;
     return has_ending(path, ".txt") && !opt_given(s, OPT_SPACE) && mostly_letters(path);
 }
 
+/* A text behind others. Where it becomes lines of letters, ends of lines are no symbols: a sample would hold some. */
+static void add_text(tw_text *all, const char *text, size_t size, bool letters)
+{
+    for (size_t at = 0; at < size;) {
+        const char *end = letters ? memchr(text + at, '\n', size - at) : NULL;
+        size_t length = end ? (size_t)(end - text) - at : size - at, next = at + length + 1;
+        if (letters && length > 0 && text[at + length - 1] == '\r') length--;
+        tw_text_add_bytes(all, text + at, length);
+        at = next;
+    }
+    if (!letters) tw_text_add(all, "\n");
+}
+
+/* Of the file and of the texts that the flow begins at, when there are. */
 static tw_status train_tokeniser(cli *c, const settings *s, const char *path, tw_tokeniser **out_tokeniser)
 {
-    tw_tokeniser_desc desc = {.kind = opt_text(s, OPT_TOKENISER)};
-    desc.special[TW_SPECIAL_PADDING] = opt_int(s, OPT_CHUNK) == 0;
-    return tw_tokeniser_train_files(c->ctx, &desc, 1, &path, out_tokeniser);
+    const char *from = s->verb == 'T' ? opt_text(s, OPT_SOURCE_DATA) : NULL, *kind = opt_text(s, OPT_TOKENISER);
+    bool lines = opt_int(s, OPT_CHUNK) == 0;
+    bool letters = lines && (!kind || strcmp(kind, "characters") == 0 || strcmp(kind, "smiles") == 0);
+    tw_tokeniser_desc desc = {.kind = kind};
+    char *text = NULL, *more = NULL;
+    size_t size = 0, more_size = 0;
+    tw_text all = tw_text_new(c->ctx);
+    tw_status status = TW_OK;
+    desc.special[TW_SPECIAL_PADDING] = lines;
+    if (!letters && !from && !is_builtin_text(path))
+        return tw_tokeniser_train_files(c->ctx, &desc, 1, &path, out_tokeniser);
+    TW_TRY(text_read(c, s, path, &text, &size));
+    if (from) TW_TRY(text_read(c, s, from, &more, &more_size));
+    add_text(&all, text, size, letters);
+    add_text(&all, more, more_size, letters);
+    TW_TRY(tw_text_check(&all));
+    TW_TRY(tw_tokeniser_train(c->ctx, &desc, all.data, all.length, out_tokeniser));
+done:
+    tw_string_free(c->ctx, text);
+    tw_string_free(c->ctx, more);
+    tw_text_free(&all);
+    return status;
 }
 
 /* Every row as doubles, shorter ones filled up. */
@@ -67,36 +102,75 @@ static tw_status rows_of(cli *c, const tw_tokens *tokens, int columns, int32_t p
     return TW_OK;
 }
 
+enum { MOST_TOKENS = 4096 /* of a line */ };
+
+/* Lines or chunks of a file, in the order of a table of tokens. */
+static tw_status file_rows(cli *c, const tw_tokens_desc *desc, const char *path, int32_t padding, int *columns,
+                           int64_t *out_rows, double **out_values)
+{
+    tw_tokens *tokens = NULL;
+    tw_status status = tw_tokens_open(c->ctx, 1, &path, desc, &tokens);
+    if (status != TW_OK) return status;
+    for (int i = 0; tw_tokens_note(tokens, i); i++) cli_note(c, "%s", tw_tokens_note(tokens, i));
+    if (*columns == 0) *columns = (int)(desc->chunk > 0 ? desc->chunk : tw_tokens_width(tokens));
+    *out_rows = tw_tokens_rows(tokens, TW_PART_ALL);
+    status = rows_of(c, tokens, *columns, padding, out_values);
+    tw_tokens_destroy(tokens);
+    return status;
+}
+
 tw_status open_text(cli *c, const settings *s, const char *path, int columns, tw_tokeniser **tokeniser,
                     tw_dataset **out_data)
 {
-    enum { MOST = 4096 };
-    tw_tokens *tokens = NULL;
     double *values = NULL, split[3];
+    char *text = NULL;
+    size_t size = 0;
+    int64_t rows = 0;
     tw_tokeniser *made = NULL;
     tw_status status = TW_OK;
     if (!*tokeniser) TW_TRY(train_tokeniser(c, s, path, &made));
     const tw_tokeniser *used = made ? made : *tokeniser;
-    int padding = tw_tokeniser_special(used, TW_SPECIAL_PADDING); /* of lines */
+    int special = tw_tokeniser_special(used, TW_SPECIAL_PADDING), padding = special < 0 ? 0 : special;
+    int64_t longest = s->verb == 'T' && opt_int(s, OPT_LONGEST) > 0 ? opt_int(s, OPT_LONGEST) : MOST_TOKENS;
     tw_tokens_desc desc = {.tokeniser = used,
-                           .chunk = padding >= 0  ? 0
+                           .chunk = special >= 0  ? 0 /* of lines */
                                     : columns > 0 ? columns
                                                   : opt_int(s, OPT_CHUNK),
-                           .longest = columns > 0 ? columns : MOST,
+                           .longest = columns > 0 ? columns : longest,
                            .too_long = TW_LONG_DROP};
-    TW_TRY(tw_tokens_open(c->ctx, 1, &path, &desc, &tokens));
-    for (int i = 0; tw_tokens_note(tokens, i); i++) cli_note(c, "%s", tw_tokens_note(tokens, i));
-    if (columns == 0) columns = (int)(desc.chunk > 0 ? desc.chunk : tw_tokens_width(tokens));
-    TW_TRY(rows_of(c, tokens, columns, padding < 0 ? 0 : padding, &values));
+    if (is_builtin_text(path)) {
+        TW_TRY(text_read(c, s, path, &text, &size));
+        TW_TRY(text_rows(c, used, path, text, size, (int)longest, padding, &columns, &rows, &values));
+    } else {
+        TW_TRY(file_rows(c, &desc, path, padding, &columns, &rows, &values));
+    }
     tw_dataset_desc data = dataset_desc_of(s, split);
     data = (tw_dataset_desc){.split = {data.split[0], data.split[1], data.split[2]}, .seed = data.seed};
-    TW_TRY(tw_dataset_from_memory(c->ctx, tw_tokens_rows(tokens, TW_PART_ALL), columns, values, NULL, &data, out_data));
+    TW_TRY(tw_dataset_from_memory(c->ctx, rows, columns, values, NULL, &data, out_data));
     if (made) *tokeniser = made;
     made = NULL;
 done:
     tw_tokeniser_destroy(made);
-    tw_tokens_destroy(tokens);
+    tw_string_free(c->ctx, text);
     tw_free(c->ctx, values);
+    return status;
+}
+
+tw_status open_texts(cli *c, const settings *s, const char *path, tw_tokeniser **tokeniser, tw_dataset **data,
+                     tw_dataset **source)
+{
+    tw_status status = TW_OK;
+    TW_TRY(open_text(c, s, path, 0, tokeniser, data));
+    if (!opt_given(s, OPT_SOURCE_DATA)) return TW_OK;
+    TW_TRY(open_text(c, s, opt_text(s, OPT_SOURCE_DATA), 0, tokeniser, source));
+    int columns = tw_dataset_columns(*data), others = tw_dataset_columns(*source);
+    tw_dataset **narrow = columns < others ? data : source;
+    if (columns == others) return TW_OK;
+    tw_dataset_destroy(*narrow);
+    *narrow = NULL;
+    TW_TRY(open_text(c, s, narrow == data ? path : opt_text(s, OPT_SOURCE_DATA), columns < others ? others : columns,
+                     tokeniser, narrow));
+done:
     return status;
 }
 
@@ -116,7 +190,8 @@ tw_status space_text(cli *c, const tw_dataset *data, const tw_tokeniser *tokenis
     const double *values;
     *out_space = out;
     if (tokeniser) {
-        snprintf(out, 64, "tokens:%d", tw_tokeniser_size(tokeniser));
+        bool fills = wants_sequences(&c->set), padded = tw_tokeniser_special(tokeniser, TW_SPECIAL_PADDING) >= 0;
+        snprintf(out, 64, "%s:%d", fills ? "sequences" : "tokens", tw_tokeniser_size(tokeniser) - (fills && padded));
         return TW_OK;
     }
     *out_space = space;

@@ -92,14 +92,15 @@ static tw_status open_data(training *t)
     char rows[32], part[3][32], kind[64];
     tw_dataset_desc desc = dataset_desc_of(&c->set, split);
     const char *path = opt_text(&c->set, OPT_DATA);
-    tw_status status = is_text_data(&c->set, path) ? open_text(c, &c->set, path, 0, &t->tokeniser, &t->data)
-                                                   : tw_dataset_open(c->ctx, path, &desc, &t->data);
+    bool text = is_text_data(&c->set, path);
+    tw_status status = text ? open_texts(c, &c->set, path, &t->tokeniser, &t->data, &t->source)
+                            : tw_dataset_open(c->ctx, path, &desc, &t->data);
     if (status != TW_OK) return status;
     show_notes(c, t->data);
     status = data_options_suit(c, &c->set, t->data);
     if (status == TW_OK) status = settle_levels(t);
     if (status != TW_OK) return status;
-    status = open_source(c->ctx, &c->set, &t->source);
+    if (!text) status = open_source(c->ctx, &c->set, &t->source);
     if (status != TW_OK) return status;
     for (int i = 0; i < 3; i++) human_count((double)tw_dataset_rows(t->data, (tw_part)i), part[i], sizeof part[i]);
     int64_t all = tw_dataset_rows(t->data, TW_PART_ALL), few = 10;

@@ -86,9 +86,10 @@ typedef struct tw_edit_stats {
  * with probability 1 - exp(-h (remove + substitute)), all independently and at once; exact in the limit of h to 0, with
  * an error of order h. `to` has the rows of `from` and may be wider or narrower; it is no part of `from`. Where it is
  * too narrow insertions are refused, and tokens of `from` at the end are dropped, which is not counted. What is drawn
- * for a slot is a function of seed, step, row, slot and number of rows. Adds to *stats. */
+ * for a slot is a function of seed, step (below 2^32), number of the row - those of `from` count from first_row - and
+ * slot. Adds to *stats. */
 TW_NODISCARD TW_API tw_status tw_edit_step(tw_context *ctx, const tw_edit_rates *rates, double h, uint64_t seed,
-                                           int64_t step, const tw_sequences *from, tw_sequences *to,
+                                           int64_t step, int64_t first_row, const tw_sequences *from, tw_sequences *to,
                                            tw_edit_stats *stats);
 
 #ifdef __cplusplus

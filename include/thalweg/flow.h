@@ -63,11 +63,12 @@ TW_NODISCARD TW_API tw_status tw_flow_set_fact(tw_flow *flow, const char *name, 
  * of tw_ode_method_list(). They take steps, step_size or a grid, and reach the end of the path exactly. */
 TW_API const tw_ode_method_info *tw_sampler_list(int index);
 
-/* How tokens jump, for flows on space "tokens"; zeros mean the defaults in brackets. On a product of numbers and tokens,
+/* How tokens jump, for flows on spaces "tokens" and "sequences"; zeros mean the defaults in brackets. Sequences take
+ * tolerance, temperature, top_k, top_p, and as `known` tokens at their beginning. On a product of numbers and tokens,
  * "euclidean*3 + tokens:7*2", temperature, known columns - numbers among them - and `never` are taken. */
 typedef struct tw_token_options {
     double tolerance; /* of method "euler": every row chooses its steps, so that a token jumps in one with at most this
-                         probability [0: steps as given] */
+                         probability, of sequences at most so many edits are expected in one [0: steps as given] */
     double temperature; /* of the probabilities [1] */
     int top_k;          /* only so many symbols, the likeliest [all] */
     double top_p;       /* only the fewest that are together this likely [1] */
@@ -80,6 +81,7 @@ typedef struct tw_token_options {
     const double *known; /* (n, columns): tokens that are given, NaN where they are not [none] */
     bool same_known;     /* one row of them for all */
     const int *never;    /* (tokens) of a product: a symbol that each does not become, -1: none [NULL: none] */
+    int32_t *edits;      /* (n), of sequences: gets how many edits made each [not wanted] */
 } tw_token_options;
 
 typedef struct tw_sample_desc {

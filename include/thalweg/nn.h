@@ -88,6 +88,8 @@ typedef struct tw_network_desc {
     int learn_positions;              /* of transformers, 1: instead of sines and cosines */
     int learn_sigma;                  /* 1: twice the channels in the last layer, the second half unused */
     int states;                       /* of tokens, masks included: networks of tokens need it; a flow states its own */
+    int blank;                        /* of rows of different lengths: the state that fills them up, which is not looked
+                                         at; 0: none */
     tw_image image;                   /* what x is: networks of pictures need it; a flow states its own */
 } tw_network_desc;
 

@@ -83,6 +83,17 @@ TW_NODISCARD TW_API tw_status tw_tokeniser_encode(tw_context *ctx, const tw_toke
 TW_API size_t tw_tokeniser_decode(const tw_tokeniser *tokeniser, const int32_t *tokens, int64_t count, bool show,
                                   char *out_text, size_t capacity);
 
+/* --- texts that need no file ------------------------------------------------------------------------------------- */
+
+/* Lines of different lengths by a rule: name, one line about, source. NULL past the end. */
+TW_API const tw_builtin_info *tw_builtin_text_list(int index);
+/* So many lines of one, parted by line ends, to be freed with tw_string_free; line i of a seed is the same whatever
+ * `lines`. */
+TW_NODISCARD TW_API tw_status tw_builtin_text(tw_context *ctx, const char *name, int64_t lines, uint64_t seed,
+                                              char **out_text, size_t *out_size);
+/* Whether a line obeys its rule; false when it has none. */
+TW_API bool tw_builtin_text_holds(const char *name, const char *line, bool *out_holds);
+
 /* --- tables of tokens: what a flow over sequences learns from ------------------------------------------------------
  */
 

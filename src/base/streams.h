@@ -5,7 +5,7 @@
 
 typedef enum tw_stream {
     TW_STREAM_SPLIT = 1,      /* which row goes to train, validation, test */
-    TW_STREAM_SYNTHETIC = 2,  /* built-in data sets */
+    TW_STREAM_SYNTHETIC = 2,  /* built-in data sets (+ number << 8: texts) */
     TW_STREAM_INIT = 3,       /* initial weights (+ parameter number << 8) */
     TW_STREAM_TRAIN_ROW = 4,  /* rows of a batch */
     TW_STREAM_TRAIN_TIME = 5, /* times of a batch */

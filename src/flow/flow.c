@@ -46,8 +46,11 @@ static tw_val call_network(void *user, tw_val x, tw_val t)
     int heads = binding->flow->method->rules->heads;
     const tw_space *space = &binding->flow->space;
     if (tw_space_is_mixed(space)) return call_mixed(binding, scope, x, t);
-    if (space->symbols > 0)
-        return tw_network(scope, &binding->flow->desc.network, x, t, binding->condition, space->symbols);
+    if (space->symbols > 0) {
+        const tw_method_rules *rules = binding->flow->method->rules;
+        int64_t outputs = rules->token_outputs ? rules->token_outputs(&binding->flow->model) : space->symbols;
+        return tw_network(scope, &binding->flow->desc.network, x, t, binding->condition, outputs);
+    }
     x = tw_space_project_rows(space, x); /* derivatives across the tangent space are zero then */
     tw_val y = tw_network(scope, &binding->flow->desc.network, tw_space_features(space, x), t, binding->condition,
                           (int64_t)space->outputs * (heads > 1 ? heads : 1));
@@ -129,6 +132,18 @@ static tw_status take_image(tw_flow *flow, const tw_flow_desc *desc)
                    i->height, i->width, i->channels, desc->columns);
 }
 
+/* The path of a flow of sequences. */
+static void make_edit_path(tw_flow *flow)
+{
+    bool empty = strcmp(flow->piece[TW_PIECE_source].info->name, "empty") == 0;
+    if (!empty) tw_space_widen(&flow->space);
+    flow->edits = (tw_edit_path){.symbols = flow->space.symbols,
+                                 .inserts_only = empty,
+                                 .schedule = flow->model.schedule,
+                                 .alignment = flow->model.path->alignment};
+    flow->model.edits = &flow->edits;
+}
+
 /* The path of a flow of tokens. */
 static tw_status make_token_path(tw_flow *flow)
 {
@@ -205,12 +220,18 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
     TW_TRY(take_image(flow, desc));
     TW_TRY(copy_columns(flow, desc));
     TW_TRY(tw_space_make(ctx, &flow->piece[TW_PIECE_space], desc->columns, desc->names, &flow->space));
-    TW_TRY(make_token_path(flow));
+    bool ragged = flow->space.ragged;
+    if (ragged)
+        make_edit_path(flow);
+    else
+        TW_TRY(make_token_path(flow));
     tw_network_desc network = desc->network;
     network.image = desc->image;
-    network.states = flow->tokens.states;
+    network.states = ragged ? flow->space.symbols + TW_EDIT_SPECIALS : flow->tokens.states;
+    network.blank = ragged ? flow->space.symbols : 0;
     if (flow->method->rules->ordered) network.causal = 1;
-    if (!network.kind && network.states > 0 && (network.causal || desc->columns > FEW_TOKENS)) network.kind = "ddit";
+    if (!network.kind && network.states > 0 && (ragged || network.causal || desc->columns > FEW_TOKENS))
+        network.kind = "ddit";
     if (!network.kind && suits_patches(&desc->image)) network.kind = "patch_unet";
     TW_TRY(tw_network_complete(ctx, &network, &flow->desc.network));
     if (desc->image.height > 0) TW_TRY(tw_flow_need_flat(flow, "pictures"));

@@ -95,6 +95,7 @@ struct tw_flow {
     int64_t facts_count, facts_capacity;
     tw_token_path tokens;       /* of a flow of tokens: flow/jumping.h */
     double *token_distance;     /* of its path, NULL: a mixture */
+    tw_edit_path edits;         /* of a flow of sequences, likewise */
     struct tw_token_crew *token_crew; /* NULL until needed */
     tw_flow_program *program[TW_FLOW_SECONDS][2]; /* [second][wide], NULL until needed */
     double *curve_step, *curve_loss;              /* of the last training */

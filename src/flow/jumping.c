@@ -2,6 +2,7 @@
 #include "flow/jumping.h"
 
 #include "base/pool.h"
+#include "base/streams.h"
 
 #include <math.h>
 #include <string.h>
@@ -52,7 +53,7 @@ tw_status tw_tokens_check_desc(const tw_flow *flow, const tw_sample_desc *d)
 /* Whole numbers below `states`. */
 static tw_status check_rows(const tw_flow *flow, int64_t n, const double *x, int states, bool gaps)
 {
-    int columns = flow->space.numbers;
+    int columns = flow->desc.columns;
     for (int64_t i = 0; i < n * columns; i++) {
         if (gaps && isnan(x[i])) continue;
         if (!(x[i] >= 0 && x[i] < states) || x[i] != floor(x[i]))
@@ -83,27 +84,56 @@ tw_status tw_tokens_conditions(const tw_flow *flow, const tw_sample_desc *d, int
 /* --- the blocks ------------------------------------------------------------------------------------------------------
  */
 
-/* Where a block begins: draws of the source or given rows, and what is known in place. */
+/* The source's draw of a row. */
+static void draw_row(const token_run *run, tw_token_worker *w, int64_t row, int32_t *out)
+{
+    const tw_flow *flow = run->crew->flow;
+    int64_t numbers = flow->space.numbers;
+    if (!flow->space.ragged) {
+        tw_token_source(&flow->tokens, run->desc->seed, row, 1, (int)numbers, out);
+        return;
+    }
+    tw_space_draw_row(&flow->space, flow->model.source, run->desc->seed, TW_STREAM_SAMPLE, row, w->point);
+    for (int64_t k = 0; k < numbers; k++) out[k] = (int32_t)w->point[k];
+}
+
+/* Where a block begins: draws of the source or given rows, and what is known in place. A sequence that is shorter than
+ * what is known of its beginning grows to it. */
 static void begin_block(const token_run *run, tw_token_worker *w, int64_t begin, int64_t rows)
 {
     const tw_flow *flow = run->crew->flow;
     const tw_token_options *o = run->desc->tokens;
-    int64_t tokens = flow->space.numbers, numbers = rows * tokens, at = begin * tokens;
-    if (run->desc->from)
-        for (int64_t i = 0; i < numbers; i++) w->tokens[i] = (int32_t)run->desc->from[at + i];
-    else
-        tw_token_source(&flow->tokens, run->desc->seed, begin, rows, (int)tokens, w->tokens);
-    for (int64_t i = 0; i < numbers; i++) {
-        double value = o && o->known ? o->known[o->same_known ? i % tokens : at + i] : (double)NAN;
-        w->known[i] = (unsigned char)!isnan(value);
-        if (w->known[i]) w->tokens[i] = (int32_t)value;
+    int64_t tokens = flow->space.numbers, columns = flow->desc.columns;
+    for (int64_t r = 0; r < rows; r++) {
+        int32_t *row = w->tokens + r * tokens;
+        if (run->desc->from)
+            for (int64_t k = 0; k < tokens; k++)
+                row[k] = k < columns ? (int32_t)run->desc->from[(begin + r) * columns + k] : flow->space.symbols;
+        else
+            draw_row(run, w, begin + r, row);
+        w->held[r] = w->edits[r] = 0;
+        for (int64_t k = 0; k < columns; k++) {
+            double value = o && o->known ? o->known[(o->same_known ? 0 : begin + r) * columns + k] : (double)NAN;
+            bool known = !isnan(value);
+            w->known[r * tokens + k] = known;
+            w->held[r] += known;
+            if (known) row[k] = (int32_t)value;
+        }
     }
 }
 
+/* Rows of data: of a sequence as many tokens as there are columns. */
 static void keep(const token_run *run, const tw_token_worker *w, int64_t begin, int64_t rows, double *out)
 {
-    int64_t tokens = run->crew->flow->space.numbers;
-    for (int64_t i = 0; out && i < rows * tokens; i++) out[begin * tokens + i] = (double)w->tokens[i];
+    int64_t tokens = run->crew->flow->space.numbers, columns = run->crew->flow->desc.columns;
+    for (int64_t i = 0; out && i < rows * columns; i++)
+        out[begin * columns + i] = (double)w->tokens[i / columns * tokens + i % columns];
+}
+
+static void keep_edits(const token_run *run, const tw_token_worker *w, int64_t begin, int64_t rows)
+{
+    const tw_token_options *o = run->desc->tokens;
+    if (o && o->edits) memcpy(o->edits + begin, w->edits, (size_t)rows * sizeof *w->edits);
 }
 
 static void sample_block(void *user, int64_t item, int thread)
@@ -111,7 +141,7 @@ static void sample_block(void *user, int64_t item, int thread)
     token_run *run = user;
     tw_token_worker *w = &run->crew->worker[thread];
     int64_t size = run->crew->rows, begin = (run->first + item) * size, rows = tw_min_i64(size, run->n - begin);
-    int64_t all = run->n * run->crew->flow->space.numbers, told = run->crew->flow->desc.conditions_count;
+    int64_t all = run->n * run->crew->flow->desc.columns, told = run->crew->flow->desc.conditions_count;
     tw_jump_stats stats = {0};
     tw_status status = TW_OK;
     w->conditions = run->conditions ? run->conditions + begin * told : NULL;
@@ -124,10 +154,13 @@ static void sample_block(void *user, int64_t item, int thread)
                            .steps = run->steps,
                            .number = i,
                            .first_row = begin};
-        status = tw_jump_run(w->jump, &leg, tw_token_worker_logits, w, rows, w->tokens, w->known, &stats);
+        status = w->chain ? tw_edit_chain_run(w->chain, &leg, tw_token_worker_logits, w, rows, w->tokens, w->held,
+                                              w->edits, &stats)
+                          : tw_jump_run(w->jump, &leg, tw_token_worker_logits, w, rows, w->tokens, w->known, &stats);
         keep(run, w, begin, rows, run->frames ? run->frames + (i + 1) * all : NULL);
     }
     keep(run, w, begin, rows, run->out);
+    keep_edits(run, w, begin, rows);
     run->status[item] = status;
     run->stats[item] = (tw_ode_stats){.nfe = stats.nfe,
                                       .nfe_mean = (double)stats.evaluations / (double)run->n,
@@ -219,17 +252,38 @@ static tw_jump_desc jump_of(const tw_flow *flow, const tw_sample_desc *d)
     return jump;
 }
 
-/* A solver for every worker. */
-static tw_status make_jumps(tw_token_crew *crew, const tw_jump_desc *desc)
+static tw_edit_chain_desc chain_of(const tw_flow *flow, const tw_sample_desc *d)
 {
-    for (int i = 0; i < crew->count; i++) {
+    const tw_token_options *o = d->tokens;
+    tw_edit_chain_desc chain = {.path = &flow->edits, .seed = d->seed};
+    if (!o) return chain;
+    chain.tolerance = o->tolerance;
+    chain.temperature = o->temperature;
+    chain.top_k = o->top_k;
+    chain.top_p = o->top_p;
+    return chain;
+}
+
+/* A solver for every worker. */
+static tw_status make_solvers(tw_token_crew *crew, const tw_sample_desc *d)
+{
+    const tw_flow *flow = crew->flow;
+    tw_status status = TW_OK;
+    for (int i = 0; i < crew->count && status == TW_OK; i++) {
         tw_token_worker *w = &crew->worker[i];
         tw_jump_destroy(w->jump);
+        tw_edit_chain_destroy(w->chain);
         w->jump = NULL;
-        tw_status status = tw_jump_create(crew->flow->ctx, desc, crew->rows, crew->flow->space.numbers, &w->jump);
-        if (status != TW_OK) return status;
+        w->chain = NULL;
+        if (flow->space.ragged) {
+            tw_edit_chain_desc chain = chain_of(flow, d);
+            status = tw_edit_chain_create(flow->ctx, &chain, crew->rows, flow->space.numbers, &w->chain);
+        } else {
+            tw_jump_desc jump = jump_of(flow, d);
+            status = tw_jump_create(flow->ctx, &jump, crew->rows, flow->space.numbers, &w->jump);
+        }
     }
-    return TW_OK;
+    return status;
 }
 
 /* Times and steps, shared out over the legs. */
@@ -273,9 +327,46 @@ static tw_status check_order(const tw_flow *flow, int64_t n, const double *x)
     return TW_OK;
 }
 
+/* Sequences, and of what is known of them the beginning only. */
+static tw_status check_sequences(const tw_flow *flow, int64_t n, const tw_sample_desc *d)
+{
+    const tw_token_options *o = d->tokens;
+    const tw_factor *bad = NULL;
+    int columns = flow->desc.columns;
+    tw_status status = TW_OK;
+    double *point = tw_alloc(flow->ctx, (size_t)flow->space.numbers, sizeof *point);
+    if (!point) return tw_fail_memory(flow->ctx, (size_t)flow->space.numbers * sizeof *point);
+    for (int64_t i = 0; d->from && i < n && status == TW_OK; i++)
+        if (!tw_space_read(&flow->space, d->from + i * columns, point, &bad))
+            status = tw_space_refuse(flow->ctx, bad, i, d->from + i * columns, flow->desc.names);
+    tw_free(flow->ctx, point);
+    if (status != TW_OK || !o || !o->known) return status;
+    TW_TRY(check_rows(flow, o->same_known ? 1 : n, o->known, flow->space.symbols, true));
+    for (int64_t i = 0; i < (o->same_known ? 1 : n) * columns; i++)
+        if (i % columns > 0 && isnan(o->known[i - 1]) && !isnan(o->known[i]))
+            TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID,
+                           "of a sequence the beginning can be given, and %s is behind what is not", flow->desc.names[i % columns]));
+done:
+    return status;
+}
+
+/* What chains of edits have no meaning for. */
+static tw_status check_edits(const tw_flow *flow, int64_t n, const tw_sample_desc *d)
+{
+    const tw_token_options *o = d->tokens;
+    const char *method = d->solver.method;
+    if (method && strcmp(method, "euler") != 0)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "there is no solver '%s' of sequences: expected 'euler'", method);
+    if (o && (o->argmax || o->refresh[0] > 0 || o->remask > 0 || o->stratified))
+        return tw_fail(flow->ctx, TW_ERR_INVALID,
+                       "a flow of sequences has no argmax, refreshed, masked or stratified tokens");
+    return check_sequences(flow, n, d);
+}
+
 static tw_status check_beginning(const tw_flow *flow, int64_t n, const tw_sample_desc *d)
 {
     const tw_token_options *o = d->tokens;
+    bool ragged = flow->space.ragged;
     tw_status status = TW_OK;
     if (flow->method->rules->ordered) {
         if (d->solver.method && strcmp(d->solver.method, in_order) != 0)
@@ -284,8 +375,12 @@ static tw_status check_beginning(const tw_flow *flow, int64_t n, const tw_sample
         TW_TRY(check_order(flow, n, d->from));
         if (o) TW_TRY(check_order(flow, o->same_known ? 1 : n, o->known));
     }
-    if (d->from) TW_TRY(check_rows(flow, n, d->from, flow->tokens.states, false)); /* some may be masked yet */
-    if (o && o->known) TW_TRY(check_rows(flow, o->same_known ? 1 : n, o->known, flow->tokens.symbols, true));
+    if (ragged) TW_TRY(check_edits(flow, n, d));
+    if (!ragged && o && o->edits) TW_TRY(refuse(flow, "counts of edits"));
+    if (!ragged && d->from) /* some may be masked yet */
+        TW_TRY(check_rows(flow, n, d->from, flow->tokens.states, false));
+    if (!ragged && o && o->known)
+        TW_TRY(check_rows(flow, o->same_known ? 1 : n, o->known, flow->tokens.symbols, true));
     if (!d->from && !tw_space_draws(&flow->space, flow->model.source))
         TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID,
                        "the flow begins at rows of another data set: it needs such rows to begin at"));
@@ -306,8 +401,7 @@ tw_status tw_tokens_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc,
     TW_TRY(plan(flow, &run));
     if (run.desc->frames < 2) run.frames = NULL;
     TW_TRY(tw_token_crew_get(flow, &run.crew));
-    tw_jump_desc jump = jump_of(flow, run.desc);
-    TW_TRY(make_jumps(run.crew, &jump));
+    TW_TRY(make_solvers(run.crew, run.desc));
     TW_TRY(tw_tokens_conditions(flow, run.desc, n, &conditions));
     run.conditions = conditions;
     TW_TRY(run_blocks(&run, sample_block, &total));
@@ -332,6 +426,8 @@ tw_status tw_tokens_bound(tw_flow *flow, int64_t n, const double *x, const tw_sa
                 : run.desc->solver.steps > 0 ? (int)tw_min_i64(run.desc->solver.steps, 1 << 20)
                                              : DRAWS;
     TW_TRY(tw_tokens_check_desc(flow, run.desc));
+    if (flow->space.ragged)
+        TW_TRY(tw_fail(ctx, TW_ERR_UNSUPPORTED, "a flow of sequences has no likelihood that is known, nor a bound of it"));
     TW_TRY(check_rows(flow, n, x, flow->tokens.symbols, false));
     if (!tw_space_draws(&flow->space, flow->model.source))
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "no likelihood: the law of the flow's source is not known"));

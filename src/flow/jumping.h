@@ -1,11 +1,12 @@
-/* flow/jumping.h - flows of tokens: the network's logits as a program, workers that run it, and what solvers of chains
- * make of them (solve/jump.h).
+/* flow/jumping.h - flows of tokens, and of sequences of them: the network's logits as a program, workers that run it, and what solvers of chains
+ * make of them (solve/jump.h, solve/edit_run.h).
  *
  * As in flow/crew.h a block of rows stays with one thread through all steps; blocks are cut by shape alone. */
 #ifndef TW_FLOW_JUMPING_H
 #define TW_FLOW_JUMPING_H
 
 #include "flow/flow.h"
+#include "solve/edit_run.h"
 #include "solve/jump.h"
 
 /* tw_sample of a flow of tokens: rows are whole numbers; a mask that is left at t1 < 1 is the number behind the last
@@ -38,8 +39,10 @@ typedef struct tw_token_worker {
     int32_t *tokens;     /* one block of rows, and what of them is known, */
     unsigned char *known;
     tw_jump *jump;       /* to sample, */
+    tw_edit_chain *chain; /* to sample sequences, */
     void *memory;        /* or to score */
-    double *bound;
+    double *bound, *point; /* point: a row of the source */
+    int32_t *held, *edits; /* of sequences: how many tokens are given; how many edits were made */
     const double *conditions; /* (rows, told) of the block under way, or NULL */
     tw_status status;
 } tw_token_worker;
@@ -51,7 +54,8 @@ typedef struct tw_token_crew {
     tw_program *program;
     int64_t rows; /* of a block */
     int width;    /* numbers of a row that the program takes: tokens, in a product also which numbers are known */
-    int answers;  /* numbers of a row that it gives: logits, in a product velocities before them */
+    int answers;  /* numbers of a row that it gives: logits, in a product velocities before them, of sequences what
+                     is expected of their slots */
     int inputs_count, count;
     tw_token_worker *worker;
 } tw_token_crew;

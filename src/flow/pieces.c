@@ -100,28 +100,62 @@ static tw_status check_mixed(tw_context *ctx, const tw_piece *piece)
                    piece[TW_PIECE_schedule].text);
 }
 
-/* What is of tokens goes with what is of tokens. */
+/* What rows are made of, as sets of them. */
+enum { OF_NUMBERS = 1, OF_TOKENS = 2, OF_SEQUENCES = 4 };
+
+static int kind_of_space(const char *space)
+{
+    return strcmp(space, "tokens") == 0 ? OF_TOKENS : strcmp(space, "sequences") == 0 ? OF_SEQUENCES : OF_NUMBERS;
+}
+
+static int kind_of(bool tokens, bool sequences)
+{
+    return tokens || sequences ? (tokens ? OF_TOKENS : 0) | (sequences ? OF_SEQUENCES : 0) : OF_NUMBERS;
+}
+
+/* Sources live on several. */
+static int kinds_of_source(const tw_piece *source)
+{
+    const char *name = source->info->name;
+    if (strcmp(name, "mask") == 0) return OF_TOKENS;
+    if (strcmp(name, "empty") == 0) return OF_SEQUENCES;
+    return tw_source_rules_of(source)->tokens ? OF_NUMBERS | OF_TOKENS | OF_SEQUENCES : OF_NUMBERS;
+}
+
+/* What is of tokens or sequences goes with what is of them. */
+static tw_status check_kinds(tw_context *ctx, const tw_piece *piece)
+{
+    const tw_path *path = (const tw_path *)piece[TW_PIECE_path].info;
+    const tw_method_rules *method = ((const tw_method *)piece[TW_PIECE_method].info)->rules;
+    const char *space = piece[TW_PIECE_space].info->name, *loss = piece[TW_PIECE_loss].info->name;
+    int kind = kind_of_space(space);
+    const struct {
+        tw_flow_piece which;
+        int kinds;
+    } of[] = {{TW_PIECE_method, kind_of(method->tokens, method->sequences)},
+              {TW_PIECE_path, kind_of(path->tokens, path->sequences)},
+              {TW_PIECE_loss, kind_of(tw_loss_of_tokens(&piece[TW_PIECE_loss]), strcmp(loss, "generalised_kl") == 0)},
+              {TW_PIECE_source, kinds_of_source(&piece[TW_PIECE_source])}};
+    for (int i = 0; i < TW_COUNT(of); i++) {
+        const char *field = rows[of[i].which].field, *name = piece[of[i].which].info->name;
+        if (of[i].kinds & kind) continue;
+        if (kind != OF_NUMBERS) return tw_fail(ctx, TW_ERR_INVALID, "%s '%s' is not of space '%s'", field, name, space);
+        return tw_fail(ctx, TW_ERR_INVALID, "%s '%s' is of space '%s', and the space is '%s'", field, name,
+                       of[i].kinds & OF_TOKENS ? "tokens" : "sequences", space);
+    }
+    return TW_OK;
+}
+
 static tw_status check_tokens(tw_context *ctx, const tw_piece *piece)
 {
     const tw_path *path = (const tw_path *)piece[TW_PIECE_path].info;
     const char *space = piece[TW_PIECE_space].info->name, *source = piece[TW_PIECE_source].info->name;
     const char *coupling = piece[TW_PIECE_coupling].info->name, *loss = piece[TW_PIECE_loss].info->name;
-    bool tokens = strcmp(space, "tokens") == 0, masks = strcmp(source, "mask") == 0;
     bool metric = strcmp(path->info.name, "metric") == 0;
-    const struct {
-        tw_flow_piece which;
-        bool tokens;
-    } of[] = {{TW_PIECE_method, ((const tw_method *)piece[TW_PIECE_method].info)->rules->tokens},
-              {TW_PIECE_path, path->tokens},
-              {TW_PIECE_loss, tw_loss_of_tokens(&piece[TW_PIECE_loss])},
-              {TW_PIECE_source, tokens ? tw_source_rules_of(&piece[TW_PIECE_source])->tokens : masks}};
-    for (int i = 0; i < TW_COUNT(of); i++)
-        if (of[i].tokens != tokens)
-            return tw_fail(ctx, TW_ERR_INVALID, "%s '%s' is %sof space 'tokens', and the space is '%s'",
-                           rows[of[i].which].field, piece[of[i].which].info->name, tokens ? "not " : "", space);
-    if (!tokens) return TW_OK;
+    tw_status status = check_kinds(ctx, piece);
+    if (status != TW_OK || kind_of_space(space) == OF_NUMBERS) return status;
     if (((const tw_method *)piece[TW_PIECE_method].info)->rules->ordered &&
-        (!masks || metric || piece[TW_PIECE_path].value[0] > 0 || strcmp(loss, "cross_entropy") != 0))
+        (strcmp(source, "mask") != 0 || metric || piece[TW_PIECE_path].value[0] > 0 || strcmp(loss, "cross_entropy") != 0))
         return tw_fail(ctx, TW_ERR_INVALID,
                        "method '%s' draws tokens one after another: source 'mask', path 'mixture' and loss "
                        "'cross_entropy', no others",
@@ -129,16 +163,15 @@ static tw_status check_tokens(tw_context *ctx, const tw_piece *piece)
     if (metric && strcmp(source, "uniform") != 0)
         return tw_fail(ctx, TW_ERR_INVALID, "path 'metric' begins at source 'uniform', not at '%s'", source);
     if (!metric && !tw_schedule_is_convex(&piece[TW_PIECE_schedule]))
-        return tw_fail(ctx, TW_ERR_INVALID,
-                       "schedule '%s': path 'mixture' needs one with alpha + sigma = 1, alpha from 0 to 1",
-                       piece[TW_PIECE_schedule].text);
+        return tw_fail(ctx, TW_ERR_INVALID, "schedule '%s': path '%s' needs one with alpha + sigma = 1, alpha from 0 to 1",
+                       piece[TW_PIECE_schedule].text, path->info.name);
     if (piece[TW_PIECE_coupling].row != 0 && strcmp(coupling, "given") != 0)
         return tw_fail(ctx, TW_ERR_UNSUPPORTED, "coupling '%s' is not for tokens: expected 'independent' or 'given'",
                        coupling);
     if (piece[TW_PIECE_weight].row != 0)
         return tw_fail(ctx, TW_ERR_UNSUPPORTED, "weight '%s' is not for tokens: expected 'none'",
                        piece[TW_PIECE_weight].info->name);
-    if (strcmp(loss, "generalised_kl") == 0 && (metric || piece[TW_PIECE_path].value[0] > 0))
+    if (strcmp(loss, "generalised_kl") == 0 && path->tokens && (metric || piece[TW_PIECE_path].value[0] > 0))
         return tw_fail(ctx, TW_ERR_UNSUPPORTED, "loss 'generalised_kl' is for path 'mixture' without noise, not '%s'",
                        piece[TW_PIECE_path].text);
     return TW_OK;
@@ -170,7 +203,7 @@ static tw_status check_space(tw_context *ctx, const tw_piece *piece)
                        method->info.name, space);
     tw_status status = check_tokens(ctx, piece);
     if (status != TW_OK) return status;
-    bool tokens = strcmp(space, "tokens") == 0;
+    bool tokens = kind_of_space(space) != OF_NUMBERS;
     if (piece[TW_PIECE_space].row == 0) {
         if (!source->place || source->draw) return TW_OK;
         return tw_fail(ctx, TW_ERR_INVALID, "source '%s' is of manifolds, not of space 'euclidean'",
@@ -227,6 +260,7 @@ static tw_status check_together(tw_context *ctx, const tw_piece *piece)
 /* The method that goes with a space, NULL: any. */
 static const char *method_of(const char *space)
 {
+    if (space && strncmp(space, "sequences", 9) == 0) return "edit";
     if (!space || !strstr(space, "tokens")) return NULL;
     return strpbrk(space, "*+") ? "gm" : "dfm";
 }
@@ -245,7 +279,7 @@ tw_status tw_flow_pieces_read(tw_context *ctx, const tw_flow_desc *desc, tw_piec
         TW_TRY(i == TW_PIECE_space ? tw_space_piece_read(ctx, name, &piece[i])
                                    : tw_piece_read(ctx, rows[i].field, name, rows[i].at, &piece[i]));
         if (i == TW_PIECE_method) defaults = defaults_of(&piece[i], &texts);
-        bool tokens = i == TW_PIECE_space && strcmp(piece[i].info->name, "tokens") == 0;
+        bool tokens = i == TW_PIECE_space && kind_of_space(piece[i].info->name) != OF_NUMBERS;
         if (tokens && asked.path && strncmp(asked.path, "metric", 6) == 0) defaults.source = "uniform";
         if (i == TW_PIECE_space && piece[i].row != 0 && !tokens && !is_mixed(&piece[i])) {
             defaults.source = "uniform";

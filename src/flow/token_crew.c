@@ -17,6 +17,7 @@ static void measure(tw_token_crew *crew)
     bool mixed = tw_space_is_mixed(space);
     crew->width = space->numbers + (mixed ? moving.numbers : 0);
     crew->answers = mixed ? moving.numbers + space->outputs - moving.outputs : space->numbers * space->symbols;
+    if (space->ragged) crew->answers = (space->numbers + 1) * tw_edit_outputs(&crew->flow->edits);
     crew->rows = block_rows(crew);
 }
 
@@ -84,6 +85,10 @@ static tw_status make_worker(tw_token_crew *crew, tw_token_worker *w)
     w->tokens = tw_alloc(ctx, numbers, sizeof(int32_t));
     w->known = tw_alloc(ctx, numbers, 1);
     w->bound = tw_alloc(ctx, rows, sizeof(double));
+    w->point = tw_alloc(ctx, (size_t)flow->space.numbers, sizeof(double));
+    w->held = tw_alloc(ctx, rows, sizeof(int32_t));
+    w->edits = tw_alloc(ctx, rows, sizeof(int32_t));
+    if (!w->point || !w->held || !w->edits) return tw_fail_memory(ctx, rows * sizeof(int32_t));
     if (!w->inputs || !w->x || !w->t || !w->told || !w->tokens || !w->known || !w->bound)
         return tw_fail_memory(ctx, numbers * sizeof(float));
     for (int i = 0; i < count; i++) w->inputs[i] = flow->weights + tw_params_offset(crew->params, i);
@@ -125,6 +130,7 @@ void tw_token_crew_destroy(tw_token_crew *crew)
     for (int i = 0; crew->worker && i < crew->count; i++) {
         tw_token_worker *w = &crew->worker[i];
         tw_jump_destroy(w->jump);
+        tw_edit_chain_destroy(w->chain);
         tw_state_destroy(w->state);
         tw_free(ctx, w->inputs);
         tw_free_aligned(ctx, w->x);
@@ -133,6 +139,9 @@ void tw_token_crew_destroy(tw_token_crew *crew)
         tw_free(ctx, w->tokens);
         tw_free(ctx, w->known);
         tw_free(ctx, w->bound);
+        tw_free(ctx, w->point);
+        tw_free(ctx, w->held);
+        tw_free(ctx, w->edits);
         tw_free(ctx, w->memory);
     }
     tw_free(ctx, crew->worker);

@@ -6,6 +6,7 @@
 #define TW_METHOD_METHOD_H
 
 #include "path/convert.h"
+#include "path/edit_path.h"
 #include "path/path.h"
 #include "path/token_path.h"
 #include "space/space.h"
@@ -21,8 +22,9 @@ typedef struct tw_model {
     const tw_piece *gamma;         /* of the path's own noise; NULL: none */
     tw_prediction predict;
     const tw_token_path *tokens; /* of flows of tokens, whose x are whole numbers; NULL: of others */
+    const tw_edit_path *edits;   /* of flows of sequences, rows of tokens that are filled up; NULL: of others */
     /* the network: x (B,D), t (B) -> (B, heads D), on a manifold tangent at x, of tokens logits
-     * (B,D,symbols); of a product with tokens x and which of the M numbers that move are known (B,D+M) -> the velocity
+     * (B,D,symbols), of sequences what is said of slots (B,D,outputs); of a product with tokens x and which of the M numbers that move are known (B,D+M) -> the velocity
      * of these and then the logits of every token (B,M+..); building twice shares weights */
     tw_val (*network)(void *user, tw_val x, tw_val t);
     /* the learned logarithm of the loss at t (B) -> (B), for the weight that asks for it */
@@ -53,11 +55,13 @@ typedef struct tw_method_rules {
     bool tokens;        /* of tokens, and of nothing else */
     bool ordered;       /* of them: each is told those before it alone, by a causal network, and drawn in that order */
     bool mixed;         /* of products with tokens, and of nothing else */
+    bool sequences;     /* of sequences, likewise */
     bool velocity_only; /* its point may be another than the affine path's: other predictions make no sense */
     int heads;          /* outputs of the network per column; 0: one */
+    int64_t (*token_outputs)(const tw_model *model); /* the same of tokens; NULL: as many as there are symbols */
     /* loss of every row (B) */
     tw_val (*row_loss)(const tw_model *model, const tw_draws *draws);
-    /* of tokens: what is said of x_1, logits (B,D,symbols) at x (B,D), t (B) */
+    /* of tokens: what is said of x_1, logits (B,D,symbols) at x (B,D), t (B); of sequences, of their slots */
     tw_val (*logits)(const tw_model *model, tw_val x, tw_val t);
     /* velocity (B,D) of the generating flow at x (B,D), t (B); NULL: what the prediction means */
     tw_val (*velocity)(const tw_model *model, tw_val x, tw_val t);
@@ -95,6 +99,9 @@ tw_val tw_model_predict(const tw_model *model, tw_val x, tw_val t);
 tw_val tw_model_answer(const tw_model *model, tw_val x, tw_val t);
 /* The path of a factor of tokens in a product. */
 tw_token_path tw_model_token_path(const tw_model *model, const tw_factor *factor);
+/* Of sequences x (B,N), which are filled up, at t (B): what is said of their slots, the beginning and each of the places
+ * (B,N+1,tw_edit_outputs). */
+tw_val tw_model_edits(const tw_model *model, tw_val x, tw_val t);
 /* Part `head` of it, (B,D). */
 tw_val tw_model_head(tw_val y, int heads, int head);
 /* The model's loss of predictions against targets (B,D), weighted by time -> (B). */

@@ -14,7 +14,7 @@ enum { MOST_FIELDS = 16 };
 typedef struct network {
     tw_network_info info;
     build_fn build;
-    enum { OF_ROWS, OF_IMAGES, OF_TOKENS } takes;
+    enum { OF_ROWS, OF_IMAGES, OF_TOKENS, OF_RAGGED } takes;
     tw_field_default field[MOST_FIELDS];
     int fields_count;
 } network;
@@ -26,6 +26,7 @@ typedef struct network {
 #define TW_NETWORK(name, about, source, fields)       TW_ROW(name, about, source, OF_ROWS, fields)
 #define TW_IMAGE_NETWORK(name, about, source, fields) TW_ROW(name, about, source, OF_IMAGES, fields)
 #define TW_TOKEN_NETWORK(name, about, source, fields) TW_ROW(name, about, source, OF_TOKENS, fields)
+#define TW_RAGGED_NETWORK(name, about, source, fields) TW_ROW(name, about, source, OF_RAGGED, fields)
 static const network networks[] = {
 #include "nn/networks.def"
 };
@@ -59,9 +60,13 @@ tw_status tw_network_complete(tw_context *ctx, const tw_network_desc *desc, tw_n
     const network *n = find(full.kind);
     if (n->takes == OF_IMAGES && full.image.height < 1)
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "network '%s' is for pictures, and the rows are none", full.kind));
-    if ((n->takes == OF_TOKENS) != (full.states > 0))
+    if ((n->takes >= OF_TOKENS) != (full.states > 0))
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "network '%s' is %s tokens, and the rows are %s", full.kind,
                        full.states > 0 ? "not for" : "for", full.states > 0 ? "some" : "none"));
+    if (full.blank > 0 && n->takes != OF_RAGGED)
+        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "network '%s' is for rows of one length, not for sequences of any", full.kind));
+    if (full.blank > 0 && full.tied)
+        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "network '%s': what is said of edits is no product with embeddings (tied)", full.kind));
     TW_TRY(tw_fields_complete(ctx, full.kind, n->fields_count, n->field, &full));
     int levels = 0;
     while (levels < TW_NETWORK_LEVELS && full.mult[levels] > 0) levels++;
@@ -114,6 +119,6 @@ tw_val tw_network(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val 
     if (status != TW_OK) return tw_graph_fail(x.graph, status, "%s", tw_context_error(ctx));
     const network *n = find(full.kind);
     if (n->takes == OF_IMAGES) return of_images(n, scope, &full, x, t, condition, outputs);
-    if (n->takes == OF_TOKENS) x = tw_cast(x, TW_DTYPE_I32);
+    if (n->takes >= OF_TOKENS) x = tw_cast(x, TW_DTYPE_I32);
     return n->build(scope, &full, x, t, condition, outputs);
 }

@@ -13,6 +13,7 @@ TW_NODISCARD tw_status tw_network_complete(tw_context *ctx, const tw_network_des
                              int64_t outputs);
 #define TW_IMAGE_NETWORK TW_NETWORK
 #define TW_TOKEN_NETWORK TW_NETWORK
+#define TW_RAGGED_NETWORK TW_NETWORK
 #include "nn/networks.def"
 
 #endif

@@ -27,8 +27,11 @@ static tw_val geodesic_point(const tw_space *space, const tw_schedule *schedule,
 }
 
 static const tw_path paths[] = {
-#define TW_PATH(name, everywhere, about, source) {{#name, about, source, NULL}, name##_point, everywhere, false},
-#define TW_TOKEN_PATH(name, about, source, parameters) {{#name, about, source, parameters}, NULL, false, true},
+#define TW_PATH(name, everywhere_, about, source)                                                                      \
+    {.info = {#name, about, source, NULL}, .point = name##_point, .everywhere = everywhere_},
+#define TW_TOKEN_PATH(name, about, source, parameters) {.info = {#name, about, source, parameters}, .tokens = true},
+#define TW_SEQUENCE_PATH(name, alignment_, about, source)                                                              \
+    {.info = {#name, about, source, NULL}, .sequences = true, .alignment = alignment_},
 #include "path/paths.def"
 };
 

@@ -8,12 +8,16 @@
 #include "path/schedule.h"
 #include "space/space.h"
 
+#include <thalweg/edit.h>
+
 typedef struct tw_path {
     tw_piece_info info;
     /* x_t (B,D) from x_0, x_1 (B,D) and t (B) */
     tw_val (*point)(const tw_space *space, const tw_schedule *schedule, tw_val x0, tw_val x1, tw_val t);
     bool everywhere; /* on any space, not on R^D alone */
     bool tokens;     /* of tokens; without a point: path/token_path.h */
+    bool sequences;  /* of sequences, likewise: path/edit_path.h */
+    tw_alignment alignment; /* and how two of them are aligned */
 } tw_path;
 
 const tw_piece_info *tw_path_list(int index); /* NULL past the end; each is the head of a tw_path */

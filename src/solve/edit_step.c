@@ -69,8 +69,16 @@ static int32_t change(const tw_edit_rates *rates, int64_t at, double h, tw_rando
     return drawn;
 }
 
+/* Draws of a row in a step. */
+static tw_random row_random(uint64_t seed, int64_t step, int64_t row)
+{
+    tw_philox_block key = {{(uint32_t)row, (uint32_t)((uint64_t)row >> 32), (uint32_t)step, TW_STREAM_EDIT}};
+    key = tw_philox(key, (uint32_t)seed, (uint32_t)(seed >> 32));
+    return (tw_random){.seed = (uint64_t)key.word[1] << 32 | key.word[0], .stream = TW_STREAM_EDIT};
+}
+
 tw_status tw_edit_step(tw_context *ctx, const tw_edit_rates *rates, double h, uint64_t seed, int64_t step,
-                       const tw_sequences *from, tw_sequences *to, tw_edit_stats *stats)
+                       int64_t first_row, const tw_sequences *from, tw_sequences *to, tw_edit_stats *stats)
 {
     if (to->rows != from->rows || rates->symbols < 1)
         return tw_fail(ctx, TW_ERR_SHAPE, "edits: %lld rows over %d symbols into %lld rows", (long long)from->rows,
@@ -80,8 +88,8 @@ tw_status tw_edit_step(tw_context *ctx, const tw_edit_rates *rates, double h, ui
         for (int64_t slot = 0; slot <= from->length[r]; slot++) {
             int64_t at = r * (from->width + 1) + slot;
             double insert = rate_at(rates->insert, at);
-            tw_random random = {.seed = seed, .stream = TW_STREAM_EDIT};
-            random.index = ((uint64_t)(step * from->rows + r) << 24) + (uint64_t)slot * DRAWS;
+            tw_random random = row_random(seed, step, first_row + r);
+            random.index = (uint64_t)slot * DRAWS;
             tw_status status = check_rate(ctx, insert, r, slot);
             if (status == TW_OK && slot)
                 status = check_rate(ctx, rate_at(rates->remove, at) + rate_at(rates->substitute, at), r, slot);

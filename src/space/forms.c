@@ -246,6 +246,37 @@ tw_status tw_form_product(tw_columns *c)
                                            "'euclidean*3 + tokens:7*2'");
 }
 
+/* Tokens, then nothing but what fills up. */
+static bool sequence_read(const tw_factor *f, const double *columns, double *out)
+{
+    int length = 0;
+    while (length < f->columns && columns[length] != f->symbols) length++;
+    for (int i = 0; i < f->numbers; i++) out[i] = i < length ? columns[i] : f->symbols;
+    for (int i = length; i < f->columns; i++)
+        if (columns[i] != f->symbols) return false;
+    tw_factor row = {.symbols = f->symbols, .numbers = length};
+    return token_read(&row, columns, out);
+}
+static const tw_form sequence = {sequence_read, plain_write,
+                                 "whole numbers from 0 on, less than the symbols there are, then as many to the end"};
+
+tw_status tw_form_sequences(tw_columns *c)
+{
+    int symbols = (int)c->piece->value[0];
+    if (symbols < 1 || c->piece->value[0] != symbols)
+        return tw_fail(c->ctx, TW_ERR_INVALID,
+                       "space 'sequences': %g symbols, expected how many there are, such as sequences:26",
+                       c->piece->value[0]);
+    c->space->symbols = symbols;
+    c->space->ragged = true;
+    return add(c, (tw_factor){.manifold = TW_MANIFOLD_euclidean,
+                              .form = &sequence,
+                              .columns = c->count,
+                              .numbers = c->count,
+                              .symbols = symbols,
+                              .ragged = true});
+}
+
 tw_status tw_form_sphere(tw_columns *c)
 {
     tw_status status = TW_OK;

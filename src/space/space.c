@@ -167,6 +167,11 @@ tw_status tw_space_make(tw_context *ctx, const tw_piece *piece, int columns, con
     return status;
 }
 
+void tw_space_widen(tw_space *space)
+{
+    space->numbers = space->factor[0].numbers = 2 * space->columns;
+}
+
 void tw_space_free(tw_context *ctx, tw_space *space)
 {
     tw_free(ctx, space->factor);
@@ -190,7 +195,7 @@ tw_status tw_space_refuse(tw_context *ctx, const tw_factor *f, int64_t row, cons
 {
     tw_factor one = *f;
     double number;
-    for (int i = f->column; f->symbols > 0 && i < f->column + f->columns; i++) { /* the token that is none */
+    for (int i = f->column; f->symbols > 0 && !f->ragged && i < f->column + f->columns; i++) { /* the token that is none */
         one = (tw_factor){.form = f->form, .symbols = f->symbols, .column = i, .columns = 1, .numbers = 1};
         if (!one.form->read(&one, columns + i, &number)) break;
     }

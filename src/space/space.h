@@ -28,6 +28,7 @@ struct tw_factor {
     int output, outputs;
     bool swapped;       /* latitude comes before longitude */
     int symbols;        /* of tokens: how many there are; 0 of others */
+    bool ragged;        /* and rows of different lengths, filled up with the number behind the last symbol */
     double period, low; /* of angles and boxes: they go from low to low + period */
     tw_fold fold;       /* the part of the manifold that points are in */
     bool chart;         /* Euclidean numbers that are no columns: not standardised */
@@ -47,6 +48,7 @@ typedef struct tw_space {
     int columns, numbers, features, outputs, dims;
     int symbols; /* of tokens, whose points do not move but jump: path/token_path.h; 0: of others */
     int moving;  /* factors that move, which come first; in a product there may be tokens behind them */
+    bool ragged; /* and rows of different lengths, whose points are edited: path/edit_path.h */
 } tw_space;
 
 /* Whether numbers that move and tokens that jump are side by side, or tokens of several alphabets. */
@@ -63,6 +65,8 @@ TW_NODISCARD tw_status tw_space_piece_read(tw_context *ctx, const char *text, tw
  * takes. */
 TW_NODISCARD tw_status tw_space_make(tw_context *ctx, const tw_piece *piece, int columns, const char *const *names,
                                      tw_space *out_space);
+/* Room for two sequences beside each other in a state of ragged rows: an alignment may need as much. */
+void tw_space_widen(tw_space *space);
 void tw_space_free(tw_context *ctx, tw_space *space);
 const tw_piece_info *tw_space_list(int index); /* NULL past the end */
 

@@ -8,12 +8,41 @@
 static const double turn = 6.28318530717958647693, root_half = 0.70710678118654752440;
 static const double scale = 1; /* of those without a volume */
 
+/* Numbers of 0..count - 1, equally likely, by normal ones. */
+static double pick(double z, double count)
+{
+    return fmin(floor(count * 0.5 * erfc(-z * root_half)), count - 1);
+}
+
+static tw_val pick_rows(tw_val z, double count)
+{
+    tw_val place = tw_floor(tw_muls(tw_adds(tw_erf(tw_muls(z, root_half)), 1), 0.5 * count));
+    return tw_min(place, tw_full_like(place, count - 1));
+}
+
+/* Of sequences the last number, where no token is, says how long they are. */
+static void place_tokens(const tw_factor *f, const double *z, double *out)
+{
+    double length = f->ragged ? pick(z[f->numbers - 1], f->columns + 1) : f->numbers;
+    for (int i = 0; i < f->numbers; i++) out[i] = i < length ? pick(z[i], f->symbols) : f->symbols;
+}
+
+static tw_val place_tokens_rows(const tw_factor *f, tw_val z)
+{
+    tw_val out = pick_rows(z, f->symbols);
+    if (!f->ragged || tw_is_none(out)) return out;
+    tw_val length = pick_rows(tw_slice(z, 1, f->numbers - 1, f->numbers), f->columns + 1);
+    tw_val place = tw_iota(z.graph, tw_dtype_at(z), tw_shape_at(z), 1);
+    return tw_select(tw_lt(place, length), out, tw_full_like(out, f->symbols));
+}
+
 static void place(const double *p, const tw_factor *f, const double *z, double *out)
 {
     (void)p;
-    for (int i = 0; f->symbols > 0 && i < f->numbers; i++)
-        out[i] = fmin(floor(f->symbols * 0.5 * erfc(-z[i] * root_half)), f->symbols - 1);
-    if (f->symbols > 0) return;
+    if (f->symbols > 0) {
+        place_tokens(f, z, out);
+        return;
+    }
     if (f->fold == TW_FOLD_BETWEEN) {
         for (int i = 0; i < f->numbers; i++) out[i] = erf(z[i] * root_half);
         return;
@@ -35,10 +64,7 @@ static void place(const double *p, const tw_factor *f, const double *z, double *
 static tw_val place_rows(const double *p, const tw_factor *f, tw_val z)
 {
     (void)p;
-    if (f->symbols > 0) {
-        tw_val place = tw_floor(tw_muls(tw_adds(tw_erf(tw_muls(z, root_half)), 1), 0.5 * f->symbols));
-        return tw_min(place, tw_full_like(place, f->symbols - 1));
-    }
+    if (f->symbols > 0) return place_tokens_rows(f, z);
     if (f->fold == TW_FOLD_BETWEEN) return tw_erf(tw_muls(z, root_half));
     switch (f->manifold) {
     case TW_MANIFOLD_torus:

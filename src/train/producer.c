@@ -26,6 +26,9 @@ typedef struct pairing {
     const tw_space *space;
     double *point; /* two of them */
     int numbers;     /* conditions that are numbers */
+    tw_align_desc align; /* of sequences, */
+    int32_t *token;      /* four times (batch, columns): x0, x1, z0, z1; NULL: pairs are not aligned */
+    int32_t *length;     /* (batch) of each */
 } pairing;
 
 struct tw_producer {
@@ -54,10 +57,20 @@ static int feed_columns(const tw_batch_desc *b, int feed)
     return feed == TW_FEED_CONDITION ? b->conditions : b->columns;
 }
 
-bool tw_producer_needed(const tw_flow *flow)
+static bool couples(const tw_flow *flow)
 {
     const char *kind = flow->piece[TW_PIECE_coupling].info->name;
     return strcmp(kind, "independent") != 0 && strcmp(kind, "given") != 0;
+}
+
+static bool aligns(const tw_flow *flow)
+{
+    return flow->space.ragged && !flow->edits.inserts_only;
+}
+
+bool tw_producer_needed(const tw_flow *flow)
+{
+    return couples(flow) || aligns(flow);
 }
 
 /* --- pairing ------------------------------------------------------------------------------------------------------ */
@@ -70,6 +83,8 @@ static void pairing_free(tw_context *ctx, pairing *p)
     tw_free(ctx, p->label);
     tw_free(ctx, p->distance);
     tw_free(ctx, p->point);
+    tw_free(ctx, p->token);
+    tw_free(ctx, p->length);
     *p = (pairing){0};
 }
 
@@ -92,6 +107,13 @@ static tw_status pairing_create(tw_context *ctx, const tw_flow *flow, const tw_b
 {
     size_t batch = (size_t)b->batch;
     tw_status status = TW_OK;
+    if (aligns(flow)) {
+        p->align = (tw_align_desc){.kind = flow->edits.alignment, .seed = seed};
+        p->token = tw_alloc(ctx, 4 * batch * (size_t)b->columns, sizeof(int32_t));
+        p->length = tw_alloc(ctx, 4 * batch, sizeof(int32_t));
+        if (!p->token || !p->length) TW_TRY(tw_fail_memory(ctx, 4 * batch * (size_t)b->columns * sizeof(int32_t)));
+    }
+    if (!couples(flow)) return TW_OK;
     for (int i = 0; i < flow->desc.conditions_count; i++) p->numbers += flow->desc.conditions[i].classes == 0;
     tw_coupling_desc desc = {.kind = flow->piece[TW_PIECE_coupling].text,
                              .most_points = b->batch,
@@ -140,8 +162,46 @@ static void gather(int64_t rows, int columns, const int64_t *index, const float 
         memcpy(to + i * columns, from + index[i] * columns, (size_t)columns * sizeof *to);
 }
 
-static tw_status pair(const tw_flow *flow, pairing *p, const tw_batch_desc *b, int64_t step, int64_t rows,
-                      float *const drawn[TW_FEEDS], float *const paired[TW_FEEDS])
+/* Sequences that are filled up, as they are taken apart. */
+static void take_sequences(float blank, const float *rows, const tw_sequences *out)
+{
+    for (int64_t i = 0; i < out->rows; i++) {
+        const float *row = rows + i * out->width;
+        int32_t count = 0;
+        for (; count < out->width && row[count] != blank; count++) out->token[i * out->width + count] = (int32_t)row[count];
+        out->length[i] = count;
+    }
+}
+
+static void give_sequences(float blank, const tw_sequences *z, float *rows)
+{
+    for (int64_t i = 0; i < z->rows; i++)
+        for (int64_t k = 0; k < z->width; k++) {
+            int32_t token = k < z->length[i] ? z->token[i * z->width + k] : TW_BLANK;
+            rows[i * z->width + k] = token == TW_BLANK ? blank : (float)token;
+        }
+}
+
+/* Rows of pairs as alignments, in place. */
+static tw_status align(tw_context *ctx, const tw_flow *flow, pairing *p, const tw_batch_desc *b, int64_t step,
+                       int64_t rows, float *x0, float *x1)
+{
+    const float blank = (float)flow->edits.symbols;
+    tw_sequences s[4];
+    for (int i = 0; i < 4; i++)
+        s[i] = (tw_sequences){rows, b->columns, p->token + i * rows * b->columns, p->length + i * rows};
+    take_sequences(blank, x0, &s[0]);
+    take_sequences(blank, x1, &s[1]);
+    p->align.step = step;
+    tw_status status = tw_edit_align(ctx, &p->align, &s[0], &s[1], &s[2], &s[3]);
+    if (status != TW_OK) return status;
+    give_sequences(blank, &s[2], x0);
+    give_sequences(blank, &s[3], x1);
+    return TW_OK;
+}
+
+static tw_status couple(const tw_flow *flow, pairing *p, const tw_batch_desc *b, int64_t step, int64_t rows,
+                        float *const drawn[TW_FEEDS], float *const paired[TW_FEEDS])
 {
     if (b->conditions > 0) read_conditions(flow, p, rows, drawn[TW_FEED_CONDITION]);
     tw_coupling_batch batch = {.points = rows,
@@ -155,6 +215,16 @@ static tw_status pair(const tw_flow *flow, pairing *p, const tw_batch_desc *b, i
     for (int f = 0; f < TW_FEEDS; f++)
         if (drawn[f]) gather(rows, feed_columns(b, f), f == TW_FEED_SOURCE ? p->source : p->data, drawn[f], paired[f]);
     return TW_OK;
+}
+
+static tw_status pair(tw_context *ctx, const tw_flow *flow, pairing *p, const tw_batch_desc *b, int64_t step,
+                      int64_t rows, float *const drawn[TW_FEEDS], float *const paired[TW_FEEDS])
+{
+    tw_status status = p->coupler ? couple(flow, p, b, step, rows, drawn, paired) : TW_OK;
+    for (int f = 0; f < TW_FEEDS && !p->coupler; f++)
+        if (drawn[f]) memcpy(paired[f], drawn[f], (size_t)rows * (size_t)feed_columns(b, f) * sizeof(float));
+    if (status != TW_OK || !p->token) return status;
+    return align(ctx, flow, p, b, step, rows, paired[TW_FEED_SOURCE], paired[TW_FEED_DATA]);
 }
 
 tw_status tw_producer_pair_blocks(tw_flow *flow, const tw_batch_desc *desc, uint64_t seed, int64_t rows, float *x0,
@@ -176,7 +246,7 @@ tw_status tw_producer_pair_blocks(tw_flow *flow, const tw_batch_desc *desc, uint
             paired[f] = all[f] + begin * feed_columns(desc, f);
             memcpy(drawn[f], paired[f], (size_t)count * (size_t)feed_columns(desc, f) * sizeof(float));
         }
-        TW_TRY(pair(flow, &p, desc, begin, count, drawn, paired));
+        TW_TRY(pair(ctx, flow, &p, desc, begin, count, drawn, paired));
     }
 done:
     for (int f = 0; f < TW_FEEDS; f++) tw_free(ctx, drawn[f]);
@@ -247,7 +317,7 @@ static void make(tw_producer *p, lot *l, int64_t step)
     l->step = step;
     l->status = tw_program_run(p->state, inputs, outputs, 0);
     if (l->status == TW_OK)
-        l->status = pair(p->flow, &p->pairing, &p->desc.batch, step, p->desc.batch.batch, l->drawn, l->paired);
+        l->status = pair(p->ctx, p->flow, &p->pairing, &p->desc.batch, step, p->desc.batch.batch, l->drawn, l->paired);
     l->seconds = tw_clock() - begun;
 }
 

@@ -1,5 +1,5 @@
-/* train/producer.h - batches whose points a coupling has paired, made by a thread of their own one step ahead of the
- * training.
+/* train/producer.h - batches whose points a coupling has paired, or whose sequences are aligned, made by a thread of
+ * their own one step ahead of the training.
  *
  * A batch is a pure function of seed and step: stopping, going on and asking for any step give the same pairs. */
 #ifndef TW_TRAIN_PRODUCER_H
@@ -16,7 +16,7 @@ typedef struct tw_producer_desc {
     uint64_t seed;
 } tw_producer_desc;
 
-/* Whether the flow's coupling has to see the points (otherwise the step draws them itself). */
+/* Whether the flow's coupling has to see the points, or its path to align them (otherwise the step draws them itself). */
 bool tw_producer_needed(const tw_flow *flow);
 
 /* Makes the program, the coupler and the thread. */

@@ -1,6 +1,8 @@
 /* Built-in sets: densities integrate to one, draws follow them cell by cell, entropies agree with -log density of the
  * draws. */
 #include <thalweg/data.h>
+#include <thalweg/graph.h>
+#include <thalweg/tokens.h>
 
 #include "data/dataset.h"
 #include "support/limited_memory.h"
@@ -308,6 +310,56 @@ static void opens_by_name(void **state)
     tw_context_destroy(ctx);
 }
 
+/* Lines obey their rules, do not depend on how many are drawn, and words of brackets are equally likely: five of three
+ * pairs. */
+static void texts_obey_their_rules(void **state)
+{
+    (void)state;
+    enum { LINES = 20000 };
+    static const char *const words[] = {"((()))", "(()())", "(())()", "()(())", "()()()"};
+    tw_context *ctx = tw_context_create(NULL);
+    double count[5] = {0}, chi = 0, all = 0;
+    for (int i = 0; tw_builtin_text_list(i); i++) {
+        const char *name = tw_builtin_text_list(i)->name;
+        char *text = NULL, *few = NULL;
+        size_t size, few_size;
+        bool holds, ruled = tw_builtin_text_holds(name, "", &holds);
+        assert_int_equal(tw_builtin_text(ctx, name, LINES, 5, &text, &size), TW_OK);
+        assert_int_equal(tw_builtin_text(ctx, name, 7, 5, &few, &few_size), TW_OK);
+        assert_memory_equal(text, few, few_size);
+        int lines = 0;
+        for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"), lines++) {
+            if (ruled) assert_true(tw_builtin_text_holds(name, line, &holds) && holds);
+            for (int k = 0; k < 5; k++) count[k] += strcmp(line, words[k]) == 0;
+        }
+        assert_int_equal(lines, LINES);
+        tw_string_free(ctx, text);
+        tw_string_free(ctx, few);
+    }
+    for (int k = 0; k < 5; k++) all += count[k];
+    for (int k = 0; k < 5; k++) chi += 5 * (count[k] - all / 5) * (count[k] - all / 5) / all;
+    assert_true(all > 1700 && all < 2300 && chi < 18.5); /* a tenth; 4 degrees of freedom, one in a thousand */
+    static const struct {
+        const char *name, *line;
+        bool holds;
+    } cases[] = {{"brackets", "()", true},       {"brackets", "", false},          {"brackets", "())(", false},
+                 {"brackets", "(()", false},     {"brackets", "(a)", false},       {"sorted_digits", "0", true},
+                 {"sorted_digits", "0119", true}, {"sorted_digits", "10", false},  {"sorted_digits", "1a", false},
+                 {"sorted_digits", "", false}};
+    for (int i = 0; i < TW_COUNT(cases); i++) {
+        bool holds;
+        assert_true(tw_builtin_text_holds(cases[i].name, cases[i].line, &holds));
+        assert_int_equal(holds, cases[i].holds);
+    }
+    bool holds;
+    char *text = NULL;
+    size_t size;
+    assert_false(tw_builtin_text_holds("digit_slips", "1", &holds));
+    assert_int_equal(tw_builtin_text(ctx, "nothing", 1, 0, &text, &size), TW_ERR_INVALID);
+    assert_int_equal(tw_builtin_text(ctx, "brackets", 0, 0, &text, &size), TW_ERR_INVALID);
+    tw_context_destroy(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +374,7 @@ int main(void)
         cmocka_unit_test(rows_become_bins),
         cmocka_unit_test(rows_are_pure_functions),
         cmocka_unit_test(opens_by_name),
+        cmocka_unit_test(texts_obey_their_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

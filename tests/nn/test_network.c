@@ -277,6 +277,42 @@ static void test_conditions(void **state)
     assert_int_equal(tw_graph_check(graph), TW_ERR_SHAPE);
 }
 
+/* A transformer of tokens says the same of a row of four whatever fills it up to seven, and where nothing does. */
+static void test_rows_that_are_filled_up(void **state)
+{
+    (void)state;
+    enum { SHORT = 4, LONG = 7, OUTPUTS = 3, BLANK = 5, MOST = 64 };
+    tw_network_desc desc = {.kind = "ddit", .width = 8, .depth = 2, .heads = 2, .states = 7}, ragged = desc;
+    ragged.blank = BLANK;
+    tw_scope scope = tw_scope_root(params);
+    tw_val t = tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(1));
+    tw_val few = tw_input(graph, "few", TW_DTYPE_F64, tw_shape_of(1, SHORT));
+    tw_val many = tw_input(graph, "many", TW_DTYPE_F64, tw_shape_of(1, LONG));
+    tw_val out[2] = {tw_network(scope, &desc, few, t, TW_NONE, OUTPUTS),
+                     tw_network(scope, &ragged, many, t, TW_NONE, OUTPUTS)};
+    assert_int_equal(tw_graph_check(graph), TW_OK);
+    static double flat[1 << 14];
+    const double time = 0.4, x[LONG] = {6, 0, 3, 1, BLANK, BLANK, BLANK};
+    double got[LONG * OUTPUTS], plain[SHORT * OUTPUTS], spread = 0;
+    tw_val inputs[MOST];
+    const double *values[MOST];
+    int count = tw_params_count(params);
+    assert_true(count + 3 <= MOST && tw_params_size(params) <= TW_COUNT(flat));
+    for (int i = 0; i < TW_COUNT(flat); i++) flat[i] = 0.4 * sin(1.7 * i + 0.3);
+    for (int i = 0; i < count; i++) {
+        inputs[i] = tw_params_value(params, i);
+        values[i] = flat + tw_params_offset(params, i);
+    }
+    inputs[count] = t, inputs[count + 1] = few, inputs[count + 2] = many;
+    values[count] = &time, values[count + 1] = values[count + 2] = x;
+    assert_int_equal(tw_reference_run(ctx, count + 3, inputs, values, 2, out, (double *[]){plain, got}), TW_OK);
+    for (int i = 0; i < SHORT * OUTPUTS; i++) {
+        spread = fmax(spread, fabs(plain[i] - plain[0]));
+        if (!(fabs(got[i] - plain[i]) < 1e-12)) fail_msg("%d: %.17g, without blanks %.17g", i, got[i], plain[i]);
+    }
+    assert_true(spread > 1e-3);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -347,6 +383,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_plain_networks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_building_twice_shares_weights, setup, teardown),
         cmocka_unit_test_setup_teardown(test_conditions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rows_that_are_filled_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_list, setup, teardown),
         cmocka_unit_test(test_memory_running_out),

@@ -142,7 +142,7 @@ static void simulate(tw_context *ctx, const chain *c, int start, int steps, doub
             memcpy(r.insert_weight[row], c->insert_weight[s], sizeof r.insert_weight[row]);
             memcpy(r.substitute_weight[row], c->substitute_weight[s], sizeof r.substitute_weight[row]);
         }
-        assert_int_equal(tw_edit_step(ctx, &view, h, seed, step, &from, &to, stats), TW_OK);
+        assert_int_equal(tw_edit_step(ctx, &view, h, seed, step, 0, &from, &to, stats), TW_OK);
     }
     memset(law, 0, STATES * sizeof *law);
     for (int row = 0; row < ROWS; row++)
@@ -233,22 +233,22 @@ static void counts_and_errors(void **state)
     /* nothing happens at rate zero; at a very large one everything does */
     tw_edit_rates none = {2, &rate[0][0], &rate[0][0], &rate[0][0], NULL, NULL},
                   grow = {2, &large[0][0], NULL, NULL, NULL, NULL}, shrink = {2, NULL, &large[0][0], NULL, NULL, NULL};
-    assert_int_equal(tw_edit_step(*state, &none, 1, 1, 0, &from, &to, &stats), TW_OK);
+    assert_int_equal(tw_edit_step(*state, &none, 1, 1, 0, 0, &from, &to, &stats), TW_OK);
     assert_memory_equal(out_length, length, sizeof length);
     assert_memory_equal(out, token, 2 * sizeof *token);
     assert_int_equal(stats.edits[TW_EDIT_INSERT] + stats.edits[TW_EDIT_DELETE] + stats.edits[TW_EDIT_SUBSTITUTE], 0);
-    assert_int_equal(tw_edit_step(*state, &grow, 1, 1, 0, &from, &to, &stats), TW_OK);
+    assert_int_equal(tw_edit_step(*state, &grow, 1, 1, 0, 0, &from, &to, &stats), TW_OK);
     assert_memory_equal(out_length, ((int32_t[]){4, 3}), sizeof out_length);
     assert_int_equal(stats.edits[TW_EDIT_INSERT], 4);
     assert_int_equal(stats.refused, 1);
-    assert_int_equal(tw_edit_step(*state, &shrink, 1, 1, 0, &from, &to, &stats), TW_OK);
+    assert_int_equal(tw_edit_step(*state, &shrink, 1, 1, 0, 0, &from, &to, &stats), TW_OK);
     assert_memory_equal(out_length, ((int32_t[]){0, 0}), sizeof out_length);
     assert_int_equal(stats.edits[TW_EDIT_DELETE], 3);
     rate[1][1] = -1;
-    assert_int_equal(tw_edit_step(*state, &none, 1, 1, 0, &from, &to, &stats), TW_ERR_NUMERIC);
+    assert_int_equal(tw_edit_step(*state, &none, 1, 1, 0, 0, &from, &to, &stats), TW_ERR_NUMERIC);
     assert_string_equal(tw_context_error(*state), "edits: a rate of -1 at row 1, slot 1");
     to.rows = 1;
-    assert_int_equal(tw_edit_step(*state, &none, 1, 1, 0, &from, &to, &stats), TW_ERR_SHAPE);
+    assert_int_equal(tw_edit_step(*state, &none, 1, 1, 0, 0, &from, &to, &stats), TW_ERR_SHAPE);
 }
 
 int main(void)
