@@ -1,4 +1,4 @@
-/* method/edit.c - edit flows: sequences that grow and shrink by insertions, deletions and substitutions (Havasi, Karrer,
+/* method/edit_flow.c - edit flows: sequences that grow and shrink by insertions, deletions and substitutions (Havasi, Karrer,
  * Gat, Chen 2025, Edit flows: flow matching with edit operations).
  *
  * x_0 and x_1 come aligned with blanks, z_0 and z_1, as many places as a state has numbers; z_t has the place of z_1 with
