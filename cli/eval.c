@@ -4,6 +4,7 @@
 #include "files.h"
 #include "kinds.h"
 #include "pictures.h"
+#include "quality.h"
 #include "report.h"
 #include "signals.h"
 #include "sequences.h"
@@ -164,18 +165,6 @@ static bool name_outputs(evaluation *e)
            path_join(e->density_path, MODEL_PATH, e->folder, "density.png");
 }
 
-static tw_status write_text(tw_context *ctx, const char *path, const char *text)
-{
-    tw_writer writer = {0};
-    tw_status status = TW_OK;
-    TW_TRY(tw_writer_open(ctx, path, &writer));
-    TW_TRY(tw_writer_write(&writer, text, strlen(text)));
-    TW_TRY(tw_writer_commit(&writer));
-done:
-    tw_writer_abandon(&writer);
-    return status;
-}
-
 /* Both files; the text is shown as well. */
 static tw_status write_report(evaluation *e)
 {
@@ -230,6 +219,7 @@ int run_eval(cli *c)
     evaluation e = {.c = c};
     tw_status status = TW_OK;
     int result;
+    if (opt_given(&c->set, OPT_SAMPLES) && is_file_of_rows(opt_text(&c->set, OPT_MODEL))) return eval_files(c);
     if (!solver_of(c, &e.solver)) return EXIT_USAGE;
     TW_TRY(cli_start(c));
     result = model_open(c, &e.m);

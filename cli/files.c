@@ -211,3 +211,15 @@ done:
     tw_text_free(&text);
     return status;
 }
+
+tw_status write_text(tw_context *ctx, const char *path, const char *text)
+{
+    tw_writer writer = {0};
+    tw_status status = TW_OK;
+    TW_TRY(tw_writer_open(ctx, path, &writer));
+    TW_TRY(tw_writer_write(&writer, text, strlen(text)));
+    TW_TRY(tw_writer_commit(&writer));
+done:
+    tw_writer_abandon(&writer);
+    return status;
+}

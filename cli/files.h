@@ -23,6 +23,9 @@ const char *shell_word(char *out, size_t size, const char *word);
 TW_NODISCARD tw_status check_writable_file(tw_context *ctx, const char *path);
 TW_NODISCARD tw_status check_writable_folder(tw_context *ctx, const char *path);
 
+/* A file of this text, whole or not at all. */
+TW_NODISCARD tw_status write_text(tw_context *ctx, const char *path, const char *text);
+
 /* A table as text. decimals: digits after the point per column, NULL or -1: as many as read back the same number. path
  * "-" is standard output. Stops with TW_ERR_CANCELLED when a watched signal came. */
 TW_NODISCARD tw_status write_csv(tw_context *ctx, const char *path, int columns, const char *const *names,

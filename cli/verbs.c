@@ -48,17 +48,20 @@ const verb verb_table[] = {
      .run = run_score},
     {.letter = 'E',
      .name = "eval",
-     .usage = "MODEL [FILE] [OPTIONS]",
-     .about = "compare a flow with held-out data: likelihood, distances, pictures",
+     .usage = "MODEL [FILE] | TABLE --samples FILE [OPTIONS]",
+     .about = "compare a flow, or any synthetic table, with held-out data: likelihood, distances, pictures",
      .more =
          "Every distance between samples and held-out rows stands beside its floor: the distance between as many "
          "training "
          "rows and the same held-out rows. Pictures are judged by a classifier, tokens by the bound on their "
          "likelihood alone. Writes report.txt, report.json, clouds.png (data beside samples; grid.png of pictures), "
-         "flow.png, and density.png on the sphere and the torus.",
+         "flow.png, and density.png on the sphere and the torus. Of a table in place of a model, and --samples, "
+         "columns, "
+         "pairs, a classifier that tells them apart, what is learnt from them, and copies are judged: report.html.",
      .examples = "thalweg eval runs/checkerboard\n"
                  "thalweg eval runs/housing --out reports/housing --repeats 5\n"
-                 "thalweg eval runs/housing new-data.csv --json\n",
+                 "thalweg eval runs/housing new-data.csv --json\n"
+                 "thalweg eval test.csv --samples synthetic.csv --training train.csv --target income\n",
      .argument = {OPT_MODEL, OPT_DATA, OPT_COUNT},
      .run = run_eval},
     {.letter = 'P',

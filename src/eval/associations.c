@@ -17,7 +17,8 @@ typedef struct pairs {
     double *out;
 } pairs;
 
-/* --- one pair -------------------------------------------------------------------------------------------------------- */
+/* --- one pair --------------------------------------------------------------------------------------------------------
+ */
 
 static double correlation(int64_t rows, const double *x, const double *y)
 {
@@ -66,7 +67,8 @@ static double cramers_v(int64_t rows, const uint8_t *a, const uint8_t *b, double
     for (int j = 0; j < TW_BINS; j++) kinds_a += of_a[j] > 0, kinds_b += of_b[j] > 0;
     for (int j = 0; j < TW_BINS; j++)
         for (int k = 0; k < TW_BINS && of_a[j] > 0; k++)
-            if (table[j * TW_BINS + k] > 0) share += table[j * TW_BINS + k] * table[j * TW_BINS + k] / (of_a[j] * of_b[k]);
+            if (table[j * TW_BINS + k] > 0)
+                share += table[j * TW_BINS + k] * table[j * TW_BINS + k] / (of_a[j] * of_b[k]);
     int least = (kinds_a < kinds_b ? kinds_a : kinds_b) - 1;
     return least > 0 ? sqrt(fmin(1, fmax(0, share - 1) / least)) : 0; /* chi^2 = n (share - 1) */
 }
@@ -89,7 +91,8 @@ static void associate(void *user, int64_t item, int thread)
     p->out[i * columns + i] = 1;
 }
 
-/* --- all of them ----------------------------------------------------------------------------------------------------- */
+/* --- all of them -----------------------------------------------------------------------------------------------------
+ */
 
 /* Ranks of the values that are there; spare (2 rows). */
 static tw_status rank_column(const tw_records *records, int c, double *spare, double *out)

@@ -72,7 +72,8 @@ typedef struct tally {
 static int by_rows(const void *a, const void *b)
 {
     const tally *x = a, *y = b;
-    return x->rows != y->rows ? (x->rows < y->rows) - (x->rows > y->rows) : (x->level > y->level) - (x->level < y->level);
+    return x->rows != y->rows ? (x->rows < y->rows) - (x->rows > y->rows)
+                              : (x->level > y->level) - (x->level < y->level);
 }
 
 static tw_status fit_levels(tw_context *ctx, int64_t rows, const tw_record_column *from, tw_bin_column *out)
@@ -97,7 +98,8 @@ static tw_status fit_levels(tw_context *ctx, int64_t rows, const tw_record_colum
     return TW_OK;
 }
 
-/* --- both ---------------------------------------------------------------------------------------------------------- */
+/* --- both ----------------------------------------------------------------------------------------------------------
+ */
 
 tw_status tw_bins_fit(const tw_records *records, tw_bins *out)
 {
@@ -141,9 +143,9 @@ tw_status tw_bins_codes(const tw_bins *bins, const tw_records *records, uint8_t 
         const tw_bin_column *column = &bins->column[c];
         const double *value = records->column[c].value;
         for (int64_t i = 0; i < rows; i++)
-            codes[c * rows + i] = !column->levels    ? bin_of_number(column, value[i])
+            codes[c * rows + i] = !column->levels   ? bin_of_number(column, value[i])
                                   : isnan(value[i]) ? TW_BIN_MISSING
-                                                     : column->of_level[(int)value[i]];
+                                                    : column->of_level[(int)value[i]];
     }
     *out_codes = codes;
     return TW_OK;

@@ -47,7 +47,8 @@ static double target_of(const training *t, int64_t i)
     return t->target[t->row ? t->row[i] : i];
 }
 
-/* --- losses --------------------------------------------------------------------------------------------------------- */
+/* --- losses ---------------------------------------------------------------------------------------------------------
+ */
 
 static double sigmoid(double x)
 {
@@ -94,23 +95,26 @@ static void slopes_of(const tw_boost *b, const training *t, int k)
     }
 }
 
-/* --- training ------------------------------------------------------------------------------------------------------- */
+/* --- training -------------------------------------------------------------------------------------------------------
+ */
 
 static tw_status check(tw_context *ctx, const tw_boost_desc *d, const training *t)
 {
     if (t->count < 1 || t->count > INT32_MAX)
-        return tw_fail(ctx, TW_ERR_INVALID, "boosted trees from %lld rows: expected 1 to 2^31 - 1", (long long)t->count);
+        return tw_fail(ctx, TW_ERR_INVALID, "boosted trees from %lld rows: expected 1 to 2^31 - 1",
+                       (long long)t->count);
     if (d->classes < 0 || d->classes == 1 || d->rounds < 0 || d->leaves < 0 || d->leaves == 1 || d->fewest < 0 ||
         !(d->rate >= 0))
-        return tw_fail(ctx, TW_ERR_INVALID,
-                       "boosted trees: classes %d, rounds %d, leaves %d: expected none or 2 and more classes, 2 and more "
-                       "leaves",
-                       d->classes, d->rounds, d->leaves);
+        return tw_fail(
+            ctx, TW_ERR_INVALID,
+            "boosted trees: classes %d, rounds %d, leaves %d: expected none or 2 and more classes, 2 and more "
+            "leaves",
+            d->classes, d->rounds, d->leaves);
     for (int64_t i = 0; i < t->count; i++) {
         double y = target_of(t, i);
         if (!isfinite(y) || (d->classes && (y < 0 || y >= d->classes || y != floor(y))))
-            return tw_fail(ctx, TW_ERR_INVALID, "boosted trees: row %lld has the target %g, not %s", (long long)i + 1, y,
-                           d->classes ? "the number of a class" : "a number");
+            return tw_fail(ctx, TW_ERR_INVALID, "boosted trees: row %lld has the target %g, not %s", (long long)i + 1,
+                           y, d->classes ? "the number of a class" : "a number");
     }
     return TW_OK;
 }
@@ -184,7 +188,8 @@ done:
     return status;
 }
 
-/* --- predicting ----------------------------------------------------------------------------------------------------- */
+/* --- predicting -----------------------------------------------------------------------------------------------------
+ */
 
 static double value_at(const tw_tree_node *node, int64_t rows, const uint8_t *codes, int64_t row)
 {

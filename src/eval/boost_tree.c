@@ -153,7 +153,8 @@ static split split_column(const tw_grower *g, const leaf *l, int column)
     return best;
 }
 
-/* --- sums ----------------------------------------------------------------------------------------------------------- */
+/* --- sums -----------------------------------------------------------------------------------------------------------
+ */
 
 /* One column: counts a child, leaves the rest to the other, looks for both their splits. */
 static void count_column(void *user, int64_t item, int thread)
@@ -202,7 +203,8 @@ static void look(tw_grower *g, leaf *counted, leaf *rest)
     if (rest) choose(g, g->found + g->columns, rest);
 }
 
-/* --- growing -------------------------------------------------------------------------------------------------------- */
+/* --- growing --------------------------------------------------------------------------------------------------------
+ */
 
 /* Puts the rows that go left in front, both sides in their order; where the right side begins. */
 static int64_t part(tw_grower *g, const leaf *l)

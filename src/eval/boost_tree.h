@@ -16,7 +16,7 @@ static inline bool tw_bin_set_has(const tw_bin_set *set, int bin)
 }
 
 typedef struct tw_tree_node {
-    int column;  /* -1: a leaf */
+    int column;   /* -1: a leaf */
     int32_t left; /* the right child is the next one */
     double value; /* of a leaf */
     tw_bin_set goes_left;

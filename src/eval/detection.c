@@ -13,7 +13,8 @@
 
 enum { MOST_FOLDS = 64 };
 
-/* --- telling apart ------------------------------------------------------------------------------------------------- */
+/* --- telling apart -------------------------------------------------------------------------------------------------
+ */
 
 typedef struct folds {
     tw_context *ctx;
@@ -118,9 +119,10 @@ tw_status tw_detect(const tw_records *a, const tw_records *b, int number, uint64
     tw_status status = TW_OK;
     TW_TRY(tw_records_check_alike(f.ctx, a, b));
     if (number < 2 || number > MOST_FOLDS || a->rows < number || b->rows < number)
-        return tw_fail(f.ctx, TW_ERR_INVALID,
-                       "a classifier that tells %lld from %lld rows in %d folds: expected 2 to %d folds and a row in each",
-                       (long long)a->rows, (long long)b->rows, number, MOST_FOLDS);
+        return tw_fail(
+            f.ctx, TW_ERR_INVALID,
+            "a classifier that tells %lld from %lld rows in %d folds: expected 2 to %d folds and a row in each",
+            (long long)a->rows, (long long)b->rows, number, MOST_FOLDS);
     TW_TRY(open_folds(a, b, number, seed, &f));
     for (int k = 0; k < number; k++) TW_TRY(one_fold(&f, k, &trees[k], &logistic[k]));
     mean_and_spread(number, trees, &out->trees, &out->trees_sd);

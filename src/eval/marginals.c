@@ -23,7 +23,8 @@ static tw_status total_variation(const tw_records *a, const tw_records *b, int c
     return TW_OK;
 }
 
-/* --- numbers ------------------------------------------------------------------------------------------------------- */
+/* --- numbers -------------------------------------------------------------------------------------------------------
+ */
 
 /* The largest difference of the shares of values up to x; `there` values of `rows` are not missing, and sorted. */
 static double largest_difference(int64_t rows_a, int64_t there_a, const double *a, int64_t rows_b, int64_t there_b,

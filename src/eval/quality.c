@@ -14,7 +14,15 @@
 enum { MOST_ROWS = 20000, CLOSEST_ROWS = 2000, CLOSEST_AMONG = 50000, FOLDS = 5, FEW_ROWS = 2000, MOST_REPEATS = 10 };
 
 /* Who draws rows: purposes of TW_STREAM_QUALITY, 0 being folds. */
-enum { DRAW_HELD = 1, DRAW_TRAINING, DRAW_SAMPLES, DRAW_LEARNT_SAMPLES, DRAW_LEARNT_TRAINING, DRAW_ASKED, DRAW_CLOSEST };
+enum {
+    DRAW_HELD = 1,
+    DRAW_TRAINING,
+    DRAW_SAMPLES,
+    DRAW_LEARNT_SAMPLES,
+    DRAW_LEARNT_TRAINING,
+    DRAW_ASKED,
+    DRAW_CLOSEST
+};
 
 typedef struct work {
     tw_context *ctx;
@@ -51,7 +59,8 @@ static tw_status draw(const work *w, const tw_records *from, int64_t count, unsi
     return status;
 }
 
-/* --- comparisons of as many rows ------------------------------------------------------------------------------------ */
+/* --- comparisons of as many rows ------------------------------------------------------------------------------------
+ */
 
 static tw_status compare_marginals(work *w, const tw_records *held, const tw_records *samples,
                                    const tw_records *training)
@@ -148,7 +157,8 @@ static void find_worst(tw_quality *q)
     (void)tw_associations_distance(q->columns, q->held, q->samples, q->worst_pair);
 }
 
-/* --- learning, and the closest rows ---------------------------------------------------------------------------------- */
+/* --- learning, and the closest rows ----------------------------------------------------------------------------------
+ */
 
 /* The mean over repeats, as comparisons are. */
 static void add_utility(tw_utility *sum, const tw_utility *one, int repeats)
@@ -242,7 +252,8 @@ done:
     return status;
 }
 
-/* --- all of it --------------------------------------------------------------------------------------------------------- */
+/* --- all of it
+ * --------------------------------------------------------------------------------------------------------- */
 
 static tw_status check(tw_context *ctx, const tw_quality_desc *d)
 {

@@ -34,8 +34,9 @@ typedef struct tw_quality {
     tw_beside detection, detection_sd, logistic, logistic_sd; /* areas under curves: 0.5 is best */
     tw_utility by_samples, by_training;                       /* learnt from synthetic and from as many training rows */
     int64_t learnt_rows;                                      /* 0: no target */
-    /* Of distances to the closest training row: the median among synthetic (floor: held-out) rows, the probability that a
-     * synthetic row is closer than a held-out one (0.5 where training rows are not repeated), the share at no distance */
+    /* Of distances to the closest training row: the median among synthetic (floor: held-out) rows, the probability that
+     * a synthetic row is closer than a held-out one (0.5 where training rows are not repeated), the share at no
+     * distance */
     tw_beside closest, copies;
     double closer;
 } tw_quality;

@@ -15,8 +15,9 @@ void tw_records_free(tw_records *records)
 tw_status tw_records_check(tw_context *ctx, const char *which, const tw_records *records)
 {
     if (records->rows < 1 || records->columns < 1)
-        return tw_fail(ctx, TW_ERR_INVALID, "the %s records have %lld rows of %d columns: expected at least one of each",
-                       which, (long long)records->rows, records->columns);
+        return tw_fail(ctx, TW_ERR_INVALID,
+                       "the %s records have %lld rows of %d columns: expected at least one of each", which,
+                       (long long)records->rows, records->columns);
     for (int c = 0; c < records->columns; c++) {
         const tw_record_column *column = &records->column[c];
         for (int64_t i = 0; i < records->rows; i++) {
@@ -37,7 +38,8 @@ tw_status tw_records_check_alike(tw_context *ctx, const tw_records *a, const tw_
         return tw_fail(ctx, TW_ERR_SHAPE, "records of %d and of %d columns cannot be compared", a->columns, b->columns);
     for (int c = 0; c < a->columns; c++)
         if (a->column[c].levels != b->column[c].levels)
-            return tw_fail(ctx, TW_ERR_SHAPE, "column '%s' has %d categories on one side and %d on the other (0: numbers)",
+            return tw_fail(ctx, TW_ERR_SHAPE,
+                           "column '%s' has %d categories on one side and %d on the other (0: numbers)",
                            a->column[c].name, a->column[c].levels, b->column[c].levels);
     return TW_OK;
 }
@@ -55,6 +57,35 @@ static tw_status make(const tw_records *like, int64_t rows, tw_records *out)
     }
     memcpy(made.column, like->column, columns * sizeof *made.column);
     for (int c = 0; c < made.columns; c++) made.column[c].value = made.storage + c * rows;
+    *out = made;
+    return TW_OK;
+}
+
+static tw_record_column column_of(const tw_schema_column *from)
+{
+    bool levels = tw_kind_list((int)from->kind)->sort == TW_SORT_OF_LEVELS;
+    return (tw_record_column){
+        .name = from->name, .levels = levels ? from->levels : 0, .level = (const char *const *)from->level};
+}
+
+tw_status tw_records_of_cells(const tw_schema *schema, int64_t rows, const double *cells, tw_records *out)
+{
+    size_t width = (size_t)schema->columns * sizeof(double);
+    tw_records made = {.ctx = schema->ctx, .rows = rows};
+    made.column = tw_alloc(schema->ctx, (size_t)schema->columns, sizeof *made.column);
+    made.storage = tw_alloc(schema->ctx, (size_t)rows, width);
+    if (!made.column || !made.storage) {
+        tw_records_free(&made);
+        return tw_fail_memory(schema->ctx, (size_t)rows * width);
+    }
+    for (int c = 0; c < schema->columns; c++) {
+        const tw_schema_column *from = &schema->column[c];
+        if (tw_kind_list((int)from->kind)->sort == TW_SORT_OF_NOTHING) continue;
+        double *value = made.storage + made.columns * rows;
+        for (int64_t i = 0; i < rows; i++) value[i] = cells[i * schema->columns + c];
+        made.column[made.columns] = column_of(from);
+        made.column[made.columns++].value = value;
+    }
     *out = made;
     return TW_OK;
 }

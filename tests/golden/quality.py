@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""What scikit-learn and scipy say of numbers that tests/eval/quality_data.h makes again: writes quality.inc beside this
-script. Trees on columns of few values see the same bins on both sides, so the first rounds agree to the single precision of
-scikit-learn's gradients, until that decides a tie; of all rounds, and of quantiles of many values, which are chosen
-differently, areas under curves are compared."""
+"""What scikit-learn and scipy say of numbers that tests/support/quality_data.h makes again: writes quality.inc beside
+this script. Trees on columns of few values see the same bins on both sides, so the first rounds agree to the single
+precision of scikit-learn's gradients, until that decides a tie; of all rounds, and of quantiles of many values, which are
+chosen differently, areas under curves are compared."""
 
 import os
 
@@ -61,9 +61,9 @@ trees, few, all_rounds = HistGradientBoostingClassifier, ROUNDS, 100
 mixed = np.concatenate([x, category[:, None]], 1)
 values["binary"] = list(ask(trees, few, x, binary)[:SHOWN, 1]) + [area(binary, ask(trees, all_rounds, x, binary))]
 values["numbers"] = list(fit(HistGradientBoostingRegressor, few, x, y).predict(x[TRAIN:])[:SHOWN])
-values["classes"] = list(ask(trees, few, x, classes)[:SHOWN].ravel())
+values["classes"] = list(ask(trees, 1, x, classes)[:SHOWN].ravel())
 kinds = dict(categorical_features=[3])
-values["category"] = list(ask(trees, few, mixed, odd, **kinds)[:SHOWN, 1])
+values["category"] = list(ask(trees, 1, mixed, odd, **kinds)[:SHOWN, 1])
 values["category"] += [area(odd, ask(trees, all_rounds, mixed, odd, **kinds))]
 
 # what is learnt from the first rows about the others, by all rounds: R^2; area and accuracy

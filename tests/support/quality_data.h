@@ -38,12 +38,13 @@ static inline void golden_table_fill(golden_table *t)
     }
 }
 
-/* Columns of the first `columns` of the table and `target` behind them (NULL: none), `levels` of it; rows from first. */
+/* Columns of the first `columns` of the table and `target` behind them (NULL: none), `levels` of it; rows from first.
+ */
 static inline tw_records golden_records(tw_context *ctx, const golden_table *t, tw_record_column *column, int columns,
                                         const double *target, int levels, int64_t first, int64_t rows)
 {
-    for (int c = 0; c < columns; c++) column[c] = (tw_record_column){"x", c == 3 ? 12 : 0, t->x[c] + first};
-    if (target) column[columns] = (tw_record_column){"target", levels, target + first};
+    for (int c = 0; c < columns; c++) column[c] = (tw_record_column){"x", c == 3 ? 12 : 0, t->x[c] + first, NULL};
+    if (target) column[columns] = (tw_record_column){"target", levels, target + first, NULL};
     return (tw_records){.ctx = ctx, .rows = rows, .columns = columns + (target != NULL), .column = column};
 }
 
