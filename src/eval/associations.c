@@ -10,7 +10,7 @@
 
 typedef struct pairs {
     const tw_records *records;
-    const tw_bins *bins;
+    const tw_binning *bins;
     const double *rank; /* (columns, rows) of numbers, NaN where they are missing */
     const uint8_t *code;
     double *table; /* (threads, TW_BINS, TW_BINS + 2) */
@@ -106,7 +106,7 @@ static tw_status rank_column(const tw_records *records, int c, double *spare, do
     return status;
 }
 
-tw_status tw_associations(const tw_records *records, const tw_bins *bins, double *out_matrix)
+tw_status tw_associations(const tw_records *records, const tw_binning *bins, double *out_matrix)
 {
     tw_context *ctx = records->ctx;
     size_t rows = (size_t)records->rows, threads = (size_t)tw_context_threads(ctx);
@@ -115,7 +115,7 @@ tw_status tw_associations(const tw_records *records, const tw_bins *bins, double
     double *rank = tw_alloc(ctx, rows * ((size_t)records->columns + 2), sizeof *rank);
     double *table = tw_alloc(ctx, threads * TW_BINS * (TW_BINS + 2), sizeof *table);
     if (!rank || !table) TW_TRY(tw_fail_memory(ctx, rows * ((size_t)records->columns + 2) * sizeof *rank));
-    TW_TRY(tw_bins_codes(bins, records, &code));
+    TW_TRY(tw_binning_codes(bins, records, &code));
     for (int c = 0; c < records->columns; c++)
         if (!records->column[c].levels)
             TW_TRY(rank_column(records, c, rank + rows * (size_t)records->columns, rank + rows * (size_t)c));

@@ -9,7 +9,7 @@
  * Wallis's H over n - 1); of two columns of categories Cramer's V, 0 to 1. A constant column has none. Rows that lack a
  * number count for no pair of that column; a missing category is one more category. `bins` say which categories are
  * taken together: those of all sets that are compared. */
-TW_NODISCARD tw_status tw_associations(const tw_records *records, const tw_bins *bins, double *out_matrix);
+TW_NODISCARD tw_status tw_associations(const tw_records *records, const tw_binning *bins, double *out_matrix);
 
 /* Mean absolute difference of two such matrices over the pairs of columns, and the pair that differs most; NaN and
  * columns 0, 0 when there is but one column. */

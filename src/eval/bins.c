@@ -101,10 +101,10 @@ static tw_status fit_levels(tw_context *ctx, int64_t rows, const tw_record_colum
 /* --- both ----------------------------------------------------------------------------------------------------------
  */
 
-tw_status tw_bins_fit(const tw_records *records, tw_bins *out)
+tw_status tw_binning_fit(const tw_records *records, tw_binning *out)
 {
     tw_context *ctx = records->ctx;
-    tw_bins bins = {.ctx = ctx, .columns = records->columns};
+    tw_binning bins = {.ctx = ctx, .columns = records->columns};
     tw_status status = TW_OK;
     double *spare = tw_alloc(ctx, (size_t)records->rows, sizeof *spare);
     bins.column = tw_alloc(ctx, (size_t)records->columns, sizeof *bins.column);
@@ -120,21 +120,21 @@ tw_status tw_bins_fit(const tw_records *records, tw_bins *out)
     *out = bins;
 done:
     tw_free(ctx, spare);
-    if (status != TW_OK) tw_bins_free(&bins);
+    if (status != TW_OK) tw_binning_free(&bins);
     return status;
 }
 
-void tw_bins_free(tw_bins *bins)
+void tw_binning_free(tw_binning *bins)
 {
     for (int c = 0; bins->column && c < bins->columns; c++) {
         tw_free(bins->ctx, bins->column[c].edge);
         tw_free(bins->ctx, bins->column[c].of_level);
     }
     if (bins->ctx) tw_free(bins->ctx, bins->column);
-    *bins = (tw_bins){0};
+    *bins = (tw_binning){0};
 }
 
-tw_status tw_bins_codes(const tw_bins *bins, const tw_records *records, uint8_t **out_codes)
+tw_status tw_binning_codes(const tw_binning *bins, const tw_records *records, uint8_t **out_codes)
 {
     int64_t rows = records->rows;
     uint8_t *codes = tw_alloc(bins->ctx, (size_t)rows, (size_t)bins->columns);

@@ -154,7 +154,7 @@ static void run_rounds(tw_boost *b, int rounds, const training *t, tw_grower *gr
     }
 }
 
-tw_status tw_boost_train(tw_context *ctx, const tw_boost_desc *desc, const tw_bins *bins, int64_t rows,
+tw_status tw_boost_train(tw_context *ctx, const tw_boost_desc *desc, const tw_binning *bins, int64_t rows,
                          const uint8_t *codes, int64_t count, const int64_t *row, const double *target,
                          tw_boost **out_boost)
 {

@@ -22,17 +22,17 @@ typedef struct tw_bin_column {
     uint8_t *of_level; /* (levels) of categories; those that were not seen count as missing */
 } tw_bin_column;
 
-typedef struct tw_bins {
+typedef struct tw_binning {
     tw_context *ctx;
     int columns;
     tw_bin_column *column;
-} tw_bins;
+} tw_binning;
 
 /* Bins that suit the records: a bin a value where they have at most 255, else quantiles. */
-TW_NODISCARD tw_status tw_bins_fit(const tw_records *records, tw_bins *out);
-void tw_bins_free(tw_bins *bins);
+TW_NODISCARD tw_status tw_binning_fit(const tw_records *records, tw_binning *out);
+void tw_binning_free(tw_binning *bins);
 /* The bins of all values, (columns, rows), to be freed with tw_free. */
-TW_NODISCARD tw_status tw_bins_codes(const tw_bins *bins, const tw_records *records, uint8_t **out_codes);
+TW_NODISCARD tw_status tw_binning_codes(const tw_binning *bins, const tw_records *records, uint8_t **out_codes);
 
 typedef struct tw_boost_desc {
     int classes;    /* of the target: 0 a number (squared error), 2 (logistic loss), more (softmax) */
@@ -46,7 +46,7 @@ typedef struct tw_boost tw_boost;
 
 /* Learns target[row[i]] (the number of a class, or a number; none missing) from the codes of rows row[0..count-1]; row
  * NULL: all of 0..count-1. codes (columns, rows) under `bins`, which only have to last for the call. */
-TW_NODISCARD tw_status tw_boost_train(tw_context *ctx, const tw_boost_desc *desc, const tw_bins *bins, int64_t rows,
+TW_NODISCARD tw_status tw_boost_train(tw_context *ctx, const tw_boost_desc *desc, const tw_binning *bins, int64_t rows,
                                       const uint8_t *codes, int64_t count, const int64_t *row, const double *target,
                                       tw_boost **out_boost);
 /* Predictions (count, outputs) for those rows of codes (columns, rows): the number; the probability of class 1; or of

@@ -35,7 +35,7 @@ typedef struct leaf {
 
 struct tw_grower {
     tw_context *ctx;
-    const tw_bins *bins;
+    const tw_binning *bins;
     const uint8_t *codes;
     int64_t rows, count, fewest;
     int leaves, columns;
@@ -268,7 +268,7 @@ int tw_grower_grow(tw_grower *g, const tw_slope *slope, double *prediction, int 
     return nodes;
 }
 
-tw_status tw_grower_make(tw_context *ctx, const tw_boost_desc *desc, const tw_bins *bins, int64_t rows,
+tw_status tw_grower_make(tw_context *ctx, const tw_boost_desc *desc, const tw_binning *bins, int64_t rows,
                          const uint8_t *codes, int64_t count, const int64_t *row, tw_grower **out_grower)
 {
     tw_grower *g = tw_alloc(ctx, 1, sizeof *g);

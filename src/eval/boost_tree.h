@@ -30,7 +30,7 @@ typedef struct tw_slope {
 typedef struct tw_grower tw_grower;
 
 /* Memory for trees over `count` rows; row, bins and codes as in tw_boost_train, to last as long. */
-TW_NODISCARD tw_status tw_grower_make(tw_context *ctx, const tw_boost_desc *desc, const tw_bins *bins, int64_t rows,
+TW_NODISCARD tw_status tw_grower_make(tw_context *ctx, const tw_boost_desc *desc, const tw_binning *bins, int64_t rows,
                                       const uint8_t *codes, int64_t count, const int64_t *row, tw_grower **out_grower);
 void tw_grower_destroy(tw_grower *grower);
 

@@ -19,7 +19,7 @@ enum { MOST_FOLDS = 64 };
 typedef struct folds {
     tw_context *ctx;
     tw_records both;
-    tw_bins bins;
+    tw_binning bins;
     uint8_t *codes;
     bool *is;            /* (rows) of a */
     double *target;      /* (rows) the same */
@@ -47,8 +47,8 @@ static tw_status open_folds(const tw_records *a, const tw_records *b, int number
     tw_context *ctx = f->ctx;
     tw_status status = TW_OK;
     TW_TRY(tw_records_stack(a, b, &f->both));
-    TW_TRY(tw_bins_fit(&f->both, &f->bins));
-    TW_TRY(tw_bins_codes(&f->bins, &f->both, &f->codes));
+    TW_TRY(tw_binning_fit(&f->both, &f->bins));
+    TW_TRY(tw_binning_codes(&f->bins, &f->both, &f->codes));
     size_t rows = (size_t)f->both.rows;
     f->is = tw_alloc(ctx, rows, sizeof *f->is);
     f->target = tw_alloc(ctx, rows, sizeof *f->target);
@@ -69,7 +69,7 @@ done:
 static void close_folds(folds *f)
 {
     tw_records_free(&f->both);
-    tw_bins_free(&f->bins);
+    tw_binning_free(&f->bins);
     tw_free(f->ctx, f->codes);
     tw_free(f->ctx, f->is);
     tw_free(f->ctx, f->target);

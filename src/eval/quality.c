@@ -88,14 +88,14 @@ static tw_status compare_associations(work *w, const tw_records *held, const tw_
     double *sum[3] = {q->held, q->samples, q->training};
     const tw_records *of[3] = {held, samples, training};
     tw_records real = {0}, all = {0};
-    tw_bins bins = {0};
+    tw_binning bins = {0};
     int worst[2];
     tw_status status = TW_OK;
     double *matrix = tw_alloc(w->ctx, 3 * size, sizeof *matrix);
     if (!matrix) return tw_fail_memory(w->ctx, 3 * size * sizeof *matrix);
     TW_TRY(tw_records_stack(held, training, &real));
     TW_TRY(tw_records_stack(&real, samples, &all));
-    TW_TRY(tw_bins_fit(&all, &bins));
+    TW_TRY(tw_binning_fit(&all, &bins));
     for (int k = 0; k < 3; k++) {
         TW_TRY(tw_associations(of[k], &bins, matrix + (size_t)k * size));
         for (size_t i = 0; i < size; i++) sum[k][i] += matrix[(size_t)k * size + i] / q->repeats;
@@ -105,7 +105,7 @@ static tw_status compare_associations(work *w, const tw_records *held, const tw_
 done:
     tw_records_free(&real);
     tw_records_free(&all);
-    tw_bins_free(&bins);
+    tw_binning_free(&bins);
     tw_free(w->ctx, matrix);
     return status;
 }

@@ -88,7 +88,7 @@ tw_status tw_learn_from(const tw_records *train, const tw_records *test, int tar
 {
     tw_context *ctx = train->ctx;
     tw_records given = {0}, questions = {0};
-    tw_bins bins = {0};
+    tw_binning bins = {0};
     uint8_t *codes = NULL, *asked_codes = NULL;
     int64_t *row = NULL, *asked_row = NULL, count = 0, asked_count = 0;
     double *answer = NULL;
@@ -105,9 +105,9 @@ tw_status tw_learn_from(const tw_records *train, const tw_records *test, int tar
                        train->column[target].name));
     TW_TRY(tw_records_without(train, target, &given));
     TW_TRY(tw_records_without(test, target, &questions));
-    TW_TRY(tw_bins_fit(&given, &bins));
-    TW_TRY(tw_bins_codes(&bins, &given, &codes));
-    TW_TRY(tw_bins_codes(&bins, &questions, &asked_codes));
+    TW_TRY(tw_binning_fit(&given, &bins));
+    TW_TRY(tw_binning_codes(&bins, &given, &codes));
+    TW_TRY(tw_binning_codes(&bins, &questions, &asked_codes));
     TW_TRY(tw_boost_train(ctx, &desc, &bins, train->rows, codes, count, row, train->column[target].value, &boost));
     int outputs = tw_boost_outputs(boost);
     answer = tw_alloc(ctx, (size_t)asked_count, (size_t)outputs * sizeof *answer);
@@ -123,7 +123,7 @@ done:
     tw_boost_destroy(boost);
     tw_records_free(&given);
     tw_records_free(&questions);
-    tw_bins_free(&bins);
+    tw_binning_free(&bins);
     tw_free(ctx, codes);
     tw_free(ctx, asked_codes);
     tw_free(ctx, row);

@@ -57,8 +57,8 @@ static void associations_of_pairs(void **state)
     tw_records all = {.ctx = *state, .rows = GOLDEN_ROWS, .columns = 4, .column = column};
     double a[16], b[16];
     int worst[2];
-    tw_bins bins;
-    assert_int_equal(tw_bins_fit(&all, &bins), TW_OK);
+    tw_binning bins;
+    assert_int_equal(tw_binning_fit(&all, &bins), TW_OK);
     assert_int_equal(tw_associations(&all, &bins, a), TW_OK);
     assert_true(fabs(a[0 * 4 + 1] - golden_spearman[0]) < exact);
     assert_true(fabs(a[1 * 4 + 2] - golden_ratio[0]) < exact);
@@ -72,7 +72,7 @@ static void associations_of_pairs(void **state)
     b[1 * 4 + 3] -= 0.3; /* above the diagonal counts, and one of six pairs */
     assert_true(fabs(tw_associations_distance(4, a, b, worst) - 0.05) < exact);
     assert_true(worst[0] == 1 && worst[1] == 3);
-    tw_bins_free(&bins);
+    tw_binning_free(&bins);
 }
 
 static void area_with_ties(void **state)
@@ -270,18 +270,18 @@ static tw_status measure_little(tw_context *ctx, void *user)
     made m;
     tw_detection d;
     tw_utility u;
-    tw_bins bins = {0};
+    tw_binning bins = {0};
     double distance[20], matrix[16];
     tw_status status = TW_OK;
     (void)user;
     make(ctx, 1, 20, 0, 0.5, &m);
     TW_TRY(tw_detect(&m.records, &m.records, 2, 1, &d));
-    TW_TRY(tw_bins_fit(&m.records, &bins));
+    TW_TRY(tw_binning_fit(&m.records, &bins));
     TW_TRY(tw_associations(&m.records, &bins, matrix));
     TW_TRY(tw_closest_records(&m.records, &m.records, distance));
     TW_TRY(tw_learn_from(&m.records, &m.records, 3, &u));
 done:
-    tw_bins_free(&bins);
+    tw_binning_free(&bins);
     free(m.value);
     return status;
 }

@@ -63,8 +63,7 @@ values["binary"] = list(ask(trees, few, x, binary)[:SHOWN, 1]) + [area(binary, a
 values["numbers"] = list(fit(HistGradientBoostingRegressor, few, x, y).predict(x[TRAIN:])[:SHOWN])
 values["classes"] = list(ask(trees, 1, x, classes)[:SHOWN].ravel())
 kinds = dict(categorical_features=[3])
-values["category"] = list(ask(trees, 1, mixed, odd, **kinds)[:SHOWN, 1])
-values["category"] += [area(odd, ask(trees, all_rounds, mixed, odd, **kinds))]
+values["category"] = [area(odd, ask(trees, all_rounds, mixed, odd, **kinds))]
 
 # what is learnt from the first rows about the others, by all rounds: R^2; area and accuracy
 learnt = fit(HistGradientBoostingRegressor, all_rounds, x, y).predict(x[TRAIN:])
