@@ -8,6 +8,7 @@
 #include "report.h"
 #include "signals.h"
 #include "sequences.h"
+#include "tables.h"
 #include "tokens.h"
 
 #include "base/file.h"
@@ -224,6 +225,10 @@ int run_eval(cli *c)
     TW_TRY(cli_start(c));
     result = model_open(c, &e.m);
     if (result != EXIT_DONE) goto done;
+    if (is_table(&e.m)) {
+        result = eval_table(c, &e.m);
+        goto done;
+    }
     if (!options_suit(c, &e.m)) {
         result = EXIT_USAGE;
         goto done;

@@ -25,6 +25,8 @@ void quality_free(cli *c, quality_report *q);
 /* What --json prints. */
 cJSON *quality_json(const quality_report *q);
 
+/* `thalweg eval RUN` of a model of a table: exit status. */
+int eval_table(cli *c, model *m);
 /* `thalweg eval REAL.csv --samples FILE`: exit status. */
 int eval_files(cli *c);
 /* Whether a path is that of a file that is no model. */
