@@ -42,6 +42,12 @@ holds "a number is predicted by its R^2" grep -q 'predicting income: R^2' halves
 run eval test.csv --samples train.csv --training train.csv --out copies --json
 holds "copies are counted" above "$(json copies)" 0.99
 
+# a model of a table is judged the same way, by rows drawn from it or by those of a file
+run train train.csv --steps 20 --width 16 --depth 1 --batch 64 --threads 2 --out people
+works 'people against test part of train.csv' eval people --steps 4
+holds "its page lies beside it" [ -s people/report.html ]
+works 'like.csv against test.csv' eval people test.csv --samples like.csv --out others
+
 # bad input
 fails "no column 'incom'; the nearest is 'income'" eval test.csv --samples like.csv --target incom --out bad
 fails 'nowhere.csv' eval test.csv --samples nowhere.csv --out bad
