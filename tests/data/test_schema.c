@@ -184,6 +184,7 @@ static void codes_come_back(void **state)
         for (int k = 0; k < s.codes; k++)
             if (!isnan(codes[k]) && !isnan(other[k])) assert_true(codes[k] == other[k]);
     }
+    tw_schema_free(&loaded);
     json.data[json.length / 2] = ']';
     assert_int_equal(tw_schema_load(ctx, json.data, &loaded), TW_ERR_FORMAT);
     tw_text_free(&space);
