@@ -1,14 +1,15 @@
 #!/bin/sh
-# scripts/quickstart.sh - from a fresh machine to pictures: installs what is missing, builds, trains on real data for two
-# minutes, samples, scores and draws.
+# scripts/quickstart.sh - from a fresh machine to pictures: installs what is missing, builds, trains a generator of garments
+# for three minutes and draws what it makes.
 #
-#   QUICKSTART_MINUTES  minutes of training [2]
-#   QUICKSTART_OUT      folder for the results [runs/fires]
+#   QUICKSTART_MINUTES  minutes of training [3]
+#   QUICKSTART_DATA     folder of pictures [data/garments; all of Fashion-MNIST is better, for longer training]
+#   QUICKSTART_OUT      folder for the results [runs/garments]
 set -eu
 cd "$(dirname "$0")/.."
-minutes=${QUICKSTART_MINUTES:-2}
-out=${QUICKSTART_OUT:-runs/fires}
-data=data/fires.csv
+minutes=${QUICKSTART_MINUTES:-3}
+data=${QUICKSTART_DATA:-data/garments}
+out=${QUICKSTART_OUT:-runs/garments}
 
 title() { printf '\n== %s\n' "$*" >&2; }
 
@@ -25,34 +26,30 @@ fi
 cmake --build --preset release
 thalweg=build/release/thalweg
 
-title "Training for $minutes minutes on $data: where fires burnt, seen from space"
-$thalweg train $data --minutes "$minutes" --out "$out" --force
+title "Training for $minutes minutes on the pictures in $data"
+$thalweg train "$data" --minutes "$minutes" --precision bf16 --out "$out" --force
 
-title "Drawing samples"
-$thalweg sample "$out" -n 10000 -o "$out/samples.csv"
-
-title "Comparing with the held-out rows, drawing pictures"
-$thalweg eval "$out"
+title "Drawing new ones, some of each class"
+$thalweg sample "$out" --guidance 1 -o "$out/grid.png"
+$thalweg sample "$out" --guidance 1 --animate "$out/flow.png"
 
 title "What there is now"
 for line in \
+    'grid.png|new pictures, a line a class' \
+    'flow.png|how they come out of noise, animated (a browser shows it)' \
     'model.safetensors|the model: weights and everything needed to use them' \
     'config.yaml|the settings it was trained with' \
-    'samples.csv|10000 new points, in the units and digits of the data' \
-    'report.txt|likelihood of held-out rows, distances to them, and the floor of each' \
-    'report.json|the same for programs' \
-    'clouds.png|data beside samples' \
     'loss.png|the loss curve' \
-    'loss.csv|its numbers' \
-    'flow.png|from noise to data in six frames'; do
+    'loss.csv|its numbers'; do
     file=$out/${line%%|*}
     if [ -s "$file" ]; then printf '  %-32s %s\n' "$file" "${line#*|}"; fi
 done
 cat <<NEXT
 
 Try next:
-  $thalweg sample $out -n 5 -o -         # CSV on standard output
-  $thalweg score $out $data --per-row $out/scores.csv
-  $thalweg train your-table.csv --minutes 5     # any CSV, TSV, NPY or NPZ
+  $thalweg sample $out -n 100 --condition class=9 -o boots/     # a PNG file each
+  $thalweg eval $out            # a classifier's opinion, distances, nearest pictures of the training
+  $thalweg train data/fires.csv --minutes 2 --out runs/fires    # tables, too: a map of places
+  $thalweg train your-pictures/  # a folder of PNG or JPEG files, in folders by class
   $thalweg train --help
 NEXT
