@@ -20,7 +20,7 @@ enum {
     MOVING_ROWS = 1000,
     MOST_TILES = 1024,
     CLASS_ACROSS = 12,
-    MOST_STILLS = 7,
+    MOST_STILLS = 12,
     STILL_LINES = 10
 };
 
