@@ -115,7 +115,6 @@ static void test_learns(void **state)
         tw_sample_desc steps = {.solver = {.steps = 32}, .seed = 3};
         tw_sample_desc tolerant = {.seed = 3, .tokens = &(tw_token_options){.tolerance = 0.2}};
         double fixed = distance(flow, &steps), own = distance(flow, &tolerant);
-        if (getenv("SHOW")) printf("%d: %g %g\n", i, fixed, own);
         if (!(fixed < cases[i].most && own < cases[i].most)) fail_msg("case %d: TV %g and %g", i, fixed, own);
         tw_flow_destroy(flow);
     }
@@ -137,7 +136,6 @@ static void test_pairs(void **state)
         made += (double)edits[i] / ROWS;
     }
     for (int i = 0; i < STATES; i++) sum += 0.5 * fabs(count[i] - law[i]);
-    if (getenv("SHOW")) printf("pairs: %g edits, TV %g\n", made, sum);
     if (!(fabs(made - 1) < 0.08 && sum < 0.15)) fail_msg("%g edits, TV %g", made, sum);
     tw_flow_destroy(flow);
 }
