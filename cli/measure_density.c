@@ -56,8 +56,7 @@ done:
     return status;
 }
 
-/* --- the normal distribution as a null
- * --------------------------------------------------------------------------------- */
+/* --- the normal distribution as a null --------------------------------------------------------------------------- */
 
 /* Mean (columns) and lower triangle (columns, columns) of the root of the covariance, of rows. False: singular. */
 static bool fit_normal(int64_t rows, int columns, const double *values, double *mean, double *root)
@@ -120,8 +119,7 @@ done:
     return status;
 }
 
-/* --- sharpness
- * --------------------------------------------------------------------------------------------------------- */
+/* --- sharpness --------------------------------------------------------------------------------------------------- */
 
 tw_status measure_outside(const subject *s, measured *out)
 {

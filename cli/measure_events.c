@@ -215,9 +215,7 @@ done:
     return status;
 }
 
-/* --- a heater: the state is the temperature, and whether it is on; user is where it goes on and where off
- * ---------------
- */
+/* --- a heater: the state is the temperature, and whether it is on; user is where it goes on and where off -------- */
 
 enum { READINGS = 40 };
 static const double GUARD[2] = {18, 22}, COLD = 10, HOT = 30;

@@ -22,8 +22,7 @@ const char *at_most(const model *m)
     return is_tokens(m) && strcmp(m->about->method, "ar") != 0 ? "at most " : "";
 }
 
-/* --- texts as data
- * ---------------------------------------------------------------------------------------------------- */
+/* --- texts as data ----------------------------------------------------------------------------------------------- */
 
 static bool mostly_letters(const char *path)
 {
@@ -213,8 +212,7 @@ done:
     return status;
 }
 
-/* --- jumping
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- jumping ----------------------------------------------------------------------------------------------------- */
 
 /* c, a and b of "c,a,b"; a and b may be missing. */
 static tw_status read_refresh(cli *c, double out[3])
@@ -290,8 +288,7 @@ void jumping_close(cli *c, jumping *j)
     *j = (jumping){.known = NULL};
 }
 
-/* --- samples as text
- * ----------------------------------------------------------------------------------------------------- */
+/* --- samples as text --------------------------------------------------------------------------------------------- */
 
 tw_status write_texts(cli *c, const model *m, const char *path, int64_t n, const double *rows)
 {

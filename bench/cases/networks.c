@@ -9,8 +9,7 @@
 
 #include <string.h>
 
-/* --- images: the UNets of torchcfm's MNIST and CIFAR-10 examples
- * ------------------------------------------------------ */
+/* --- images: the UNets of torchcfm's MNIST and CIFAR-10 examples ------------------------------------------------- */
 
 static const tw_unet_desc mnist = {
     .width = 32, .levels = 3, .mult = {1, 2, 2}, .attend = {true}, .blocks = 1, .heads = 1};
@@ -102,8 +101,7 @@ void bench_unet_jvp(bench *b, const bench_case *c)
     finish(b, p);
 }
 
-/* --- tokens
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- tokens ------------------------------------------------------------------------------------------------------ */
 
 enum { SYMBOLS = 28, LENGTH = 256 };
 

@@ -162,9 +162,7 @@ TW_NODISCARD TW_API tw_status tw_sde_gradient(tw_context *ctx, const tw_sde_equa
                                               tw_sde_gradient_kind kind, int64_t rows, const double *x, double *a,
                                               double *dparams);
 
-/* --- the solution as a graph, for training: derivatives of every order in all that the fields use
- * -----------------------
- */
+/* --- the solution as a graph, for training: derivatives of every order in all that the fields use ---------------- */
 
 typedef struct tw_sde_fields {
     tw_val drift, diffusion; /* (rows, columns): a motion for every column */

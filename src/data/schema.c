@@ -56,8 +56,7 @@ int tw_schema_column_of(const tw_schema *schema, const char *name)
     return -1;
 }
 
-/* --- what was asked for
- * ------------------------------------------------------------------------------------------------ */
+/* --- what was asked for ------------------------------------------------------------------------------------------ */
 
 typedef struct wishes {
     tw_context *ctx;
@@ -152,8 +151,7 @@ static tw_status skip_unchosen(const wishes *w, const tw_dataset_desc *desc)
     return status;
 }
 
-/* --- places on the globe
- * ------------------------------------------------------------------------------------------------ */
+/* --- places on the globe ----------------------------------------------------------------------------------------- */
 
 static int find_partner(const tw_schema *schema, int latitude)
 {
@@ -166,8 +164,7 @@ static int find_partner(const tw_schema *schema, int latitude)
     return best;
 }
 
-/* --- finding
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- finding ----------------------------------------------------------------------------------------------------- */
 
 /* How the file writes a gap: as it does most often. */
 static tw_status find_gap(const tw_seen *seen, tw_schema_column *c)
@@ -268,8 +265,7 @@ bool tw_schema_parse(const tw_schema_column *c, const char *text, double *out_ce
     return sort == TW_SORT_NUMBER && isfinite(value);
 }
 
-/* --- cells
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- cells ------------------------------------------------------------------------------------------------------- */
 
 static tw_status fail_cell(const tw_table *table, const tw_schema_column *c, int64_t line, const char *text)
 {

@@ -47,8 +47,7 @@ done:
     return status;
 }
 
-/* --- how numbers are written
- * ------------------------------------------------------------------------------------------- */
+/* --- how numbers are written ------------------------------------------------------------------------------------- */
 
 static void find_digits(const tw_seen *seen, tw_schema_column *column)
 {
@@ -80,8 +79,7 @@ static void find_date_form(const tw_seen *seen, tw_schema_column *column)
     }
 }
 
-/* --- values that stand out
- * --------------------------------------------------------------------------------------------- */
+/* --- values that stand out --------------------------------------------------------------------------------------- */
 
 typedef struct value_count {
     double value;
@@ -154,8 +152,7 @@ static bool is_spike(const tw_schema_column *column, double value)
     return false;
 }
 
-/* --- steps
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- steps ------------------------------------------------------------------------------------------------------- */
 
 /* The largest step that all values beside the spikes are whole multiples apart. */
 static double step_of(const tw_schema_column *column, const value_count *list, int64_t count, double unit)

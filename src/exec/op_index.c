@@ -76,8 +76,7 @@ tw_status tw_emit_index(tw_build *b, tw_region *region, int32_t id)
     return TW_OK;
 }
 
-/* --- along an axis: m outer, k numbers, n inner of a row of the region, batch = elements of the other side
- * ------------ */
+/* --- along an axis: m outer, k numbers, n inner of a row of the region, batch = elements of the other side ------- */
 
 /* Along the rows, take reads the data whole and numbers row by row; scatter needs everything. */
 tw_row_kind tw_rows_scatter_along(const tw_graph *g, const tw_node *node)
@@ -144,8 +143,7 @@ tw_status tw_emit_along(tw_build *b, tw_region *region, int32_t id)
     return TW_OK;
 }
 
-/* --- windows: dim[] of the window, src_stride[] of the whole, batch = rank, k = places of the first axis to the row
- * ---- */
+/* --- windows: dim[] of the window, src_stride[] of the whole, batch = rank, k = places of the first axis to the row --- */
 
 /* Rows stay rows when the window has all of them. */
 tw_row_kind tw_rows_window(const tw_graph *g, const tw_node *node)

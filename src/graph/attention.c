@@ -136,8 +136,7 @@ bool tw_infer_attention_gradient(tw_draft *d)
     return true;
 }
 
-/* --- bodies: scores s (B,H,Tq,Tk) and probabilities as whole arrays
- * --------------------------------------------------- */
+/* --- bodies: scores s (B,H,Tq,Tk) and probabilities as whole arrays ---------------------------------------------- */
 
 enum { ROWS, KEYS }; /* which axis of scores a product sums */
 
@@ -319,8 +318,7 @@ void tw_transpose_attention_gradient(tw_val node, const tw_val *x, const bool *w
     if (node.graph->status == TW_OK) out[4] = tw_slice(out[4], 2, 0, tw_dim(x[4], 2));
 }
 
-/* --- building
- * --------------------------------------------------------------------------------------------------------- */
+/* --- building ---------------------------------------------------------------------------------------------------- */
 
 tw_val tw_attention(tw_val q, tw_val k, tw_val v, const tw_attention_options *options)
 {

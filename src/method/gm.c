@@ -37,8 +37,7 @@ tw_token_path tw_model_token_path(const tw_model *model, const tw_factor *f)
         .symbols = f->symbols, .states = f->symbols + masks, .schedule = model->schedule, .uniform = !masks};
 }
 
-/* --- what is drawn
- * ----------------------------------------------------------------------------------------------------- */
+/* --- what is drawn ----------------------------------------------------------------------------------------------- */
 
 /* Which numbers are known (B,D), as ones among zeros: of some rows a share that is uniform itself. */
 static tw_val draw_known(const tw_model *model, const tw_draws *d)
@@ -110,8 +109,7 @@ static void draw_tokens(const tw_model *model, const tw_draws *d, on_the_way *w)
     }
 }
 
-/* --- what is said
- * ------------------------------------------------------------------------------------------------------ */
+/* --- what is said ------------------------------------------------------------------------------------------------ */
 
 /* Logits of a factor in an answer (B,T,K). */
 static tw_val logits_of(const tw_space *space, int numbers, const tw_factor *f, tw_val answer)
@@ -138,8 +136,7 @@ tw_val tw_model_answer(const tw_model *model, tw_val x, tw_val t)
     return out;
 }
 
-/* --- what it costs
- * ----------------------------------------------------------------------------------------------------- */
+/* --- what it costs ----------------------------------------------------------------------------------------------- */
 
 /* Squared errors of the numbers that are not known, summed (B). */
 static tw_val loss_of_numbers(const on_the_way *w, tw_val answer)

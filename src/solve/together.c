@@ -46,8 +46,7 @@ static void lay_out(run *r, void *memory)
     r->logits = (float *)(r->p + r->most);
 }
 
-/* --- numbers
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- numbers ----------------------------------------------------------------------------------------------------- */
 
 /* What is held does not move. */
 static tw_status settle(const run *r, double *velocity)
@@ -83,8 +82,7 @@ static void go_whole(const run *r, double h, double *x)
     }
 }
 
-/* --- tokens
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- tokens ------------------------------------------------------------------------------------------------------ */
 
 /* One token's jump from t to s; false when what is said of it is no number. */
 static bool jump(const run *r, const tw_token_path *path, const tw_jump_dice *dice, int token, double t, double s,
@@ -124,8 +122,7 @@ static tw_status jump_all(const run *r, double t, double s, uint32_t step, doubl
     return TW_OK;
 }
 
-/* --- steps
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- steps ------------------------------------------------------------------------------------------------------- */
 
 tw_status tw_together_run(const tw_together *desc, tw_together_fn model, void *user, int64_t rows, double *x,
                           const unsigned char *held, void *memory)

@@ -73,8 +73,7 @@ const tw_piece_info *tw_space_list(int index); /* NULL past the end */
 /* Standardising is for Euclidean columns: shift and scale (columns) of the others become 0 and 1. */
 void tw_space_keep_units(const tw_space *space, double *shift, double *scale);
 
-/* --- on the host, a row at a time; of spaces that are not flat
- * -------------------------------------------------------- */
+/* --- on the host, a row at a time; of spaces that are not flat --------------------------------------------------- */
 /* False where a factor's columns are no point of it: *out_factor. */
 bool tw_space_read(const tw_space *space, const double *columns, double *out, const tw_factor **out_factor);
 /* The same where columns may be missing (NaN): all numbers of such a factor are NaN, too. */
@@ -92,8 +91,7 @@ void tw_space_pull(const tw_space *space, const double *x, const double *v, cons
                    double *out);
 double tw_space_distance(const tw_space *space, const double *x, const double *y);
 
-/* --- on a graph: rows (B,numbers); of a flat space what they are given
- * ------------------------------------------------ */
+/* --- on a graph: rows (B,numbers); of a flat space what they are given ------------------------------------------- */
 tw_val tw_space_project_rows(const tw_space *space, tw_val x);
 tw_val tw_space_features(const tw_space *space, tw_val x);            /* (B,features) */
 tw_val tw_space_lift(const tw_space *space, tw_val x, tw_val output); /* (B,outputs) -> tangent at x (B,numbers) */
@@ -105,8 +103,7 @@ tw_val tw_space_compression(const tw_space *space, tw_val x, tw_val u);
 /* A share (B,1) of the way from x0 to x1 on the shortest geodesic. */
 tw_val tw_space_between(const tw_space *space, tw_val x0, tw_val x1, tw_val share);
 
-/* --- sources
- * ----------------------------------------------------------------------------------------------------------- */
+/* --- sources ----------------------------------------------------------------------------------------------------- */
 
 /* p: the source's parameters. All NULL: points come as rows from outside. */
 typedef struct tw_source_rules {

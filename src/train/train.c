@@ -22,8 +22,7 @@ double tw_trainer_seconds(const tw_trainer *r)
     return r->seconds_before + (tw_clock() - r->started);
 }
 
-/* --- making
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- making ------------------------------------------------------------------------------------------------------ */
 
 static tw_step_desc step_desc(const tw_trainer *r)
 {
@@ -194,8 +193,7 @@ static void trainer_free(tw_trainer *r)
     tw_free(r->ctx, r->curve);
 }
 
-/* --- going
- * ------------------------------------------------------------------------------------------------------------------ */
+/* --- going ------------------------------------------------------------------------------------------------------- */
 
 /* The last weights are kept unless earlier ones were better by more than this share of the loss. The averaged weights
  * of the high learning rates in mid-training have a validation loss that wanders by a few hundredths of a percent, and
@@ -324,8 +322,7 @@ done:
     return status;
 }
 
-/* --- handing over
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- handing over ------------------------------------------------------------------------------------------------ */
 
 static tw_status set_int(tw_flow *flow, const char *name, int64_t value)
 {

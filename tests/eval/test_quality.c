@@ -18,8 +18,7 @@
 static golden_table table;
 static const double exact = 1e-12; /* the same sums in another order */
 
-/* --- beside scipy and scikit-learn
- * ------------------------------------------------------------------------------------ */
+/* --- beside scipy and scikit-learn ------------------------------------------------------------------------------- */
 
 static void marginals_of_numbers(void **state)
 {
@@ -99,8 +98,7 @@ static void learning_as_scikit_learn(void **state)
     assert_true(fabs(u.accuracy - golden_learnt[1]) < 0.02);
 }
 
-/* --- tables of known distributions
- * ------------------------------------------------------------------------------------ */
+/* --- tables of known distributions ------------------------------------------------------------------------------- */
 
 /* (columns 4, rows): two correlated numbers, a heavy tail with gaps, a category that depends on the first; `shift` of
  * the first, `weight` of the correlation. */
@@ -228,8 +226,7 @@ static void distances_by_hand(void **state)
     assert_true(got[1] == 0);
 }
 
-/* --- bad input, no memory
- * --------------------------------------------------------------------------------------------- */
+/* --- bad input, no memory ---------------------------------------------------------------------------------------- */
 
 static void refused(void **state)
 {

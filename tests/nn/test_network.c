@@ -105,8 +105,7 @@ static void test_time_features(void **state)
     assert_int_equal(tw_graph_check(graph), TW_ERR_INVALID);
 }
 
-/* --- the MLP as plain loops
- * ------------------------------------------------------------------------------------------- */
+/* --- the MLP as plain loops -------------------------------------------------------------------------------------- */
 
 enum { D = 3, W = 5, DEPTH = 2, F = 4, B = 4, O = 2 };
 

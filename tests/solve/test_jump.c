@@ -442,8 +442,7 @@ static void test_stratified_draws(void **state)
     tw_piece_free(ctx, &condot);
 }
 
-/* --- rows
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- rows -------------------------------------------------------------------------------------------------------- */
 
 /* A row is the same among others, alone, and in blocks of any size. */
 static void test_rows_are_independent(void **state)
@@ -568,8 +567,7 @@ static void test_checkerboard_at_order_1(void **state)
     tw_piece_free(ctx, &condot);
 }
 
-/* --- the bound
- * ----------------------------------------------------------------------------------------------------------- */
+/* --- the bound --------------------------------------------------------------------------------------------------- */
 
 /* The same integral for one token with probabilities 2 (x + 1) / (K (K + 1)), by the midpoint rule in q = e^-tau. */
 static double integral_of(const tw_token_path *path, int x1)

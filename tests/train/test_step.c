@@ -182,8 +182,7 @@ static void test_draws(void **state)
     tw_step_graph_free(ctx, &s);
 }
 
-/* --- the update
- * -------------------------------------------------------------------------------------------------------- */
+/* --- the update -------------------------------------------------------------------------------------------------- */
 
 /* A parameter of two numbers (a vector) and one of one by one (a matrix), gradients given. */
 static void test_update_is_adamw(void **state)
@@ -307,8 +306,7 @@ static void test_clipping(void **state)
     tw_graph_destroy(g);
 }
 
-/* --- the program
- * ------------------------------------------------------------------------------------------------------- */
+/* --- the program ------------------------------------------------------------------------------------------------- */
 
 static void test_program_follows_the_reference(void **state)
 {

@@ -244,8 +244,7 @@ static void test_threads_give_the_same_model(void **state)
     for (int i = 0; i < 3; i++) free(bytes[i]);
 }
 
-/* --- stopping and going on
- * ------------------------------------------------------------------------------------------------- */
+/* --- stopping and going on --------------------------------------------------------------------------------------- */
 
 typedef struct session {
     tw_context *ctx;
@@ -479,8 +478,7 @@ static void test_other_trainings_are_not_resumed(void **state)
     forget_checkpoints();
 }
 
-/* --- time, small tables, refusals
- * --------------------------------------------------------------------------------------------- */
+/* --- time, small tables, refusals -------------------------------------------------------------------------------- */
 
 static int remember(void *user, const tw_train_progress *progress)
 {
