@@ -286,8 +286,9 @@ tw_status tw_grower_make(tw_context *ctx, const tw_boost_desc *desc, const tw_bi
     g->leaf = tw_alloc(ctx, (size_t)g->leaves, sizeof *g->leaf);
     g->found = tw_alloc(ctx, 2 * columns, sizeof *g->found);
     if (!g->list || !g->aside || !g->slopes || !g->sums || !g->leaf || !g->found) {
+        size_t most = (size_t)g->leaves * columns * TW_BINS * sizeof *g->sums;
         tw_grower_destroy(g);
-        return tw_fail_memory(ctx, (size_t)g->leaves * columns * TW_BINS * sizeof *g->sums);
+        return tw_fail_memory(ctx, most);
     }
     *out_grower = g;
     return TW_OK;
