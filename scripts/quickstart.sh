@@ -30,7 +30,7 @@ title "Training for $minutes minutes on the pictures in $data"
 $thalweg train "$data" --minutes "$minutes" --precision bf16 --out "$out" --force
 
 title "Drawing new ones, some of each class"
-$thalweg sample "$out" --guidance 1 -o "$out/grid.png" --animate "$out/flow.png"
+$thalweg sample "$out" --guidance 1 -o "$out/grid.png" --animate "$out/flow.png" --frames 13
 
 title "What there is now"
 for line in \
