@@ -6,6 +6,7 @@
 #include "signals.h"
 
 #include "base/file.h"
+#include "base/order.h"
 #include "eval/classifier.h"
 #include "flow/checksum.h"
 #include "plot/plot.h"
@@ -213,12 +214,6 @@ static tw_status search_chunk(void *user, int64_t first, int64_t rows, const dou
     return status;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The k training pictures nearest to each row, index (rows, k); the median of the nearest one's distance, root mean
  * square of the pixels. */
 static tw_status nearest_of(const jury *y, int64_t rows, const double *pictures, int k, int64_t *index, double *out)
@@ -233,7 +228,7 @@ static tw_status nearest_of(const jury *y, int64_t rows, const double *pictures,
     search s = {y, rows, pictures, k, index, far, found, far + count};
     TW_TRY(each_chunk(y, search_chunk, &s));
     for (int64_t i = 0; i < rows; i++) far[i] = far[i * k];
-    qsort(far, (size_t)rows, sizeof *far, by_value);
+    qsort(far, (size_t)rows, sizeof *far, tw_by_value);
     *out = far[rows / 2] / sqrt(y->d->held->columns);
 done:
     tw_free(ctx, far);

@@ -8,6 +8,7 @@
  *              Exp(rate), and the derivative of their mean in the rate is -1 / rate^2 */
 #include "measures.h"
 
+#include "base/order.h"
 #include "base/philox.h"
 #include "solve/lbfgs.h"
 
@@ -489,12 +490,6 @@ done:
     return status;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 tw_status measure_arrivals_ks(const subject *s, measured *out)
 {
     enum { N = ROWS * ARRIVALS };
@@ -502,7 +497,7 @@ tw_status measure_arrivals_ks(const subject *s, measured *out)
     double worst = 0;
     tw_status status = watch(s, &a);
     if (status != TW_OK) return status;
-    qsort(a->wait, N, sizeof *a->wait, by_size);
+    qsort(a->wait, N, sizeof *a->wait, tw_by_value);
     for (int i = 0; i < N; i++) {
         double below = -expm1(-RATE * a->wait[i]);
         worst = fmax(worst, fmax(below - (double)i / N, (i + 1.0) / N - below));

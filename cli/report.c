@@ -3,20 +3,14 @@
 
 #include "tokens.h"
 
+#include "base/order.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* --- columns -------------------------------------------------------------------------------------------------------
  */
-
-static int by_value(const void *a, const void *b)
-{
-    double x, y;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    return (x > y) - (x < y);
-}
 
 /* The value with a share `p` of the sorted values below it, linear between neighbours. */
 static double quantile(const double *sorted, int64_t n, double p)
@@ -38,7 +32,7 @@ tw_status summarise(tw_context *ctx, int columns, int64_t rows, const double *va
             squares += delta * (values[i * columns + j] - mean);
             sorted[i] = values[i * columns + j];
         }
-        qsort(sorted, (size_t)rows, sizeof *sorted, by_value);
+        qsort(sorted, (size_t)rows, sizeof *sorted, tw_by_value);
         out[j] =
             (column_summary){mean,
                              rows > 1 ? sqrt(squares / (double)(rows - 1)) : (double)NAN,

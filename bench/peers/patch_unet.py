@@ -6,18 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from unet import conv, zero
+
 GROUPS, TIME_FEATURES, TOLD = 8, 64, 4
 SLOWEST, FASTEST = 1.0, 30.0  # radians of t
-
-
-def conv(inputs, outputs, kernel=3, stride=1):
-    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
-
-
-def zero(layer):
-    for p in layer.parameters():
-        nn.init.zeros_(p)
-    return layer
 
 
 class Residual(nn.Module):

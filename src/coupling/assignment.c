@@ -7,6 +7,7 @@
  * has to be good: the answer does not depend on it. */
 #include "coupling/assignment.h"
 
+#include "base/order.h"
 #include "coupling/scan.h"
 
 #include <math.h>
@@ -39,12 +40,6 @@ static void reduce_columns(solver *s)
     }
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* By how much choices differ: the median over rows of median less least reduced cost, from at most 32 choices of 32
  * rows. The mean would let one far point set the scale. */
 static double spread_of(const solver *s)
@@ -58,11 +53,11 @@ static double spread_of(const solver *s)
             int64_t j = k * n / take;
             sample[k] = row[j] - s->price[j];
         }
-        qsort(sample, (size_t)take, sizeof *sample, by_value);
+        qsort(sample, (size_t)take, sizeof *sample, tw_by_value);
         differences[r] = sample[take / 2] - sample[0];
         greatest = fmax(greatest, sample[take - 1] - sample[0]);
     }
-    qsort(differences, (size_t)take, sizeof *differences, by_value);
+    qsort(differences, (size_t)take, sizeof *differences, tw_by_value);
     return differences[take / 2] > 0 ? differences[take / 2] : greatest;
 }
 

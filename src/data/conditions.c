@@ -2,6 +2,7 @@
  * at most FEW_CLASSES different whole numbers; any other column of numbers is a number. */
 #include "data/table.h"
 
+#include "base/order.h"
 #include "base/text.h"
 
 #include <math.h>
@@ -51,12 +52,6 @@ tw_status tw_conditions_check(const tw_table *table, tw_missing missing, const i
 
 /* --- classes ------------------------------------------------------------------------------------------------------ */
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The different values when there are few and all are whole; else none. */
 static int few_whole(const double *value, int64_t rows, int64_t stride, double *out)
 {
@@ -70,7 +65,7 @@ static int few_whole(const double *value, int64_t rows, int64_t stride, double *
         if (at == count && count == FEW_CLASSES) return 0;
         if (at == count) out[count++] = v;
     }
-    qsort(out, (size_t)count, sizeof *out, compare_doubles);
+    qsort(out, (size_t)count, sizeof *out, tw_by_value);
     return count;
 }
 

@@ -2,6 +2,8 @@
  * part (the test part must not tell the training anything). */
 #include "data/table.h"
 
+#include "base/order.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,15 +71,9 @@ tw_status tw_table_treat_gaps(tw_table *table, tw_missing policy)
                    (long long)gaps, (long long)rows, tw_table_place(table, first->gap_at).text, first->name);
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median_of(double *sorted, int64_t count)
 {
-    qsort(sorted, (size_t)count, sizeof(double), compare_doubles);
+    qsort(sorted, (size_t)count, sizeof(double), tw_by_value);
     double low = sorted[(count - 1) / 2], high = sorted[count / 2];
     return low + (high - low) / 2;
 }

@@ -1,6 +1,8 @@
 /* data/quantile.c - see quantile.h. */
 #include "data/quantile.h"
 
+#include "base/order.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -19,12 +21,6 @@ double tw_normal_quantile(double p)
     return p < 0.5 ? -z : z;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The sorted value at a share of the way; the i-th of n stands at (i + 1/2) / n. */
 static double at_share(int64_t count, const double *sorted, double share)
 {
@@ -41,7 +37,7 @@ tw_status tw_quantiles_fit(tw_context *ctx, int64_t count, double *values, tw_qu
     tw_quantiles q = {.count = TW_QUANTILE_KNOTS};
     q.knot = tw_alloc(ctx, TW_QUANTILE_KNOTS, sizeof *q.knot);
     if (!q.knot) return tw_fail_memory(ctx, TW_QUANTILE_KNOTS * sizeof *q.knot);
-    qsort(values, (size_t)count, sizeof *values, compare_doubles);
+    qsort(values, (size_t)count, sizeof *values, tw_by_value);
     q.top = tw_normal_quantile(1 - 0.5 / (double)tw_max_i64(count, 2));
     for (int i = 0; i < q.count; i++) {
         double score = q.top * (2.0 * i / (q.count - 1) - 1);

@@ -1,26 +1,22 @@
 /* eval/ranks.c - see ranks.h. */
 #include "eval/ranks.h"
 
+#include "base/order.h"
+
 #include <math.h>
 #include <stdlib.h>
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 int64_t tw_sorted_values(int64_t rows, const double *value, double *out)
 {
     int64_t count = 0;
     for (int64_t i = 0; i < rows; i++)
         if (!isnan(value[i])) out[count++] = value[i];
-    qsort(out, (size_t)count, sizeof *out, by_value);
+    qsort(out, (size_t)count, sizeof *out, tw_by_value);
     return count;
 }
 
 typedef struct place {
-    double value; /* first: by_value reads it */
+    double value; /* first: tw_by_value reads it */
     int64_t at;
 } place;
 
@@ -29,7 +25,7 @@ tw_status tw_ranks(tw_context *ctx, int64_t count, const double *value, double *
     place *order = tw_alloc(ctx, (size_t)count, sizeof *order);
     if (!order) return tw_fail_memory(ctx, (size_t)count * sizeof *order);
     for (int64_t i = 0; i < count; i++) order[i] = (place){value[i], i};
-    qsort(order, (size_t)count, sizeof *order, by_value);
+    qsort(order, (size_t)count, sizeof *order, tw_by_value);
     for (int64_t i = 0, end; i < count; i = end) {
         for (end = i + 1; end < count && order[end].value == order[i].value;) end++;
         for (int64_t j = i; j < end; j++) out[order[j].at] = 0.5 * (double)(i + 1 + end);

@@ -5,6 +5,7 @@
  * Pfister: Sliced and Radon Wasserstein barycenters of measures, JMIV 51, 2015. */
 #include <thalweg/eval.h>
 
+#include "base/order.h"
 #include "base/philox.h"
 #include "base/pool.h"
 #include "base/streams.h"
@@ -22,12 +23,6 @@ typedef struct slices {
     double *squares; /* per projection */
 } slices;
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void project(const double *values, int64_t rows, int columns, const double *direction, double *out)
 {
     for (int64_t i = 0; i < rows; i++) {
@@ -35,7 +30,7 @@ static void project(const double *values, int64_t rows, int columns, const doubl
         for (int c = 0; c < columns; c++) sum += values[i * columns + c] * direction[c];
         out[i] = sum;
     }
-    qsort(out, (size_t)rows, sizeof *out, by_value);
+    qsort(out, (size_t)rows, sizeof *out, tw_by_value);
 }
 
 /* Squared 1-D distance between sorted x (n) and y (m), each with total mass one. */

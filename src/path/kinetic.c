@@ -1,6 +1,7 @@
 /* path/kinetic.c - see kinetic.h. */
 #include "path/kinetic.h"
 
+#include "base/order.h"
 #include "base/philox.h"
 #include "base/streams.h"
 #include "base/text.h"
@@ -187,17 +188,11 @@ static void point_at(const double phi[ANGLES + 1], double t, double *alpha, doub
     *sigma = r * cos(theta);
 }
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static bool is_degenerate(const double lambda[ANGLES])
 {
     double gamma[ANGLES];
     for (int k = 0; k < ANGLES; k++) gamma[k] = gamma_at(lambda, k);
-    qsort(gamma, ANGLES, sizeof *gamma, by_size);
+    qsort(gamma, ANGLES, sizeof *gamma, tw_by_value);
     return gamma[ANGLES / 2] < degenerate_gamma;
 }
 
@@ -209,7 +204,7 @@ static int times_of_rows(const double phi[ANGLES + 1], double time[ANGLES + 1])
     int count = 0, kept = 1;
     for (int k = 1; k < HALF; k++) wanted[count++] = (double)k / HALF;
     for (int k = 1; k < HALF; k++) wanted[count++] = time_of_phi(phi[ANGLES], phi[2 * k]);
-    qsort(wanted, (size_t)count, sizeof *wanted, by_size);
+    qsort(wanted, (size_t)count, sizeof *wanted, tw_by_value);
     time[0] = 0;
     for (int i = 0; i < count; i++)
         if (wanted[i] - time[kept - 1] > 1.0 / 256 && wanted[i] < 1 - 1.0 / 256) time[kept++] = wanted[i];

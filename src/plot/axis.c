@@ -1,6 +1,8 @@
 /* plot/axis.c - see plot/axis.h. Labels use a real minus sign and powers of ten with raised exponents. */
 #include "plot/axis.h"
 
+#include "base/order.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,15 +11,9 @@
 /* Quantiles of more values than this are taken from an even subset. */
 enum { MOST_SORTED = 200000 };
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 double tw_quantile(int64_t count, double *values, double share)
 {
-    qsort(values, (size_t)count, sizeof *values, by_value);
+    qsort(values, (size_t)count, sizeof *values, tw_by_value);
     return values[(int64_t)(share * (double)(count - 1))];
 }
 
@@ -50,7 +46,7 @@ tw_status tw_axis_of_values(tw_context *ctx, int64_t rows, const double *values,
         if (fabs(values[i * stride]) <= 1e300) sorted[count++] = values[i * stride];
     *out_axis = (tw_axis){0, 1, false};
     if (count > 0) {
-        qsort(sorted, (size_t)count, sizeof *sorted, by_value);
+        qsort(sorted, (size_t)count, sizeof *sorted, tw_by_value);
         double low = sorted[(int64_t)(0.005 * (double)(count - 1))];
         double high = sorted[(int64_t)ceil(0.995 * (double)(count - 1))], span = high - low;
         if (sorted[0] > low - 0.15 * span) low = sorted[0];

@@ -1,6 +1,8 @@
 /* plot/panel.c - see plot/panel.h. */
 #include "plot/panel.h"
 
+#include "base/order.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,12 +66,6 @@ static void draw_dots(const tw_panel *p, int64_t rows, int columns, const double
         if (isfinite(u) && isfinite(v)) tw_points_add(&points, tw_panel_x(p, u), tw_panel_y(p, v), colour);
     }
     tw_points_end(&points);
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 /* Weights 1 2 1 along rows and along columns: hides the grain of single bins, the more often the fewer points they
@@ -144,7 +140,7 @@ static tw_status draw_density(const tw_panel *p, int64_t rows, int columns, cons
     double *sorted = bins + count;
     for (size_t k = 0; k < count; k++)
         if (bins[k] > 0) sorted[used++] = bins[k];
-    qsort(sorted, (size_t)used, sizeof *sorted, by_value);
+    qsort(sorted, (size_t)used, sizeof *sorted, tw_by_value);
     double full = used ? 1.5 * sorted[(int)(0.995 * (used - 1))] : 1;
     paint_bins(p, bins, full, across, down, colour);
     tw_free(p->canvas->ctx, bins);

@@ -19,16 +19,12 @@
 #include <cmocka.h>
 
 #include "support/own_context.h"
+#include "support/flow_checks.h"
 
 enum { LONGEST = 3, STATES = 15, ROWS = 2000 };
 
 /* Sequences of up to three of two symbols by length, then as binary numbers: (), 0, 1, 00, 01, ... */
 static const double law[STATES] = {0.1, 0, 0.2, 0, 0.2, 0.05, 0, 0, 0.25, 0, 0, 0, 0, 0, 0.2};
-
-static void check(tw_status status)
-{
-    if (status != TW_OK) fail_msg("%s", tw_context_error(ctx));
-}
 
 static int state_of(const double *row)
 {
@@ -174,14 +170,6 @@ static void test_files_threads_and_beginnings(void **state)
     check(tw_sample(flow, N, &desc, rows, NULL, NULL));
     for (int i = 0; i < N; i++) assert_true(rows[LONGEST * i] == 1 && rows[LONGEST * i + 1] == 0);
     tw_flow_destroy(flow);
-}
-
-static void refused(const tw_flow_desc *desc, const char *says)
-{
-    tw_flow *flow = NULL;
-    tw_status status = tw_flow_create(ctx, desc, &flow);
-    assert_int_not_equal(status, TW_OK);
-    if (!strstr(tw_context_error(ctx), says)) fail_msg("'%s' does not say '%s'", tw_context_error(ctx), says);
 }
 
 static void test_refused(void **state)

@@ -17,9 +17,11 @@
 
 #include <cmocka.h>
 
-enum { K = 4, ROWS = 8000, DRAWS = 20000 };
+#define OWN_CONTEXT_THREADS 2
+#include "support/own_context.h"
+#include "support/flow_checks.h"
 
-static tw_context *ctx;
+enum { K = 4, ROWS = 8000, DRAWS = 20000 };
 
 /* Two tokens that know of each other: probabilities of K x K pairs. */
 static double probability(int a, int b)
@@ -32,24 +34,6 @@ static int draw_pair(double u)
     for (int i = 0; i < K * K; i++)
         if ((u -= probability(i / K, i % K)) < 0) return i;
     return K * K - 1;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    ctx = tw_context_create(&(tw_context_desc){.threads = 2});
-    return ctx == NULL;
-}
-static int teardown(void **state)
-{
-    (void)state;
-    tw_context_destroy(ctx);
-    return 0;
-}
-
-static void check(tw_status status)
-{
-    if (status != TW_OK) fail_msg("%s", tw_context_error(ctx));
 }
 
 static tw_flow *trained_by(const tw_flow_desc *desc)
@@ -209,14 +193,6 @@ static void test_goes_on_from_where_it_stopped(void **state)
         assert_true(rows[i] == K || rows[i] == ends[i]);
     }
     tw_flow_destroy(flow);
-}
-
-static void refused(const tw_flow_desc *desc, const char *says)
-{
-    tw_flow *flow = NULL;
-    tw_status status = tw_flow_create(ctx, desc, &flow);
-    assert_int_not_equal(status, TW_OK);
-    if (!strstr(tw_context_error(ctx), says)) fail_msg("'%s' does not say '%s'", tw_context_error(ctx), says);
 }
 
 static void test_refused(void **state)
