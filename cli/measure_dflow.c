@@ -1,8 +1,12 @@
 /* measure_dflow.c - measures of gradients through a trained flow and of source points found by them (D-Flow, Ben-Hamu
- * et al. 2024): against differences, an observation that is not linear, and whether what is found is still data. */
+ * et al. 2024): against differences, an observation that is not linear, whether what is found is still data, and what
+ * is found where that has a closed form. */
 #include "measures.h"
 
 #include "base/philox.h"
+#include "flow/flow.h"
+#include "flow/mixture.h"
+#include "flow/observation.h"
 
 #include <thalweg/gradient.h>
 
@@ -184,5 +188,117 @@ tw_status measure_direct_lack(const subject *s, measured *out)
 done:
     tw_free(s->c->ctx, slope);
     close_problem(&p);
+    return status;
+}
+
+/* --- linear observations of normal data ----------------------------------------------------------------------------
+ *
+ * The exact flow of N(0, s^2 I) takes x0 to s x0, its columns have units of their own, and of x six numbers A x are
+ * known. Descending from x0 moves along the rows of A in the flow's units alone, so that without a penalty the end is
+ * x0's projection, in those units, on what was observed: not the data's nearest point. */
+
+enum { WIDE = 10, SEEN = 6, STARTS = 8 };
+static const double LINEAR_DEVIATION = 0.7;
+
+typedef struct linear {
+    double matrix[SEEN * WIDE], y[SEEN];
+    tw_flow *flow;
+    double start[STARTS * WIDE], x0[STARTS * WIDE], x1[STARTS * WIDE];
+} linear;
+
+static double miss_of(const linear *l, int k, const double *x)
+{
+    double miss = -l->y[k];
+    for (int j = 0; j < WIDE; j++) miss += l->matrix[k * WIDE + j] * x[j];
+    return miss;
+}
+
+static tw_status linear_misfit(void *user, int64_t n, const double *x, double *out_loss, double *out_dx)
+{
+    const linear *l = user;
+    *out_loss = 0;
+    memset(out_dx, 0, (size_t)(n * WIDE) * sizeof *out_dx);
+    for (int64_t i = 0; i < n * SEEN; i++) {
+        int k = (int)(i % SEEN);
+        double miss = miss_of(l, k, x + i / SEEN * WIDE);
+        *out_loss += miss * miss / 2;
+        for (int j = 0; j < WIDE; j++) out_dx[i / SEEN * WIDE + j] += miss * l->matrix[k * WIDE + j];
+    }
+    return TW_OK;
+}
+
+static tw_status linear_open(const subject *s, const tw_mixture *mixture, linear *l)
+{
+    tw_random random = {.seed = opt_seed(&s->c->set, OPT_SEED), .stream = STREAM + 1};
+    tw_status status = tw_flow_create_exact(s->c->ctx, mixture, NULL, &l->flow);
+    for (int i = 0; i < SEEN * WIDE; i++) l->matrix[i] = tw_random_normal(&random) / sqrt(WIDE);
+    for (int i = 0; i < SEEN; i++) l->y[i] = tw_random_normal(&random);
+    for (int i = 0; i < STARTS * WIDE; i++) l->start[i] = tw_random_normal(&random);
+    for (int j = 0; j < WIDE && status == TW_OK; j++) {
+        l->flow->normaliser.shift[j] = 0.1 * j;
+        l->flow->normaliser.scale[j] = 0.5 + 0.2 * j;
+    }
+    return status;
+}
+
+static tw_status linear_search(const subject *s, double penalty, linear *l)
+{
+    const tw_sample_desc sample = {.double_precision = true, .solver = {.rtol = 1e-9, .atol = 1e-9}};
+    const tw_source_search_desc desc = {.gradient = {.sample = &sample, .loss = linear_misfit, .user = l},
+                                        .lambda = penalty,
+                                        .iterations = 1000,
+                                        .tolerance = 1e-9};
+    (void)s;
+    memcpy(l->x0, l->start, sizeof l->x0);
+    return tw_source_search(l->flow, &desc, STARTS, l->x0, l->x1, NULL);
+}
+
+static const tw_mixture normal_data = {.columns = WIDE, .components = 1, .deviation = LINEAR_DEVIATION};
+
+tw_status measure_dflow_linear_order(const subject *s, measured *out)
+{
+    linear l = {.flow = NULL};
+    const double penalty[2] = {1e-3, 1e-5};
+    double square[2] = {0};
+    tw_status status = TW_OK;
+    TW_TRY(linear_open(s, &normal_data, &l));
+    for (int of = 0; of < 2; of++) {
+        TW_TRY(linear_search(s, penalty[of], &l));
+        for (int i = 0; i < STARTS * SEEN; i++) square[of] += pow(miss_of(&l, i % SEEN, l.x1 + i / SEEN * WIDE), 2);
+    }
+    *out = (measured){log(square[0] / square[1]) / 2 / log(penalty[0] / penalty[1]), (double)NAN};
+done:
+    tw_flow_destroy(l.flow);
+    return status;
+}
+
+tw_status measure_dflow_projection(const subject *s, measured *out)
+{
+    linear l = {.flow = NULL};
+    tw_observation o = {0};
+    tw_status status = TW_OK;
+    double off = 0, way = 0;
+    TW_TRY(linear_open(s, &normal_data, &l));
+    TW_TRY(linear_search(s, 0, &l));
+    const tw_inverse_desc seen = {.observed = l.y, .same_observed = true, .measures = SEEN, .matrix = l.matrix};
+    TW_TRY(tw_observation_make(l.flow, STARTS, &seen, &o));
+    for (int i = 0; i < STARTS; i++) {
+        double at[WIDE];
+        memcpy(at, l.start + i * WIDE, sizeof at);
+        for (int k = 0; k < SEEN; k++) {
+            const double *row = o.row + k * WIDE;
+            double miss = o.y[k] / LINEAR_DEVIATION;
+            for (int j = 0; j < WIDE; j++) miss -= row[j] * l.start[i * WIDE + j];
+            for (int j = 0; j < WIDE; j++) at[j] += miss / o.length2[k] * row[j];
+        }
+        for (int j = 0; j < WIDE; j++) {
+            off += pow(l.x0[i * WIDE + j] - at[j], 2);
+            way += pow(l.start[i * WIDE + j] - at[j], 2);
+        }
+    }
+    *out = (measured){sqrt(off / way), 0};
+done:
+    tw_observation_free(s->c->ctx, &o);
+    tw_flow_destroy(l.flow);
     return status;
 }

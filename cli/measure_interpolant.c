@@ -1,5 +1,6 @@
 /* measure_interpolant.c - measures of what a stochastic interpolant learns between two mixtures of Gaussians, in 2 and
- * in 8 columns, where velocity and score have closed forms (Albergo, Boffi, Vanden-Eijnden 2023, appendix A).
+ * in 8 columns, where velocity and score have closed forms (Albergo, Boffi, Vanden-Eijnden 2023, appendix A); and of
+ * what an error of the velocity does to samples, in one column.
  *
  * Given components i and j, x_t is normal with mean m = (1-t) a_i + t b_j and per column variance
  * V = (1-t)^2 s_0^2 + t^2 s_1^2 + gamma^2, gamma^2 = t (1-t), so that over the weights w_ij(x) ~ N(x; m, V)
@@ -13,6 +14,7 @@
 #include "base/philox.h"
 #include "flow/flow.h"
 
+#include <thalweg/sde.h>
 #include <thalweg/thalweg.h>
 
 #include <math.h>
@@ -29,6 +31,7 @@ typedef struct world {
     double *rows[2]; /* of source and data */
     tw_dataset *set[2];
     tw_flow *flow;
+    tw_normaliser units; /* in which velocity and score are: the flow's, or {0}: those of the mixtures */
 } world;
 
 /* Centres two from the middle, in directions of their own on either side: the same in every run. */
@@ -71,6 +74,7 @@ static tw_status train(world *w, int64_t steps)
                                .source = w->set[0],
                                .lr = 3e-3};
     TW_TRY(tw_train(w->flow, w->set[1], &how, NULL));
+    w->units = w->flow->normaliser;
 done:
     return status;
 }
@@ -84,18 +88,28 @@ static void world_close(world *w)
     }
 }
 
-/* Velocity and score at x in the flow's units. */
+static double shift_of(const world *w, int column)
+{
+    return w->units.shift ? w->units.shift[column] : 0;
+}
+
+static double scale_of(const world *w, int column)
+{
+    return w->units.scale ? w->units.scale[column] : 1;
+}
+
+/* Velocity and score at x, in the world's units. */
 static void exact(const world *w, double t, const double *x, double *b, double *s)
 {
-    const tw_normaliser *n = &w->flow->normaliser;
     double weight[COMPONENTS * COMPONENTS], most = -INFINITY, sum = 0;
     for (int pass = 0; pass < 2; pass++)
         for (int k = 0; k < COMPONENTS * COMPONENTS; k++) {
             const double *from = w->centre[0][k / COMPONENTS], *to = w->centre[1][k % COMPONENTS];
             double exponent = 0, share = pass ? exp(weight[k] - most) / sum : 0;
             for (int d = 0; d < w->columns; d++) {
-                double a = (from[d] - n->shift[d]) / n->scale[d], c = (to[d] - n->shift[d]) / n->scale[d];
-                double v0 = pow(SIZE[0] / n->scale[d], 2), v1 = pow(SIZE[1] / n->scale[d], 2);
+                double unit = scale_of(w, d), a = (from[d] - shift_of(w, d)) / unit,
+                       c = (to[d] - shift_of(w, d)) / unit;
+                double v0 = pow(SIZE[0] / unit, 2), v1 = pow(SIZE[1] / unit, 2);
                 double v = (1 - t) * (1 - t) * v0 + t * t * v1 + t * (1 - t);
                 double dv = -2 * (1 - t) * v0 + 2 * t * v1 + 1 - 2 * t, off = x[d] - (1 - t) * a - t * c;
                 exponent -= off * off / (2 * v) + 0.5 * log(v);
@@ -107,10 +121,9 @@ static void exact(const world *w, double t, const double *x, double *b, double *
         }
 }
 
-/* Points of the path at times spread over (0.05, 0.95), in the flow's units. */
+/* Points of the path at times spread over (0.05, 0.95), in the world's units. */
 static void points(const world *w, double *t, double *x)
 {
-    const tw_normaliser *n = &w->flow->normaliser;
     tw_random random = {.seed = w->seed, .stream = STREAM + 3};
     double a[MOST], b[MOST];
     for (int i = 0; i < POINTS; i++) {
@@ -118,7 +131,7 @@ static void points(const world *w, double *t, double *x)
         draw(w, 0, &random, a);
         draw(w, 1, &random, b);
         for (int d = 0; d < w->columns; d++)
-            x[i * w->columns + d] = ((1 - t[i]) * a[d] + t[i] * b[d] - n->shift[d]) / n->scale[d] +
+            x[i * w->columns + d] = ((1 - t[i]) * a[d] + t[i] * b[d] - shift_of(w, d)) / scale_of(w, d) +
                                     sqrt(t[i] * (1 - t[i])) * tw_random_normal(&random);
     }
 }
@@ -211,4 +224,112 @@ tw_status measure_interpolant_velocity_8(const subject *s, measured *out)
 tw_status measure_interpolant_score_8(const subject *s, measured *out)
 {
     return find(s, 8, 1, out);
+}
+
+/* --- an error of the velocity --------------------------------------------------------------------------------------
+ *
+ * Of b + delta in place of b the equation dX = (b + delta + eps s) dt + sqrt(2 eps) dW ends in a law no farther from
+ * the data than KL <= 1/(4 eps) int E|delta(t, x_t)|^2 dt (section 2.4: theorem 23 there, by Girsanov), of whatever
+ * shape delta is. A flow has no such bound: what counts there is how delta squeezes space. Here delta is a ripple,
+ * small and steep, of which the equation knows nothing and the flow makes needles. */
+
+enum { PARTICLES = 20000, RIPPLE_STEPS = 100, BINS = 50 };
+static const double RIPPLE_SIZE = 0.5, RIPPLE_WAVES = 20, EDGE = 5;
+
+typedef struct rippled {
+    const world *w;
+    double diffusion; /* eps */
+} rippled;
+
+static tw_status rippled_drift(void *user, int64_t rows, const double *t, const double *x, double *out)
+{
+    const rippled *r = user;
+    for (int64_t i = 0; i < rows; i++) {
+        double b, s;
+        exact(r->w, t[i], x + i, &b, &s);
+        out[i] = b + RIPPLE_SIZE * sin(RIPPLE_WAVES * x[i]) + r->diffusion * s;
+    }
+    return TW_OK;
+}
+
+static tw_status rippled_diffusion(void *user, int64_t rows, const double *t, const double *x, double *out)
+{
+    const rippled *r = user;
+    (void)t;
+    (void)x;
+    for (int64_t i = 0; i < rows; i++) out[i] = sqrt(2 * r->diffusion);
+    return TW_OK;
+}
+
+/* KL(data | samples) over bins, one of them for all beyond; half a sample more in each. */
+static double divergence(const world *w, const double *x)
+{
+    double share[BINS + 1], all = 0, kl = 0;
+    for (int k = 0; k <= BINS; k++) share[k] = 0.5 / (PARTICLES + 0.5 * (BINS + 1));
+    for (int64_t i = 0; i < PARTICLES; i++) {
+        int bin = fabs(x[i]) < EDGE ? (int)((x[i] + EDGE) * BINS / (2 * EDGE)) : BINS;
+        share[bin] += 1 / (PARTICLES + 0.5 * (BINS + 1));
+    }
+    for (int k = 0; k <= BINS; k++) {
+        double from = 2 * EDGE * k / BINS - EDGE, to = from + 2 * EDGE / BINS, p = 0;
+        for (int c = 0; c < COMPONENTS && k < BINS; c++) {
+            double centre = w->centre[1][c][0], size = SIZE[1] * sqrt(2);
+            p += (erf((to - centre) / size) - erf((from - centre) / size)) / 2 / COMPONENTS;
+        }
+        all += k < BINS ? p : 0;
+        if (k == BINS) p = fmax(1 - all, 1e-12);
+        kl += p > 0 ? p * log(p / share[k]) : 0;
+    }
+    return kl;
+}
+
+/* The divergence of samples taken with this diffusion, and the integral of E delta^2. */
+static tw_status ripple(const subject *s, double diffusion, double *out_kl, double *out_size)
+{
+    world w = {.ctx = s->c->ctx, .columns = 1, .seed = opt_seed(&s->c->set, OPT_SEED)};
+    rippled r = {&w, diffusion};
+    const tw_sde_equation equation = {
+        .noise = TW_SDE_DIAGONAL, .columns = 1, .drift = rippled_drift, .diffusion = rippled_diffusion, .user = &r};
+    const tw_sde_desc how = {.method = "euler", .steps = RIPPLE_STEPS, .seed = w.seed, .stream = STREAM + 4};
+    tw_random random = {.seed = w.seed, .stream = STREAM + 5};
+    tw_status status = TW_OK;
+    double *x = tw_alloc(w.ctx, PARTICLES + 2 * (size_t)POINTS, sizeof(double)), *t = x + PARTICLES, *on = t + POINTS;
+    if (!x) return tw_fail_memory(w.ctx, (PARTICLES + 2 * (size_t)POINTS) * sizeof(double));
+    place(&w);
+    for (int i = 0; i < PARTICLES; i++) draw(&w, 0, &random, x + i);
+    TW_TRY(tw_sde_solve(w.ctx, &equation, &how, PARTICLES, x, NULL, NULL));
+    *out_kl = divergence(&w, x);
+    points(&w, t, on);
+    *out_size = 0;
+    for (int i = 0; i < POINTS; i++) *out_size += pow(RIPPLE_SIZE * sin(RIPPLE_WAVES * on[i]), 2) / POINTS;
+done:
+    tw_free(w.ctx, x);
+    return status;
+}
+
+/* What finite samples of the data itself would have. */
+static const double RIPPLE_FLOOR = BINS / (2.0 * PARTICLES);
+
+tw_status measure_ripple_noise(const subject *s, measured *out)
+{
+    const double diffusion[] = {0.25, 1, 4};
+    tw_status status = TW_OK;
+    *out = (measured){0, 0};
+    for (int i = 0; i < TW_COUNT(diffusion); i++) {
+        double kl, size;
+        TW_TRY(ripple(s, diffusion[i], &kl, &size));
+        double bound = size / (4 * diffusion[i]);
+        out->value = fmax(out->value, kl / bound);
+        out->floor = fmax(out->floor, RIPPLE_FLOOR / bound);
+    }
+done:
+    return status;
+}
+
+tw_status measure_ripple_flow(const subject *s, measured *out)
+{
+    double kl, size;
+    tw_status status = ripple(s, 0, &kl, &size);
+    if (status == TW_OK) *out = (measured){kl / (size / 4), RIPPLE_FLOOR / (size / 4)};
+    return status;
 }

@@ -67,7 +67,7 @@ static double range_of(int64_t count, const double *x)
 }
 
 /* Decibels by which the flow's pictures are nearer the true ones than the nearer of A'y and the pseudo-inverse's. */
-static tw_status take_gain(const subject *s, damage kind, measured *out)
+static tw_status take_gain(const subject *s, damage kind, const char *method, double relative_noise, measured *out)
 {
     tw_context *ctx = s->c->ctx;
     const held_out *h = &s->h;
@@ -83,11 +83,12 @@ static tw_status take_gain(const subject *s, damage kind, measured *out)
     if (!memory) return tw_fail_memory(ctx, 3 * (size_t)count * sizeof(double));
     y = memory, back = y + count, got = back + count, matrix = got + count;
     int measures = make_matrix(kind, side, matrix);
-    double noise = NOISE * range_of(count, h->values);
+    double noise = relative_noise * range_of(count, h->values);
     see(measures, columns, matrix, n, h->values, noise, &random, y, back);
     for (int c = 0; c < columns; c++) length2 += matrix[c] * matrix[c];
     const tw_sample_desc desc = {.seed = random.seed, .solver.steps = (int)opt_int(&s->c->set, OPT_SOLVER_STEPS)};
-    const tw_inverse_desc inverse = {.observed = y, .measures = measures, .matrix = matrix, .noise = noise};
+    const tw_inverse_desc inverse = {
+        .method = method, .observed = y, .measures = measures, .matrix = matrix, .noise = noise};
     TW_TRY(tw_flow_inverse(s->m.flow, n, &desc, &inverse, got, NULL));
     double plain = fmin(squares(count, back, 1, h->values), squares(count, back, 1 / length2, h->values));
     *out = (measured){10 * log10(plain / squares(count, got, 1, h->values)), (double)NAN};
@@ -98,15 +99,20 @@ done:
 
 tw_status measure_restored_noisy(const subject *s, measured *out)
 {
-    return take_gain(s, NOISY, out);
+    return take_gain(s, NOISY, "ot_ode", NOISE, out);
 }
 
 tw_status measure_restored_boxed(const subject *s, measured *out)
 {
-    return take_gain(s, BOXED, out);
+    return take_gain(s, BOXED, "ot_ode", NOISE, out);
 }
 
 tw_status measure_restored_coarse(const subject *s, measured *out)
 {
-    return take_gain(s, COARSE, out);
+    return take_gain(s, COARSE, "ot_ode", NOISE, out);
+}
+
+tw_status measure_steered_coarse(const subject *s, measured *out)
+{
+    return take_gain(s, COARSE, "flowchef", 0, out);
 }
