@@ -269,18 +269,21 @@ tw_status write_picture_folder(tw_context *ctx, const char *folder, const drawn 
     tw_image image = d->m->about->image;
     int columns = d->m->about->columns;
     char path[MODEL_PATH];
+    tw_new_folder made = {0};
     tw_status status = TW_OK;
     unsigned char *bytes = tw_alloc(ctx, (size_t)columns, 1);
     if (!bytes) return tw_fail_memory(ctx, (size_t)columns);
-    TW_TRY(tw_make_folder(ctx, folder));
+    TW_TRY(tw_new_folder_open(ctx, folder, &made));
     for (int64_t i = 0; i < d->n; i++) {
-        if (!picture_name(d, i, folder, path, sizeof path))
+        if (!picture_name(d, i, made.temporary, path, sizeof path))
             TW_TRY(tw_fail(ctx, TW_ERR_IO, "'%s': the path is too long", folder));
         to_bytes(columns, d->rows + i * columns, bytes);
         TW_TRY(tw_png_write(ctx, path, image.width, image.height, image.channels, bytes));
         if (signals_caught()) TW_TRY(tw_fail(ctx, TW_ERR_CANCELLED, "stopped"));
     }
+    TW_TRY(tw_new_folder_commit(&made));
 done:
+    tw_new_folder_abandon(&made);
     tw_free(ctx, bytes);
     return status;
 }

@@ -31,6 +31,22 @@ TW_NODISCARD tw_status tw_writer_commit(tw_writer *writer);
 /* Removes the temporary file; does nothing after a commit or on a zeroed writer. */
 void tw_writer_abandon(tw_writer *writer);
 
+/* A folder under construction: files are made in `temporary` and appear together, as if in one moment. */
+typedef struct tw_new_folder {
+    tw_context *ctx;
+    char *path;
+    char *temporary;
+    bool there; /* the folder was there, empty */
+} tw_new_folder;
+
+/* Makes PATH.tmp-PID, and the parents of path where missing; in a folder that is there, PATH/tmp-PID. */
+TW_NODISCARD tw_status tw_new_folder_open(tw_context *ctx, const char *path, tw_new_folder *out_folder);
+/* The temporary folder becomes the final one, or its files go up to where it lies. On failure the
+ * temporary folder is removed and the error names the path. */
+TW_NODISCARD tw_status tw_new_folder_commit(tw_new_folder *folder);
+/* Removes the temporary folder and the files in it; does nothing after a commit or on a zeroed one. */
+void tw_new_folder_abandon(tw_new_folder *folder);
+
 /* Makes a folder and its parents where missing; succeeds when it is there. */
 TW_NODISCARD tw_status tw_make_folder(tw_context *ctx, const char *path);
 

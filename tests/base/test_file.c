@@ -261,6 +261,64 @@ static void test_make_folder(void **state)
     assert_int_equal(tw_make_folder(ctx, "."), TW_OK);
 }
 
+static int entries_of(const char *path)
+{
+    DIR *d = opendir(path);
+    int count = 0;
+    if (!d) return -1;
+    while (readdir(d)) count++;
+    closedir(d);
+    return count - 2;
+}
+
+static void put_in(const tw_new_folder *f, const char *name)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", f->temporary, name);
+    put(path, name, strlen(name));
+}
+
+/* A folder of files is there with all of them or not at all; one that was there, empty, stays the same folder. */
+static void test_whole_folder(void **state)
+{
+    (void)state;
+    struct stat before, after;
+    int count = files_in_folder();
+    tw_new_folder f;
+    for (int there = 0; there < 2; there++) {
+        const char *path = in_folder(there ? "was-there" : "some/new/");
+        if (there) assert_int_equal(mkdir(path, 0700), 0);
+        if (there) assert_int_equal(stat(path, &before), 0);
+        assert_int_equal(tw_new_folder_open(ctx, path, &f), TW_OK);
+        put_in(&f, "one");
+        tw_new_folder_abandon(&f);
+        assert_int_equal(entries_of(path), there ? 0 : -1);
+        assert_int_equal(tw_new_folder_open(ctx, path, &f), TW_OK);
+        put_in(&f, "one");
+        put_in(&f, "two");
+        assert_true(entries_of(path) == (there ? 1 : -1)); /* the temporary one at most */
+        assert_int_equal(tw_new_folder_commit(&f), TW_OK);
+        assert_int_equal(entries_of(path), 2);
+        if (there) assert_true(stat(path, &after) == 0 && after.st_ino == before.st_ino);
+    }
+    check_content(in_folder("was-there/two"), "two");
+    check_content(in_folder("some/new/one"), "one");
+    assert_int_equal(entries_of(in_folder("some")), 1);
+    assert_int_equal(files_in_folder(), count + 2);
+
+    put(in_folder("no-folder"), "x", 1);
+    assert_int_equal(tw_new_folder_open(ctx, in_folder("no-folder/new"), &f), TW_ERR_IO);
+    assert_non_null(strstr(tw_context_error(ctx), "no-folder"));
+    assert_int_equal(tw_new_folder_open(ctx, in_folder("no-folder"), &f), TW_ERR_IO);
+
+    /* somebody else was faster */
+    assert_int_equal(tw_new_folder_open(ctx, in_folder("taken"), &f), TW_OK);
+    put_in(&f, "one");
+    put(in_folder("taken"), "x", 1);
+    assert_int_equal(tw_new_folder_commit(&f), TW_ERR_IO);
+    assert_int_equal(files_in_folder(), count + 4);
+}
+
 static void test_clock(void **state)
 {
     (void)state;
@@ -300,15 +358,11 @@ static void test_every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read),
-        cmocka_unit_test(test_gunzip),
-        cmocka_unit_test(test_write),
-        cmocka_unit_test(test_write_over),
-        cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_unwritable),
-        cmocka_unit_test(test_make_folder),
-        cmocka_unit_test(test_clock),
-        cmocka_unit_test(test_every_allocation_may_fail),
+        cmocka_unit_test(test_read),        cmocka_unit_test(test_gunzip),
+        cmocka_unit_test(test_write),       cmocka_unit_test(test_write_over),
+        cmocka_unit_test(test_full_disk),   cmocka_unit_test(test_unwritable),
+        cmocka_unit_test(test_make_folder), cmocka_unit_test(test_whole_folder),
+        cmocka_unit_test(test_clock),       cmocka_unit_test(test_every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
