@@ -45,13 +45,16 @@ static int on_progress(void *user, const tw_train_progress *now)
     char detail[256], rate[48], time[32], done[32], all[32], validation[48] = "";
     double share = now->steps > 0 ? (double)now->step / (double)now->steps : 0, left = now->seconds_left;
     double budget = 60 * opt_number(&t->c->set, OPT_MINUTES);
-    bool known = now->steps > 0, ended = known && now->step == now->steps;
+    bool known = now->steps > 0, ended = known && now->step == now->steps && now->validating == 0;
     t->seen = *now;
     if (budget > 0 && !ended) { /* by the clock, which runs evenly */
         share = fmin(now->seconds / budget, 0.99);
         left = fmax(budget - now->seconds, 0);
     }
-    if (isfinite(now->validation)) snprintf(validation, sizeof validation, "\tvalidation %.4f", now->validation);
+    if (now->validating > 0)
+        snprintf(validation, sizeof validation, "\tvalidating, %.0f %%", floor(100 * now->validating));
+    else if (isfinite(now->validation))
+        snprintf(validation, sizeof validation, "\tvalidation %.4f", now->validation);
     human_count((double)now->step, done, sizeof done);
     human_count((double)now->steps, all, sizeof all);
     snprintf(detail, sizeof detail, "step %s%s%s\tloss %.4f\t%s left\t%s%s", done, known ? " of " : "",
@@ -354,8 +357,10 @@ static int64_t peak_bytes(void)
 static void tell(training *t)
 {
     const tw_train_result *r = &t->result;
-    char time[32], rate[48], steps[32], memory[32], moments[32], validation[64] = "";
-    if (isfinite(r->validation)) snprintf(validation, sizeof validation, ", validation loss %.4f", r->validation);
+    char time[32], rate[48], steps[32], memory[32], moments[32], draws[32], validation[96] = "";
+    if (isfinite(r->validation))
+        snprintf(validation, sizeof validation, ", validation loss %.4f of %s draws", r->validation,
+                 human_count((double)r->validation_draws, draws, sizeof draws));
     cli_say(t->c, "trained %s steps in %s (%s): loss %.4f%s; peak memory %s, of which %s optimiser state",
             human_count((double)r->steps, steps, sizeof steps), human_time(r->seconds, time, sizeof time),
             human_rate(r->steps_per_second, "steps", rate, sizeof rate), r->loss, validation,
@@ -379,6 +384,7 @@ static int print_json(training *t)
     json_number(object, "seconds", r->seconds);
     json_number(object, "loss", r->loss);
     json_number(object, "validation", r->validation);
+    json_int(object, "validation_draws", r->validation_draws);
     json_number(object, "steps_per_second", r->steps_per_second);
     json_int(object, "peak_bytes", peak_bytes());
     json_int(object, "optimiser_bytes", r->optimiser_bytes);

@@ -15,11 +15,13 @@ typedef struct tw_train_progress {
     int64_t step, steps; /* done and planned; 0 planned while a time budget has not been turned into steps yet */
     double loss;         /* mean over the last steps */
     double validation;   /* last validation loss, NaN before the first */
+    double validating;   /* share done of the validation under way, 0: none is */
     double steps_per_second, seconds, seconds_left;
 } tw_train_progress;
 
-/* Called a few times a second and at the end; non-zero asks to stop: training writes a checkpoint at the step boundary
- * and returns TW_ERR_CANCELLED. */
+/* Called a few times a second, after every block of a validation, and at the end; non-zero asks to stop: training writes a
+ * checkpoint at the step boundary and returns TW_ERR_CANCELLED. A validation that was stopped is made anew by who goes
+ * on from there. */
 typedef int (*tw_progress_fn)(void *user, const tw_train_progress *progress);
 
 /* The optimisers there are: name, one line about it, where it was published; NULL past the end. */
@@ -75,6 +77,7 @@ typedef struct tw_train_result {
     double seconds;    /* of training, all runs of a resumed training together */
     double loss;       /* mean training loss over the last 100 steps */
     double validation; /* validation loss of the weights kept, NaN without validation rows */
+    int64_t validation_draws; /* rows, each with its time and noise, that it is the mean of */
     double steps_per_second;
     int64_t optimiser_bytes; /* of the moments the optimiser keeps */
     /* the loss curve, at most 2000 points; owned by the flow, valid until it is trained again or destroyed */
@@ -83,8 +86,8 @@ typedef struct tw_train_result {
 } tw_train_result;
 
 /* Fits the normaliser on the training part, then the network, from the weights the flow has. Afterwards the flow holds
- * the averaged weights: those of the last step, unless the validation loss (taken about 40 times) was lower before by
- * more than 0.2 %, as it is on small tables once the network learns rows by heart; then those of its lowest value.
+ * the averaged weights: those of the last step, unless the validation loss (taken about 40 times; of pictures, tokens
+ * and sequences over so few draws that all together cost about a twentieth of the training) was lower before by more than 0.2 %, as it is on small tables once the network learns rows by heart; then those of its lowest value.
  * Facts kept in the flow: "steps", "batch", "lr", "loss", "train_rows", "skipped_steps", and with validation rows
  * "validation" and "best_step". The flow is changed only when training ends or is stopped by on_progress
  * (TW_ERR_CANCELLED), not on failure; but a schedule that is

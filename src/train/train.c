@@ -195,40 +195,6 @@ static void trainer_free(tw_trainer *r)
 
 /* --- going ------------------------------------------------------------------------------------------------------- */
 
-/* The last weights are kept unless earlier ones were better by more than this share of the loss. The averaged weights
- * of the high learning rates in mid-training have a validation loss that wanders by a few hundredths of a percent, and
- * the smallest of forty such values is a lucky one: kept, it cost the checkerboard 0.01 nats of likelihood. Learning by
- * heart costs far more. */
-static const double LUCK = 0.002;
-
-/* All there are, but of pictures what the length of the training, known by now, bears. */
-static int64_t draws_of(const tw_trainer *r)
-{
-    int64_t all = r->validation.draws;
-    if (r->flow->desc.image.height == 0) return all;
-    return tw_validation_draws(r->plan.total, r->options.batch, STEPS_BETWEEN_VALIDATIONS, all);
-}
-
-static tw_status validate(tw_trainer *r)
-{
-    if (!r->validates) return TW_OK;
-    int due = tw_validations_due(tw_plan_fraction(&r->plan, r->done));
-    bool last = r->done >= r->plan.total;
-    if (due <= r->validations || (!last && r->done < r->validated_step + STEPS_BETWEEN_VALIDATIONS)) return TW_OK;
-    bool settled = r->validation_draws > 0 && r->validation_draws <= r->validation.draws; /* a file may say anything */
-    if (!settled) r->validation_draws = draws_of(r);
-    r->validations = due;
-    r->validated_step = r->done;
-    tw_status status =
-        tw_validation_run(&r->validation, r->step.flat[TW_AVERAGE], r->validation_draws, &r->last_validation);
-    double bound = r->best_validation * (last ? 1 + LUCK : 1);
-    if (status != TW_OK || !(r->last_validation < bound)) return status;
-    r->best_validation = r->last_validation;
-    r->best_step = r->done;
-    memcpy(r->best, r->step.flat[TW_AVERAGE], r->step.flat_bytes[TW_WEIGHTS]);
-    return TW_OK;
-}
-
 static tw_status one_step(tw_trainer *r)
 {
     tw_status status = TW_OK;
@@ -255,7 +221,7 @@ static tw_status one_step(tw_trainer *r)
                            SKIPS_ALLOWED, (long long)r->done);
     }
     tw_plan_revise(&r->plan, r->done, tw_trainer_seconds(r));
-    return validate(r);
+    return TW_OK;
 }
 
 /* Speed over the last reports, for the eye. */
@@ -264,7 +230,7 @@ typedef struct pace {
     int64_t step, checkpoint_step;
 } pace;
 
-static bool report(tw_trainer *r, pace *p, bool now)
+static bool report(tw_trainer *r, pace *p, bool now, double validating)
 {
     const double between_reports = 0.2;
     double clock = tw_clock();
@@ -282,6 +248,7 @@ static bool report(tw_trainer *r, pace *p, bool now)
                                   .steps = r->plan.total,
                                   .loss = tw_curve_recent(r->curve),
                                   .validation = r->last_validation,
+                                  .validating = validating,
                                   .steps_per_second = p->speed,
                                   .seconds = seconds,
                                   .seconds_left = fmax(left, 0)};
@@ -302,22 +269,86 @@ static tw_status checkpoint_if_due(tw_trainer *r, pace *p, bool now)
     return status;
 }
 
+/* --- validating --------------------------------------------------------------------------------------------------- */
+
+/* The last weights are kept unless earlier ones were better by more than this share of the loss. The averaged weights
+ * of the high learning rates in mid-training have a validation loss that wanders by a few hundredths of a percent, and
+ * the smallest of forty such values is a lucky one: kept, it cost the checkerboard 0.01 nats of likelihood. Learning by
+ * heart costs far more. */
+static const double LUCK = 0.002;
+
+/* All there are, but where networks see a row as many places - of pictures, tokens, sequences - what the length of the
+ * training, known by now, bears. */
+static int64_t draws_of(const tw_trainer *r)
+{
+    int64_t all = r->validation.draws;
+    if (r->flow->desc.image.height == 0 && r->flow->space.symbols == 0) return all;
+    return tw_validation_draws(r->plan.total, r->options.batch, STEPS_BETWEEN_VALIDATIONS, all);
+}
+
+static bool validation_due(const tw_trainer *r, bool last)
+{
+    int due = tw_validations_due(tw_plan_fraction(&r->plan, r->done));
+    return r->validates && due > r->validations &&
+           (last || r->done >= r->validated_step + STEPS_BETWEEN_VALIDATIONS);
+}
+
+typedef struct watch {
+    tw_trainer *trainer;
+    pace *pace;
+} watch;
+
+static bool on_validation(void *user, double share)
+{
+    watch *w = user;
+    return report(w->trainer, w->pace, true, share);
+}
+
+/* Nothing is settled before it is done: who stops it meanwhile finds it due again. */
+static tw_status validate(tw_trainer *r, pace *p)
+{
+    bool last = r->done >= r->plan.total;
+    watch w = {r, p};
+    double loss;
+    if (!validation_due(r, last)) return TW_OK;
+    bool settled = r->validation_draws > 0 && r->validation_draws <= r->validation.draws; /* a file may say anything */
+    if (!settled) r->validation_draws = draws_of(r);
+    tw_status status = tw_validation_run(&r->validation, r->step.flat[TW_AVERAGE], r->validation_draws, on_validation,
+                                         &w, &loss);
+    if (status != TW_OK) return status;
+    r->validations = tw_validations_due(tw_plan_fraction(&r->plan, r->done));
+    r->validated_step = r->done;
+    r->last_validation = loss;
+    if (!(loss < r->best_validation * (last ? 1 + LUCK : 1))) return TW_OK;
+    r->best_validation = loss;
+    r->best_step = r->done;
+    memcpy(r->best, r->step.flat[TW_AVERAGE], r->step.flat_bytes[TW_WEIGHTS]);
+    return TW_OK;
+}
+
+/* --- all of it ------------------------------------------------------------------------------------------------------ */
+
 static tw_status train_loop(tw_trainer *r)
 {
     double clock = tw_clock();
     pace p = {.clock = clock, .checkpoint_clock = clock, .step = r->done, .checkpoint_step = r->done};
     bool go = true;
     tw_status status = TW_OK;
-    while (go && r->done < r->plan.total) {
+    while (go) {
+        status = validate(r, &p);
+        if (status == TW_ERR_CANCELLED) go = false;
+        else TW_TRY(status);
+        if (!go || r->done >= r->plan.total) break;
         TW_TRY(one_step(r));
         TW_TRY(checkpoint_if_due(r, &p, false));
-        go = report(r, &p, false);
+        if (r->done < r->plan.total) go = report(r, &p, false, 0);
     }
+    status = TW_OK;
     if (r->done > p.checkpoint_step) TW_TRY(checkpoint_if_due(r, &p, true));
     if (!go)
         TW_TRY(tw_fail(r->ctx, TW_ERR_CANCELLED, "training was stopped after step %lld of %lld", (long long)r->done,
                        (long long)r->plan.total));
-    report(r, &p, true);
+    report(r, &p, true, 0);
 done:
     return status;
 }
@@ -406,6 +437,7 @@ tw_status tw_train(tw_flow *flow, const tw_dataset *data, const tw_train_desc *d
                                         .seconds = seconds,
                                         .loss = tw_curve_recent(r.curve),
                                         .validation = r.best_step > 0 ? r.best_validation : (double)NAN,
+                                        .validation_draws = r.best_step > 0 ? r.validation_draws : 0,
                                         .steps_per_second = (double)r.done / fmax(seconds, 1e-9),
                                         .optimiser_bytes = (int64_t)tw_step_moment_bytes(&r.step),
                                         .curve_count = flow->curve_count,

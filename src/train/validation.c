@@ -8,7 +8,16 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCK = 1024, FEWEST = 4096, MOST = 8192, NUMBERS = 1 << 22 };
+enum { FEWEST = 4096, MOST = 8192, NUMBERS = 1 << 22 };
+
+/* Rows of a block: enough for products to run well, and few enough for a block of pictures or texts to take no longer
+ * than a few steps of training. */
+static int64_t block_rows(int64_t draws, int columns)
+{
+    const int64_t numbers = 1 << 13, fewest = 32, most = 1024;
+    return tw_min_i64(draws, tw_max_i64(fewest, tw_min_i64(most, numbers / columns)));
+}
+
 
 /* Source point i: drawn by seed, or a row of the table of them. */
 static void source_point(const tw_flow *flow, const tw_table_set *held, const tw_batch_desc *batch, uint64_t seed,
@@ -121,7 +130,7 @@ tw_status tw_validation_create(tw_flow *flow, const tw_table_set *held, const tw
                        .noise = flow->method->rules->noise,
                        .conditions = flow->desc.conditions_count,
                        .draws = draws,
-                       .rows = tw_min_i64(draws, BLOCK)};
+                       .rows = block_rows(draws, columns)};
     tw_status status = TW_OK;
     TW_TRY(make_draws(flow, held, batch, seed, &v));
     TW_TRY(build(flow, &v));
@@ -150,7 +159,8 @@ void tw_validation_destroy(tw_validation *v)
     *v = (tw_validation){0};
 }
 
-tw_status tw_validation_run(tw_validation *v, const float *weights, int64_t draws, double *out_loss)
+tw_status tw_validation_run(tw_validation *v, const float *weights, int64_t draws, tw_validation_watch watch,
+                            void *user, double *out_loss)
 {
     int count = tw_params_count(v->params);
     double sum = 0;
@@ -166,6 +176,7 @@ tw_status tw_validation_run(tw_validation *v, const float *weights, int64_t draw
         tw_status status = tw_program_run(v->state, v->inputs, (void *[]){v->loss}, rows);
         if (status != TW_OK) return status;
         for (int64_t i = 0; i < rows; i++) sum += (double)v->loss[i];
+        if (!watch(user, (double)(begin + rows) / (double)draws)) return TW_ERR_CANCELLED;
     }
     *out_loss = sum / (double)draws;
     return TW_OK;

@@ -24,7 +24,11 @@ typedef struct tw_validation {
 TW_NODISCARD tw_status tw_validation_create(tw_flow *flow, const tw_table_set *held, const tw_batch_desc *batch,
                                             uint64_t seed, tw_validation *out_validation);
 void tw_validation_destroy(tw_validation *v);
-/* The mean loss with the weights of a flat array over the first `draws` of the draws. */
-TW_NODISCARD tw_status tw_validation_run(tw_validation *v, const float *weights, int64_t draws, double *out_loss);
+/* Asked after every block, with the share that is done; false: stop. */
+typedef bool (*tw_validation_watch)(void *user, double share);
+/* The mean loss with the weights of a flat array over the first `draws` of the draws; TW_ERR_CANCELLED, without a
+ * sentence, when `watch` says so. */
+TW_NODISCARD tw_status tw_validation_run(tw_validation *v, const float *weights, int64_t draws,
+                                         tw_validation_watch watch, void *user, double *out_loss);
 
 #endif

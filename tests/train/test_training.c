@@ -361,6 +361,58 @@ static void test_resume_is_exact(void **state)
     forget_checkpoints();
 }
 
+/* How often it was asked within a validation of the last step; stops at the second time. */
+static int stop_in_last_validation(void *user, const tw_train_progress *progress)
+{
+    int *asked = user;
+    bool within = progress->validating > 0 && progress->validating < 1 && progress->step == progress->steps;
+    return within && ++*asked == 2;
+}
+
+/* Whoever asks to stop while it validates is heard, and the validation is made anew by the training that goes on. */
+static void test_stops_while_validating(void **state)
+{
+    (void)state;
+    size_t size;
+    int asked = 0;
+    char *bytes = straight_through(&size);
+    forget_checkpoints();
+    session s = open_session();
+    tw_train_desc desc = training();
+    desc.on_progress = stop_in_last_validation;
+    desc.user = &asked;
+    assert_int_equal(tw_train(s.flow, s.data, &desc, NULL), TW_ERR_CANCELLED);
+    assert_int_equal(asked, 2);
+    close_session(&s);
+    expect_same_after_resume(bytes, size);
+    free(bytes);
+    forget_checkpoints();
+}
+
+/* Rows of many tokens are validated by few draws, which is said. */
+static void test_validations_of_long_rows_are_bounded(void **state)
+{
+    (void)state;
+    enum { ROWS = 600, WIDE = 64 };
+    static double values[ROWS * WIDE];
+    tw_context *c = context(2);
+    tw_dataset *data = NULL;
+    tw_flow *flow = NULL;
+    tw_train_result result;
+    tw_dataset_desc split = {.split = {0.5, 0.5, 0}};
+    tw_flow_desc desc = {.space = "tokens:3", .columns = WIDE, .network = {.kind = "ddit", .width = 8, .depth = 1, .heads = 1}};
+    for (int i = 0; i < ROWS * WIDE; i++) values[i] = i * 7 % 3;
+    assert_int_equal(tw_dataset_from_memory(c, ROWS, WIDE, values, NULL, &split, &data), TW_OK);
+    assert_int_equal(tw_flow_create(c, &desc, &flow), TW_OK);
+    tw_train_desc short_one = {.steps = 30, .batch = 4};
+    if (tw_train(flow, data, &short_one, &result) != TW_OK) fail_msg("%s", tw_context_error(c));
+    assert_true(isfinite(result.validation));
+    assert_int_equal(result.validation_draws, 256); /* the fewest there are; all would be 4096 */
+    tw_flow_destroy(flow);
+    tw_dataset_destroy(data);
+    tw_context_destroy(c);
+}
+
 /* Each keeps the state it needs, and no training goes on with another's. */
 static void test_resume_with_each_optimiser(void **state)
 {
@@ -651,6 +703,8 @@ int main(void)
         cmocka_unit_test(test_likelihood_is_learned),
         cmocka_unit_test(test_threads_give_the_same_model),
         cmocka_unit_test(test_resume_is_exact),
+        cmocka_unit_test(test_stops_while_validating),
+        cmocka_unit_test(test_validations_of_long_rows_are_bounded),
         cmocka_unit_test(test_resume_with_each_optimiser),
         cmocka_unit_test(test_damage_falls_back),
         cmocka_unit_test(test_other_trainings_are_not_resumed),
