@@ -7,7 +7,7 @@
 
 static const option_id of_tokens[] = {OPT_TEMPERATURE, OPT_TOP_K,   OPT_TOP_P,  OPT_ARGMAX,
                                       OPT_TOLERANCE,   OPT_REFRESH, OPT_REMASK, OPT_STRATIFIED_DRAWS,
-                                      OPT_PROMPT};
+                                      OPT_PROMPT,      OPT_SHOW};
 
 /* With the letters of the verbs it is refused for: a sampler's --solver means something for tokens, a bound's not. */
 static const struct {

@@ -1,12 +1,14 @@
 /* sample.c - `thalweg sample`: new rows as CSV or NPY, with pictures when asked for; rows that are pictures also as a
  * grid or as files. */
 #include "begin.h"
+#include "changes.h"
 #include "files.h"
 #include "kinds.h"
 #include "model.h"
 #include "observe.h"
 #include "pictures.h"
 #include "score.h"
+#include "show.h"
 #include "signals.h"
 #include "tables.h"
 #include "tokens.h"
@@ -16,7 +18,7 @@
 
 #include <string.h>
 
-typedef enum form { FORM_CSV, FORM_NPY, FORM_GRID, FORM_FOLDER, FORM_TEXT } form;
+typedef enum form { FORM_CSV, FORM_NPY, FORM_GRID, FORM_FOLDER, FORM_TEXT, FORM_NONE } form;
 
 typedef struct job {
     const char *out;
@@ -24,6 +26,8 @@ typedef struct job {
     int64_t n;
     begin begin;
     observed seen;
+    bool shown; /* on the terminal */
+    show show;
     int frames;                              /* 0: no picture of the flow */
     double *rows, *frame_rows, *log_density; /* log_density: NULL unless asked for */
     tw_ode_stats stats;
@@ -31,16 +35,19 @@ typedef struct job {
 } job;
 
 /* Pictures have their ending, and each file is written once; false after a complaint. */
-static bool settle_pictures(const cli *c, const job *j)
+static bool settle_pictures(const cli *c, const model *m, const job *j)
 {
     const option_id outputs[] = {OPT_PLOT, OPT_FRAMES_PLOT, OPT_ANIMATE};
     for (int i = 0; i < TW_COUNT(outputs); i++) {
         const char *path = opt_text(&c->set, outputs[i]), *name = option_table[outputs[i]].name;
         if (!path) continue;
-        if (!has_ending(path, ".png") && !(outputs[i] == OPT_ANIMATE && has_ending(path, ".apng")))
+        bool film = outputs[i] == OPT_ANIMATE, page = film && has_ending(path, ".html");
+        if (!has_ending(path, ".png") && !page && !(film && has_ending(path, ".apng")))
             return cli_usage("--%s: '%s' given, expected a name that ends in .png%s", name, path,
-                             outputs[i] == OPT_ANIMATE ? " or .apng" : ""),
+                             film ? ", .apng or .html" : ""),
                    false;
+        if (page && (!is_tokens(m) || model_bins(m).count))
+            return cli_usage("--animate: '%s': pages are of tokens, and not of levels", path), false;
         if (strcmp(path, j->out) == 0) return cli_usage("--%s and --out: both would write '%s'", name, path), false;
         for (int k = 0; k < i; k++)
             if (opt_text(&c->set, outputs[k]) && strcmp(path, opt_text(&c->set, outputs[k])) == 0)
@@ -84,6 +91,8 @@ static bool settle_form(cli *c, const model *m, job *j)
     const char *given = opt_text(&c->set, OPT_OUT_FILE);
     bool scored = opt_flag(&c->set, OPT_LOG_DENSITY);
     bool texts = tw_flow_fact(m->flow, FACT_TOKENISER) != NULL;
+    j->shown = opt_flag(&c->set, OPT_SHOW);
+    if (j->shown && !show_suits(c, m)) return false;
     bool back = opt_flag(&c->set, OPT_REVERSE); /* a picture would clip what is no picture */
     j->out = given                       ? given
              : texts                     ? "samples.txt"
@@ -91,6 +100,11 @@ static bool settle_form(cli *c, const model *m, job *j)
              : back                      ? "latents.npy"
                                          : "grid.png";
     j->form = (form)form_of(j->out);
+    if (j->shown && (!given || strcmp(given, "-") == 0)) {
+        j->out = "-";
+        j->form = FORM_NONE;
+        return true;
+    }
     if (texts && (strcmp(j->out, "-") == 0 || has_ending(j->out, ".txt"))) j->form = FORM_TEXT;
     if (j->form == FORM_TEXT) return texts || (cli_usage("--out: '%s' is for models of texts", j->out), false);
     if (j->form < FORM_GRID) return true;
@@ -102,11 +116,26 @@ static bool settle_form(cli *c, const model *m, job *j)
     return !scored || (cli_usage("--log-density is a column of a table: --out NAME.csv or .npy"), false);
 }
 
+/* Who is told of rows and frames: the bar first. */
+typedef struct watching {
+    row_bar bar;
+    job *job;
+} watching;
+
+static void on_frame(void *user, int frame)
+{
+    watching *w = user;
+    job *j = w->job;
+    int64_t numbers = j->n * j->show.m->about->columns;
+    const double *rows = j->frame_rows + frame * numbers;
+    show_draw(&j->show, j->n, rows, frame > 0 ? rows - numbers : NULL);
+}
+
 static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
 {
     tw_status status = TW_OK;
     jumping jumps = {0};
-    row_bar bar = {.c = c, .label = "sample", .rounds = j->frames - 1};
+    watching w = {.bar = {.c = c, .label = "sample", .rounds = j->frames - 1}, .job = j};
     tw_sample_desc desc = {.solver = *solver,
                            .diffusion = opt_flag(&c->set, OPT_SDE) ? opt_text(&c->set, OPT_DIFFUSION) : NULL,
                            .seed = opt_seed(&c->set, OPT_SEED),
@@ -115,8 +144,9 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
                            .schedule = opt_text(&c->set, OPT_OTHER_SCHEDULE),
                            .probes = probes_of(c, m),
                            .probe_kind = opt_text(&c->set, OPT_PROBE_KIND),
+                           .on_frame = j->shown ? on_frame : NULL,
                            .on_progress = on_rows,
-                           .user = &bar};
+                           .user = &w};
     size_t row = (size_t)m->about->columns * sizeof(double);
     TW_TRY(observe_open(c, m, &j->n, &j->seen));
     TW_TRY(begin_open(c, m, NULL, j->n, &j->begin));
@@ -199,6 +229,7 @@ static tw_status write_samples(cli *c, const model *m, const job *j)
     const drawn d = drawn_of(c, m, j, j->rows);
     bool exact = opt_flag(&c->set, OPT_FULL_PRECISION) || opt_flag(&c->set, OPT_REVERSE);
     if (j->log_density) return write_scored(c, m, j, j->out);
+    if (j->form == FORM_NONE) return TW_OK;
     if (j->form == FORM_TEXT) return write_texts(c, m, j->out, j->n, j->rows);
     if (j->form == FORM_GRID) return plot_samples(c->ctx, j->out, &d);
     if (j->form == FORM_FOLDER) return write_picture_folder(c->ctx, j->out, &d);
@@ -214,7 +245,10 @@ static tw_status draw_pictures(cli *c, const model *m, const job *j)
     const drawn samples = drawn_of(c, m, j, j->rows), states = drawn_of(c, m, j, j->frame_rows);
     if (plot) TW_TRY(plot_samples(c->ctx, plot, &samples));
     if (flow) TW_TRY(plot_flow(c->ctx, flow, &states, j->frames, false));
-    if (film) TW_TRY(plot_flow(c->ctx, film, &states, j->frames, true));
+    if (film && has_ending(film, ".html"))
+        TW_TRY(write_changes(c, m, film, j->n, j->frames, j->frame_rows));
+    else if (film)
+        TW_TRY(plot_flow(c->ctx, film, &states, j->frames, true));
 done:
     return status;
 }
@@ -289,9 +323,17 @@ static bool settle_journey(cli *c, tw_ode_desc *solver)
 static int frames_of(const settings *s)
 {
     enum { STILLS = 6, MOVING = 31 };
-    if (!opt_text(s, OPT_FRAMES_PLOT) && !opt_text(s, OPT_ANIMATE)) return 0;
+    bool shown = opt_flag(s, OPT_SHOW);
+    if (!opt_text(s, OPT_FRAMES_PLOT) && !opt_text(s, OPT_ANIMATE) && !shown) return 0;
     if (opt_given(s, OPT_FRAMES)) return (int)opt_int(s, OPT_FRAMES);
+    if (shown) return SHOW_FRAMES;
     return opt_text(s, OPT_ANIMATE) ? MOVING : STILLS;
+}
+
+/* Whether something says how many rows there are to be. */
+static bool given_rows(const settings *s)
+{
+    return opt_given(s, OPT_N_SAMPLES) || opt_given(s, OPT_FROM) || opt_given(s, OPT_OBSERVE);
 }
 
 int run_sample(cli *c)
@@ -310,7 +352,7 @@ int run_sample(cli *c)
             "- for standard output",
             given);
     if (!settle_journey(c, &solver)) return EXIT_USAGE;
-    if (piped) c->say = stderr;
+    if (piped || (opt_flag(&c->set, OPT_SHOW) && !c->json)) c->say = stderr;
     TW_TRY(cli_start(c));
     result = model_open(c, &m);
     if (result != EXIT_DONE) goto done;
@@ -323,13 +365,16 @@ int run_sample(cli *c)
         cli_usage("--given is for models of tables; of others --observe says what is known");
         goto done;
     }
-    if (!options_suit(c, &m) || !observe_check(c, &m, &solver) || !settle_form(c, &m, &j) || !settle_pictures(c, &j))
+    if (!options_suit(c, &m) || !observe_check(c, &m, &solver) || !settle_form(c, &m, &j) || !settle_pictures(c, &m, &j))
         goto done;
     if (is_tokens(&m) || (!opt_given(&c->set, OPT_OBSERVE) && !opt_given(&c->set, OPT_REWARD)))
         TW_TRY(solver_suit(c, &m, &solver));
     TW_TRY(check_outputs(c, &j));
+    if (j.shown) TW_TRY(show_open(c, &m, &j.show));
+    if (j.shown && !given_rows(&c->set)) j.n = show_rows(&j.show);
     signals_watch();
     TW_TRY(draw_rows(c, &m, &solver, &j));
+    if (j.shown) TW_TRY(show_end(&j.show, j.n, j.rows));
     TW_TRY(write_samples(c, &m, &j));
     signals_release();
     TW_TRY(draw_pictures(c, &m, &j));
@@ -342,6 +387,7 @@ done:
     tw_free(c->ctx, j.rows);
     tw_free(c->ctx, j.frame_rows);
     tw_free(c->ctx, j.log_density);
+    show_close(&j.show);
     model_close(&m);
     return result;
 }

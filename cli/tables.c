@@ -55,7 +55,8 @@ static bool options_of_table(const cli *c)
     static const option_id fine[] = {OPT_SOLVER_STEPS, OPT_TEMPERATURE, OPT_GIVEN};
     for (int i = 0; i < OPT_COUNT; i++) {
         bool own = option_table[i].group != GROUP_SOLVING && i != OPT_LOG_DENSITY && i != OPT_PLOT &&
-                   i != OPT_FRAMES_PLOT && i != OPT_ANIMATE && i != OPT_FULL_PRECISION && i != OPT_FRAMES;
+                   i != OPT_FRAMES_PLOT && i != OPT_ANIMATE && i != OPT_FULL_PRECISION && i != OPT_FRAMES &&
+                   i != OPT_SHOW;
         for (int k = 0; k < TW_COUNT(fine); k++) own = own || (option_id)i == fine[k];
         if (!own && strchr(option_table[i].verbs, c->verb->letter) && opt_given(&c->set, (option_id)i))
             return cli_usage("--%s is not for models of tables", option_table[i].name), false;

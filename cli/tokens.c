@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "flow/flow.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -286,6 +287,27 @@ void jumping_close(cli *c, jumping *j)
 {
     tw_free(c->ctx, j->known);
     *j = (jumping){.known = NULL};
+}
+
+/* --- tokens for people ------------------------------------------------------------------------------------------- */
+
+int token_symbols(const model *m)
+{
+    return m->flow->space.symbols;
+}
+
+piece_kind token_piece(const model *m, const tw_tokeniser *tokeniser, double value, char room[PIECE_BYTES],
+                       const char **out_text, size_t *out_size)
+{
+    int symbols = token_symbols(m), token = (int)value;
+    if (!(value >= 0)) return PIECE_MASK;
+    if (token >= symbols) return is_sequences(m) ? PIECE_NOTHING : PIECE_MASK;
+    if (tokeniser && token == tw_tokeniser_special(tokeniser, TW_SPECIAL_PADDING)) return PIECE_NOTHING;
+    *out_text = tokeniser ? tw_tokeniser_symbol(tokeniser, token, out_size) : NULL;
+    if (*out_text) return PIECE_TEXT;
+    *out_size = (size_t)snprintf(room, PIECE_BYTES, tokeniser ? "<%d>" : "%d", token);
+    *out_text = room;
+    return PIECE_TEXT;
 }
 
 /* --- samples as text --------------------------------------------------------------------------------------------- */

@@ -29,6 +29,14 @@ TW_NODISCARD tw_status model_tokeniser(cli *c, const model *m, tw_tokeniser **ou
 TW_NODISCARD tw_status space_text(cli *c, const tw_dataset *data, const tw_tokeniser *tokeniser, char out[64],
                                   const char **out_space);
 
+/* What stands for a token of a model where people look: the bytes of its symbol, or its number; nothing for what fills
+ * rows up. *out_text may be in `room`. */
+typedef enum piece_kind { PIECE_TEXT, PIECE_MASK, PIECE_NOTHING } piece_kind;
+enum { PIECE_BYTES = 32 };
+piece_kind token_piece(const model *m, const tw_tokeniser *tokeniser, double value, char room[PIECE_BYTES],
+                       const char **out_text, size_t *out_size);
+int token_symbols(const model *m);
+
 /* How tokens jump by the options; `known` from --prompt and what was observed. Close it. */
 typedef struct jumping {
     tw_token_options options;

@@ -118,7 +118,9 @@ typedef struct tw_sample_desc {
                                solvers with fixed steps, over which they average; NULL: "signs" */
     const tw_token_options *tokens; /* for flows of tokens; NULL: the defaults */
     double *log_density; /* (n), tw_sample: the log-density of each sample in data units, found on the way; NULL */
-    /* called between blocks with rows done; non-zero stops with TW_ERR_CANCELLED */
+    /* with frames: called when all rows have come to number `frame` of them, which is in out_frames then */
+    void (*on_frame)(void *user, int frame);
+    /* called between blocks with rows done, once around for every frame; non-zero stops with TW_ERR_CANCELLED */
     int (*on_progress)(void *user, int64_t done, int64_t total);
     void *user;
 } tw_sample_desc;

@@ -1,7 +1,6 @@
 /* flow/jumping.c - sampling and scoring flows of tokens: see jumping.h. */
 #include "flow/jumping.h"
 
-#include "base/pool.h"
 #include "base/streams.h"
 
 #include <math.h>
@@ -13,16 +12,15 @@ enum { STEPS = 128, DRAWS = 64 }; /* of a sample, of a score, unless told */
 typedef struct token_run {
     tw_token_crew *crew;
     const tw_sample_desc *desc;
-    const double *conditions; /* (n, told), as the network takes them, or NULL */
-    int64_t n, first;         /* rows; the number of the wave's first block */
-    double *out, *frames;
-    const double *x; /* to be scored, */
-    int draws;       /* so often */
+    int64_t n;
+    int32_t *state; /* (n, tokens), to be sampled, */
+    const double *x; /* or rows to be scored, */
+    double *out;
+    int draws; /* so often */
     double t0, t1;
     int64_t steps; /* of a leg */
     int legs;
-    tw_ode_stats *stats; /* of each block of the wave */
-    tw_status *status;
+    tw_jump_leg leg; /* under way, but for the first row */
 } token_run;
 
 static const tw_sample_desc nothing;
@@ -81,8 +79,7 @@ tw_status tw_tokens_conditions(const tw_flow *flow, const tw_sample_desc *d, int
     return status;
 }
 
-/* --- the blocks ------------------------------------------------------------------------------------------------------
- */
+/* --- the blocks ---------------------------------------------------------------------------------------------------- */
 
 /* The source's draw of a row. */
 static void draw_row(const token_run *run, tw_token_worker *w, int64_t row, int32_t *out)
@@ -97,131 +94,78 @@ static void draw_row(const token_run *run, tw_token_worker *w, int64_t row, int3
     for (int64_t k = 0; k < numbers; k++) out[k] = (int32_t)w->point[k];
 }
 
-/* Where a block begins: draws of the source or given rows, and what is known in place. A sequence that is shorter than
- * what is known of its beginning grows to it. */
-static void begin_block(const token_run *run, tw_token_worker *w, int64_t begin, int64_t rows)
+/* Where a row begins: a draw of the source or a given row. */
+static void begin_row(const token_run *run, tw_token_worker *w, int64_t row, int32_t *out)
+{
+    const tw_flow *flow = run->crew->flow;
+    int64_t columns = flow->desc.columns;
+    if (!run->desc->from) {
+        draw_row(run, w, row, out);
+        return;
+    }
+    for (int64_t k = 0; k < flow->space.numbers; k++)
+        out[k] = k < columns ? (int32_t)run->desc->from[row * columns + k] : flow->space.symbols;
+}
+
+/* What is known of the rows, in place. A sequence that is shorter than what is known of its beginning grows to it. */
+static void put_known(const token_run *run, tw_token_worker *w, int64_t begin, int64_t rows)
 {
     const tw_flow *flow = run->crew->flow;
     const tw_token_options *o = run->desc->tokens;
     int64_t tokens = flow->space.numbers, columns = flow->desc.columns;
     for (int64_t r = 0; r < rows; r++) {
-        int32_t *row = w->tokens + r * tokens;
-        if (run->desc->from)
-            for (int64_t k = 0; k < tokens; k++)
-                row[k] = k < columns ? (int32_t)run->desc->from[(begin + r) * columns + k] : flow->space.symbols;
-        else
-            draw_row(run, w, begin + r, row);
-        w->held[r] = w->edits[r] = 0;
+        w->held[r] = 0;
         for (int64_t k = 0; k < columns; k++) {
             double value = o && o->known ? o->known[(o->same_known ? 0 : begin + r) * columns + k] : (double)NAN;
             bool known = !isnan(value);
             w->known[r * tokens + k] = known;
             w->held[r] += known;
-            if (known) row[k] = (int32_t)value;
+            if (known) run->state[(begin + r) * tokens + k] = (int32_t)value;
         }
     }
 }
 
-/* Rows of data: of a sequence as many tokens as there are columns. */
-static void keep(const token_run *run, const tw_token_worker *w, int64_t begin, int64_t rows, double *out)
+static tw_status begin_block(void *user, tw_token_worker *w, int64_t begin, int64_t rows, tw_jump_stats *stats)
 {
-    int64_t tokens = run->crew->flow->space.numbers, columns = run->crew->flow->desc.columns;
-    for (int64_t i = 0; out && i < rows * columns; i++)
-        out[begin * columns + i] = (double)w->tokens[i / columns * tokens + i % columns];
-}
-
-static void keep_edits(const token_run *run, const tw_token_worker *w, int64_t begin, int64_t rows)
-{
+    token_run *run = user;
     const tw_token_options *o = run->desc->tokens;
-    if (o && o->edits) memcpy(o->edits + begin, w->edits, (size_t)rows * sizeof *w->edits);
-}
-
-static void sample_block(void *user, int64_t item, int thread)
-{
-    token_run *run = user;
-    tw_token_worker *w = &run->crew->worker[thread];
-    int64_t size = run->crew->rows, begin = (run->first + item) * size, rows = tw_min_i64(size, run->n - begin);
-    int64_t all = run->n * run->crew->flow->desc.columns, told = run->crew->flow->desc.conditions_count;
-    tw_jump_stats stats = {0};
-    tw_status status = TW_OK;
-    w->conditions = run->conditions ? run->conditions + begin * told : NULL;
-    begin_block(run, w, begin, rows);
-    keep(run, w, begin, rows, run->frames);
-    for (int i = 0; i < run->legs && status == TW_OK; i++) {
-        double span = run->t1 - run->t0;
-        tw_jump_leg leg = {.t0 = run->t0 + span * i / run->legs,
-                           .t1 = i + 1 == run->legs ? run->t1 : run->t0 + span * (i + 1) / run->legs,
-                           .steps = run->steps,
-                           .number = i,
-                           .first_row = begin};
-        status = w->chain ? tw_edit_chain_run(w->chain, &leg, tw_token_worker_logits, w, rows, w->tokens, w->held,
-                                              w->edits, &stats)
-                          : tw_jump_run(w->jump, &leg, tw_token_worker_logits, w, rows, w->tokens, w->known, &stats);
-        keep(run, w, begin, rows, run->frames ? run->frames + (i + 1) * all : NULL);
+    (void)stats;
+    for (int64_t r = begin; r < begin + rows; r++) {
+        begin_row(run, w, r, run->state + r * run->crew->flow->space.numbers);
+        if (o && o->edits) o->edits[r] = 0;
     }
-    keep(run, w, begin, rows, run->out);
-    keep_edits(run, w, begin, rows);
-    run->status[item] = status;
-    run->stats[item] = (tw_ode_stats){.nfe = stats.nfe,
-                                      .nfe_mean = (double)stats.evaluations / (double)run->n,
-                                      .evaluations = stats.evaluations,
-                                      .calls = stats.calls};
+    put_known(run, w, begin, rows);
+    return TW_OK;
 }
 
-static void score_block(void *user, int64_t item, int thread)
+static tw_status sample_block(void *user, tw_token_worker *w, int64_t begin, int64_t rows, tw_jump_stats *stats)
 {
     token_run *run = user;
-    tw_token_worker *w = &run->crew->worker[thread];
+    const tw_token_options *o = run->desc->tokens;
+    int32_t *x = run->state + begin * run->crew->flow->space.numbers;
+    tw_jump_leg leg = run->leg;
+    leg.first_row = begin;
+    put_known(run, w, begin, rows);
+    if (!w->chain) return tw_jump_run(w->jump, &leg, tw_token_worker_logits, w, rows, x, w->known, stats);
+    return tw_edit_chain_run(w->chain, &leg, tw_token_worker_logits, w, rows, x, w->held,
+                             o && o->edits ? o->edits + begin : NULL, stats);
+}
+
+static tw_status score_block(void *user, tw_token_worker *w, int64_t begin, int64_t rows, tw_jump_stats *stats)
+{
+    token_run *run = user;
     const tw_flow *flow = run->crew->flow;
-    int64_t size = run->crew->rows, begin = (run->first + item) * size, rows = tw_min_i64(size, run->n - begin);
-    int64_t tokens = flow->space.numbers, told = flow->desc.conditions_count;
-    tw_bound_desc desc = {
-        .path = &flow->tokens, .draws = run->draws, .block = size, .seed = run->desc->seed, .first_row = begin};
-    w->conditions = run->conditions ? run->conditions + begin * told : NULL;
+    int64_t tokens = flow->space.numbers;
+    tw_bound_desc desc = {.path = &flow->tokens,
+                          .draws = run->draws,
+                          .block = run->crew->rows,
+                          .seed = run->desc->seed,
+                          .first_row = begin};
     for (int64_t i = 0; i < rows * tokens; i++) w->tokens[i] = (int32_t)run->x[begin * tokens + i];
-    run->status[item] = (flow->method->rules->ordered ? tw_token_chain_rule : tw_token_bound)(
+    tw_status status = (flow->method->rules->ordered ? tw_token_chain_rule : tw_token_bound)(
         &desc, tw_token_worker_logits, w, rows, (int)tokens, w->tokens, w->memory, w->bound);
     for (int64_t i = 0; i < rows; i++) run->out[begin + i] = -w->bound[i];
-    run->stats[item] = (tw_ode_stats){.nfe = run->draws,
-                                      .nfe_mean = (double)run->draws * (double)rows / (double)run->n,
-                                      .evaluations = run->draws * rows};
-}
-
-const char *tw_tokens_reason(tw_status status)
-{
-    if (status == TW_ERR_NUMERIC) return "the network's answer is no numbers";
-    if (status == TW_ERR_UNSUPPORTED) return "more steps than can be counted: a larger tolerance takes fewer";
-    return "the network could not be run";
-}
-
-/* All blocks, as many at once as there are workers. */
-static tw_status run_blocks(token_run *run, tw_task task, tw_ode_stats *total)
-{
-    tw_context *ctx = run->crew->flow->ctx;
-    int64_t size = run->crew->rows, blocks = (run->n + size - 1) / size, wave = run->crew->count;
-    tw_status status = TW_OK;
-    run->stats = tw_alloc(ctx, (size_t)wave, sizeof(*run->stats));
-    run->status = tw_alloc(ctx, (size_t)wave, sizeof(*run->status));
-    if (!run->stats || !run->status) TW_TRY(tw_fail_memory(ctx, (size_t)wave * sizeof(*run->stats)));
-    for (run->first = 0; run->first < blocks; run->first += wave) {
-        int64_t count = tw_min_i64(wave, blocks - run->first), done = tw_min_i64(run->n, (run->first + count) * size);
-        tw_pool_run(ctx->pool, count, task, run);
-        for (int64_t i = 0; i < count; i++) {
-            total->nfe = tw_max_i64(total->nfe, run->stats[i].nfe);
-            total->nfe_mean += run->stats[i].nfe_mean;
-            total->evaluations += run->stats[i].evaluations;
-            total->calls += run->stats[i].calls;
-            if (run->status[i] != TW_OK)
-                TW_TRY(tw_fail(ctx, run->status[i], "rows %lld and on: %s", (long long)((run->first + i) * size) + 1,
-                               tw_tokens_reason(run->status[i])));
-        }
-        if (run->desc->on_progress && run->desc->on_progress(run->desc->user, done, run->n) != 0)
-            TW_TRY(
-                tw_fail(ctx, TW_ERR_CANCELLED, "stopped after %lld of %lld rows", (long long)done, (long long)run->n));
-    }
-done:
-    tw_free(ctx, run->stats);
-    tw_free(ctx, run->status);
+    *stats = (tw_jump_stats){.nfe = run->draws, .evaluations = run->draws * rows};
     return status;
 }
 
@@ -388,10 +332,47 @@ done:
     return status;
 }
 
+/* Rows of data: of a sequence as many tokens as there are columns. */
+static void keep(const token_run *run, double *out)
+{
+    int64_t tokens = run->crew->flow->space.numbers, columns = run->crew->flow->desc.columns;
+    for (int64_t i = 0; i < run->n * columns; i++)
+        out[i] = (double)run->state[i / columns * tokens + i % columns];
+}
+
+static void keep_frame(const token_run *run, int frame, double *frames)
+{
+    if (run->desc->frames < 2 || !frames) return;
+    keep(run, frames + frame * run->n * run->crew->flow->desc.columns);
+    if (run->desc->on_frame) run->desc->on_frame(run->desc->user, frame);
+}
+
+/* All rows through one leg after another. */
+static tw_status travel(token_run *run, const double *conditions, double *out_frames, tw_ode_stats *total)
+{
+    tw_sample_desc quiet = *run->desc;
+    tw_status status = TW_OK;
+    quiet.on_progress = NULL;
+    TW_TRY(tw_token_crew_run(run->crew, &quiet, run->n, conditions, begin_block, run, total));
+    keep_frame(run, 0, out_frames);
+    for (int i = 0; i < run->legs; i++) {
+        double span = run->t1 - run->t0;
+        run->leg = (tw_jump_leg){.t0 = run->t0 + span * i / run->legs,
+                                 .t1 = i + 1 == run->legs ? run->t1 : run->t0 + span * (i + 1) / run->legs,
+                                 .steps = run->steps,
+                                 .number = i};
+        TW_TRY(tw_token_crew_run(run->crew, run->desc, run->n, conditions, sample_block, run, total));
+        keep_frame(run, i + 1, out_frames);
+    }
+done:
+    return status;
+}
+
 tw_status tw_tokens_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out, double *out_frames,
                            tw_ode_stats *out_stats)
 {
-    token_run run = {.desc = desc ? desc : &nothing, .n = n, .out = out, .frames = out_frames};
+    token_run run = {.desc = desc ? desc : &nothing, .n = n};
+    size_t numbers = (size_t)flow->space.numbers * sizeof(int32_t);
     tw_ode_stats total = {0};
     double *conditions = NULL;
     tw_status status = TW_OK;
@@ -399,14 +380,16 @@ tw_status tw_tokens_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc,
     TW_TRY(tw_tokens_check_desc(flow, run.desc));
     TW_TRY(check_beginning(flow, n, run.desc));
     TW_TRY(plan(flow, &run));
-    if (run.desc->frames < 2) run.frames = NULL;
     TW_TRY(tw_token_crew_get(flow, &run.crew));
     TW_TRY(make_solvers(run.crew, run.desc));
     TW_TRY(tw_tokens_conditions(flow, run.desc, n, &conditions));
-    run.conditions = conditions;
-    TW_TRY(run_blocks(&run, sample_block, &total));
+    run.state = tw_alloc(flow->ctx, (size_t)tw_max_i64(n, 1), numbers);
+    if (!run.state) TW_TRY(tw_fail_memory(flow->ctx, (size_t)n * numbers));
+    TW_TRY(travel(&run, conditions, out_frames, &total));
+    keep(&run, out);
     if (out_stats) *out_stats = total;
 done:
+    tw_free(flow->ctx, run.state);
     tw_free(flow->ctx, conditions);
     return status;
 }
@@ -439,8 +422,7 @@ tw_status tw_tokens_bound(tw_flow *flow, int64_t n, const double *x, const tw_sa
         if (!w->memory) TW_TRY(tw_fail_memory(ctx, bytes));
     }
     TW_TRY(tw_tokens_conditions(flow, run.desc, n, &conditions));
-    run.conditions = conditions;
-    TW_TRY(run_blocks(&run, score_block, &total));
+    TW_TRY(tw_token_crew_run(run.crew, run.desc, n, conditions, score_block, &run, &total));
     if (out_stats) *out_stats = total;
 done:
     tw_free(ctx, conditions);

@@ -26,7 +26,6 @@ TW_NODISCARD tw_status tw_together_sample(tw_flow *flow, int64_t n, const tw_sam
 /* Conditions of every row as the network takes them, to be freed; NULL when there are none. */
 TW_NODISCARD tw_status tw_tokens_conditions(const tw_flow *flow, const tw_sample_desc *desc, int64_t n, double **out);
 TW_NODISCARD tw_status tw_tokens_check_desc(const tw_flow *flow, const tw_sample_desc *desc);
-const char *tw_tokens_reason(tw_status status);
 
 /* --- the inside ------------------------------------------------------------------------------------------------------
  */
@@ -36,15 +35,14 @@ typedef struct tw_token_worker {
     tw_state *state;
     const void **inputs;
     float *x, *t, *told; /* one block of the program */
-    int32_t *tokens;     /* one block of rows, and what of them is known, */
-    unsigned char *known;
+    int32_t *tokens;      /* one block of rows */
+    unsigned char *known; /* and what of them is known, */
     tw_jump *jump;       /* to sample, */
     tw_edit_chain *chain; /* to sample sequences, */
     void *memory;        /* or to score */
     double *bound, *point; /* point: a row of the source */
-    int32_t *held, *edits; /* of sequences: how many tokens are given; how many edits were made */
+    int32_t *held;         /* of sequences: how many tokens are given */
     const double *conditions; /* (rows, told) of the block under way, or NULL */
-    tw_status status;
 } tw_token_worker;
 
 typedef struct tw_token_crew {
@@ -63,6 +61,14 @@ typedef struct tw_token_crew {
 /* Made when first asked for and kept with the flow, until its weights change. */
 TW_NODISCARD tw_status tw_token_crew_get(tw_flow *flow, tw_token_crew **out_crew);
 void tw_token_crew_destroy(tw_token_crew *crew);
+/* One block of rows, `begin` and on, of a call on many: its worker's conditions are set. `stats` starts from zeros. */
+typedef tw_status (*tw_token_block)(void *user, tw_token_worker *worker, int64_t begin, int64_t rows,
+                                    tw_jump_stats *stats);
+/* All n rows, as many blocks at once as there are workers; progress as desc has it. conditions: (n, told) or NULL. Adds
+ * to *total. */
+TW_NODISCARD tw_status tw_token_crew_run(tw_token_crew *crew, const tw_sample_desc *desc, int64_t n,
+                                         const double *conditions, tw_token_block block, void *user,
+                                         tw_ode_stats *total);
 /* The worker's x, t and told, which hold `count` rows, go through the program. */
 tw_status tw_token_worker_ask(tw_token_worker *w, int64_t count, float *out);
 /* Conditions of rows number row[0].. of the block under way become the worker's. */

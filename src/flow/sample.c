@@ -89,9 +89,12 @@ static tw_crew_noise noisy_leg(const tw_sample_desc *desc, const tw_ode_desc *pa
                            .log_prob = desc->log_prob ? desc->log_prob + number * (int64_t)steps * n : NULL};
 }
 
-static void keep_frame(const tw_flow *flow, int64_t n, int frame, const double *state, double *out_frames)
+static void keep_frame(const tw_flow *flow, const tw_sample_desc *desc, int64_t n, int frame, const double *state,
+                       double *out_frames)
 {
-    if (out_frames) tw_flow_to_data_units(flow, n, state, out_frames + (int64_t)frame * n * flow->desc.columns);
+    if (!desc || desc->frames < 2 || !out_frames) return;
+    tw_flow_to_data_units(flow, n, state, out_frames + (int64_t)frame * n * flow->desc.columns);
+    if (desc->on_frame) desc->on_frame(desc->user, frame);
 }
 
 /* Frames of a fixed-step method without a step count of its own: the default number of steps is shared out, not
@@ -179,7 +182,7 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
     TW_TRY(begin_rows(flow, desc, n, rows));
     if (scored) tw_flow_begin_densities(flow, n, rows, scored);
     tw_journey_give(&j, rows);
-    if (frames > 1) keep_frame(flow, n, 0, rows, out_frames);
+    keep_frame(flow, desc, n, 0, rows, out_frames);
     for (int i = 0; i < legs; i++) {
         tw_ode_desc part = leg(solver, i, legs);
         tw_flow_grid_use(&grid, &part);
@@ -187,7 +190,7 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
         if (noisy) noise = noisy_leg(desc, &part, &diffusion, n, i, legs);
         TW_TRY(tw_journey_travel(&j, &part, noisy ? &noise : NULL, desc));
         tw_journey_take(&j, rows);
-        if (frames > 1) keep_frame(flow, n, i + 1, rows, out_frames);
+        keep_frame(flow, desc, n, i + 1, rows, out_frames);
     }
     tw_flow_to_data_units(flow, n, rows, out);
     for (int64_t i = 0; scored && i < n; i++) scored[i] -= j.state[i * j.crew->columns + flow->space.numbers];

@@ -3,7 +3,6 @@
  * law of the others given any of them (method/gm.c). */
 #include "flow/jumping.h"
 
-#include "base/pool.h"
 #include "base/streams.h"
 #include "solve/together.h"
 
@@ -18,10 +17,7 @@ typedef struct together_run {
     tw_together how;     /* but for the first row */
     const double *known; /* (n, numbers) or one row for all, NaN where nothing is known; NULL: nothing */
     bool same;
-    const double *conditions;
-    int64_t n, first; /* rows; the number of the wave's first block */
     double *out;
-    tw_status *status; /* of each block of the wave */
 } together_run;
 
 /* One worker's block: what tw_together_run works on. */
@@ -101,48 +97,22 @@ static void begin_block(const together_run *run, block *b, int64_t begin, int64_
     }
 }
 
-static void sample_block(void *user, int64_t item, int thread)
+static tw_status sample_block(void *user, tw_token_worker *worker, int64_t begin, int64_t rows, tw_jump_stats *stats)
 {
     together_run *run = user;
-    tw_token_crew *crew = run->crew;
-    const tw_flow *flow = crew->flow;
-    int64_t begin = (run->first + item) * crew->rows, rows = tw_min_i64(crew->rows, run->n - begin);
-    int64_t told = flow->desc.conditions_count;
+    const tw_flow *flow = run->crew->flow;
     tw_together how = run->how;
+    tw_status status = TW_ERR_MEMORY;
     block b;
-    bool made = block_make(&crew->worker[thread], &b);
-    run->status[item] = TW_ERR_MEMORY;
-    if (made) {
-        b.worker->conditions = run->conditions ? run->conditions + begin * told : NULL;
+    if (block_make(worker, &b)) {
         begin_block(run, &b, begin, rows);
         how.first_row = begin;
-        run->status[item] = tw_together_run(&how, answer, &b, rows, b.x, b.held, b.memory);
+        status = tw_together_run(&how, answer, &b, rows, b.x, b.held, b.memory);
         for (int64_t i = 0; i < rows; i++)
             tw_space_write(&flow->space, b.x + i * flow->space.numbers, run->out + (begin + i) * flow->desc.columns);
     }
     block_free(flow->ctx, &b);
-}
-
-static tw_status run_blocks(together_run *run)
-{
-    tw_context *ctx = run->crew->flow->ctx;
-    int64_t size = run->crew->rows, blocks = (run->n + size - 1) / size, wave = run->crew->count;
-    tw_status status = TW_OK;
-    run->status = tw_alloc(ctx, (size_t)wave, sizeof(*run->status));
-    if (!run->status) return tw_fail_memory(ctx, (size_t)wave * sizeof(*run->status));
-    for (run->first = 0; run->first < blocks; run->first += wave) {
-        int64_t count = tw_min_i64(wave, blocks - run->first), done = tw_min_i64(run->n, (run->first + count) * size);
-        tw_pool_run(ctx->pool, count, sample_block, run);
-        for (int64_t i = 0; i < count; i++)
-            if (run->status[i] != TW_OK)
-                TW_TRY(tw_fail(ctx, run->status[i], "rows %lld and on: %s", (long long)((run->first + i) * size) + 1,
-                               tw_tokens_reason(run->status[i])));
-        if (run->desc->on_progress && run->desc->on_progress(run->desc->user, done, run->n) != 0)
-            TW_TRY(tw_fail(ctx, TW_ERR_CANCELLED, "stopped after %lld of %lld rows", (long long)done,
-                           (long long)run->n));
-    }
-done:
-    tw_free(ctx, run->status);
+    *stats = (tw_jump_stats){.nfe = 2 * how.steps, .evaluations = 2 * how.steps * rows, .calls = 2 * how.steps};
     return status;
 }
 
@@ -190,7 +160,8 @@ tw_status tw_together_sample(tw_flow *flow, int64_t n, const tw_sample_desc *des
     static const tw_sample_desc nothing;
     tw_context *ctx = flow->ctx;
     const tw_space *space = &flow->space;
-    together_run run = {.desc = desc ? desc : &nothing, .n = n, .out = out};
+    together_run run = {.desc = desc ? desc : &nothing, .out = out};
+    tw_ode_stats total = {0};
     const tw_token_options *o = run.desc->tokens;
     double *known = NULL, *conditions = NULL;
     tw_token_path *path = NULL;
@@ -213,12 +184,8 @@ tw_status tw_together_sample(tw_flow *flow, int64_t n, const tw_sample_desc *des
     run.same = o && o->same_known;
     TW_TRY(tw_token_crew_get(flow, &run.crew));
     TW_TRY(tw_tokens_conditions(flow, run.desc, n, &conditions));
-    run.conditions = conditions;
-    TW_TRY(run_blocks(&run));
-    if (out_stats) {
-        int64_t each = 2 * run.how.steps;
-        *out_stats = (tw_ode_stats){.nfe = each, .nfe_mean = (double)each, .evaluations = each * n, .calls = each};
-    }
+    TW_TRY(tw_token_crew_run(run.crew, run.desc, n, conditions, sample_block, &run, &total));
+    if (out_stats) *out_stats = total;
 done:
     tw_free(ctx, path);
     tw_free(ctx, known);

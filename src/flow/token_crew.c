@@ -1,4 +1,5 @@
-/* flow/token_crew.c - the program of a flow of tokens and the workers that run it: see jumping.h. */
+/* flow/token_crew.c - the program of a flow of tokens, the workers that run it, and blocks of rows shared out among
+ * them: see jumping.h. */
 #include "flow/jumping.h"
 
 #include "base/pool.h"
@@ -87,8 +88,7 @@ static tw_status make_worker(tw_token_crew *crew, tw_token_worker *w)
     w->bound = tw_alloc(ctx, rows, sizeof(double));
     w->point = tw_alloc(ctx, (size_t)flow->space.numbers, sizeof(double));
     w->held = tw_alloc(ctx, rows, sizeof(int32_t));
-    w->edits = tw_alloc(ctx, rows, sizeof(int32_t));
-    if (!w->point || !w->held || !w->edits) return tw_fail_memory(ctx, rows * sizeof(int32_t));
+    if (!w->point || !w->held) return tw_fail_memory(ctx, rows * sizeof(int32_t));
     if (!w->inputs || !w->x || !w->t || !w->told || !w->tokens || !w->known || !w->bound)
         return tw_fail_memory(ctx, numbers * sizeof(float));
     for (int i = 0; i < count; i++) w->inputs[i] = flow->weights + tw_params_offset(crew->params, i);
@@ -141,7 +141,6 @@ void tw_token_crew_destroy(tw_token_crew *crew)
         tw_free(ctx, w->bound);
         tw_free(ctx, w->point);
         tw_free(ctx, w->held);
-        tw_free(ctx, w->edits);
         tw_free(ctx, w->memory);
     }
     tw_free(ctx, crew->worker);
@@ -178,4 +177,66 @@ tw_status tw_token_worker_logits(void *user, int64_t rows, const int64_t *row, c
         if (status != TW_OK) return status;
     }
     return TW_OK;
+}
+
+/* --- blocks ------------------------------------------------------------------------------------------------------- */
+
+/* As many blocks as there are workers. */
+typedef struct wave {
+    tw_token_crew *crew;
+    int64_t n, first; /* rows; the number of the first block */
+    const double *conditions;
+    tw_token_block block;
+    void *user;
+    tw_jump_stats *stats; /* of each block */
+    tw_status *status;
+} wave;
+
+static void run_block(void *user, int64_t item, int thread)
+{
+    wave *v = user;
+    tw_token_worker *w = &v->crew->worker[thread];
+    int64_t begin = (v->first + item) * v->crew->rows, rows = tw_min_i64(v->crew->rows, v->n - begin);
+    w->conditions = v->conditions ? v->conditions + begin * v->crew->flow->desc.conditions_count : NULL;
+    v->stats[item] = (tw_jump_stats){0};
+    v->status[item] = v->block(v->user, w, begin, rows, &v->stats[item]);
+}
+
+static const char *reason(tw_status status)
+{
+    if (status == TW_ERR_NUMERIC) return "the network's answer is no numbers";
+    if (status == TW_ERR_UNSUPPORTED) return "more steps than can be counted: a larger tolerance takes fewer";
+    return status == TW_ERR_MEMORY ? "not enough memory" : "the network could not be run";
+}
+
+tw_status tw_token_crew_run(tw_token_crew *crew, const tw_sample_desc *desc, int64_t n, const double *conditions,
+                            tw_token_block block, void *user, tw_ode_stats *total)
+{
+    tw_context *ctx = crew->flow->ctx;
+    int64_t size = crew->rows, blocks = (n + size - 1) / size, most = 0;
+    wave v = {.crew = crew, .n = n, .conditions = conditions, .block = block, .user = user};
+    tw_status status = TW_OK;
+    v.stats = tw_alloc(ctx, (size_t)crew->count, sizeof *v.stats);
+    v.status = tw_alloc(ctx, (size_t)crew->count, sizeof *v.status);
+    if (!v.stats || !v.status) TW_TRY(tw_fail_memory(ctx, (size_t)crew->count * sizeof *v.stats));
+    for (v.first = 0; v.first < blocks; v.first += crew->count) {
+        int64_t count = tw_min_i64(crew->count, blocks - v.first), done = tw_min_i64(n, (v.first + count) * size);
+        tw_pool_run(ctx->pool, count, run_block, &v);
+        for (int64_t i = 0; i < count; i++) {
+            most = tw_max_i64(most, v.stats[i].nfe);
+            total->nfe_mean += (double)v.stats[i].evaluations / (double)n;
+            total->evaluations += v.stats[i].evaluations;
+            total->calls += v.stats[i].calls;
+            if (v.status[i] != TW_OK)
+                TW_TRY(tw_fail(ctx, v.status[i], "rows %lld and on: %s", (long long)((v.first + i) * size) + 1,
+                               reason(v.status[i])));
+        }
+        if (desc->on_progress && desc->on_progress(desc->user, done, n) != 0)
+            TW_TRY(tw_fail(ctx, TW_ERR_CANCELLED, "stopped after %lld of %lld rows", (long long)done, (long long)n));
+    }
+    total->nfe += most;
+done:
+    tw_free(ctx, v.stats);
+    tw_free(ctx, v.status);
+    return status;
 }

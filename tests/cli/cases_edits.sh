@@ -13,6 +13,16 @@ holds "a line a sample, of letters of the data" sh -c '[ "$(wc -l <a.txt)" -eq 6
 holds "of different lengths" sh -c '[ "$(awk "{ print length }" a.txt | sort -u | wc -l)" -gt 2 ]'
 run sample w -n 20 -o - --prompt ab --steps 16
 holds "lines begin with the prompt" sh -c '[ "$(grep -c "^ab" out)" -eq 20 ]'
+run sample w -n 5 --show --animate w.html -o w.txt --steps 16
+holds "shown when they are done" cmp -s out w.txt
+if python3 -c 'import json' 2>/dev/null; then
+    holds "tokens are followed over time to the samples" sh -c 'python3 - w.html w.txt <<END
+import json, re, sys
+page = json.loads(re.search(r"const D = (\{.*?\});\n", open(sys.argv[1]).read(), re.S).group(1))
+rows = ["".join(text for text, *span in row if len(span) == 1) for row in page["rows"]]
+sys.exit(rows != open(sys.argv[2]).read().split("\n")[:-1] or all(span[0] == 0 for row in page["rows"] for _, *span in row))
+END'
+fi
 works 'rows of 5 columns' sample w -n 5 -o c.jsonl --tolerance 0.2 --temperature 0.8 --top-k 2 --top-p 0.9
 run sample w -o - --from words.txt -q
 holds "given lines are edited, in their order" sh -c '[ "$(wc -l <out)" -eq 300 ] && [ "$(paste -d" " words.txt out | awk "index(\$2, substr(\$1, 1, 1))" | wc -l)" -gt 290 ]'

@@ -58,8 +58,33 @@ run sample book -n 3 -o texts.jsonl --steps 8
 holds "a JSON value a line" sh -c '[ "$(grep -c "^{\"text\": \".*\"}$" texts.jsonl)" -eq 3 ]'
 works 'of a token' score book book.txt -n 5 --steps 4
 fails "'X' is not among the 14 symbols" sample book --prompt 'Xylophone'
+# as they form, and how they came about
+escape=$(printf '\033')
+run sample book -n 2 --show --steps 8 -o shown.txt
+holds "without a terminal texts are shown when they are done" cmp -s out shown.txt
+run sample book --show --steps 8 --frames 3
+holds "and no file is written unasked" absent samples.txt
+if TERM=xterm script -qec "$program sample book -n 2 --show --steps 8" /dev/null >live </dev/null 2>err; then
+    holds "on one they form: masks, then what is left of them" sh -c "grep -q '$escape\\[2m' live && grep -q '$escape\\[J' live"
+fi
+refused 'both want standard output' sample book --show --json
+works 'animation -> page.html' sample book -n 2 -o page.txt --animate page.html --steps 8 --frames 5
+holds "a page that needs nothing beside it" sh -c 'grep -q "</html>" page.html && ! grep -q "http\|src=" page.html'
+cat >ends.py <<'END'
+import json, re, sys
+page = json.loads(re.search(r"const D = (\{.*?\});\n", open(sys.argv[1]).read(), re.S).group(1))
+rows = ["".join(text for text, *span in row if len(span) == 1) for row in page["rows"]]
+alive = [[sum(a <= f and (not b or f < b[0]) for _, a, *b in row) for f in range(len(page["times"]))] for row in page["rows"]]
+print("\n--------\n".join(rows))
+sys.exit(len(sys.argv) > 2 and any(n != int(sys.argv[2]) for row in alive for n in row))
+END
+if python3 -c 'import json' 2>/dev/null; then
+    holds "the page ends with the samples, a token at every place and time" sh -c 'python3 ends.py page.html 16 | cmp -s - page.txt'
+fi
 # in order, to compare with: no bound, and n-grams beside it
 works 'causal' train book.txt --chunk 16 --method ar --steps 10 --width 16 --depth 1 --batch 16 --heads 2 --threads 2 --out order
+run sample order -n 3 --show --prompt 'the dog' --animate order.html
+holds "shown and drawn" sh -c '[ "$(grep -c "^the dog" out)" -eq 3 ] && [ -s order.html ]'
 run sample order -n 3 -o - --prompt 'the dog'
 holds "texts go on from the prompt" sh -c '[ "$(grep -c "^the dog" out)" -eq 3 ]'
 works 'negative log-likelihood  [0-9]' score order -n 5
@@ -87,9 +112,13 @@ refused 'interpolate is not for flows of tokens' sample t --from one.csv --inter
 for option in '--solver euler' '--until 0.5' '--probes 2' '--probe-kind gaussian' '--dequantise 2'; do
     refused "${option%% *} is not for flows of tokens" score t $option
 done
+refused 'show is for models of texts' sample t --show
+works 'animation -> t.html' sample t -n 3 -o c.csv --animate t.html --steps 4
+refused 'not of levels' sample levels -n 3 -o c.csv --animate l.html
 train_tiny moons
+refused 'pages are of tokens' sample moons -n 3 --animate m.html
 for option in '--temperature 0.5' '--top-k 2' '--top-p 0.5' --argmax '--tolerance 0.1' '--refresh 1' '--remask 0.1' --stratified-draws \
-    '--prompt x'; do
+    '--prompt x' --show; do
     refused "${option%% *} is for flows of tokens" sample moons $option
 done
 refused 'tolerance has no meaning with --steps' sample t --tolerance 0.1 --steps 5
