@@ -9,7 +9,7 @@ typedef struct finding {
     const char *of; /* a name that is the experiment's own; NULL: nothing yet */
     uint64_t seed;
     int64_t steps;
-    double value[4];
+    double value[8];
 } finding;
 
 enum { FINDINGS = 4 };

@@ -102,6 +102,11 @@ typedef struct tw_sample_desc {
     const char *guidance_kind; /* how the two are combined, and when (list guidances); NULL: "cfg" */
     const tw_flow *guide;      /* NULL: none */
     const double *from;        /* (n, columns): begin at these rows, in data units, instead of at draws of the source */
+    /* (columns): which of them stand still from beginning to end, as `from` has them, while the others move
+     * (in-painting; Janner et al. 2022, Planning with diffusion). It means the others given these to a flow that
+     * learned from pairs which have them in common (coupling "given"). For methods of tw_ode_method_list() along the
+     * trained schedule, without diffusion or log-densities; `from` is then not where samples go. NULL: none */
+    const bool *held;
     const char *schedule; /* go along another schedule than the trained one, to the same distribution; NULL: that one */
     /* Sample with noise, by dx = (u + w/2 s) dt + sqrt(w) dW with the score s: w by name and scale (list diffusions),
      * "sigma", "constant:0.5", ...; the same distribution whatever w. Methods are then those of tw_sde_method_list()

@@ -201,9 +201,36 @@ static tw_val guided(const tw_flow *flow, const tw_model *model, tw_val x, tw_va
     return tw_guidance_apply(&flow->guidance, &at, x, t, better, worse(flow, model, x, t, of));
 }
 
+tw_status tw_flow_use_held(tw_flow *flow, const bool *held)
+{
+    int columns = flow->desc.columns;
+    bool same = !held == !flow->moving;
+    for (int j = 0; held && same && j < columns; j++) same = held[j] == (flow->moving[j] == 0);
+    if (same) return TW_OK;
+    float *moving = NULL;
+    if (held) {
+        tw_status status = tw_flow_need_flat(flow, "columns that are held");
+        if (status != TW_OK) return status;
+        if (!(moving = tw_alloc(flow->ctx, (size_t)columns, sizeof *moving)))
+            return tw_fail_memory(flow->ctx, (size_t)columns * sizeof *moving);
+        for (int j = 0; j < columns; j++) moving[j] = held[j] ? 0 : 1;
+    }
+    tw_flow_programs_drop(flow);
+    tw_free(flow->ctx, flow->moving);
+    flow->moving = moving;
+    return TW_OK;
+}
+
+static tw_val hold(const tw_flow *flow, tw_val u)
+{
+    if (!flow->moving) return u;
+    tw_val moving = tw_const_data(u.graph, TW_DTYPE_F32, tw_shape_of(flow->desc.columns), flow->moving);
+    return tw_mul(u, tw_broadcast_to(tw_cast(moving, tw_dtype_at(u)), tw_shape_at(u)));
+}
+
 tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
 {
-    return guided(flow, model, x, t, velocity);
+    return hold(flow, guided(flow, model, x, t, velocity));
 }
 
 tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)

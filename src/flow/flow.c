@@ -293,6 +293,7 @@ void tw_flow_destroy(tw_flow *flow)
     for (int i = 0; i < TW_PIECE_COUNT; i++) tw_piece_free(ctx, &flow->piece[i]);
     tw_space_free(ctx, &flow->space);
     tw_free(ctx, flow->token_distance);
+    tw_free(ctx, flow->moving);
     tw_piece_free(ctx, &flow->other_schedule);
     tw_piece_free(ctx, &flow->guidance.piece);
     tw_free(ctx, flow);

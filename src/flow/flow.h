@@ -83,6 +83,7 @@ struct tw_flow {
     tw_flow_guide guide;
     const tw_mixture *mixture; /* its velocity instead of the network's, NULL: none */
     tw_probes probes;          /* of the divergence */
+    float *moving;             /* (columns): 0 of those that are held, else 1; NULL: all move */
     const tw_method *method;
     tw_model model;  /* without the network, which needs a graph: tw_flow_model */
     tw_graph *graph; /* the network once, for the layout of its parameters */
@@ -127,6 +128,8 @@ void tw_flow_interval(const tw_flow *flow, double *out_low, double *out_high);
 TW_NODISCARD tw_status tw_flow_use_guidance(tw_flow *flow, const tw_sample_desc *desc);
 /* Probes of the divergence, likewise. */
 TW_NODISCARD tw_status tw_flow_use_probes(tw_flow *flow, const tw_sample_desc *desc);
+/* Columns that are held (NULL: none), likewise. */
+TW_NODISCARD tw_status tw_flow_use_held(tw_flow *flow, const bool *held);
 /* Velocity and score along it, as graphs: what programs are made from. */
 tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
 tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);

@@ -48,6 +48,11 @@ tw_status tw_journey_begin(tw_flow *flow, const tw_sample_desc *desc, tw_flow_se
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "conditions for a flow that was trained without any"));
     TW_TRY(tw_flow_use_guidance(flow, d));
     TW_TRY(tw_flow_use_probes(flow, d));
+    if (d->held && (second == TW_FLOW_SCORE || tw_flow_diverges(second)))
+        TW_TRY(tw_fail(ctx, TW_ERR_UNSUPPORTED, "columns are held without noise and without densities"));
+    if (d->held && flow->other_schedule.info)
+        TW_TRY(tw_fail(ctx, TW_ERR_UNSUPPORTED, "columns are held along the trained schedule only"));
+    TW_TRY(tw_flow_use_held(flow, d->held));
     TW_TRY(tw_crew_get(flow, second, d->double_precision, &j->crew));
     int columns = j->crew->columns;
     if (columns == flow->space.numbers) return TW_OK;

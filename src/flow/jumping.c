@@ -36,6 +36,7 @@ tw_status tw_tokens_check_desc(const tw_flow *flow, const tw_sample_desc *d)
     if (d->diffusion) return refuse(flow, "sampling with noise");
     if (d->schedule) return refuse(flow, "another schedule");
     if (d->guidance != 0 || d->guide) return refuse(flow, "guidance");
+    if (d->held) return refuse(flow, "columns that are held");
     if (d->log_density) return refuse(flow, "log-densities found on the way");
     if (d->solver.rtol != 0 || d->solver.atol != 0)
         return tw_fail(flow->ctx, TW_ERR_INVALID,

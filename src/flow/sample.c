@@ -89,11 +89,20 @@ static tw_crew_noise noisy_leg(const tw_sample_desc *desc, const tw_ode_desc *pa
                            .log_prob = desc->log_prob ? desc->log_prob + number * (int64_t)steps * n : NULL};
 }
 
+/* In data units, with what is held as it was given. */
+static void hand_out(const tw_flow *flow, const tw_sample_desc *desc, int64_t n, const double *state, double *out)
+{
+    int columns = flow->desc.columns;
+    tw_flow_to_data_units(flow, n, state, out);
+    for (int64_t i = 0; desc && desc->held && i < n * columns; i++)
+        if (desc->held[i % columns]) out[i] = desc->from[i];
+}
+
 static void keep_frame(const tw_flow *flow, const tw_sample_desc *desc, int64_t n, int frame, const double *state,
                        double *out_frames)
 {
     if (!desc || desc->frames < 2 || !out_frames) return;
-    tw_flow_to_data_units(flow, n, state, out_frames + (int64_t)frame * n * flow->desc.columns);
+    hand_out(flow, desc, n, state, out_frames + (int64_t)frame * n * flow->desc.columns);
     if (desc->on_frame) desc->on_frame(desc->user, frame);
 }
 
@@ -145,6 +154,12 @@ static tw_status check_run(tw_flow *flow, const tw_sample_desc *desc, const tw_o
     if (desc) TW_TRY(check_noise(flow->ctx, desc, solver));
     if (desc && desc->diffusion) TW_TRY(tw_flow_need_flat(flow, "sampling with noise"));
     if (desc && desc->log_density) TW_TRY(check_scored(flow, desc, solver));
+    if (desc && desc->held && !desc->from)
+        TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "columns that are held need rows to begin at, which have them"));
+    if (desc && desc->held && tw_sampler_find(solver->method))
+        TW_TRY(tw_fail(flow->ctx, TW_ERR_UNSUPPORTED,
+                       "solver %s knows points of a path only: columns are held by methods of differential equations",
+                       solver->method));
     if (solver->t1 < solver->t0 && !(desc && desc->from))
         TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "from t=%g back to t=%g: it needs rows of data to begin at",
                        solver->t0, solver->t1));
@@ -192,7 +207,7 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
         tw_journey_take(&j, rows);
         keep_frame(flow, desc, n, i + 1, rows, out_frames);
     }
-    tw_flow_to_data_units(flow, n, rows, out);
+    hand_out(flow, desc, n, rows, out);
     for (int64_t i = 0; scored && i < n; i++) scored[i] -= j.state[i * j.crew->columns + flow->space.numbers];
     if (out_stats) *out_stats = j.stats;
 done:

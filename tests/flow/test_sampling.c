@@ -211,7 +211,8 @@ static void test_kinds_of_probes(void **state)
                  {"signs:fresh=1", "rk4", q2 * ((4.0 / 9 + 1.0 / 9) / STEPS - 2.0 / 36 / STEPS / STEPS)}};
     exact_samples(9, N, x);
     for (int k = 0; k < TW_COUNT(cases); k++) {
-        tw_sample_desc desc = {.double_precision = true, .seed = 3, .solver = {.method = cases[k].method, .steps = STEPS}};
+        tw_sample_desc desc = {
+            .double_precision = true, .seed = 3, .solver = {.method = cases[k].method, .steps = STEPS}};
         double exact[N], mean = 0, square = 0;
         assert_int_equal(tw_log_density(flow, N, x, &desc, exact, NULL), TW_OK);
         desc.probes = 1;
@@ -354,6 +355,65 @@ static int stop_at_once(void *user, int64_t done, int64_t total)
     return seen[2] != 0;
 }
 
+/* A held column is given back to the bit at every time, and the other one solves its equation with that number in it:
+ * x_1' = p x_1 + q x_2 + b_1, or x_2' = r x_2 + b_2. */
+static void test_columns_are_held(void **state)
+{
+    (void)state;
+    enum { N = 40, FRAMES = 5 };
+    static double from[2 * N], got[2 * N], frames[2 * N * FRAMES], want[2 * N], plain[2 * N];
+    static const char *const methods[] = {"dopri5", "rk4", "radauIIA5"};
+    double p = linear_float(linear_p), q = linear_float(linear_q), r = linear_float(linear_r);
+    tw_sample_desc desc = {.from = from, .double_precision = true, .frames = FRAMES};
+    exact_samples(8, N, from);
+    for (int i = 0; i < 2 * TW_COUNT(methods); i++) {
+        const int still = i % 2, moves = 1 - still;
+        const bool held[2] = {!still, still};
+        desc.held = held;
+        desc.solver = (tw_ode_desc){.method = methods[i / 2], .steps = strcmp(methods[i / 2], "rk4") == 0 ? 80 : 0};
+        if (desc.solver.steps == 0) desc.solver.rtol = desc.solver.atol = 1e-10;
+        for (int k = 0; k < N; k++) {
+            double x[2];
+            for (int j = 0; j < 2; j++) x[j] = (from[2 * k + j] - linear_shift[j]) / linear_scale[j];
+            double rate = moves == 0 ? p : r, push = linear_float(linear_b[moves]) + (moves == 0 ? q * x[1] : 0);
+            want[2 * k + still] = from[2 * k + still];
+            want[2 * k + moves] =
+                linear_shift[moves] + linear_scale[moves] * (exp(rate) * x[moves] + push * (exp(rate) - 1) / rate);
+        }
+        assert_int_equal(tw_sample(flow, N, &desc, got, frames, NULL), TW_OK);
+        assert_true(largest_error(N, got, want, 2) < 1e-7);
+        for (int k = 0; k < N * FRAMES; k++)
+            assert_true(frames[2 * k + still] == from[2 * (k % N) + still] &&
+                        got[2 * (k % N) + still] == from[2 * (k % N) + still]);
+    }
+    /* and nothing is held any more afterwards */
+    assert_int_equal(
+        tw_sample(flow, N, &(tw_sample_desc){.seed = 5, .solver = {.rtol = 1e-8, .atol = 1e-8}}, plain, NULL, NULL),
+        TW_OK);
+    exact_samples(5, N, want);
+    assert_true(largest_error(N, plain, want, 2) < 3e-5);
+}
+
+static void test_what_cannot_be_held(void **state)
+{
+    (void)state;
+    static const bool held[2] = {true, false};
+    double from[2] = {0, 0}, out[2], density;
+    const tw_sample_desc bad[] = {
+        {.held = held},
+        {.held = held, .from = from, .solver = {.method = "ddim", .steps = 5}},
+        {.held = held, .from = from, .schedule = "cosine"},
+        {.held = held, .from = from, .diffusion = "sigma"},
+        {.held = held, .from = from, .log_density = &density},
+    };
+    for (int i = 0; i < TW_COUNT(bad); i++) {
+        assert_int_not_equal(tw_sample(flow, 1, &bad[i], out, NULL, NULL), TW_OK);
+        assert_non_null(strstr(tw_context_error(ctx), "held"));
+    }
+    assert_int_not_equal(tw_log_density(flow, 1, from, &(tw_sample_desc){.held = held}, out, NULL), TW_OK);
+    assert_non_null(strstr(tw_context_error(ctx), "held"));
+}
+
 static void test_progress_and_stopping(void **state)
 {
     (void)state;
@@ -436,6 +496,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_likelihood_rows_do_not_depend_on_how_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_threads_give_the_same_bits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_frames, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_columns_are_held, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_cannot_be_held, setup, teardown),
         cmocka_unit_test_setup_teardown(test_progress_and_stopping, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(rows_that_run_away_have_no_density, setup, teardown),
