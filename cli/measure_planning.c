@@ -2,15 +2,15 @@
  * generative modeling and decision making; with the planner of Ajay et al. 2023, Is conditional generative modeling all
  * you need for decision making?).
  *
- * The flow draws the next HORIZON states of a point mass (point_mass.h), told the return to go. The first of them is the
- * present one, which is held as it is at every evaluation, and in every pair of training: were it brought in along the
- * path instead, the others, as noisy and many, would outvote it. A network that has learned which push leads from a state
- * to the next turns the first two of a plan into an action; then all is planned anew. An evaluation that is guided asks
- * the network twice, told and not.
+ * The flow draws the next HORIZON states of a point mass (point_mass.h), told the return to go. The first of them is
+ * the present one, which is held as it is at every evaluation, and in every pair of training: were it brought in along
+ * the path instead, the others, as noisy and many, would outvote it. A network that has learned which push leads from a
+ * state to the next turns the first two of a plan into an action; then all is planned anew. An evaluation that is
+ * guided asks the network twice, told and not.
  *
- * What is learned from are windows of what drivers of all kinds did; what is asked for is a return to go, discounted and
- * over the sum of the discounts, that one window in twenty reaches. Returns of episodes are mean rewards, from 0, never
- * near the goal, to 1, so that ratios of them mean something. */
+ * What is learned from are windows of what drivers of all kinds did; what is asked for is a return to go, discounted
+ * and over the sum of the discounts, that one window in twenty reaches. Returns of episodes are mean rewards, from 0,
+ * never near the goal, to 1, so that ratios of them mean something. */
 #include "measures.h"
 #include "point_mass.h"
 
