@@ -23,6 +23,8 @@ libcairo2-dev|must|draws the pictures
 libdnnl-dev|fast|oneDNN: fast matrix products
 libpng-dev|nice|reads PNG files
 libjpeg-dev|nice|reads JPEG files
+libarpack2-dev|nice|eigenfunctions of meshes
+libsuitesparse-dev|nice|eigenfunctions of meshes: sparse factors
 fonts-dejavu-core|nice|letters in the pictures
 LIST
     if [ "$wanted" = test ]; then
@@ -49,7 +51,7 @@ if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>
     fi
     [ -z "$lacking" ] && exit 0
     say "This system has no apt-get; please install by hand:$lacking"
-    say "(also libcsv, oneDNN for speed, libpng and libjpeg to read pictures), then run this again."
+    say "(also libcsv, oneDNN for speed, libpng and libjpeg to read pictures, ARPACK and SuiteSparse for meshes), then run this again."
     exit 1
 fi
 

@@ -13,6 +13,7 @@
 #include <thalweg/gradient.h>
 #include <thalweg/graph.h>
 #include <thalweg/import.h>
+#include <thalweg/mesh.h>
 #include <thalweg/nn.h>
 #include <thalweg/sde.h>
 #include <thalweg/smiles.h>

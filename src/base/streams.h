@@ -33,6 +33,7 @@ typedef enum tw_stream {
     TW_STREAM_EDIT_POINT = 33,  /* which of two aligned tokens a point has */
     TW_STREAM_EDIT = 34,        /* edits of a step */
     TW_STREAM_QUALITY = 40,     /* rows that tables are compared by (+ purpose << 8), folds of a classifier */
+    TW_STREAM_MESH = 50,        /* points drawn on a mesh */
 } tw_stream;
 
 #endif

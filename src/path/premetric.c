@@ -1,0 +1,298 @@
+/* path/premetric.c - see premetric.h.
+ *
+ * With shares b_i of the corners, s_i the squared distance of corner i from y and l_ij the length of an edge in
+ * R^count,
+ *
+ *   d^2 = sum_i b_i s_i - sum_{i<j} b_i b_j l_ij^2
+ *
+ * so that a face costs one distance in R^count, that of the corner that is new. */
+#include "path/premetric.h"
+
+#include "space/vector3.h"
+
+#include <math.h>
+
+static double square_between(int64_t count, const double *a, const double *b)
+{
+    double sum = 0;
+    for (int64_t k = 0; k < count; k++) sum += (a[k] - b[k]) * (a[k] - b[k]);
+    return sum;
+}
+
+static const double *place_of(const tw_premetric *p, int64_t face, int corner)
+{
+    return p->place + p->count * p->mesh->face[3 * face + corner];
+}
+
+static double weight(tw_spectral kind, double tau, double lambda)
+{
+    return kind == TW_SPECTRAL_DIFFUSION ? exp(-2 * tau * lambda) : 1 / (lambda * lambda);
+}
+
+tw_status tw_premetric_create(tw_context *ctx, const tw_mesh *mesh, tw_spectral kind, double tau, int64_t count,
+                              tw_premetric *out)
+{
+    const double pi = 3.14159265358979323846;
+    const tw_mesh_info *info = &mesh->info;
+    tw_premetric p = {.ctx = ctx, .mesh = mesh, .count = count};
+    if (info->components != 1)
+        return tw_fail(ctx, TW_ERR_INVALID, "mesh: %lld parts that no edge joins: a distance needs one",
+                       (long long)info->components);
+    if (count > info->eigenpairs)
+        return tw_fail(ctx, TW_ERR_INTERNAL, "mesh: %lld eigenpairs of %lld", (long long)count,
+                       (long long)info->eigenpairs);
+    p.place = tw_alloc(ctx, (size_t)(info->vertices * count), sizeof(double));
+    p.square = tw_alloc(ctx, (size_t)(3 * info->faces), sizeof(double));
+    if (!p.place || !p.square) {
+        tw_premetric_free(&p);
+        return tw_fail_memory(ctx, (size_t)(info->vertices * count) * sizeof(double));
+    }
+    for (int64_t k = 0; k < count; k++) {
+        double root = sqrt(weight(kind, tau * info->area / (4 * pi), info->eigenvalue[k]));
+        for (int64_t v = 0; v < info->vertices; v++)
+            p.place[v * count + k] = root * info->eigenfunction[v * info->eigenpairs + k];
+    }
+    for (int64_t f = 0; f < info->faces; f++)
+        for (int i = 0; i < 3; i++)
+            p.square[3 * f + i] = square_between(count, place_of(&p, f, (i + 1) % 3), place_of(&p, f, (i + 2) % 3));
+    *out = p;
+    return TW_OK;
+}
+
+void tw_premetric_free(tw_premetric *p)
+{
+    tw_free(p->ctx, p->place);
+    tw_free(p->ctx, p->square);
+    *p = (tw_premetric){0};
+}
+
+/* --- within a face ---------------------------------------------------------------------------------------------------
+ */
+
+/* Where the distance leads to, and squared distances of vertices from it as they become known. */
+typedef struct target {
+    const tw_premetric *p;
+    const double *place; /* (count) */
+    double *known;       /* (vertices), -1: not yet */
+} target;
+
+/* d^2 to a target as a quadratic of places of a face. */
+typedef struct quadratic {
+    const double *square; /* of edges */
+    double corner[3], slope[9];
+} quadratic;
+
+static target make_target(const tw_premetric *p, const tw_mesh_place *at, double *work)
+{
+    const double *a = place_of(p, at->face, 0), *b = place_of(p, at->face, 1), *c = place_of(p, at->face, 2);
+    for (int64_t k = 0; k < p->count; k++) work[k] = at->share[0] * a[k] + at->share[1] * b[k] + at->share[2] * c[k];
+    for (int64_t k = p->count; k < tw_premetric_work(p); k++) work[k] = -1;
+    return (target){p, work, work + p->count};
+}
+
+static quadratic quadratic_of(const target *y, int64_t face)
+{
+    const tw_premetric *p = y->p;
+    quadratic q = {.square = p->square + 3 * face};
+    for (int i = 0; i < 3; i++) {
+        double *known = y->known + p->mesh->face[3 * face + i];
+        if (*known < 0) *known = square_between(p->count, place_of(p, face, i), y->place);
+        q.corner[i] = *known;
+    }
+    tw_mesh_slopes(p->mesh, face, q.slope);
+    return q;
+}
+
+static double pairs(const quadratic *q, const double *b)
+{
+    return b[1] * b[2] * q->square[0] + b[2] * b[0] * q->square[1] + b[0] * b[1] * q->square[2];
+}
+
+static double value_at(const quadratic *q, const double *b)
+{
+    double sum = 0;
+    for (int i = 0; i < 3; i++) sum += b[i] * q->corner[i];
+    return sum - pairs(q, b);
+}
+
+static void gradient_at(const quadratic *q, const double *b, double out[3])
+{
+    out[0] = out[1] = out[2] = 0;
+    for (int i = 0; i < 3; i++) {
+        int j = (i + 1) % 3, k = (i + 2) % 3;
+        v3_add(out, q->corner[i] - b[j] * q->square[k] - b[k] * q->square[j], q->slope + 3 * i);
+    }
+}
+
+double tw_premetric_distance(const tw_premetric *p, const tw_mesh_place *x, const tw_mesh_place *y)
+{
+    double sum = 0;
+    for (int64_t k = 0; k < p->count; k++) {
+        double difference = 0;
+        for (int i = 0; i < 3; i++)
+            difference += x->share[i] * place_of(p, x->face, i)[k] - y->share[i] * place_of(p, y->face, i)[k];
+        sum += difference * difference;
+    }
+    return sqrt(sum);
+}
+
+void tw_premetric_gradient(const tw_premetric *p, const tw_mesh_place *x, const tw_mesh_place *y, double *work,
+                           double out[3])
+{
+    target to = make_target(p, y, work);
+    quadratic q = quadratic_of(&to, x->face);
+    gradient_at(&q, x->share, out);
+    v3_scale(0.5 / tw_premetric_distance(p, x, y), out, out);
+}
+
+/* --- which way from a place ------------------------------------------------------------------------------------------
+ */
+
+/* The steepest way down: within a face, or along an edge that faces lead to. */
+typedef struct way {
+    tw_mesh_place at;
+    quadratic q;
+    double velocity[3]; /* minus the gradient, or its part along the edge */
+    double steepness;   /* its length; 0: there is none */
+    int along;          /* the edge opposite this corner, -1: within the face */
+} way;
+
+/* Whether a vector leads into the face from a place on its sides, of which it may go along one. */
+static bool leads_in(const quadratic *q, const tw_mesh_place *at, const double *v, int along)
+{
+    for (int i = 0; i < 3; i++)
+        if (i != along && at->share[i] == 0 && v3_dot(q->slope + 3 * i, v) < 0) return false;
+    return true;
+}
+
+/* The ways within one face and along those of its sides that the place is on. */
+static void consider(const target *to, const tw_mesh_place *at, way *best)
+{
+    const tw_mesh *m = to->p->mesh;
+    quadratic q = quadratic_of(to, at->face);
+    double g[3], steepness;
+    gradient_at(&q, at->share, g);
+    v3_scale(-1, g, g);
+    steepness = sqrt(v3_dot(g, g));
+    if (steepness > best->steepness && leads_in(&q, at, g, -1))
+        *best = (way){.at = *at, .q = q, .velocity = {g[0], g[1], g[2]}, .steepness = steepness, .along = -1};
+    for (int i = 0; i < 3; i++) {
+        double edge[3];
+        if (at->share[i] != 0) continue;
+        v3_sub(tw_mesh_corner(m, at->face, (i + 2) % 3), tw_mesh_corner(m, at->face, (i + 1) % 3), edge);
+        double part = v3_dot(g, edge) / v3_dot(edge, edge);
+        v3_scale(part, edge, edge);
+        steepness = sqrt(v3_dot(edge, edge));
+        if (steepness > best->steepness && leads_in(&q, at, edge, i))
+            *best =
+                (way){.at = *at, .q = q, .velocity = {edge[0], edge[1], edge[2]}, .steepness = steepness, .along = i};
+    }
+}
+
+static way find_way(const target *to, const tw_mesh_place *at)
+{
+    const tw_mesh *m = to->p->mesh;
+    way best = {.at = *at};
+    int zeros = 0, zero = 0, corner = 0, ignored;
+    for (int i = 0; i < 3; i++) {
+        if (at->share[i] == 0)
+            zeros++, zero = i;
+        else
+            corner = i;
+    }
+    if (zeros < 2) {
+        consider(to, at, &best);
+        if (zeros == 0 || m->across[3 * at->face + zero] < 0) return best;
+        tw_mesh_place other = tw_mesh_cross(m, at, zero, &ignored);
+        consider(to, &other, &best);
+        return best;
+    }
+    int32_t vertex = m->face[3 * at->face + corner];
+    for (int32_t k = m->begin[vertex]; k < m->begin[vertex + 1]; k++) {
+        tw_mesh_place around = {.face = m->ring[k]};
+        for (int i = 0; i < 3; i++) around.share[i] = m->face[3 * around.face + i] == vertex;
+        consider(to, &around, &best);
+    }
+    return best;
+}
+
+/* --- following it ----------------------------------------------------------------------------------------------------
+ */
+
+/* For how long a place may go along v, which changes shares by `change`, before it is on another side: *out_side. */
+static double time_within(const way *w, const double *v, double most, double change[3], int *out_side)
+{
+    *out_side = -1;
+    for (int i = 0; i < 3; i++) {
+        change[i] = v3_dot(w->q.slope + 3 * i, v);
+        if (i == w->along) change[i] = 0;
+        if (!(change[i] < 0) || w->at.share[i] == 0) continue;
+        double until = w->at.share[i] / -change[i];
+        if (until >= most) continue;
+        most = until;
+        *out_side = i;
+    }
+    return most;
+}
+
+/* A line of the face: d^2 after a time is now + slope time + curve time^2. */
+typedef struct line {
+    double velocity[3], change[3], slope, curve, time;
+    int side; /* on which it is after that time, -1: within, or at the goal */
+    bool there;
+} line;
+
+/* Along v to the end of the face, a fifth of the way to the least value, or where d^2 is less by `below`. */
+static line line_along(const way *w, const double *v, double below)
+{
+    const double share_of_newton = 0.2;
+    line l = {.velocity = {v[0], v[1], v[2]}, .slope = -v3_dot(w->velocity, v)};
+    time_within(w, v, 1, l.change, &l.side);
+    l.curve = -pairs(&w->q, l.change);
+    double most = l.curve > 0 ? share_of_newton * -l.slope / (2 * l.curve) : (double)INFINITY;
+    double root = l.slope * l.slope - 4 * l.curve * below;
+    double until = root >= 0 ? fmax(2 * below / (-l.slope + sqrt(root)), 0) : (double)INFINITY;
+    l.time = time_within(w, v, most, l.change, &l.side);
+    l.there = until <= l.time;
+    if (l.there) l.time = until;
+    if (l.there) l.side = -1;
+    return l;
+}
+
+/* A step of the midpoint rule, true when d^2 is `goal` then. */
+static bool step(way *w, double goal)
+{
+    const double rounding = 1e-13;
+    double below = value_at(&w->q, w->at.share) - goal, middle[3], g[3];
+    line l = line_along(w, w->velocity, below);
+    if (w->along < 0) {
+        for (int i = 0; i < 3; i++) middle[i] = w->at.share[i] + 0.5 * l.time * l.change[i];
+        gradient_at(&w->q, middle, g);
+        v3_scale(-1, g, g);
+        if (leads_in(&w->q, &w->at, g, -1)) l = line_along(w, g, below);
+    }
+    for (int i = 0; i < 3; i++) {
+        w->at.share[i] += l.time * l.change[i];
+        if (i == l.side || w->at.share[i] < rounding) w->at.share[i] = 0;
+    }
+    return l.there;
+}
+
+tw_descent tw_premetric_descend(const tw_premetric *p, const tw_mesh_place *x0, const tw_mesh_place *x1, double kappa,
+                                double *work)
+{
+    enum { MOST = 20000 };
+    target to = make_target(p, x1, work);
+    quadratic q = quadratic_of(&to, x0->face);
+    double goal = kappa * kappa * value_at(&q, x0->share);
+    way w = find_way(&to, x0);
+    bool there = kappa >= 1;
+    for (int n = 0; n < MOST && !there && w.steepness > 0; n++) {
+        there = step(&w, goal);
+        w = find_way(&to, &w.at);
+    }
+    tw_descent d = {.at = w.at, .arrived = there && w.steepness > 0};
+    if (!d.arrived) return d;
+    v3_add(d.velocity, 2 * goal / (w.steepness * w.steepness), w.velocity);
+    return d;
+}
