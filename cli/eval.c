@@ -220,6 +220,10 @@ int run_eval(cli *c)
     tw_status status = TW_OK;
     int result;
     if (opt_given(&c->set, OPT_SAMPLES) && is_file_of_rows(opt_text(&c->set, OPT_MODEL))) return eval_files(c);
+    static const option_id of_files[] = {OPT_COLUMN, OPT_TRAINING_ROWS};
+    for (int i = 0; i < TW_COUNT(of_files); i++)
+        if (opt_given(&c->set, of_files[i]))
+            return cli_usage("--%s is for eval FILE --samples FILE: a run knows its own", option_table[of_files[i]].name);
     if (!solver_of(c, &e.solver)) return EXIT_USAGE;
     TW_TRY(cli_start(c));
     result = model_open(c, &e.m);

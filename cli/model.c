@@ -119,7 +119,7 @@ tw_dataset_desc dataset_desc_of(const settings *s, double split[3])
                             .labels = opt_text(s, OPT_LABELS),
                             .strict = opt_flag(s, OPT_STRICT),
                             .mixed = mixed_of(s),
-                            .kinds = s->verb == 'T' ? opt_text(s, OPT_COLUMN) : NULL};
+                            .kinds = opt_text(s, OPT_COLUMN)};
     if (opt_text(s, OPT_SPLIT) && split_parse(opt_text(s, OPT_SPLIT), split))
         memcpy(desc.split, split, sizeof desc.split);
     if (opt_text(s, OPT_LEVELS)) levels_parse(opt_text(s, OPT_LEVELS), &desc.bins);

@@ -72,12 +72,12 @@ static tw_status read_all(cli *c, reading *r, quality_report *q)
     snprintf(q->title, sizeof q->title, "%s against %s", samples_name, real_name);
     if (training) {
         path_name(training_name, sizeof training_name, training);
-        TW_TRY(tw_schema_find(c->ctx, training, &r->desc, NULL, &r->schema, &r->training));
+        TW_TRY(tw_schema_find(c->ctx, training, &r->desc, r->desc.kinds, &r->schema, &r->training));
         TW_TRY(tw_schema_read(&r->schema, real, &r->desc, true, &r->real));
         tell_notes(c, &r->training);
         snprintf(q->floor_words, sizeof q->floor_words, "Floors: rows of %s against %s", training_name, real_name);
     } else {
-        TW_TRY(tw_schema_find(c->ctx, real, &r->desc, NULL, &r->schema, &r->real));
+        TW_TRY(tw_schema_find(c->ctx, real, &r->desc, r->desc.kinds, &r->schema, &r->real));
         snprintf(q->floor_words, sizeof q->floor_words, "Floors: one half of %s against the other", real_name);
     }
     tell_notes(c, &r->real);

@@ -39,6 +39,8 @@ holds "the last column is predicted" [ "$(grep -c '"target":"member"' out)" = 1 
 holds "noise teaches nothing" above "$(json utility_auc_floor)" 0.8
 works 'one half of test.csv against the other' eval test.csv --samples train.csv --out halves --target income
 holds "a number is predicted by its R^2" grep -q 'predicting income: R^2' halves/report.txt
+run eval test.csv --samples like.csv --training train.csv --column age=category --out levels
+holds "a column is read as it is told" grep -q 'age  *categories' levels/report.txt
 run eval test.csv --samples train.csv --training train.csv --out copies --json
 holds "copies are counted" above "$(json copies)" 0.99
 
@@ -57,5 +59,8 @@ fails '3 synthetic rows: expected at least 5' eval test.csv --samples few.csv --
 cut -d, -f1-3 like.csv >narrow.csv
 fails 'member' eval test.csv --samples narrow.csv --out bad
 refused '\-\-solver is for a trained flow' eval test.csv --samples like.csv --solver euler
+fails "column: 'a': expected NAME=KIND" eval test.csv --samples like.csv --column a --out bad
+refused '\-\-column is for eval FILE --samples FILE' eval people --column age=integer
+refused '\-\-training is for eval FILE --samples FILE' eval people --training train.csv
 holds "nothing is written after bad input" absent bad
 holds "no half-written files" no_leftovers
