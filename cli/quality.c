@@ -113,6 +113,8 @@ static void quality_text(const quality_report *q, tw_text *out)
         if (isfinite(f->w1[c].value)) tw_text_add(out, " %10.4f %10.4f", f->w1[c].value, f->w1[c].floor);
         tw_text_add(out, "\n");
     }
+    tw_text_add(out, "\nThe columns as they were read\n\n");
+    tw_schema_describe(q->schema, out);
 }
 
 /* --- JSON -------------------------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "eval/quality.h"
 
 typedef struct quality_report {
+    const tw_schema *schema; /* by which the rows were read, the caller's */
     tw_records held, training, samples;
     char title[MODEL_PATH];       /* "samples.csv against test.csv" */
     char floor_words[MODEL_PATH]; /* what the floors are */

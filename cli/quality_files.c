@@ -100,6 +100,7 @@ int eval_files(cli *c)
     TW_TRY(cli_start(c));
     q = tw_alloc(c->ctx, 1, sizeof *q);
     if (!q) TW_TRY(tw_fail_memory(c->ctx, sizeof *q));
+    q->schema = &r.schema;
     TW_TRY(read_all(c, &r, q));
     TW_TRY(quality_make(c, q, out ? out : "quality"));
     result = c->json ? json_print(quality_json(q)) : EXIT_DONE;

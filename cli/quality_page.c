@@ -85,6 +85,17 @@ static void add_columns(const quality_report *q, tw_text *out)
     tw_text_add(out, "</table>\n");
 }
 
+static void add_reading(const quality_report *q, tw_text *out)
+{
+    tw_text reading = tw_text_new(out->ctx);
+    tw_schema_describe(q->schema, &reading);
+    tw_text_add(out, "<h2>The columns as they were read</h2>\n<pre>");
+    if (reading.data) add_escaped(out, reading.data);
+    tw_text_add(out, "</pre>\n");
+    if (tw_text_check(&reading) != TW_OK) out->failed = true;
+    tw_text_free(&reading);
+}
+
 void quality_page(const quality_report *q, const char *marginals, size_t marginals_size, const char *associations,
                   size_t associations_size, tw_text *out)
 {
@@ -104,5 +115,6 @@ void quality_page(const quality_report *q, const char *marginals, size_t margina
         "Cramer's V of categories.",
         associations, associations_size);
     add_columns(q, out);
+    add_reading(q, out);
     tw_text_add(out, "</html>\n");
 }

@@ -96,6 +96,7 @@ int eval_table(cli *c, model *m)
     TW_TRY(model_open_data(c, m, &t.data));
     t.schema = tw_dataset_schema(t.data);
     if (!t.schema) TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "%s: its data are no table of mixed columns", m->shown));
+    q->schema = t.schema;
     TW_TRY(take_all(&t, q));
     TW_TRY(quality_make(c, q, out ? out : m->folder));
     result = c->json ? json_print(quality_json(q)) : EXIT_DONE;

@@ -48,6 +48,7 @@ holds "copies are counted" above "$(json copies)" 0.99
 run train train.csv --steps 20 --width 16 --depth 1 --batch 64 --threads 2 --out people
 works 'people against test part of train.csv' eval people --steps 4
 holds "its page lies beside it" [ -s people/report.html ]
+holds "it tells how columns were read" grep -q '^ *member  *yesno' people/report.txt
 works 'like.csv against test.csv' eval people test.csv --samples like.csv --out others
 
 # bad input
