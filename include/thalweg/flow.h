@@ -139,6 +139,26 @@ TW_API const tw_piece_info *tw_token_solver_list(int index);
 TW_NODISCARD TW_API tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out,
                                         double *out_frames, tw_ode_stats *out_stats);
 
+/* What rows of data are made into by tw_flow_edit. */
+typedef struct tw_flow_edit_desc {
+    const double
+        *conditions; /* (n, conditions_count) or one row for all, as in tw_sample_desc: told on the way forth */
+    bool same_conditions;
+    double share; /* until this time on that way, 0 to 1, attention takes its values from the row as it was [never] */
+    int share_layers; /* in the last so many layers of attention [all] */
+} tw_flow_edit_desc;
+
+/* Edits rows of data, desc->from (n, columns), that are what desc->conditions say: each goes back to the source told
+ * this, and forth told edit->conditions, both ways by the solver and grid of desc, whose times are left 0; guidance is
+ * that of the way forth. Out (n, columns). With edit->share, for flows whose network has attention, a row keeps its
+ * composition: the network sees at each time the row as it was there and hands the values of its attention, not its
+ * scores, to the edited one (Wang, Pu, Qi, Guo, Ma, Huang, Chen, Li, Shan 2024, Taming rectified flow for inversion and
+ * editing, section 3.3, where N of so many steps are shared and here a part of the time). Such an evaluation costs two;
+ * no features are stored, so every solver will do and memory is that of two states. Told the same, rows come back as
+ * far as the solver is exact, whatever is shared. Of desc, diffusion, frames, log_density and tokens are refused. */
+TW_NODISCARD TW_API tw_status tw_flow_edit(tw_flow *flow, int64_t n, const tw_sample_desc *desc,
+                                           const tw_flow_edit_desc *edit, double *out, tw_ode_stats *out_stats);
+
 /* `between` points on the way from each of `rows` points of the source to the next, the points themselves included: out
  * ((rows - 1) (between + 1) + 1, columns), which may not be `points`. Both as tw_sample has them going back and as
  * `from`: in data units. Along the sphere for a normal source, on a manifold along its geodesics,

@@ -36,7 +36,7 @@ tw_status tw_crew_get(tw_flow *flow, tw_flow_second second, bool wide, tw_crew *
                           .bare = bare,
                           .count = count,
                           .worker = worker,
-                          .columns = flow->space.numbers + flow->desc.conditions_count};
+                          .columns = program->numbers + program->told};
         if (tw_flow_diverges(second)) crew->columns += 1 + (flow->probes.count > 0);
         program->crew = crew;
     }
@@ -154,7 +154,7 @@ static tw_status make_ready(tw_crew *crew, const tw_ode_desc *solver, const tw_c
     bool integrated = crew->program->second == TW_FLOW_DIVERGENCE;
     const tw_ode_chart chart = {chart_go, chart_pull, crew};
     tw_crew *pushing = NULL;
-    if (desc.error_columns == 0) desc.error_columns = crew->flow->space.numbers + integrated;
+    if (desc.error_columns == 0) desc.error_columns = crew->program->numbers + integrated;
     if (!crew->flow->space.flat) desc.chart = &chart;
     if (is_implicit(desc.method)) {
         tw_flow_second second = integrated ? TW_FLOW_PUSH_DENSITY : TW_FLOW_PUSH;

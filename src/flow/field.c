@@ -2,6 +2,7 @@
  * its scale and pace (path/schedule.h). */
 #include "flow/checksum.h"
 #include "flow/flow.h"
+#include "nn/sharing.h"
 
 #include <math.h>
 #include <string.h>
@@ -231,6 +232,20 @@ static tw_val hold(const tw_flow *flow, tw_val u)
 tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
 {
     return hold(flow, guided(flow, model, x, t, velocity));
+}
+
+tw_val tw_flow_shared_velocity(const tw_flow *flow, const tw_model *model, tw_val told, tw_val x, tw_val t)
+{
+    tw_flow_binding *binding = model->user;
+    tw_val condition = binding->condition;
+    int64_t columns = flow->space.numbers;
+    binding->condition = told;
+    tw_val second = velocity(flow, flow, model, tw_slice(x, 1, columns, 2 * columns), t);
+    binding->condition = condition;
+    tw_params_share(binding->params, true, flow->shared_layers);
+    tw_val first = tw_flow_velocity(flow, model, tw_slice(x, 1, 0, columns), t);
+    tw_params_share(binding->params, false, 0);
+    return tw_concat2(1, first, second);
 }
 
 tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)

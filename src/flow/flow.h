@@ -26,6 +26,8 @@ typedef enum tw_flow_second {
     TW_FLOW_ALONE,
     TW_FLOW_DIVERGENCE,   /* (rows) */
     TW_FLOW_SCORE,        /* (rows,D) */
+    TW_FLOW_SHARED,       /* nothing: u of two rows side by side, (rows,2D) told (rows,2K), where the network takes the
+                             values of its attention for the first from the second (flow/edit.c) */
     TW_FLOW_PUSH,         /* in place of u, from one more input v (rows,D): du/dx v (rows,D) */
     TW_FLOW_PUSH_DENSITY, /* and of div u (rows) */
     TW_FLOW_PULL,         /* in place of u, from one more input w (rows,D): w' du/dx (rows,D) */
@@ -52,12 +54,13 @@ static inline bool tw_flow_diverges(tw_flow_second second) /* the state has a co
 }
 
 /* u(x,t) and what is wanted beside it, in f32 or f64, for blocks of `rows` rows. Inputs: the parameters, then x
- * (rows,D), t (rows) and, when there are, conditions (rows,K). */
+ * (rows,numbers), t (rows) and, when there are, conditions (rows,told). */
 typedef struct tw_flow_program {
     tw_graph *graph;
     tw_params *params, *guide_params; /* of the guide, NULL: none */
     tw_program *program;
     int64_t rows;
+    int numbers, told; /* of a row: D and K, or twice as many */
     tw_flow_second second;
     bool wide;
     void *weights, *guide_weights; /* copies in double when wide */
@@ -77,13 +80,14 @@ struct tw_flow {
     tw_context *ctx;
     tw_flow_desc desc; /* every name filled in, texts of the pieces; names and decimals owned */
     tw_piece piece[TW_PIECE_COUNT];
-    tw_space space; /* of the columns: states are rows of space.numbers */
+    tw_space space;          /* of the columns: states are rows of space.numbers */
     tw_piece other_schedule; /* sampled with instead of the trained one; info NULL: none */
     tw_guidance guidance;    /* solved with */
     tw_flow_guide guide;
     const tw_mixture *mixture; /* its velocity instead of the network's, NULL: none */
     tw_probes probes;          /* of the divergence */
     float *moving;             /* (columns): 0 of those that are held, else 1; NULL: all move */
+    int shared_layers;         /* of attention, the last ones, 0: all; of TW_FLOW_SHARED */
     const tw_method *method;
     tw_model model;  /* without the network, which needs a graph: tw_flow_model */
     tw_graph *graph; /* the network once, for the layout of its parameters */
@@ -94,10 +98,10 @@ struct tw_flow {
                       value, and the density is that of the other columns */
     tw_fact *facts;
     int64_t facts_count, facts_capacity;
-    tw_token_path tokens;       /* of a flow of tokens: flow/jumping.h */
-    double *token_distance;     /* of its path, NULL: a mixture */
-    tw_edit_path edits;         /* of a flow of sequences, likewise */
-    struct tw_token_crew *token_crew; /* NULL until needed */
+    tw_token_path tokens;                         /* of a flow of tokens: flow/jumping.h */
+    double *token_distance;                       /* of its path, NULL: a mixture */
+    tw_edit_path edits;                           /* of a flow of sequences, likewise */
+    struct tw_token_crew *token_crew;             /* NULL until needed */
     tw_flow_program *program[TW_FLOW_SECONDS][2]; /* [second][wide], NULL until needed */
     double *curve_step, *curve_loss;              /* of the last training */
     int64_t curve_count;
@@ -133,6 +137,9 @@ TW_NODISCARD tw_status tw_flow_use_held(tw_flow *flow, const bool *held);
 /* Velocity and score along it, as graphs: what programs are made from. */
 tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
 tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
+/* Of two rows side by side, x (B,2D): the first as the flow is solved with, by values of attention of the second, which
+ * is told `told` (features) and not guided. */
+tw_val tw_flow_shared_velocity(const tw_flow *flow, const tw_model *model, tw_val told, tw_val x, tw_val t);
 
 /* Fails where `what` is for flows on R^D only, and this one is not. */
 TW_NODISCARD tw_status tw_flow_need_flat(const tw_flow *flow, const char *what);

@@ -1,6 +1,8 @@
 /* flow/journey.c - see journey.h. */
 #include "flow/journey.h"
 
+#include "solve/sampler.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -10,6 +12,9 @@ tw_status tw_journey_check(tw_flow *flow, const tw_ode_desc *solver)
     if (!(solver->t0 >= 0 && solver->t0 <= 1) || !(solver->t1 >= 0 && solver->t1 <= 1))
         return tw_fail(flow->ctx, TW_ERR_INVALID, "times from %g to %g: a flow lives on 0 to 1", solver->t0,
                        solver->t1);
+    if (tw_sampler_find(solver->method) && strcmp(flow->model.path->info.name, "affine") != 0)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "solver %s is for affine paths, not for path '%s'", solver->method,
+                       flow->model.path->info.name);
     return TW_OK;
 }
 
@@ -18,6 +23,17 @@ tw_ode_desc tw_journey_solver(const tw_sample_desc *desc)
     tw_ode_desc solver = desc ? desc->solver : (tw_ode_desc){0};
     if (solver.t0 == 0 && solver.t1 == 0) solver.t1 = 1;
     return solver;
+}
+
+void tw_journey_count_steps(tw_ode_desc *solver)
+{
+    enum { STANDARD = 50 };
+    if (solver->steps != 0 || solver->step_size != 0) return;
+    if (tw_sampler_find(solver->method)) solver->steps = STANDARD;
+    for (int i = 0; tw_ode_method_list(i); i++) {
+        const tw_ode_method_info *info = tw_ode_method_list(i);
+        if (solver->method && strcmp(info->name, solver->method) == 0 && !info->adaptive) solver->steps = STANDARD;
+    }
 }
 
 void tw_journey_hold(const tw_flow *flow, tw_ode_desc *solver)

@@ -18,9 +18,13 @@ typedef struct tw_journey {
     tw_ode_stats stats;
 } tw_journey;
 
-/* The solver of a description (NULL: the default), from 0 to 1 unless it says otherwise; refuses other times. */
+/* The solver of a description (NULL: the default), from 0 to 1 unless it says otherwise; refuses other times, and
+ * samplers where the path has no alpha and sigma. */
 tw_ode_desc tw_journey_solver(const tw_sample_desc *desc);
 TW_NODISCARD tw_status tw_journey_check(tw_flow *flow, const tw_ode_desc *solver);
+/* For journeys in parts: a fixed-step method without a number of steps gets the default one, which is then shared out
+ * and not repeated. */
+void tw_journey_count_steps(tw_ode_desc *solver);
 /* Keeps a solver within the times at which the flow can be solved. */
 void tw_journey_hold(const tw_flow *flow, tw_ode_desc *solver);
 /* What a source point is multiplied by where the flow begins. */

@@ -54,12 +54,20 @@ static tw_status push_of(const tw_flow_program *p, tw_val x, tw_val v, tw_val *o
     return status;
 }
 
+/* What the row that stands first, or second, is told, as the network sees it. */
+static tw_val features_of(const tw_flow *flow, int row, tw_val condition)
+{
+    int told = flow->desc.conditions_count;
+    if (tw_is_none(condition)) return condition;
+    return tw_conditions_features(told, flow->desc.conditions, tw_slice(condition, 1, row * told, (row + 1) * told));
+}
+
 /* The guide's network beside the flow's own, told the same or, when it was trained so, nothing. */
 static tw_status bind_guide(tw_flow_program *p, tw_val condition, tw_flow_binding *guide)
 {
     const tw_flow *flow = guide->flow;
     int told = flow->desc.conditions_count;
-    guide->condition = tw_conditions_features(told, flow->desc.conditions, told > 0 ? condition : TW_NONE);
+    guide->condition = features_of(flow, 0, told > 0 ? condition : TW_NONE);
     tw_status status = tw_params_create(flow->ctx, p->graph, p->wide ? TW_DTYPE_F64 : TW_DTYPE_F32, &p->guide_params);
     guide->params = p->guide_params;
     return status;
@@ -70,6 +78,7 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     static const char *const names[] = {"the velocity",
                                         "velocity and divergence",
                                         "velocity and score",
+                                        "velocities that share attention",
                                         "the velocity's derivative",
                                         "the derivative of velocity and divergence",
                                         "the velocity's transpose",
@@ -84,16 +93,18 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     TW_TRY(tw_graph_create(ctx, &p->graph));
     TW_TRY(tw_params_create(ctx, p->graph, dtype, &p->params));
     tw_flow_binding binding = {.params = p->params, .flow = flow}, guide = {.flow = flow->guide.flow};
-    int told = flow->desc.conditions_count;
+    int told = p->told;
     tw_val condition = TW_NONE;
     if (told > 0) condition = tw_input(p->graph, "condition", dtype, tw_shape_of(p->rows, told));
-    binding.condition = tw_conditions_features(told, flow->desc.conditions, condition);
+    binding.condition = features_of(flow, 0, condition);
     if (guide.flow) TW_TRY(bind_guide(p, condition, &guide));
     if (guide.flow) binding.guide = &guide;
     tw_model model = tw_flow_model(flow, &binding);
-    tw_val x = tw_input(p->graph, "x", dtype, tw_shape_of(p->rows, flow->space.numbers));
+    tw_val x = tw_input(p->graph, "x", dtype, tw_shape_of(p->rows, p->numbers));
     tw_val t = tw_input(p->graph, "t", dtype, tw_shape_of(p->rows));
-    tw_val u = tw_flow_velocity(flow, &model, x, t), along = TW_NONE, probes = TW_NONE; /* more inputs a row */
+    tw_val u, along = TW_NONE, probes = TW_NONE; /* more inputs a row */
+    u = p->second == TW_FLOW_SHARED ? tw_flow_shared_velocity(flow, &model, features_of(flow, 1, condition), x, t)
+                                    : tw_flow_velocity(flow, &model, x, t);
     TW_TRY(tw_graph_check(p->graph));
     bool diverges = tw_flow_diverges(p->second), pulls = tw_flow_pulls(p->second), pushes = tw_flow_pushes(p->second);
     if (pulls || pushes)
@@ -189,7 +200,12 @@ tw_status tw_flow_program_get(tw_flow *flow, tw_flow_second second, bool wide, t
     if (!*slot) {
         tw_flow_program *p = tw_alloc(flow->ctx, 1, sizeof(*p));
         if (!p) return tw_fail_memory(flow->ctx, sizeof(*p));
-        *p = (tw_flow_program){.second = second, .wide = wide, .rows = block_rows(flow, second)};
+        int abreast = second == TW_FLOW_SHARED ? 2 : 1;
+        *p = (tw_flow_program){.second = second,
+                               .wide = wide,
+                               .rows = block_rows(flow, second),
+                               .numbers = abreast * flow->space.numbers,
+                               .told = abreast * flow->desc.conditions_count};
         status = build(flow, p);
         if (status == TW_OK) status = bind_inputs(flow, p);
         if (status != TW_OK) {

@@ -16,14 +16,6 @@ const tw_ode_method_info *tw_sampler_list(int index)
     return tw_sampler_at(index);
 }
 
-/* Samplers need alpha and sigma of a point on an affine path. */
-static tw_status check_sampler(const tw_flow *flow, const tw_ode_desc *solver)
-{
-    if (!tw_sampler_find(solver->method) || strcmp(flow->model.path->info.name, "affine") == 0) return TW_OK;
-    return tw_fail(flow->ctx, TW_ERR_INVALID, "solver %s is for affine paths, not for path '%s'", solver->method,
-                   flow->model.path->info.name);
-}
-
 /* The part of a solver's journey between frame - 1 and frame, with its share of the steps. */
 static tw_ode_desc leg(tw_ode_desc solver, int number, int legs)
 {
@@ -106,18 +98,6 @@ static void keep_frame(const tw_flow *flow, const tw_sample_desc *desc, int64_t 
     if (desc->on_frame) desc->on_frame(desc->user, frame);
 }
 
-/* Frames of a fixed-step method without a step count of its own: the default number of steps is shared out, not
- * repeated. */
-static void share_default_steps(tw_ode_desc *solver, int legs)
-{
-    if (legs < 2 || solver->steps > 0 || solver->step_size > 0) return;
-    if (tw_sampler_find(solver->method)) solver->steps = 50;
-    for (int i = 0; tw_ode_method_list(i); i++) {
-        const tw_ode_method_info *info = tw_ode_method_list(i);
-        if (solver->method && strcmp(info->name, solver->method) == 0 && !info->adaptive) solver->steps = 50;
-    }
-}
-
 /* States where the flow begins: draws of the source, or given rows. */
 static tw_status begin_rows(const tw_flow *flow, const tw_sample_desc *desc, int64_t n, double *out)
 {
@@ -148,7 +128,6 @@ static tw_status check_run(tw_flow *flow, const tw_sample_desc *desc, const tw_o
 {
     tw_status status = TW_OK;
     TW_TRY(tw_journey_check(flow, solver));
-    TW_TRY(check_sampler(flow, solver));
     if (desc && desc->tokens)
         TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "options of tokens for a flow on space '%s'", flow->desc.space));
     if (desc) TW_TRY(check_noise(flow->ctx, desc, solver));
@@ -192,7 +171,7 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
     diffusion.schedule = tw_flow_schedule(flow);
     tw_journey_hold(flow, &solver);
     TW_TRY(tw_flow_grid_make(flow, desc ? desc->grid : NULL, &solver, &grid));
-    if (!noisy) share_default_steps(&solver, legs);
+    if (!noisy && legs > 1) tw_journey_count_steps(&solver);
     TW_TRY(tw_journey_begin(flow, desc, noisy ? TW_FLOW_SCORE : second, n, rows, &j));
     TW_TRY(begin_rows(flow, desc, n, rows));
     if (scored) tw_flow_begin_densities(flow, n, rows, scored);

@@ -187,11 +187,11 @@ tw_status tw_worker_make(tw_flow *flow, const tw_flow_program *program, const tw
 {
     tw_context *ctx = flow->ctx;
     if (w->program) return TW_OK;
-    size_t rows = (size_t)program->rows, columns = (size_t)flow->space.numbers;
+    size_t rows = (size_t)program->rows, columns = (size_t)program->numbers;
     size_t element = program->wide ? sizeof(double) : sizeof(float);
     tw_status status = TW_OK;
-    size_t told = (size_t)flow->desc.conditions_count;
-    *w = (tw_worker){.bare = bare, .columns = flow->space.numbers, .conditions = (int)told};
+    size_t told = (size_t)program->told;
+    *w = (tw_worker){.bare = bare, .columns = program->numbers, .conditions = (int)told};
     TW_TRY(tw_state_create(program->program, 1, &w->state));
     if (bare) TW_TRY(tw_state_create(bare->program, 1, &w->bare_state));
     w->x = tw_alloc_aligned(ctx, rows * columns * element);

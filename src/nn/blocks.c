@@ -2,6 +2,7 @@
 #include "nn/blocks.h"
 
 #include "graph/function.h"
+#include "nn/sharing.h"
 
 #include <math.h>
 #include <string.h>
@@ -44,12 +45,12 @@ tw_val tw_block_layernorm(tw_scope scope, tw_val x)
     return tw_layernorm(x, weight, bias, epsilon);
 }
 
-tw_val tw_block_attention(tw_val qkv, int heads, bool by_head)
+tw_val tw_block_attention(tw_scope scope, tw_val qkv, int heads, bool by_head)
 {
     if (tw_is_none(qkv)) return qkv;
     tw_val part[3];
     tw_qkv_split(qkv, heads, by_head, part);
-    tw_val y = tw_attention(part[0], part[1], part[2], NULL);
+    tw_val y = tw_attention(part[0], part[1], tw_shared_values(scope, part[2]), NULL);
     return tw_reshape(y, tw_shape_of(tw_dim(qkv, 0), tw_dim(qkv, 1), tw_dim(qkv, 2) / 3));
 }
 

@@ -18,8 +18,8 @@ tw_val tw_block_groupnorm(tw_scope scope, tw_val x, int groups);
 /* x (...,D): the last axis to mean 0 and variance 1 (Ba et al. 2016), then weight and bias. */
 tw_val tw_block_layernorm(tw_scope scope, tw_val x);
 /* Self-attention of qkv (B,T,3*C) -> (B,T,C): queries of all heads before keys before values, or, by_head, those of
- * each head together. */
-tw_val tw_block_attention(tw_val qkv, int heads, bool by_head);
+ * each head together. Its values may be another row's (nn/sharing.h). */
+tw_val tw_block_attention(tw_scope scope, tw_val qkv, int heads, bool by_head);
 
 /* x (B,H,W,C) -> (B,H/n,W/n,n*n*C), pixels of a square row by row, and back. */
 tw_val tw_block_gather(tw_val x, int64_t n);

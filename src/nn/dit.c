@@ -94,7 +94,7 @@ static tw_val block(tw_scope scope, const void *user, tw_val x, tw_val c)
     tw_val m[6]; /* shift, scale, gate of attention, then of the perceptron */
     modulation(scope, c, width, 6, m);
     tw_val h = xavier(tw_in(attention, "qkv"), tw_block_modulate(x, m[0], m[1], EPSILON), 3 * width);
-    h = xavier(tw_in(attention, "proj"), tw_block_attention(h, desc->heads, false), width);
+    h = xavier(tw_in(attention, "proj"), tw_block_attention(attention, h, desc->heads, false), width);
     x = tw_add(x, tw_mul(m[2], h));
     h = tw_gelu_tanh(xavier(tw_in(mlp, "fc1"), tw_block_modulate(x, m[3], m[4], EPSILON), 4 * width));
     return tw_add(x, tw_mul(m[5], xavier(tw_in(mlp, "fc2"), h, width)));

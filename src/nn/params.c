@@ -8,6 +8,7 @@
 #include "base/philox.h"
 #include "base/streams.h"
 #include "graph/node.h"
+#include "nn/sharing.h"
 
 #include <thalweg/nn.h>
 
@@ -23,6 +24,11 @@ typedef struct entry {
     int64_t offset;
 } entry;
 
+typedef struct attention {
+    int32_t path;
+    tw_val values;
+} attention;
+
 struct tw_params {
     tw_context *ctx;
     tw_graph *graph;
@@ -34,6 +40,10 @@ struct tw_params {
     int64_t size, learned;
     tw_training training; /* key TW_NONE: none */
     int drops;            /* calls of tw_drop */
+    attention *attentions;
+    int64_t attentions_count, attentions_capacity;
+    bool take; /* values of attention: of all layers from this one on */
+    int64_t take_from;
 };
 
 /* "path.name", "path.name.index" or "name" at the root; NULL when memory is used up. */
@@ -99,6 +109,7 @@ void tw_params_destroy(tw_params *params)
     for (int64_t i = 0; i < params->paths_count; i++) tw_free(ctx, params->paths[i]);
     tw_free(ctx, params->entries);
     tw_free(ctx, params->paths);
+    tw_free(ctx, params->attentions);
     tw_free(ctx, params);
 }
 
@@ -144,6 +155,31 @@ tw_val tw_drop(tw_scope scope, tw_val x, double probability)
     if (tw_is_none(x) || tw_is_none(p->training.key) || probability == 0) return x;
     uint32_t stream = TW_STREAM_DROPOUT + ((uint32_t)p->drops++ << 8);
     return tw_dropout(x, probability, p->training.key, p->training.counter, stream);
+}
+
+void tw_params_share(tw_params *params, bool take, int layers)
+{
+    params->take = take;
+    params->take_from = layers > 0 ? params->attentions_count - layers : 0;
+}
+
+int tw_params_attentions(const tw_params *params)
+{
+    return (int)params->attentions_count;
+}
+
+tw_val tw_shared_values(tw_scope scope, tw_val v)
+{
+    tw_params *p = scope.params;
+    int64_t i = 0;
+    if (tw_is_none(v)) return v;
+    while (i < p->attentions_count && p->attentions[i].path != scope.path) i++;
+    if (p->take) return i >= p->take_from && i < p->attentions_count ? p->attentions[i].values : v;
+    if (tw_grow(p->ctx, &p->attentions, &p->attentions_capacity, i + 1, sizeof(attention)) != TW_OK)
+        return tw_graph_fail(p->graph, TW_ERR_MEMORY, "out of memory while building attention");
+    p->attentions[i] = (attention){scope.path, v};
+    p->attentions_count = tw_max_i64(p->attentions_count, i + 1);
+    return v;
 }
 
 tw_scope tw_scope_root(tw_params *params)

@@ -44,7 +44,7 @@ static tw_val attention(tw_scope scope, const level *l, tw_val x)
     tw_shape shape = tw_shape_at(x);
     tw_val h = tw_block_groupnorm(tw_in(scope, "norm"), x, GROUPS);
     h = tw_linear(tw_in(scope, "qkv"), tw_reshape(h, tw_shape_of(shape.dim[0], -1, l->channels)), 3 * l->channels);
-    h = tw_block_zero_linear(tw_in(scope, "out"), tw_block_attention(h, l->desc->heads, false), l->channels);
+    h = tw_block_zero_linear(tw_in(scope, "out"), tw_block_attention(scope, h, l->desc->heads, false), l->channels);
     return tw_add(x, tw_reshape(h, shape));
 }
 

@@ -12,7 +12,7 @@ tw_val tw_transformer_block(tw_scope scope, const tw_transformer_desc *desc, tw_
     if (tw_is_none(x)) return x;
     int64_t width = tw_last_dim(x);
     tw_val h = tw_linear(tw_in(scope, "qkv"), tw_block_layernorm(tw_in(scope, "norm1"), x), 3 * width);
-    x = tw_add(x, tw_linear(tw_in(scope, "out"), tw_block_attention(h, desc->heads, false), width));
+    x = tw_add(x, tw_linear(tw_in(scope, "out"), tw_block_attention(scope, h, desc->heads, false), width));
     h = tw_dense(tw_at(scope, "mlp", 0), tw_block_layernorm(tw_in(scope, "norm2"), x), 4 * width, tw_gelu);
     return tw_add(x, tw_linear(tw_at(scope, "mlp", 2), h, width));
 }

@@ -90,7 +90,7 @@ tw_val tw_unet_attention(tw_scope scope, const tw_unet_desc *desc, tw_val x)
     int64_t channels = tw_last_dim(x);
     tw_val h = tw_block_groupnorm(tw_in(scope, "norm"), x, GROUPS);
     h = tw_reshape(h, tw_shape_of(shape.dim[0], -1, channels));
-    h = tw_block_attention(tw_linear(tw_in(scope, "qkv"), h, 3 * channels), heads_of(desc, channels), true);
+    h = tw_block_attention(scope, tw_linear(tw_in(scope, "qkv"), h, 3 * channels), heads_of(desc, channels), true);
     h = tw_block_zero_linear(tw_in(scope, "proj_out"), h, channels);
     return tw_add(x, tw_reshape(h, shape));
 }

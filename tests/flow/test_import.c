@@ -1,5 +1,6 @@
-/* Networks of other programs: the same numbers as PyTorch gives (tests/golden/make_import.py), names and layouts on the
- * way back, which of several networks in a file is taken, and what is refused. */
+/* Networks of other programs: the same numbers as PyTorch gives (tests/golden/make_import.py), also where attention
+ * takes another row's values, names and layouts on the way back, which of several networks in a file is taken, and what
+ * is refused. */
 #include <thalweg/import.h>
 
 #include "flow/architecture.h"
@@ -185,6 +186,46 @@ static void gives_pytorchs_numbers(void **state)
     }
 }
 
+/* Five of Euler's steps either way, some of them with values of attention from the row as it was in some layers. */
+static void edits_as_pytorch(void **state)
+{
+    static const struct {
+        const char *golden;
+        double share;
+        int layers;
+    } cases[] = {{"edited.0.2", 0, 0}, {"edited.2.2", 0.4, 2}, {"edited.2.2", 0.4, 0}, {"edited.5.1", 1, 1}};
+    const example *e = &examples[4];
+    double was[2], now[2], *x, *got;
+    state_dict s;
+    open_example(*state, e, &s);
+    tw_flow *flow = import_example(*state, e, &s);
+    int64_t n = s.rows * s.height * s.width * s.channels;
+    assert_int_equal(s.rows, TW_COUNT(was));
+    for (int i = 0; i < TW_COUNT(was); i++) was[i] = s.class[i], now[i] = (double)(((int)was[i] + 2) % 3);
+    x = malloc((size_t)n * sizeof *x);
+    got = malloc((size_t)n * sizeof *got);
+    turn(&s, s.x, x, true);
+    for (int c = 0; c < TW_COUNT(cases); c++) {
+        const tw_flow_edit_desc edit = {.conditions = now, .share = cases[c].share, .share_layers = cases[c].layers};
+        const tw_sample_desc desc = {
+            .from = x, .conditions = was, .double_precision = true, .solver = {.method = "euler", .steps = 5}};
+        const double *want = get(*state, &s, cases[c].golden);
+        tw_ode_stats stats;
+        double most = 0;
+        assert_int_equal(tw_flow_edit(flow, s.rows, &desc, &edit, got, &stats), TW_OK);
+        assert_int_equal(stats.nfe, 10);
+        for (int64_t i = 0; i < n; i++) {
+            int64_t k = i % s.channels, p = i / s.channels % (s.height * s.width), row = i / (n / s.rows);
+            most = fmax(most, fabs(got[i] - want[(row * s.channels + k) * s.height * s.width + p]));
+        }
+        if (!(most < 1e-6)) fail_msg("%s: off by %g", cases[c].golden, most);
+    }
+    free(x);
+    free(got);
+    tw_flow_destroy(flow);
+    close_example(*state, &s);
+}
+
 /* The same names, shapes and numbers come back - a null class as the zero row that it may as well be - and a flow that
  * was written and read again is the same. */
 static void goes_back(void **state)
@@ -353,6 +394,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_pytorchs_numbers),
+        cmocka_unit_test(edits_as_pytorch),
         cmocka_unit_test(goes_back),
         cmocka_unit_test(prefers_averages),
         cmocka_unit_test(finds_shadow_parameters),

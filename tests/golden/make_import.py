@@ -11,6 +11,7 @@ them from the name and the place of a number, here and in tests/flow/test_import
     x, t               images (B,C,H,W), times
     class              classes, where there are any
     told, untold       what the network returns with and without them
+    edited.N.M         SiT: x as edited() makes it in STEPS steps, N of them and the last M blocks sharing values
 
 Written by PyTorch 2.15.0 on x86-64, in double precision.
 """
@@ -187,6 +188,8 @@ def adaptive(width, count):
 
 
 class SiT(nn.Module):
+    values = None  # (block, v) -> the values that attention of a block goes by
+
     def __init__(self, side, channels, patch, width, depth, heads, classes, learn_sigma=True, waves=True):
         super().__init__()
         self.patch, self.heads, self.classes, self.channels = patch, heads, classes, channels
@@ -205,6 +208,7 @@ class SiT(nn.Module):
     def attention(self, block, x):
         b, n, c = x.shape
         q, k, v = block.attn.qkv(x).reshape(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        v = self.values(block, v) if self.values else v
         w = torch.softmax(q @ k.transpose(2, 3) / math.sqrt(c // self.heads), 3)
         return block.attn.proj((w @ v).transpose(1, 2).reshape(b, n, c))
 
@@ -250,10 +254,41 @@ def dump(folder, name, network, size):
         tensors["untold"] = network(x, t)
         if network.classes:
             tensors |= {"class": y, "told": network(x, t, y)}
+        if name == "sit":
+            for shared, layers in [(0, 2), (2, 2), (STEPS, 1)]:
+                tensors[f"edited.{shared}.{layers}"] = edited(network, x, y, (y + 2) % network.classes, shared, layers)
     for n, v in network.state_dict().items():
         tensors["shape." + n] = torch.tensor(v.shape)
     write(os.path.join(folder, f"import_{name}.safetensors"), tensors)
     print(name, sum(v.numel() for v in network.parameters()), "parameters, rms", tensors["untold"].square().mean().sqrt().item())
+
+
+STEPS = 5
+
+
+def edited(network, x, told, now, shared, layers):
+    """Euler's steps from x at t = 1 to 0 told one class, and back told another: in the first `shared` steps the last
+    `layers` blocks take their values from the row that goes back told the first (Wang et al. 2024, RF-Edit)."""
+    blocks, kept = list(network.blocks), {}
+
+    def keep(block, v):
+        kept[block] = v
+        return v
+
+    def take(block, v):
+        return kept[block] if block in blocks[-layers:] else v
+
+    at = lambda i: torch.full((len(x),), i / STEPS, dtype=x.dtype)
+    for i in range(STEPS, 0, -1):
+        x = x - network(x, at(i), told) / STEPS
+    was = x
+    for i in range(STEPS):
+        network.values = keep
+        ahead = was + network(was, at(i), told) / STEPS
+        network.values = take if i < shared else None
+        x, was = x + network(x, at(i), now) / STEPS, ahead
+        network.values = None
+    return x
 
 
 def write(path, tensors):
