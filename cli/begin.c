@@ -23,20 +23,21 @@ static int64_t standard_rows(const model *m)
 
 /* --- conditions -------------------------------------------------------------------------------------------------- */
 
-static tw_status class_of(cli *c, const tw_condition *condition, const char *text, double *out)
+typedef struct told_row {
+    cli *c;
+    const char *flag; /* of the option */
+    const tw_flow_desc *about;
+    double *row;
+} told_row;
+
+static tw_status class_of(const told_row *r, const tw_condition *condition, const char *text, double *out)
 {
     for (int k = 0; k < condition->classes; k++)
         if (strcmp(condition->level[k], text) == 0) return *out = k, TW_OK;
     const char *near = tw_nearest_name(text, condition->level, condition->classes);
-    return tw_fail(c->ctx, TW_ERR_INVALID, "--condition: '%s' has no class '%s'%s%s%s", condition->name, text,
+    return tw_fail(r->c->ctx, TW_ERR_INVALID, "--%s: '%s' has no class '%s'%s%s%s", r->flag, condition->name, text,
                    near ? "; there is '" : "", near ? near : "", near ? "'" : "");
 }
-
-typedef struct told_row {
-    cli *c;
-    const tw_flow_desc *about;
-    double *row;
-} told_row;
 
 static tw_status take_pair(void *user, const char *name, const char *value)
 {
@@ -47,21 +48,21 @@ static tw_status take_pair(void *user, const char *name, const char *value)
     for (int i = 0; i < about->conditions_count; i++) {
         const tw_condition *condition = &about->conditions[i];
         if (strcmp(condition->name, name) != 0) continue;
-        if (condition->classes > 0) return class_of(r->c, condition, value, &r->row[i]);
+        if (condition->classes > 0) return class_of(r, condition, value, &r->row[i]);
         if (tw_parse_double(value, strlen(value), &r->row[i])) return TW_OK;
-        return tw_fail(r->c->ctx, TW_ERR_INVALID, "--condition: %s=%s: expected a number", name, value);
+        return tw_fail(r->c->ctx, TW_ERR_INVALID, "--%s: %s=%s: expected a number", r->flag, name, value);
     }
     for (int i = 0; i < count; i++) names[i] = about->conditions[i].name;
     const char *near = tw_nearest_name(name, names, count);
-    return tw_fail(r->c->ctx, TW_ERR_INVALID, "--condition: the model is told nothing called '%s'; %s'%s'", name,
+    return tw_fail(r->c->ctx, TW_ERR_INVALID, "--%s: the model is told nothing called '%s'; %s'%s'", r->flag, name,
                    near ? "the nearest is " : "it is told ", near ? near : names[0]);
 }
 
 /* "species=Adelie,year=2008"; what is not named is not told. */
-static tw_status parse_told(cli *c, const tw_flow_desc *about, const char *text, double *row)
+static tw_status parse_told(cli *c, const tw_flow_desc *about, const char *flag, const char *text, double *row)
 {
     for (int i = 0; i < about->conditions_count; i++) row[i] = (double)NAN;
-    return pairs_parse(c, "condition", text, take_pair, &(told_row){c, about, row});
+    return pairs_parse(c, flag, text, take_pair, &(told_row){c, flag, about, row});
 }
 
 /* A table whose columns are conditions alone is read as data of their names. */
@@ -96,22 +97,35 @@ static void take_turns(const tw_flow_desc *about, int64_t n, double *out)
         out[i] = i % told == class ? (double)(i / told % about->conditions[class].classes) : (double)NAN;
 }
 
+/* What an option of `sample` says all rows are told, or each; nothing: NULL. */
+static tw_status open_told(cli *c, const tw_flow_desc *about, option_id which, int64_t n, double **out,
+                           bool *out_same)
+{
+    const char *text = c->verb->letter == 'S' ? opt_text(&c->set, which) : NULL, *flag = option_table[which].name;
+    size_t told = (size_t)about->conditions_count;
+    if (!text) return TW_OK;
+    if (told == 0) return tw_fail(c->ctx, TW_ERR_INVALID, "--%s: the model was trained without conditions", flag);
+    *out_same = !file_exists(text);
+    *out = tw_alloc(c->ctx, *out_same ? 1 : (size_t)n, told * sizeof(double));
+    if (!*out) return tw_fail_memory(c->ctx, (size_t)n * told * sizeof(double));
+    return *out_same ? parse_told(c, about, flag, text, *out) : read_told(c, about, text, n, *out);
+}
+
 static tw_status open_conditions(cli *c, const model *m, const held_out *held, int64_t n, begin *b)
 {
     const tw_flow_desc *about = m->about;
-    const char *text = c->verb->letter == 'S' ? opt_text(&c->set, OPT_TOLD) : NULL;
     int told = about->conditions_count;
-    if (told == 0)
-        return text ? tw_fail(c->ctx, TW_ERR_INVALID, "--condition: the model was trained without conditions") : TW_OK;
-    bool turns = !text && !(held && held->conditions) && takes_turns(c, m);
-    if (!text && !(held && held->conditions) && !turns) return TW_OK;
-    b->same = text && !file_exists(text);
-    b->conditions = tw_alloc(c->ctx, b->same ? 1 : (size_t)n, (size_t)told * sizeof(double));
+    tw_status status = open_told(c, about, OPT_EDIT, n, &b->edited, &b->same_edited);
+    if (status == TW_OK) status = open_told(c, about, OPT_TOLD, n, &b->conditions, &b->same);
+    if (status != TW_OK || b->conditions || told == 0) return status;
+    bool known = held && held->conditions;
+    if (!known && !takes_turns(c, m)) return TW_OK;
+    b->conditions = tw_alloc(c->ctx, (size_t)n, (size_t)told * sizeof(double));
     if (!b->conditions) return tw_fail_memory(c->ctx, (size_t)n * (size_t)told * sizeof(double));
-    if (turns) return take_turns(about, n, b->conditions), TW_OK;
-    if (b->same) return parse_told(c, about, text, b->conditions);
-    if (text) return read_told(c, about, text, n, b->conditions);
-    repeat_rows(n, told, held->rows, held->conditions, b->conditions);
+    if (known)
+        repeat_rows(n, told, held->rows, held->conditions, b->conditions);
+    else
+        take_turns(about, n, b->conditions);
     return TW_OK;
 }
 
@@ -207,6 +221,7 @@ void begin_close(cli *c, begin *b)
 {
     tw_free(c->ctx, b->from);
     tw_free(c->ctx, b->conditions);
+    tw_free(c->ctx, b->edited);
     model_close(&b->guide);
     *b = (begin){0};
 }

@@ -10,6 +10,8 @@ typedef struct begin {
     double *from;       /* (n, columns), NULL: draws of the source */
     double *conditions; /* (n, conditions), or one row for all, NULL: nothing told */
     bool same;
+    double *edited; /* what --edit says they are to be, likewise */
+    bool same_edited;
     double guidance;
     const char *guidance_kind;
     model guide; /* --guide */

@@ -15,6 +15,7 @@ static const struct {
     const char *verbs;
 } of_numbers[] = {{OPT_MATRIX, "S"},   {OPT_NOISE, "S"},        {OPT_INVERSE, "S"}, {OPT_REWARD, "S"},
                   {OPT_PROBES, "SCE"}, {OPT_PROBE_KIND, "SCE"}, {OPT_REVERSE, "S"}, {OPT_INTERPOLATE, "S"},
+                  {OPT_EDIT, "S"},
                   {OPT_SOLVER, "C"},   {OPT_STEP_SIZE, "C"},    {OPT_UNTIL, "C"},   {OPT_RTOL, "SCE"},
                   {OPT_ATOL, "SCE"},   {OPT_DEQUANTISE, "CE"}};
 
@@ -34,6 +35,24 @@ bool options_suit(const cli *c, const model *m)
             return cli_usage("--%s is not for flows of tokens%s", option_table[of_numbers[i].id].name,
                              c->verb->letter == 'C' ? ", whose likelihood is a bound without a solver" : ""),
                    false;
+    return true;
+}
+
+bool edit_suits(const settings *s)
+{
+    const option_id of_edit[] = {OPT_SHARE, OPT_SHARE_LAYERS};
+    const option_id without[] = {OPT_REVERSE, OPT_INTERPOLATE, OPT_UNTIL,       OPT_SDE,     OPT_OBSERVE,
+                                 OPT_REWARD,  OPT_LOG_DENSITY, OPT_FRAMES_PLOT, OPT_ANIMATE};
+    bool edited = said(s, OPT_EDIT);
+    for (int i = 0; i < TW_COUNT(of_edit) && !edited; i++)
+        if (said(s, of_edit[i]))
+            return cli_usage("--%s is about edited rows: give --edit", option_table[of_edit[i]].name), false;
+    for (int i = 0; i < TW_COUNT(without) && edited; i++)
+        if (said(s, without[i]))
+            return cli_usage("--%s has no meaning with --edit, which goes back and forth by itself",
+                             option_table[without[i]].name),
+                   false;
+    if (edited && !said(s, OPT_FROM)) return cli_usage("--edit needs rows of data to edit: --from FILE"), false;
     return true;
 }
 

@@ -135,7 +135,9 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
 {
     tw_status status = TW_OK;
     jumping jumps = {0};
-    watching w = {.bar = {.c = c, .label = "sample", .rounds = j->frames - 1}, .job = j};
+    int parts = 2 + (opt_number(&c->set, OPT_SHARE) > 0 && opt_number(&c->set, OPT_SHARE) < 1);
+    watching w = {
+        .bar = {.c = c, .label = "sample", .rounds = opt_given(&c->set, OPT_EDIT) ? parts : j->frames - 1}, .job = j};
     tw_sample_desc desc = {.solver = *solver,
                            .diffusion = opt_flag(&c->set, OPT_SDE) ? opt_text(&c->set, OPT_DIFFUSION) : NULL,
                            .seed = opt_seed(&c->set, OPT_SEED),
@@ -168,8 +170,13 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
     progress_begin(&c->progress);
     double begun = tw_clock();
     bool steered = !is_tokens(m) && (j->seen.values || opt_given(&c->set, OPT_REWARD));
-    TW_TRY(steered ? sample_steered(c, m, &j->seen, j->n, &desc, j->rows, &j->stats)
-                   : tw_sample(m->flow, j->n, &desc, j->rows, j->frame_rows, &j->stats));
+    const tw_flow_edit_desc edit = {.conditions = j->begin.edited,
+                                    .same_conditions = j->begin.same_edited,
+                                    .share = opt_number(&c->set, OPT_SHARE),
+                                    .share_layers = (int)opt_int(&c->set, OPT_SHARE_LAYERS)};
+    TW_TRY(steered                        ? sample_steered(c, m, &j->seen, j->n, &desc, j->rows, &j->stats)
+           : opt_given(&c->set, OPT_EDIT) ? tw_flow_edit(m->flow, j->n, &desc, &edit, j->rows, &j->stats)
+                                          : tw_sample(m->flow, j->n, &desc, j->rows, j->frame_rows, &j->stats));
     j->seconds = tw_clock() - begun;
     model_from_bins(m, j->n * m->about->columns, j->rows);
     model_from_bins(m, j->n * j->frames * m->about->columns, j->frame_rows);
@@ -301,7 +308,7 @@ static int print_json(cli *c, const model *m, const job *j, const char *solver)
 static bool settle_journey(cli *c, tw_ode_desc *solver)
 {
     const settings *s = &c->set;
-    if (!solver_of(c, solver)) return false;
+    if (!solver_of(c, solver) || !edit_suits(s)) return false;
     if (opt_number(s, OPT_TOLERANCE) > 0 && (opt_given(s, OPT_SOLVER_STEPS) || opt_given(s, OPT_STEP_SIZE)))
         return cli_usage("--tolerance has no meaning with --steps or --step-size"), false;
     if (opt_flag(s, OPT_REVERSE)) {

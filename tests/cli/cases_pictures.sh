@@ -53,6 +53,27 @@ refused 'for models of pictures' sample moons -o folder/
 works 'animation' sample moons -n 50 --animate moons.png -o a.csv --frames 3
 holds "points move, too" is_png moons.png
 
+# edited from class to class, with and without values of attention from the pictures as they were
+edit='--from data --condition class=0 --edit class=1 --solver rf_solver --steps 4'
+works '3 pictures' sample m $edit -n 3 -o edited.png
+fails "network 'mlp' has no attention" sample m $edit -n 3 --share 0.5 -o edited.png
+run train data --network dit --width 16 --depth 2 --heads 2 --patch 4 --steps 20 --batch 32 --out dit -j 1
+run sample dit $edit -n 3 --share 0.5 -o edited.csv --json
+holds "two evaluations a step, 4 steps each way" [ "$(json nfe)" = 16 ]
+run sample dit $edit -n 3 --share 0.5 --share-layers 1 -o last.csv
+run sample dit $edit -n 3 -o none.csv
+holds "all layers, the last, none: three edits" sh -c '! cmp -s edited.csv last.csv && ! cmp -s edited.csv none.csv && ! cmp -s last.csv none.csv'
+run sample dit --from data --condition data --edit data --solver rf_solver --steps 20 --share 1 -n 3 -o same.csv --full-precision
+run sample dit --from data --condition data --reverse --solver rf_solver --steps 20 -n 3 -o there.csv
+run sample dit --from there.csv --condition data --solver rf_solver --steps 20 -n 3 -o back.csv --full-precision
+holds "told the same, they come back" sh -c 'paste -d, same.csv back.csv | tail -n +2 | awk -F, "{ for (i = 1; i <= 64; i++) if ((\$i - \$(i + 64))^2 > 1e-4) bad = 1 } END { exit bad || NR != 3 }"'
+fails "has no class '7'" sample dit --from data --condition class=0 --edit class=7 -o a.csv
+refused '--share is about edited rows' sample dit --from data --share 0.5
+refused '--edit needs rows of data' sample dit --edit class=1
+refused '--reverse has no meaning with --edit' sample dit $edit --reverse
+refused '--sde has no meaning with --edit' sample dit --from data --edit class=1 --sde
+fails 'trained without conditions' sample moons --from moons --edit class=1 -o a.csv
+
 # eval: the judge is trained once, and knows bright above from bright below
 works 'feature-Frechet' eval m --pairs 50 -n 6 --solver euler --steps 5
 works 'bits per dimension.*at most, by dequantisation' eval m --pairs 50 -n 6 --solver euler --steps 5
