@@ -105,7 +105,7 @@ static tw_status open_told(cli *c, const tw_flow_desc *about, option_id which, i
     size_t told = (size_t)about->conditions_count;
     if (!text) return TW_OK;
     if (told == 0) return tw_fail(c->ctx, TW_ERR_INVALID, "--%s: the model was trained without conditions", flag);
-    *out_same = !file_exists(text);
+    *out_same = !file_exists(text) && !folder_exists(text);
     *out = tw_alloc(c->ctx, *out_same ? 1 : (size_t)n, told * sizeof(double));
     if (!*out) return tw_fail_memory(c->ctx, (size_t)n * told * sizeof(double));
     return *out_same ? parse_told(c, about, flag, text, *out) : read_told(c, about, text, n, *out);

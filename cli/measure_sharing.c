@@ -87,11 +87,6 @@ tw_status measure_edit_returned(const subject *s, measured *out)
     return take_moved(s, 1, true, out);
 }
 
-tw_status measure_edit_moved_fifth(const subject *s, measured *out)
-{
-    return take_moved(s, 0.2, false, out);
-}
-
 tw_status measure_edit_moved_half(const subject *s, measured *out)
 {
     return take_moved(s, 0.5, false, out);
@@ -146,7 +141,7 @@ tw_status measure_edit_reached(const subject *s, measured *out)
     return take_reached(s, 0, out);
 }
 
-tw_status measure_edit_reached_fifth(const subject *s, measured *out)
+tw_status measure_edit_reached_half(const subject *s, measured *out)
 {
-    return take_reached(s, 0.2, out);
+    return take_reached(s, 0.5, out);
 }

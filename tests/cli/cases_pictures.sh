@@ -58,10 +58,10 @@ edit='--from data --condition class=0 --edit class=1 --solver rf_solver --steps 
 works '3 pictures' sample m $edit -n 3 -o edited.png
 fails "network 'mlp' has no attention" sample m $edit -n 3 --share 0.5 -o edited.png
 run train data --network dit --width 16 --depth 2 --heads 2 --patch 4 --steps 20 --batch 32 --out dit -j 1
-run sample dit $edit -n 3 --share 0.5 -o edited.csv --json
+run sample dit $edit -n 3 --share 0.5 -o edited.csv --full-precision --json
 holds "two evaluations a step, 4 steps each way" [ "$(json nfe)" = 16 ]
-run sample dit $edit -n 3 --share 0.5 --share-layers 1 -o last.csv
-run sample dit $edit -n 3 -o none.csv
+run sample dit $edit -n 3 --share 0.5 --share-layers 1 -o last.csv --full-precision
+run sample dit $edit -n 3 -o none.csv --full-precision
 holds "all layers, the last, none: three edits" sh -c '! cmp -s edited.csv last.csv && ! cmp -s edited.csv none.csv && ! cmp -s last.csv none.csv'
 run sample dit --from data --condition data --edit data --solver rf_solver --steps 20 --share 1 -n 3 -o same.csv --full-precision
 run sample dit --from data --condition data --reverse --solver rf_solver --steps 20 -n 3 -o there.csv
