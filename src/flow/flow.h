@@ -27,7 +27,7 @@ typedef enum tw_flow_second {
     TW_FLOW_DIVERGENCE,   /* (rows) */
     TW_FLOW_SCORE,        /* (rows,D) */
     TW_FLOW_SHARED,       /* nothing: u of two rows side by side, (rows,2D) told (rows,2K), where the network takes the
-                             values of its attention for the first from the second (flow/edit.c) */
+                             values of its attention for the first from the second (flow/editing.c) */
     TW_FLOW_PUSH,         /* in place of u, from one more input v (rows,D): du/dx v (rows,D) */
     TW_FLOW_PUSH_DENSITY, /* and of div u (rows) */
     TW_FLOW_PULL,         /* in place of u, from one more input w (rows,D): w' du/dx (rows,D) */

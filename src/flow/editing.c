@@ -1,5 +1,5 @@
-/* flow/edit.c - editing between conditions: rows go back to the source told what they are, and forth told what they are
- * to be.
+/* flow/editing.c - editing between conditions: rows go back to the source told what they are, and forth told what they
+ * are to be.
  *
  * RF-Edit (Wang et al. 2024, Taming rectified flow for inversion and editing) stores the values of self-attention of
  * the last steps back and uses them in the first ones forth. Here the row as it was goes forth again beside the edited
