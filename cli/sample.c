@@ -131,13 +131,26 @@ static void on_frame(void *user, int frame)
     show_draw(&j->show, j->n, rows, frame > 0 ? rows - numbers : NULL);
 }
 
+/* Steered to what was seen, edited, or drawn. */
+static tw_status draw_by(cli *c, model *m, const tw_sample_desc *desc, job *j)
+{
+    const tw_flow_edit_desc edit = {.conditions = j->begin.edited,
+                                    .same_conditions = j->begin.same_edited,
+                                    .share = opt_number(&c->set, OPT_SHARE),
+                                    .share_layers = (int)opt_int(&c->set, OPT_SHARE_LAYERS)};
+    if (!is_tokens(m) && (j->seen.values || opt_given(&c->set, OPT_REWARD)))
+        return sample_steered(c, m, &j->seen, j->n, desc, j->rows, &j->stats);
+    if (opt_given(&c->set, OPT_EDIT)) return tw_flow_edit(m->flow, j->n, desc, &edit, j->rows, &j->stats);
+    return tw_sample(m->flow, j->n, desc, j->rows, j->frame_rows, &j->stats);
+}
+
 static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
 {
     tw_status status = TW_OK;
     jumping jumps = {0};
     int parts = 2 + (opt_number(&c->set, OPT_SHARE) > 0 && opt_number(&c->set, OPT_SHARE) < 1);
-    watching w = {
-        .bar = {.c = c, .label = "sample", .rounds = opt_given(&c->set, OPT_EDIT) ? parts : j->frames - 1}, .job = j};
+    watching w = {.bar = {.c = c, .label = "sample", .rounds = opt_given(&c->set, OPT_EDIT) ? parts : j->frames - 1},
+                  .job = j};
     tw_sample_desc desc = {.solver = *solver,
                            .diffusion = opt_flag(&c->set, OPT_SDE) ? opt_text(&c->set, OPT_DIFFUSION) : NULL,
                            .seed = opt_seed(&c->set, OPT_SEED),
@@ -169,14 +182,7 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
     }
     progress_begin(&c->progress);
     double begun = tw_clock();
-    bool steered = !is_tokens(m) && (j->seen.values || opt_given(&c->set, OPT_REWARD));
-    const tw_flow_edit_desc edit = {.conditions = j->begin.edited,
-                                    .same_conditions = j->begin.same_edited,
-                                    .share = opt_number(&c->set, OPT_SHARE),
-                                    .share_layers = (int)opt_int(&c->set, OPT_SHARE_LAYERS)};
-    TW_TRY(steered                        ? sample_steered(c, m, &j->seen, j->n, &desc, j->rows, &j->stats)
-           : opt_given(&c->set, OPT_EDIT) ? tw_flow_edit(m->flow, j->n, &desc, &edit, j->rows, &j->stats)
-                                          : tw_sample(m->flow, j->n, &desc, j->rows, j->frame_rows, &j->stats));
+    TW_TRY(draw_by(c, m, &desc, j));
     j->seconds = tw_clock() - begun;
     model_from_bins(m, j->n * m->about->columns, j->rows);
     model_from_bins(m, j->n * j->frames * m->about->columns, j->frame_rows);
@@ -372,7 +378,8 @@ int run_sample(cli *c)
         cli_usage("--given is for models of tables; of others --observe says what is known");
         goto done;
     }
-    if (!options_suit(c, &m) || !observe_check(c, &m, &solver) || !settle_form(c, &m, &j) || !settle_pictures(c, &m, &j))
+    if (!options_suit(c, &m) || !observe_check(c, &m, &solver) || !settle_form(c, &m, &j) ||
+        !settle_pictures(c, &m, &j))
         goto done;
     if (is_tokens(&m) || (!opt_given(&c->set, OPT_OBSERVE) && !opt_given(&c->set, OPT_REWARD)))
         TW_TRY(solver_suit(c, &m, &solver));

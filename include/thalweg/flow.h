@@ -141,8 +141,8 @@ TW_NODISCARD TW_API tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sampl
 
 /* What rows of data are made into by tw_flow_edit. */
 typedef struct tw_flow_edit_desc {
-    const double
-        *conditions; /* (n, conditions_count) or one row for all, as in tw_sample_desc: told on the way forth */
+    /* Told on the way forth: (n, conditions_count) or one row for all, as in tw_sample_desc. */
+    const double *conditions;
     bool same_conditions;
     double share; /* until this time on that way, 0 to 1, attention takes its values from the row as it was [never] */
     int share_layers; /* in the last so many layers of attention [all] */
@@ -153,9 +153,10 @@ typedef struct tw_flow_edit_desc {
  * that of the way forth. Out (n, columns). With edit->share, for flows whose network has attention, a row keeps its
  * composition: the network sees at each time the row as it was there and hands the values of its attention, not its
  * scores, to the edited one (Wang, Pu, Qi, Guo, Ma, Huang, Chen, Li, Shan 2024, Taming rectified flow for inversion and
- * editing, section 3.3, where N of so many steps are shared and here a part of the time). Such an evaluation costs two;
+ * editing, RF-Edit, where N of so many steps are shared and here a part of the time). Such an evaluation costs two;
  * no features are stored, so every solver will do and memory is that of two states. Told the same, rows come back as
- * far as the solver is exact, whatever is shared. Of desc, diffusion, frames, log_density and tokens are refused. */
+ * far as the solver is exact, whatever is shared. Of desc, diffusion, frames, log_density, held and tokens are refused.
+ */
 TW_NODISCARD TW_API tw_status tw_flow_edit(tw_flow *flow, int64_t n, const tw_sample_desc *desc,
                                            const tw_flow_edit_desc *edit, double *out, tw_ode_stats *out_stats);
 

@@ -51,6 +51,7 @@ static tw_status check(const tw_flow *flow, int64_t n, const tw_sample_desc *des
     if (desc->diffusion) return tw_fail(ctx, TW_ERR_INVALID, "editing and noise: noise cannot be undone");
     if (desc->frames > 1 || desc->log_density || desc->log_prob)
         return tw_fail(ctx, TW_ERR_INVALID, "editing gives rows alone: no frames and no densities");
+    if (desc->held) return tw_fail(ctx, TW_ERR_UNSUPPORTED, "editing moves every column: none is held");
     if (desc->solver.t0 != 0 || (desc->solver.t1 != 0 && desc->solver.t1 != 1))
         return tw_fail(ctx, TW_ERR_INVALID, "editing goes the whole way, not from t=%g to t=%g", desc->solver.t0,
                        desc->solver.t1);

@@ -1,5 +1,5 @@
 /* nn/sharing.h - values of attention that one call of a network takes from another: what a row is told then says which
- * places look at each other, and the other row what they see there (Wang et al. 2024, RF-Edit, section 3.3).
+ * places look at each other, and the other row what they see there (Wang et al. 2024, RF-Edit).
  *
  * The values (B,T,heads,width) of every layer of attention are remembered by its scope while a network is built. While
  * `take` is set, layers that are built again, on other rows of the same number, take those in place of their own. */

@@ -192,6 +192,7 @@ static void refuses(void **state)
     double out[ROWS * D], log_density[ROWS];
     tw_flow *flow[3];
     const tw_token_options jumps = {0};
+    const bool held[D] = {true};
     draw();
     assert_int_equal(make_flow(ctx, &dit, 1, &flow[0]), TW_OK);
     assert_int_equal(make_flow(ctx, &bare, 1, &flow[1]), TW_OK);
@@ -208,6 +209,7 @@ static void refuses(void **state)
         {0, {.from = x, .frames = 3}, 0, 0, "no frames"},
         {0, {.from = x, .log_density = log_density}, 0, 0, "no densities"},
         {0, {.from = x, .tokens = &jumps}, 0, 0, "tokens"},
+        {0, {.from = x, .held = held}, 0, 0, "none is held"},
         {0, {.from = x, .solver = {.t0 = 1}}, 0, 0, "the whole way"},
         {0, {.from = x, .solver = {.t1 = 0.5}}, 0, 0, "the whole way"},
         {0, {.from = x, .solver = {.method = "euler", .steps = -1}}, 0, 0, "-1 steps"},
