@@ -147,7 +147,7 @@ holds "and among samples" grep -q '^note:.*00009-0.png' err
 
 # files are written once, under names that say what they are, and not among others
 fails 'holds files already' sample m -o one/ -n 2
-refused 'expected a name that ends in .png or .apng' sample m --animate flow.gif -o z.csv
+refused 'expected a name that ends in .png, .apng or .html' sample m --animate flow.gif -o z.csv
 refused 'plot: .z.pdf. given' sample m --plot z.pdf -o z.csv
 refused "both would write 'same.png'" sample m --animate same.png -o same.png
 refused "both would write 'same.png'" sample m --plot same.png --animate same.png -o z.csv

@@ -212,7 +212,7 @@ static void refuses(void **state)
         {0, {.from = x, .held = held}, 0, 0, "none is held"},
         {0, {.from = x, .solver = {.t0 = 1}}, 0, 0, "the whole way"},
         {0, {.from = x, .solver = {.t1 = 0.5}}, 0, 0, "the whole way"},
-        {0, {.from = x, .solver = {.method = "euler", .steps = -1}}, 0, 0, "-1 steps"},
+        {0, {.from = x, .solver = {.method = "euler", .steps = -1}}, 0, 0, "must not be negative"},
         {0, {.from = x}, 1.5, 0, "t=1.5: expected a time from 0 to 1"},
         {0, {.from = x}, (double)NAN, 0, "expected a time from 0 to 1"},
         {0, {.from = x}, 1, -2, "-2 layers"},
