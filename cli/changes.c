@@ -63,7 +63,8 @@ static const char foot[] =
     "  [0, .25, .5, .75, 1].map(s => `hsl(${hue(s * last)} 75% 50%)`) + ')';\n"
     "show(last);\n</script>\n</html>\n";
 
-/* --- lives --------------------------------------------------------------------------------------------------------- */
+/* --- lives ---------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct life {
     int32_t token;
@@ -116,7 +117,8 @@ static tw_status live_on(row_lives *r, int frame, int64_t places, const int32_t 
     return status;
 }
 
-/* --- a row over all frames ------------------------------------------------------------------------------------------ */
+/* --- a row over all frames ------------------------------------------------------------------------------------------
+ */
 
 typedef struct following {
     cli *c;
@@ -161,7 +163,8 @@ static tw_status follow(const following *f, int64_t row, row_lives *r)
     return status;
 }
 
-/* --- the page ------------------------------------------------------------------------------------------------------- */
+/* --- the page -------------------------------------------------------------------------------------------------------
+ */
 
 /* A JSON string that may stand in a script: nothing in it ends one. `scratch` is any text. */
 static void add_piece(const char *piece, size_t size, tw_text *scratch, tw_text *out)

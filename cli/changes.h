@@ -5,7 +5,8 @@
 
 #include "model.h"
 
-/* Of flows of tokens and sequences, from frames (frames, n, columns) as tw_sample gives them; the first rows of many. */
+/* Of flows of tokens and sequences, from frames (frames, n, columns) as tw_sample gives them; the first rows of many.
+ */
 TW_NODISCARD tw_status write_changes(cli *c, const model *m, const char *path, int64_t n, int frames,
                                      const double *rows);
 

@@ -238,8 +238,8 @@ int run_eval(cli *c)
     }
     if (is_sequences(&e.m))
         TW_TRY(tw_fail(c->ctx, TW_ERR_UNSUPPORTED,
-                       "sequences have neither a likelihood nor distances here; their measures are those of studies "
-                       "(thalweg list measures)"));
+                       "sequences have no distances here: thalweg score bounds their likelihood, and studies measure "
+                       "the rest (thalweg list measures)"));
     TW_TRY(solver_suit(c, &e.m, &e.solver));
     e.report.m = &e.m;
     e.report.held = &e.held;

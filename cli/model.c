@@ -6,6 +6,7 @@
 #include "pictures.h"
 #include "sequences.h"
 #include "signals.h"
+#include "tables.h"
 #include "tokens.h"
 
 #include "base/file.h"
@@ -287,6 +288,9 @@ static tw_status open_given(cli *c, const model *m, const char *path, held_out *
     } else if (tw_flow_fact(m->flow, FACT_TOKENISER)) {
         TW_TRY(model_tokeniser(c, m, &tokeniser));
         TW_TRY(open_text(c, &c->set, path, m->about->columns, &tokeniser, &h->data));
+        snprintf(h->label, sizeof h->label, "%s", path);
+    } else if (is_table(m)) {
+        TW_TRY(table_rows(c, m, path, &h->data));
         snprintf(h->label, sizeof h->label, "%s", path);
     } else {
         tw_dataset_desc desc = dataset_desc_of(&c->set, split);

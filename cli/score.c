@@ -4,6 +4,7 @@
 #include "files.h"
 #include "kinds.h"
 #include "pictures.h"
+#include "sequences.h"
 #include "signals.h"
 #include "tokens.h"
 
@@ -84,7 +85,7 @@ static void summarise_scores(int64_t rows, const double *log_density, score *s)
 /* Whether rows are numbers whose unit is 1, so that a density is a probability: angles and coordinates have none. */
 static bool has_units(const model *m)
 {
-    return is_tokens(m) || strncmp(m->about->space, "euclidean", 9) == 0;
+    return (is_tokens(m) && !is_sequences(m)) || strncmp(m->about->space, "euclidean", 9) == 0;
 }
 
 /* In units of 1, the pixels' of pictures, a nat a row is so many bits a column. */
@@ -230,7 +231,9 @@ static void tell(const scoring *s)
     cli *c = s->c;
     cli_say(c, "%s: %s rows scored in %s", s->held.label, human_count((double)s->score.n, rows, sizeof rows),
             human_time(s->score.seconds, time, sizeof time));
-    if (is_tokens(&s->m)) {
+    if (is_sequences(&s->m)) {
+        cli_say(c, "negative log-likelihood  at most %.5f +- %.5f nats a line", s->score.nll, s->score.error);
+    } else if (is_tokens(&s->m)) {
         double each = s->score.nll / s->held.columns;
         cli_say(c, "negative log-likelihood  %s%.5f +- %.5f nats a row", at_most(&s->m), s->score.nll, s->score.error);
         cli_say(c, "of a token               %s%.5f nats, %.5f bits; perplexity %.4f", at_most(&s->m), each,

@@ -57,7 +57,8 @@ int64_t show_rows(const show *s)
     return tw_max_i64(1, (s->height - 1) / lines);
 }
 
-/* --- a screenful --------------------------------------------------------------------------------------------------- */
+/* --- a screenful ---------------------------------------------------------------------------------------------------
+ */
 
 typedef struct screen {
     const show *show;
@@ -102,8 +103,10 @@ static void put_token(screen *s, double value, bool fresh)
     size_t size;
     piece_kind kind = token_piece(s->show->m, s->show->tokeniser, value, room, &piece, &size);
     if (kind == PIECE_NOTHING) return;
-    if (kind == PIECE_MASK) piece = "\xc2\xb7", size = 2, style = "\033[2m"; /* a dim dot */
-    else if (fresh) style = "\033[1;36m";
+    if (kind == PIECE_MASK)
+        piece = "\xc2\xb7", size = 2, style = "\033[2m"; /* a dim dot */
+    else if (fresh)
+        style = "\033[1;36m";
     bool styled = s->show->colour && *style;
     if (styled) tw_text_add(&s->text, "%s", style);
     put(s, piece, size);
@@ -114,8 +117,7 @@ static void put_row(screen *s, int64_t row, const double *rows, const double *be
 {
     int64_t columns = s->show->m->about->columns;
     bool places = before && !is_sequences(s->show->m); /* the k-th token is the one it was */
-    for (int64_t k = row * columns; k < (row + 1) * columns; k++)
-        put_token(s, rows[k], places && rows[k] != before[k]);
+    for (int64_t k = row * columns; k < (row + 1) * columns; k++) put_token(s, rows[k], places && rows[k] != before[k]);
     end_line(s);
 }
 

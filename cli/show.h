@@ -1,6 +1,6 @@
 /* show.h - texts on the terminal while they form: a screenful that renews itself at every frame of sampling, and the
- * whole texts in its place when they are done. Where standard output is no terminal there is nothing to renew: the texts
- * are written when they are done, one behind another, as --out - does. */
+ * whole texts in its place when they are done. Where standard output is no terminal there is nothing to renew: the
+ * texts are written when they are done, one behind another, as --out - does. */
 #ifndef THALWEG_CLI_SHOW_H
 #define THALWEG_CLI_SHOW_H
 

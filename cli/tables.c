@@ -37,6 +37,29 @@ tw_status say_reading(cli *c, const tw_schema *schema)
     return status;
 }
 
+tw_status table_rows(cli *c, const model *m, const char *path, tw_dataset **out_data)
+{
+    double split[3], *codes = NULL;
+    tw_schema schema = {0};
+    tw_cells cells = {0};
+    tw_dataset_desc desc = dataset_desc_of(&c->set, split), all = {.split = {1, 0, 0}};
+    tw_status status = TW_OK;
+    TW_TRY(table_schema(c, m, &schema));
+    TW_TRY(tw_schema_read(&schema, path, &desc, false, &cells));
+    for (int64_t i = 0; i < cells.notes.count; i++) cli_note(c, "%s", cells.notes.item[i]);
+    codes = tw_alloc(c->ctx, (size_t)tw_max_i64(cells.rows, 1), (size_t)schema.codes * sizeof *codes);
+    if (!codes) TW_TRY(tw_fail_memory(c->ctx, (size_t)cells.rows * (size_t)schema.codes * sizeof *codes));
+    for (int64_t r = 0; r < cells.rows; r++)
+        tw_schema_encode(&schema, cells.value + r * cells.columns, opt_seed(&c->set, OPT_SEED), r, false,
+                         codes + r * schema.codes);
+    TW_TRY(tw_dataset_from_memory(c->ctx, cells.rows, schema.codes, codes, m->about->names, &all, out_data));
+done:
+    tw_free(c->ctx, codes);
+    tw_cells_free(&cells);
+    tw_schema_free(&schema);
+    return status;
+}
+
 /* --- sampling ---------------------------------------------------------------------------------------------------- */
 
 typedef struct table_job {

@@ -15,7 +15,7 @@
 
 bool is_tokens(const model *m)
 {
-    return (strncmp(m->about->space, "tokens", 6) == 0 || is_sequences(m)) && !is_table(m);
+    return strncmp(m->about->space, "tokens", 6) == 0 || is_sequences(m); /* in products they come last */
 }
 
 const char *at_most(const model *m)

@@ -8,6 +8,7 @@
 
 #define FACT_TOKENISER "tokeniser" /* tw_tokeniser_to_text, of flows of texts */
 
+/* Of nothing else: also tables all whose columns are levels. */
 bool is_tokens(const model *m);
 /* "at most ", where what scoring finds is a bound: of tokens but in order. */
 const char *at_most(const model *m);

@@ -169,8 +169,9 @@ TW_NODISCARD TW_API tw_status tw_interpolate(tw_flow *flow, int64_t rows, const 
 
 /* Log-density (nats, in data units) of rows x (n, columns) by the instantaneous change of variables (Chen et al. 2018,
  * eq. 8), with exact divergence - all D tangents of a row in one forward-mode sweep - or an estimate (desc->probes).
- * With solver.t1 < 1 the density of the flow at that time. Of tokens: an estimate of a bound from below on the
- * log-probability, by solver.steps times drawn a row (0: 64). out (n): -INFINITY where the way back leads beyond a
+ * With solver.t1 < 1 the density of the flow at that time. Of tokens and sequences: an estimate of a bound from
+ * below on the log-probability, by solver.steps times drawn a row (0: 64); of sequences, of the chain in continuous time
+ * whose rates stop growing when a thousandth is left to do. out (n): -INFINITY where the way back leads beyond a
  * million standard deviations and the solver gives up, as it can for rows unlike all that was seen in training. */
 TW_NODISCARD TW_API tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc,
                                              double *out, tw_ode_stats *out_stats);

@@ -13,8 +13,9 @@ typedef struct token_run {
     tw_token_crew *crew;
     const tw_sample_desc *desc;
     int64_t n;
-    int32_t *state; /* (n, tokens), to be sampled, */
-    const double *x; /* or rows to be scored, */
+    int32_t *state;      /* (n, tokens), to be sampled, */
+    const double *x;     /* or rows to be scored, */
+    tw_token_path *each; /* of a product a path of each token, else NULL */
     double *out;
     int draws; /* so often */
     double t0, t1;
@@ -80,7 +81,8 @@ tw_status tw_tokens_conditions(const tw_flow *flow, const tw_sample_desc *d, int
     return status;
 }
 
-/* --- the blocks ---------------------------------------------------------------------------------------------------- */
+/* --- the blocks ----------------------------------------------------------------------------------------------------
+ */
 
 /* The source's draw of a row. */
 static void draw_row(const token_run *run, tw_token_worker *w, int64_t row, int32_t *out)
@@ -152,16 +154,22 @@ static tw_status sample_block(void *user, tw_token_worker *w, int64_t begin, int
                              o && o->edits ? o->edits + begin : NULL, stats);
 }
 
+static tw_bound_desc bound_of(const token_run *run, int64_t begin)
+{
+    return (tw_bound_desc){.path = &run->crew->flow->tokens,
+                           .each = run->each,
+                           .draws = run->draws,
+                           .block = run->crew->rows,
+                           .seed = run->desc->seed,
+                           .first_row = begin};
+}
+
 static tw_status score_block(void *user, tw_token_worker *w, int64_t begin, int64_t rows, tw_jump_stats *stats)
 {
     token_run *run = user;
     const tw_flow *flow = run->crew->flow;
     int64_t tokens = flow->space.numbers;
-    tw_bound_desc desc = {.path = &flow->tokens,
-                          .draws = run->draws,
-                          .block = run->crew->rows,
-                          .seed = run->desc->seed,
-                          .first_row = begin};
+    tw_bound_desc desc = bound_of(run, begin);
     for (int64_t i = 0; i < rows * tokens; i++) w->tokens[i] = (int32_t)run->x[begin * tokens + i];
     tw_status status = (flow->method->rules->ordered ? tw_token_chain_rule : tw_token_bound)(
         &desc, tw_token_worker_logits, w, rows, (int)tokens, w->tokens, w->memory, w->bound);
@@ -272,25 +280,34 @@ static tw_status check_order(const tw_flow *flow, int64_t n, const double *x)
     return TW_OK;
 }
 
+tw_status tw_tokens_check_rows(const tw_flow *flow, int64_t n, const double *x)
+{
+    const tw_factor *bad = NULL;
+    int columns = flow->desc.columns;
+    tw_status status = TW_OK;
+    if (!flow->space.ragged && flow->space.symbols > 0) return check_rows(flow, n, x, flow->space.symbols, false);
+    double *point = tw_alloc(flow->ctx, (size_t)flow->space.numbers, sizeof *point);
+    if (!point) return tw_fail_memory(flow->ctx, (size_t)flow->space.numbers * sizeof *point);
+    for (int64_t i = 0; i < n && status == TW_OK; i++)
+        if (!tw_space_read(&flow->space, x + i * columns, point, &bad))
+            status = tw_space_refuse(flow->ctx, bad, i, x + i * columns, flow->desc.names);
+    tw_free(flow->ctx, point);
+    return status;
+}
+
 /* Sequences, and of what is known of them the beginning only. */
 static tw_status check_sequences(const tw_flow *flow, int64_t n, const tw_sample_desc *d)
 {
     const tw_token_options *o = d->tokens;
-    const tw_factor *bad = NULL;
     int columns = flow->desc.columns;
-    tw_status status = TW_OK;
-    double *point = tw_alloc(flow->ctx, (size_t)flow->space.numbers, sizeof *point);
-    if (!point) return tw_fail_memory(flow->ctx, (size_t)flow->space.numbers * sizeof *point);
-    for (int64_t i = 0; d->from && i < n && status == TW_OK; i++)
-        if (!tw_space_read(&flow->space, d->from + i * columns, point, &bad))
-            status = tw_space_refuse(flow->ctx, bad, i, d->from + i * columns, flow->desc.names);
-    tw_free(flow->ctx, point);
+    tw_status status = d->from ? tw_tokens_check_rows(flow, n, d->from) : TW_OK;
     if (status != TW_OK || !o || !o->known) return status;
     TW_TRY(check_rows(flow, o->same_known ? 1 : n, o->known, flow->space.symbols, true));
     for (int64_t i = 0; i < (o->same_known ? 1 : n) * columns; i++)
         if (i % columns > 0 && isnan(o->known[i - 1]) && !isnan(o->known[i]))
             TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID,
-                           "of a sequence the beginning can be given, and %s is behind what is not", flow->desc.names[i % columns]));
+                           "of a sequence the beginning can be given, and %s is behind what is not",
+                           flow->desc.names[i % columns]));
 done:
     return status;
 }
@@ -324,8 +341,7 @@ static tw_status check_beginning(const tw_flow *flow, int64_t n, const tw_sample
     if (!ragged && o && o->edits) TW_TRY(refuse(flow, "counts of edits"));
     if (!ragged && d->from) /* some may be masked yet */
         TW_TRY(check_rows(flow, n, d->from, flow->tokens.states, false));
-    if (!ragged && o && o->known)
-        TW_TRY(check_rows(flow, o->same_known ? 1 : n, o->known, flow->tokens.symbols, true));
+    if (!ragged && o && o->known) TW_TRY(check_rows(flow, o->same_known ? 1 : n, o->known, flow->tokens.symbols, true));
     if (!d->from && !tw_space_draws(&flow->space, flow->model.source))
         TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID,
                        "the flow begins at rows of another data set: it needs such rows to begin at"));
@@ -337,8 +353,7 @@ done:
 static void keep(const token_run *run, double *out)
 {
     int64_t tokens = run->crew->flow->space.numbers, columns = run->crew->flow->desc.columns;
-    for (int64_t i = 0; i < run->n * columns; i++)
-        out[i] = (double)run->state[i / columns * tokens + i % columns];
+    for (int64_t i = 0; i < run->n * columns; i++) out[i] = (double)run->state[i / columns * tokens + i % columns];
 }
 
 static void keep_frame(const token_run *run, int frame, double *frames)
@@ -398,6 +413,33 @@ done:
 /* --- scoring --------------------------------------------------------------------------------------------------------
  */
 
+/* A path of each token of a product. */
+static tw_status make_paths(const tw_flow *flow, tw_token_path **out)
+{
+    const tw_space *space = &flow->space;
+    if (!tw_space_is_mixed(space)) return TW_OK;
+    tw_token_path *each = tw_alloc(flow->ctx, (size_t)space->numbers, sizeof *each);
+    if (!each) return tw_fail_memory(flow->ctx, (size_t)space->numbers * sizeof *each);
+    for (int i = 0; i < space->count; i++)
+        for (int k = 0; k < space->factor[i].numbers; k++)
+            each[space->factor[i].number + k] = tw_model_token_path(&flow->model, &space->factor[i]);
+    *out = each;
+    return TW_OK;
+}
+
+static tw_status make_memory(token_run *run)
+{
+    tw_context *ctx = run->crew->flow->ctx;
+    tw_bound_desc desc = bound_of(run, 0);
+    size_t bytes = tw_token_bound_bytes(&desc, run->crew->flow->space.numbers);
+    for (int i = 0; i < run->crew->count; i++) {
+        tw_token_worker *w = &run->crew->worker[i];
+        if (!w->memory) w->memory = tw_alloc(ctx, bytes, 1);
+        if (!w->memory) return tw_fail_memory(ctx, bytes);
+    }
+    return TW_OK;
+}
+
 tw_status tw_tokens_bound(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc, double *out,
                           tw_ode_stats *out_stats)
 {
@@ -410,22 +452,17 @@ tw_status tw_tokens_bound(tw_flow *flow, int64_t n, const double *x, const tw_sa
                 : run.desc->solver.steps > 0 ? (int)tw_min_i64(run.desc->solver.steps, 1 << 20)
                                              : DRAWS;
     TW_TRY(tw_tokens_check_desc(flow, run.desc));
-    if (flow->space.ragged)
-        TW_TRY(tw_fail(ctx, TW_ERR_UNSUPPORTED, "a flow of sequences has no likelihood that is known, nor a bound of it"));
-    TW_TRY(check_rows(flow, n, x, flow->tokens.symbols, false));
+    TW_TRY(tw_tokens_check_rows(flow, n, x));
     if (!tw_space_draws(&flow->space, flow->model.source))
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "no likelihood: the law of the flow's source is not known"));
+    TW_TRY(make_paths(flow, &run.each));
     TW_TRY(tw_token_crew_get(flow, &run.crew));
-    size_t bytes = tw_token_bound_bytes(&flow->tokens, run.crew->rows, flow->space.numbers);
-    for (int i = 0; i < run.crew->count; i++) {
-        tw_token_worker *w = &run.crew->worker[i];
-        if (!w->memory) w->memory = tw_alloc(ctx, bytes, 1);
-        if (!w->memory) TW_TRY(tw_fail_memory(ctx, bytes));
-    }
+    TW_TRY(make_memory(&run));
     TW_TRY(tw_tokens_conditions(flow, run.desc, n, &conditions));
     TW_TRY(tw_token_crew_run(run.crew, run.desc, n, conditions, score_block, &run, &total));
     if (out_stats) *out_stats = total;
 done:
+    tw_free(ctx, run.each);
     tw_free(ctx, conditions);
     return status;
 }

@@ -1,5 +1,5 @@
-/* flow/jumping.h - flows of tokens, and of sequences of them: the network's logits as a program, workers that run it, and what solvers of chains
- * make of them (solve/jump.h, solve/edit_run.h).
+/* flow/jumping.h - flows of tokens, and of sequences of them: the network's logits as a program, workers that run it,
+ * and what solvers of chains make of them (solve/jump.h, solve/edit_run.h).
  *
  * As in flow/crew.h a block of rows stays with one thread through all steps; blocks are cut by shape alone. */
 #ifndef TW_FLOW_JUMPING_H
@@ -17,14 +17,21 @@ TW_NODISCARD tw_status tw_tokens_sample(tw_flow *flow, int64_t n, const tw_sampl
 TW_NODISCARD tw_status tw_tokens_bound(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc,
                                        double *out, tw_ode_stats *out_stats);
 
+/* The same of sequences (flow/edit_score.c). */
+TW_NODISCARD tw_status tw_edits_bound(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc,
+                                      double *out, tw_ode_stats *out_stats);
+
 /* tw_sample of a product with tokens (flow/together.c): columns are numbers and whole numbers. */
 TW_NODISCARD tw_status tw_together_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out,
                                           tw_ode_stats *out_stats);
 
-/* --- shared ---------------------------------------------------------------------------------------------------------- */
+/* --- shared ----------------------------------------------------------------------------------------------------------
+ */
 
 /* Conditions of every row as the network takes them, to be freed; NULL when there are none. */
 TW_NODISCARD tw_status tw_tokens_conditions(const tw_flow *flow, const tw_sample_desc *desc, int64_t n, double **out);
+/* Rows of data that are points of the space: tokens each of its own symbols, sequences. */
+TW_NODISCARD tw_status tw_tokens_check_rows(const tw_flow *flow, int64_t n, const double *x);
 TW_NODISCARD tw_status tw_tokens_check_desc(const tw_flow *flow, const tw_sample_desc *desc);
 
 /* --- the inside ------------------------------------------------------------------------------------------------------
@@ -34,14 +41,14 @@ typedef struct tw_token_worker {
     const struct tw_token_crew *crew;
     tw_state *state;
     const void **inputs;
-    float *x, *t, *told; /* one block of the program */
-    int32_t *tokens;      /* one block of rows */
-    unsigned char *known; /* and what of them is known, */
-    tw_jump *jump;       /* to sample, */
-    tw_edit_chain *chain; /* to sample sequences, */
-    void *memory;        /* or to score */
-    double *bound, *point; /* point: a row of the source */
-    int32_t *held;         /* of sequences: how many tokens are given */
+    float *x, *t, *told;      /* one block of the program */
+    int32_t *tokens;          /* one block of rows */
+    unsigned char *known;     /* and what of them is known, */
+    tw_jump *jump;            /* to sample, */
+    tw_edit_chain *chain;     /* to sample sequences, */
+    void *memory;             /* or to score */
+    double *bound, *point;    /* point: a row of the source */
+    int32_t *held;            /* of sequences: how many tokens are given */
     const double *conditions; /* (rows, told) of the block under way, or NULL */
 } tw_token_worker;
 

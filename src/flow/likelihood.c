@@ -145,9 +145,11 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
     tw_journey j = {0};
     tw_ode_desc solver;
     tw_status status = TW_OK;
-    if (tw_space_is_mixed(&flow->space))
+    bool mixed = tw_space_is_mixed(&flow->space);
+    if (mixed && flow->space.moving > 0)
         return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "rows of numbers and tokens have no density of one kind");
-    if (flow->space.symbols > 0) return tw_tokens_bound(flow, n, x, desc, out, out_stats);
+    if (flow->space.ragged) return tw_edits_bound(flow, n, x, desc, out, out_stats);
+    if (mixed || flow->space.symbols > 0) return tw_tokens_bound(flow, n, x, desc, out, out_stats);
     TW_TRY(tw_likelihood_solver(flow, desc, &solver));
     TW_TRY(tw_journey_begin(flow, desc, TW_FLOW_DIVERGENCE, n, NULL, &j));
     TW_TRY(tw_likelihood_give(&j, x));

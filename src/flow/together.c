@@ -129,7 +129,7 @@ static tw_status check(const tw_flow *flow, const tw_sample_desc *d)
     if (d->solver.step_size != 0) wrong = "a step size (steps are counted)";
     if (d->from) wrong = "rows to begin at";
     if (d->frames > 1) wrong = "frames";
-    if (o && (o->tolerance != 0 || o->top_k != 0 || o->top_p != 0 || o->argmax || o->refresh[0] != 0 || o->remask != 0 ||
+    if (o && (o->tolerance != 0 || o->top_k != 0 || (o->top_p != 0 && o->top_p != 1) || o->argmax || o->refresh[0] != 0 || o->remask != 0 ||
               o->stratified))
         wrong = "options of tokens but temperature and known columns";
     if (d->solver.steps < 0 || d->solver.steps >= TW_JUMP_STEPS / 2) wrong = "so many steps";

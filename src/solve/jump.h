@@ -67,6 +67,8 @@ tw_status tw_jump_run(tw_jump *jump, const tw_jump_leg *leg, tw_logits_fn model,
 
 typedef struct tw_bound_desc {
     const tw_token_path *path;
+    const tw_token_path *each; /* (tokens): instead a path of each, which differ in their symbols alone, and so do logits,
+                                  one token's behind another's; NULL: all are alike */
     int draws;     /* of the time, a row */
     int64_t block; /* rows the model is asked for at once */
     uint64_t seed;
@@ -83,7 +85,7 @@ tw_status tw_token_bound(const tw_bound_desc *desc, tw_logits_fn model, void *us
 tw_status tw_token_chain_rule(const tw_bound_desc *desc, tw_logits_fn model, void *user, int64_t rows, int tokens,
                               const int32_t *x1, void *memory, double *out);
 /* Bytes of work memory both take, aligned for any scalar. */
-size_t tw_token_bound_bytes(const tw_token_path *path, int64_t block, int tokens);
+size_t tw_token_bound_bytes(const tw_bound_desc *desc, int tokens);
 
 /* Tokens of the source for rows first.. of a seed: the mask, or uniform symbols (rows, tokens). */
 void tw_token_source(const tw_token_path *path, uint64_t seed, int64_t first_row, int64_t rows, int tokens,

@@ -44,21 +44,42 @@ typedef struct drawn {
     double t, weight; /* of the sum of divergences */
 } drawn;
 
-/* A share q of noise at random, x at the time that has it, and what the divergences there count. */
-static drawn draw_noisy(const tw_token_path *path, const tw_bound_desc *desc, int64_t row, int draw, int tokens,
-                        const int32_t *x1, double *u, int32_t *x)
+static const tw_token_path *path_of(const tw_bound_desc *desc, int token)
 {
+    return desc->each ? &desc->each[token] : desc->path;
+}
+
+/* Logits of a row. */
+static int64_t answers_of(const tw_bound_desc *desc, int tokens)
+{
+    int64_t answers = 0;
+    for (int i = 0; i < tokens; i++) answers += path_of(desc, i)->symbols;
+    return answers;
+}
+
+static int64_t most_states(const tw_bound_desc *desc, int tokens)
+{
+    int64_t most = 0;
+    for (int i = 0; i < tokens; i++) most = tw_max_i64(most, path_of(desc, i)->states);
+    return most;
+}
+
+/* A share q of noise at random, x at the time that has it, and what the divergences there count. */
+static drawn draw_noisy(const tw_bound_desc *desc, int64_t row, int draw, int tokens, const int32_t *x1, double *u,
+                        int32_t *x)
+{
+    const tw_token_path *path = path_of(desc, 0);
     tw_random random = random_of(desc, row, draw, tokens);
     double place = ((double)draw + tw_random_uniform(&random)) / desc->draws, least = tw_token_least_distance(path);
     for (int i = 0; i < tokens; i++) u[i] = tw_random_uniform(&random);
     if (path->states > path->symbols && path->noise == 0) {
         int masked = 1 + (int)fmin(place * tokens, tokens - 1);
         double q = nth_smallest(tokens, u, masked);
-        for (int i = 0; i < tokens; i++) x[i] = u[i] <= q ? path->symbols : x1[i];
+        for (int i = 0; i < tokens; i++) x[i] = u[i] <= q ? path_of(desc, i)->symbols : x1[i];
         return (drawn){tw_token_time(path, -log(q)), (double)tokens / masked};
     }
     double t = tw_token_time(path, -2 * log(place) / least);
-    for (int i = 0; i < tokens; i++) x[i] = tw_token_draw(path, t, -1, x1[i], u[i]);
+    for (int i = 0; i < tokens; i++) x[i] = tw_token_draw(path_of(desc, i), t, -1, x1[i], u[i]);
     return (drawn){t, 2 / (place * least)};
 }
 
@@ -71,14 +92,16 @@ static void log_probabilities(int count, const float *logits, double *out)
     for (int k = 0; k < count; k++) out[k] = (double)logits[k] - most - log(sum);
 }
 
-static double divergence_of_row(const tw_token_path *path, double t, int tokens, const int32_t *x, const int32_t *x1,
+static double divergence_of_row(const tw_bound_desc *desc, double t, int tokens, const int32_t *x, const int32_t *x1,
                                 const float *logits, double *log_p, double *scratch)
 {
-    bool masks = path->states > path->symbols && path->noise == 0;
     double sum = 0;
     for (int i = 0; i < tokens; i++) {
-        if (masks && x[i] < path->symbols) continue;
-        log_probabilities(path->symbols, logits + (int64_t)i * path->symbols, log_p);
+        const tw_token_path *path = path_of(desc, i);
+        const float *own = logits;
+        logits += path->symbols;
+        if (path->states > path->symbols && path->noise == 0 && x[i] < path->symbols) continue; /* no mask any more */
+        log_probabilities(path->symbols, own, log_p);
         sum += tw_token_divergence(path, t, x[i], x1[i], log_p, scratch);
     }
     return sum;
@@ -92,9 +115,9 @@ typedef struct memory {
     int32_t *x;
 } memory;
 
-static memory lay_out(const tw_token_path *path, int64_t block, int tokens, void *base)
+static memory lay_out(const tw_bound_desc *desc, int tokens, void *base)
 {
-    int64_t states = path->states, symbols = path->symbols;
+    int64_t states = most_states(desc, tokens), block = desc->block;
     memory m = {.t = base};
     m.weight = m.t + block;
     m.uniform = m.weight + block;
@@ -102,29 +125,28 @@ static memory lay_out(const tw_token_path *path, int64_t block, int tokens, void
     m.scratch = m.log_p + states;
     m.row = (int64_t *)(m.scratch + 3 * states);
     m.logits = (float *)(m.row + block);
-    m.x = (int32_t *)(m.logits + block * tokens * symbols);
+    m.x = (int32_t *)(m.logits + block * answers_of(desc, tokens));
     return m;
 }
 
-size_t tw_token_bound_bytes(const tw_token_path *path, int64_t block, int tokens)
+size_t tw_token_bound_bytes(const tw_bound_desc *desc, int tokens)
 {
-    int64_t doubles = 3 * block + tokens + 4 * (int64_t)path->states, each = tokens * (int64_t)path->symbols;
-    return (size_t)doubles * sizeof(double) + (size_t)(block * each) * sizeof(float) +
+    int64_t block = desc->block, doubles = 3 * block + tokens + 4 * most_states(desc, tokens);
+    return (size_t)doubles * sizeof(double) + (size_t)(block * answers_of(desc, tokens)) * sizeof(float) +
            (size_t)(block * tokens) * sizeof(int32_t);
 }
 
 tw_status tw_token_bound(const tw_bound_desc *desc, tw_logits_fn model, void *user, int64_t rows, int tokens,
                          const int32_t *x1, void *work, double *out)
 {
-    const tw_token_path *path = desc->path;
-    int64_t block = desc->block, answers = (int64_t)tokens * path->symbols;
-    memory m = lay_out(path, block, tokens, work);
+    int64_t block = desc->block, answers = answers_of(desc, tokens);
+    memory m = lay_out(desc, tokens, work);
     for (int64_t r = 0; r < rows; r++) out[r] = 0;
     for (int64_t begin = 0, all = rows * desc->draws; begin < all; begin += block) {
         int64_t count = tw_min_i64(block, all - begin);
         for (int64_t k = 0; k < count; k++) {
             int64_t row = m.row[k] = (begin + k) / desc->draws;
-            drawn d = draw_noisy(path, desc, desc->first_row + row, (int)((begin + k) % desc->draws), tokens,
+            drawn d = draw_noisy(desc, desc->first_row + row, (int)((begin + k) % desc->draws), tokens,
                                  x1 + row * tokens, m.uniform, m.x + k * tokens);
             m.t[k] = d.t;
             m.weight[k] = d.weight;
@@ -132,7 +154,7 @@ tw_status tw_token_bound(const tw_bound_desc *desc, tw_logits_fn model, void *us
         tw_status status = model(user, count, m.row, m.t, m.x, m.logits);
         if (status != TW_OK) return status;
         for (int64_t k = 0; k < count; k++) {
-            double sum = divergence_of_row(path, m.t[k], tokens, m.x + k * tokens, x1 + m.row[k] * tokens,
+            double sum = divergence_of_row(desc, m.t[k], tokens, m.x + k * tokens, x1 + m.row[k] * tokens,
                                            m.logits + k * answers, m.log_p, m.scratch);
             if (isnan(sum)) return TW_ERR_NUMERIC;
             out[m.row[k]] += m.weight[k] * sum / desc->draws;
@@ -145,7 +167,7 @@ tw_status tw_token_chain_rule(const tw_bound_desc *desc, tw_logits_fn model, voi
                               const int32_t *x1, void *work, double *out)
 {
     const tw_token_path *path = desc->path;
-    memory m = lay_out(path, desc->block, tokens, work);
+    memory m = lay_out(desc, tokens, work);
     for (int64_t begin = 0; begin < rows; begin += desc->block) {
         int64_t count = tw_min_i64(desc->block, rows - begin);
         for (int64_t k = 0; k < count; k++) m.row[k] = begin + k, m.t[k] = 0;

@@ -74,17 +74,17 @@ static tw_status append(tw_context *ctx, tw_space *whole, const tw_space *part)
     return TW_OK;
 }
 
-/* "torus:360,0*2": the last star parts the columns. */
+/* "torus:360,0*2": the last star parts the columns; without one it is one column. */
 static tw_status append_term(tw_columns *c, char *term)
 {
     char *star = strrchr(term, '*');
-    int64_t count = 0;
+    int64_t count = star ? 0 : 1;
     tw_piece piece = {0};
     tw_space part = {0};
     tw_status status = TW_OK;
     term += strspn(term, " ");
     if (star) *star = 0;
-    if (!star || !tw_parse_int(star + 1, &count) || count < 1 || count > c->count)
+    if ((star && !tw_parse_int(star + 1, &count)) || count < 1 || count > c->count)
         return tw_fail(c->ctx, TW_ERR_INVALID, "space: '%s%s%s': expected a space and how many columns it takes, such as "
                                                "euclidean*3, of %d",
                        term, star ? "*" : "", star ? star + 1 : "", c->count);

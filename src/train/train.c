@@ -289,8 +289,7 @@ static int64_t draws_of(const tw_trainer *r)
 static bool validation_due(const tw_trainer *r, bool last)
 {
     int due = tw_validations_due(tw_plan_fraction(&r->plan, r->done));
-    return r->validates && due > r->validations &&
-           (last || r->done >= r->validated_step + STEPS_BETWEEN_VALIDATIONS);
+    return r->validates && due > r->validations && (last || r->done >= r->validated_step + STEPS_BETWEEN_VALIDATIONS);
 }
 
 typedef struct watch {
@@ -313,8 +312,8 @@ static tw_status validate(tw_trainer *r, pace *p)
     if (!validation_due(r, last)) return TW_OK;
     bool settled = r->validation_draws > 0 && r->validation_draws <= r->validation.draws; /* a file may say anything */
     if (!settled) r->validation_draws = draws_of(r);
-    tw_status status = tw_validation_run(&r->validation, r->step.flat[TW_AVERAGE], r->validation_draws, on_validation,
-                                         &w, &loss);
+    tw_status status =
+        tw_validation_run(&r->validation, r->step.flat[TW_AVERAGE], r->validation_draws, on_validation, &w, &loss);
     if (status != TW_OK) return status;
     r->validations = tw_validations_due(tw_plan_fraction(&r->plan, r->done));
     r->validated_step = r->done;
@@ -326,7 +325,8 @@ static tw_status validate(tw_trainer *r, pace *p)
     return TW_OK;
 }
 
-/* --- all of it ------------------------------------------------------------------------------------------------------ */
+/* --- all of it ------------------------------------------------------------------------------------------------------
+ */
 
 static tw_status train_loop(tw_trainer *r)
 {
@@ -336,8 +336,10 @@ static tw_status train_loop(tw_trainer *r)
     tw_status status = TW_OK;
     while (go) {
         status = validate(r, &p);
-        if (status == TW_ERR_CANCELLED) go = false;
-        else TW_TRY(status);
+        if (status == TW_ERR_CANCELLED)
+            go = false;
+        else
+            TW_TRY(status);
         if (!go || r->done >= r->plan.total) break;
         TW_TRY(one_step(r));
         TW_TRY(checkpoint_if_due(r, &p, false));

@@ -14,10 +14,9 @@ enum { FEWEST = 4096, MOST = 8192, NUMBERS = 1 << 22 };
  * than a few steps of training. */
 static int64_t block_rows(int64_t draws, int columns)
 {
-    const int64_t numbers = 1 << 13, fewest = 32, most = 1024;
+    const int64_t numbers = 1 << 12, fewest = 16, most = 1024;
     return tw_min_i64(draws, tw_max_i64(fewest, tw_min_i64(most, numbers / columns)));
 }
-
 
 /* Source point i: drawn by seed, or a row of the table of them. */
 static void source_point(const tw_flow *flow, const tw_table_set *held, const tw_batch_desc *batch, uint64_t seed,

@@ -26,8 +26,14 @@ fi
 works 'rows of 5 columns' sample w -n 5 -o c.jsonl --tolerance 0.2 --temperature 0.8 --top-k 2 --top-p 0.9
 run sample w -o - --from words.txt -q
 holds "given lines are edited, in their order" sh -c '[ "$(wc -l <out)" -eq 300 ] && [ "$(paste -d" " words.txt out | awk "index(\$2, substr(\$1, 1, 1))" | wc -l)" -gt 290 ]'
-fails 'no likelihood' score w -n 10
-fails 'neither a likelihood nor distances' eval w
+works 'likelihood  at most .* nats a line' score w -n 10 --steps 16
+run score w words.txt --json --steps 16 -j 1
+one=$(json nll)
+run score w words.txt --json --steps 16 -j 2
+holds "1 and 2 threads score the same" [ "$one" = "$(json nll)" ]
+# 20 steps tell more than any five letters, and a law of 363 sequences cannot be below its entropy, which is above 2 nats
+holds "a bound between the entropy and nothing known" sh -c "awk -v x='$one' 'BEGIN { exit !(x > 2 && x < 30) }'"
+fails 'thalweg score bounds' eval w
 fails "expected 'euler'" sample w -n 2 -o c.txt --solver midpoint
 fails 'no argmax' sample w -n 2 -o c.txt --argmax
 fails "'x' is not among the 3 symbols" sample w -n 2 -o c.txt --prompt ax
@@ -43,6 +49,7 @@ sed 's/$/cc/' words.txt >more.txt
 works '300 rows of 7 columns' train words.txt --method edit --source-data more.txt --coupling given --path padding $small --out e
 run sample e -n 10 -o - --steps 8
 holds "samples from rows held out" sh -c '[ "$(wc -l <out)" -eq 10 ]'
+fails 'no likelihood: the law of the flow.s source is not known' score e -n 5
 run sample e -o - --from more.txt --steps 8
 holds "and from given ones" sh -c '[ "$(wc -l <out)" -eq 300 ]'
 fails 'no rows to begin at are given' train words.txt --method edit --source data --out bad
@@ -51,6 +58,7 @@ fails 'no rows to begin at are given' train words.txt --method edit --source dat
 run list datasets
 holds "texts are listed" grep -q '^brackets' out
 works '200 rows of 20 columns' train brackets --rows 200 --method edit --source uniform $small --out brackets
+works 'nats a line' score brackets -n 5 --steps 4
 works '200 rows of .* columns' train sorted_digits --rows 200 --method edit --source-data digit_slips --coupling given $small --out mended
 cat >study.yaml <<'END'
 paper: nobody 2026

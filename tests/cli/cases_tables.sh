@@ -38,3 +38,16 @@ run info p --json
 holds "info --json is one object" one_object
 train_tiny ref
 refused 'for models of tables' impute ref people.csv
+
+# levels alone: tokens with an alphabet each, scored by a bound
+awk 'BEGIN { srand(2); split("red green blue", c, " "); split("S M L XL", s, " "); print "colour,size,made"
+    for (i = 0; i < 400; i++) { k = 1 + int(3 * rand()); print c[k] "," s[rand() < 0.7 ? k : 4] "," int(9 * rand()) } }' >levels.csv
+works '0 numbers and 3 tokens' train levels.csv --steps 30 --width 16 --depth 1 --batch 64 --threads 2 --out levels
+works 'tokens:3\*1 + tokens:4\*1 + tokens:9\*1' info levels
+works 'at most .* nats a row' score levels -n 20 --steps 16
+works 'levels.csv: 400 rows scored' score levels levels.csv --steps 2
+run sample levels -n 20 -o -
+holds "levels of the file" sh -c '! tail -n +2 out | grep -qvE "^(red|green|blue),(S|M|L|XL),[0-8]$"'
+echo 'colour,size,made
+mauve,S,1' >mauve.csv
+fails 'mauve' score levels mauve.csv

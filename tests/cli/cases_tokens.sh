@@ -30,6 +30,14 @@ echo 'a,b
 1,7' >far.csv
 fails 'b=7: expected a whole number from 0 to 3' score t far.csv
 
+# columns with alphabets of their own
+awk 'BEGIN { srand(2); print "a,b,c"; for (i = 0; i < 300; i++) print int(5 * rand()) "," int(3 * rand()) "," int(9 * rand()) }' >three.csv
+works '300 rows of 3 columns' train three.csv --space 'tokens:5 + tokens:3 + tokens:9' $small --out three
+works 'of a token  *at most' score three -n 20 --steps 8
+run sample three -n 40 -o - --steps 8 --observe b=2
+holds "each of its own, and what is known stays" sh -c '! tail -n +2 out | grep -qvE "^[0-4],2,[0-8]$"'
+fails 'c=[5-8]: expected' train three.csv --space 'tokens:5 + tokens:3 + tokens:9' $small --out bad --columns c,b,a
+
 # numbers as levels: tokens inside, numbers outside
 works '2,000 rows of 2 columns' train moons --rows 2000 --levels 8,-1.5,2.5 $small --out levels
 run sample levels -n 50 -o -

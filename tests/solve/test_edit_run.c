@@ -16,43 +16,6 @@
 #include "support/edit_world.h"
 #include "support/own_context.h"
 
-/* The exact answers at the times asked for last. */
-typedef struct oracle {
-    const edit_world *world;
-    double t;
-    float says[WORLD_STATES][(WORLD_PLACES + 1) * WORLD_OUTPUTS];
-} oracle;
-
-static void look_up(oracle *o, double t)
-{
-    static slot_sums sums[WORLD_STATES];
-    if (o->t == t) return;
-    o->t = t;
-    world_sums(o->world, tw_schedule_at(o->world->path.schedule, t).alpha, sums);
-    for (int i = 0; i < WORLD_STATES; i++) world_says(o->world, &sums[i], o->says[i]);
-}
-
-static int32_t length_of(const int32_t *x, int width)
-{
-    int32_t length = 0;
-    while (length < width && x[length] < WORLD_SYMBOLS) length++;
-    return length;
-}
-
-static tw_status ask(void *user, int64_t rows, const int64_t *row, const double *t, const int32_t *x, float *out)
-{
-    oracle *o = user;
-    int width = o->world->width;
-    size_t said = (size_t)(width + 1) * (size_t)tw_edit_outputs(&o->world->path);
-    (void)row;
-    for (int64_t r = 0; r < rows; r++) {
-        look_up(o, t[r]);
-        memcpy(out + (size_t)r * said, o->says[world_state(length_of(x + r * width, width), x + r * width)],
-               said * sizeof *out);
-    }
-    return TW_OK;
-}
-
 static void check(tw_status status)
 {
     if (status != TW_OK) fail_msg("%s", tw_context_error(ctx));
@@ -78,7 +41,7 @@ static double error_at(edit_world *w, double t, int64_t steps, double tolerance,
 {
     static int32_t x[ROWS * WORLD_PLACES], edits[ROWS];
     static slot_sums exact[WORLD_STATES];
-    static oracle o;
+    static world_oracle o;
     double law[WORLD_STATES] = {0}, sum = 0, made = 0;
     tw_edit_chain *chain = NULL;
     tw_edit_chain_desc desc = {.path = &w->path, .tolerance = tolerance, .seed = 5};
@@ -88,11 +51,11 @@ static double error_at(edit_world *w, double t, int64_t steps, double tolerance,
     begin(w, 0, rows, x);
     memset(edits, 0, sizeof edits);
     check(tw_edit_chain_create(ctx, &desc, rows, w->width, &chain));
-    check(tw_edit_chain_run(chain, &leg, ask, &o, rows, x, NULL, edits, stats));
+    check(tw_edit_chain_run(chain, &leg, world_ask, &o, rows, x, NULL, edits, stats));
     tw_edit_chain_destroy(chain);
     world_sums(w, tw_schedule_at(w->path.schedule, t).alpha, exact);
     for (int64_t r = 0; r < rows; r++) {
-        law[world_state(length_of(x + r * w->width, w->width), x + r * w->width)] += 1.0 / (double)rows;
+        law[world_state(world_length(x + r * w->width, w->width), x + r * w->width)] += 1.0 / (double)rows;
         made += (double)edits[r] / (double)rows;
     }
     for (int i = 0; i < WORLD_STATES; i++) sum += 0.5 * fabs(law[i] - exact[i].p);
@@ -161,7 +124,7 @@ static void test_held_and_blocks(void **state)
     (void)state;
     enum { N = 200 };
     static int32_t x[N * WORLD_PLACES], y[N * WORLD_PLACES], held[N];
-    static oracle o;
+    static world_oracle o;
     tw_schedule schedule;
     edit_world w;
     tw_jump_stats stats = {0};
@@ -174,18 +137,18 @@ static void test_held_and_blocks(void **state)
     check(tw_edit_chain_create(ctx, &desc, N, w.width, &chain));
     begin(&w, 0, N, x);
     memcpy(y, x, sizeof x);
-    check(tw_edit_chain_run(chain, &(tw_jump_leg){.t1 = 1, .steps = 8}, ask, &o, N, x, NULL, NULL, &stats));
+    check(tw_edit_chain_run(chain, &(tw_jump_leg){.t1 = 1, .steps = 8}, world_ask, &o, N, x, NULL, NULL, &stats));
     assert_int_equal(stats.nfe, 8);
     for (int part = 0; part < 2; part++) {
         tw_jump_leg leg = {.t1 = 1, .steps = 8, .first_row = part * 130};
-        check(tw_edit_chain_run(chain, &leg, ask, &o, part ? N - 130 : 130, y + leg.first_row * w.width, NULL, NULL, &stats));
+        check(tw_edit_chain_run(chain, &leg, world_ask, &o, part ? N - 130 : 130, y + leg.first_row * w.width, NULL, NULL, &stats));
     }
     assert_memory_equal(x, y, sizeof x);
     for (int i = 0; i < N; i++) {
         for (int k = 0; k < w.width; k++) x[i * w.width + k] = k < 2 ? 1 - k : WORLD_SYMBOLS; /* one of the starts */
         held[i] = 1;
     }
-    check(tw_edit_chain_run(chain, &(tw_jump_leg){.t1 = 1, .steps = 8}, ask, &o, N, x, held, NULL, &stats));
+    check(tw_edit_chain_run(chain, &(tw_jump_leg){.t1 = 1, .steps = 8}, world_ask, &o, N, x, held, NULL, &stats));
     int moved = 0;
     for (int i = 0; i < N; i++) {
         assert_true(x[i * w.width] == 1);

@@ -593,7 +593,7 @@ static double integral_of(const tw_token_path *path, int x1)
 static void bound_of(const tw_bound_desc *desc, tw_logits_fn model, void *user, int64_t rows, int tokens,
                      const int32_t *x1, double *out)
 {
-    void *memory = malloc(tw_token_bound_bytes(desc->path, desc->block, tokens));
+    void *memory = malloc(tw_token_bound_bytes(desc, tokens));
     assert_non_null(memory);
     assert_int_equal(tw_token_bound(desc, model, user, rows, tokens, x1, memory, out), TW_OK);
     free(memory);
@@ -643,6 +643,88 @@ static void test_bound(void **state)
     tw_piece_free(ctx, &square);
 }
 
+/* Three tokens of 2, 3 and 4 symbols. */
+enum { EACH = 3, WORLD = 2 * 3 * 4 };
+static const int alphabet[EACH] = {2, 3, 4};
+
+static int symbol_of(int cell, int token)
+{
+    return token == 0 ? cell / 12 : token == 1 ? cell / 4 % 3 : cell % 4;
+}
+
+/* What masks leave open, exactly: p (WORLD) over the cells that agree with the tokens that are known. */
+static tw_status each_logits(void *user, int64_t rows, const int64_t *row, const double *t, const int32_t *x, float *out)
+{
+    const double *p = user;
+    (void)row, (void)t;
+    for (int64_t r = 0; r < rows; r++)
+        for (int i = 0; i < EACH; i++) {
+            double sum[4] = {0};
+            for (int cell = 0; cell < WORLD; cell++) {
+                bool agrees = true;
+                for (int j = 0; j < EACH; j++)
+                    agrees = agrees && (j == i || x[r * EACH + j] == alphabet[j] || x[r * EACH + j] == symbol_of(cell, j));
+                if (agrees) sum[symbol_of(cell, i)] += p[cell];
+            }
+            for (int k = 0; k < alphabet[i]; k++) *out++ = logf((float)sum[k]);
+        }
+    return TW_OK;
+}
+
+/* Tokens that know nothing of each other: what each says of itself, beside a law of its own. */
+typedef struct lone_tokens {
+    int count;
+    const tw_token_path *path;
+    const double *law[EACH];
+} lone_tokens;
+
+static tw_status lone_logits(void *user, int64_t rows, const int64_t *row, const double *t, const int32_t *x, float *out)
+{
+    const lone_tokens *lone = user;
+    double at[8];
+    (void)row;
+    for (int64_t r = 0; r < rows; r++)
+        for (int i = 0; i < lone->count; i++, x++)
+            for (int k = 0; k < lone->path[i].symbols; k++) {
+                tw_token_law(&lone->path[i], t[r], -1, k, at, NULL);
+                *out++ = at[*x] > 0 ? logf((float)(lone->law[i][k] * at[*x])) : -1e30f;
+            }
+    return TW_OK;
+}
+
+/* Tight for masks, cell by cell; and of tokens that know nothing of each other the sum of what each costs alone. */
+static void test_bound_of_different_alphabets(void **state)
+{
+    (void)state;
+    static const double law[EACH][4] = {{0.7, 0.3}, {0.2, 0.5, 0.3}, {0.1, 0.4, 0.3, 0.2}};
+    tw_schedule square = schedule_of("polynomial:2");
+    double p[WORLD], sum = 0, bound[WORLD], alone, together;
+    int32_t x1[WORLD * EACH];
+    tw_token_path masks[EACH], uniform[EACH];
+    tw_random r = {.seed = 11, .stream = 3};
+    for (int i = 0; i < EACH; i++) {
+        masks[i] = (tw_token_path){.symbols = alphabet[i], .states = alphabet[i] + 1, .schedule = &square};
+        uniform[i] = (tw_token_path){.symbols = alphabet[i], .states = alphabet[i], .schedule = &square, .uniform = true};
+    }
+    for (int k = 0; k < WORLD; k++) sum += p[k] = 0.05 + tw_random_uniform(&r);
+    for (int k = 0; k < WORLD; k++) p[k] /= sum;
+    for (int k = 0; k < WORLD * EACH; k++) x1[k] = symbol_of(k / EACH, k % EACH);
+    tw_bound_desc desc = {.each = masks, .draws = 6000, .block = 100, .seed = 61};
+    bound_of(&desc, each_logits, p, WORLD, EACH, x1, bound);
+    for (int k = 0; k < WORLD; k++) near(bound[k], -log(p[k]), 0.05);
+    lone_tokens lone = {EACH, uniform, {law[0], law[1], law[2]}};
+    desc = (tw_bound_desc){.each = uniform, .draws = 40000, .block = 1000, .seed = 67};
+    bound_of(&desc, lone_logits, &lone, 1, EACH, x1 + 15, &together);
+    for (int i = 0; i < EACH; i++) {
+        lone = (lone_tokens){1, &uniform[i], {law[i]}};
+        desc = (tw_bound_desc){.path = &uniform[i], .draws = 40000, .block = 1000, .seed = 71};
+        bound_of(&desc, lone_logits, &lone, 1, 1, x1 + 15 + i, &alone);
+        together -= alone;
+    }
+    near(together, 0, 0.15); /* 4 deviations of both */
+    tw_piece_free(ctx, &square);
+}
+
 /* --- what cannot be --------------------------------------------------------------------------------------------------
  */
 
@@ -688,7 +770,7 @@ static void test_bad_input(void **state)
     const tw_bound_desc bound = {.path = &masks, .draws = 3, .block = 2};
     int32_t x[1] = {0};
     double out[1];
-    void *work = malloc(tw_token_bound_bytes(&masks, 2, 1));
+    void *work = malloc(tw_token_bound_bytes(&bound, 1));
     assert_non_null(work);
     assert_int_equal(tw_token_bound(&bound, fixed_logits, logits, 1, 1, x, work, out), TW_ERR_NUMERIC);
     free(work);
@@ -724,6 +806,7 @@ int main(void)
         cmocka_unit_test(test_d8_more_stops_than_steps),
         cmocka_unit_test(test_checkerboard_at_order_1),
         cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_bound_of_different_alphabets),
         cmocka_unit_test(test_bad_input),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -163,8 +163,8 @@ static void reads_products(void **state)
         const char *text, *sentence;
         int columns;
     } bad[] = {
-        {"euclidean*2 + tokens:3",
-         "space: 'tokens:3': expected a space and how many columns it takes, such as "
+        {"euclidean*2 + tokens:3*x",
+         "space: 'tokens:3*x': expected a space and how many columns it takes, such as "
          "euclidean*3, of 3",
          3},
         {"tokens:3*1 + euclidean*2", "space: in a product tokens come last", 3},
@@ -182,7 +182,7 @@ static void reads_products(void **state)
         assert_string_equal(tw_context_error(ctx), bad[i].sentence);
         tw_piece_free(ctx, &piece);
     }
-    assert_int_equal(tw_space_piece_read(ctx, "euclidean*70 + sphere:2*2 + so3*4 + tokens:3*2 + tokens:5*1", &piece),
+    assert_int_equal(tw_space_piece_read(ctx, "euclidean*70 + sphere:2*2 + so3*4 + tokens:3*2 + tokens:5", &piece),
                      TW_OK);
     assert_int_equal(tw_space_make(ctx, &piece, 79, NULL, &s), TW_OK);
     assert_int_equal(s.count, 6); /* the plane in two */

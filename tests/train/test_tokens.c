@@ -112,6 +112,51 @@ static void test_learns(void **state)
     }
 }
 
+/* Columns of 3 and 5 symbols: each has its own alphabet, from training to samples and scores. */
+static void test_different_alphabets(void **state)
+{
+    (void)state;
+    enum { A = 3, B = 5, CELLS = A * B };
+    static double values[2 * ROWS], drawn[2 * DRAWS];
+    double p[CELLS], sum = 0, count[CELLS] = {0}, tv = 0, above = 0, all[2 * CELLS], scores[CELLS];
+    static const char *const sources[] = {"mask", "uniform"};
+    for (int k = 0; k < CELLS; k++) sum += p[k] = k % B == k / B ? 4 : k % B == 4 ? 1.5 : 0.5;
+    for (int k = 0; k < CELLS; k++) p[k] /= sum, all[2 * k] = k / B, all[2 * k + 1] = k % B;
+    tw_random random = {.seed = 4, .stream = 1};
+    for (int i = 0; i < ROWS; i++) {
+        double u = tw_random_uniform(&random);
+        int cell = 0;
+        while (cell < CELLS - 1 && (u -= p[cell]) >= 0) cell++;
+        values[2 * i] = cell / B, values[2 * i + 1] = cell % B;
+    }
+    tw_dataset *data = NULL;
+    tw_dataset_desc split = {.split = {1, 0, 0}};
+    check(tw_dataset_from_memory(ctx, ROWS, 2, values, NULL, &split, &data));
+    for (int s = 0; s < TW_COUNT(sources); s++, tv = above = 0) {
+        tw_flow *flow = NULL;
+        tw_flow_desc desc = {
+            .space = "tokens:3 + tokens:5", .source = sources[s], .columns = 2, .network = {.width = 48, .depth = 2}};
+        check(tw_flow_create(ctx, &desc, &flow));
+        check(tw_train(flow, data, &(tw_train_desc){.steps = 700, .batch = 512, .lr = 5e-3, .ema = 0.99}, NULL));
+        check(tw_sample(flow, DRAWS, &(tw_sample_desc){.solver = {.steps = 40}, .seed = 5}, drawn, NULL, NULL));
+        memset(count, 0, sizeof count);
+        for (int i = 0; i < DRAWS; i++) {
+            assert_true(drawn[2 * i] >= 0 && drawn[2 * i] < A && drawn[2 * i + 1] >= 0 && drawn[2 * i + 1] < B);
+            count[(int)drawn[2 * i] * B + (int)drawn[2 * i + 1]] += 1.0 / DRAWS;
+        }
+        check(tw_log_density(flow, CELLS, all, &(tw_sample_desc){.solver = {.steps = 2000}}, scores, NULL));
+        for (int k = 0; k < CELLS; k++) tv += 0.5 * fabs(count[k] - p[k]), above += p[k] * (log(p[k]) - scores[k]);
+        if (!(tv < 0.05)) fail_msg("%s: TV %g", sources[s], tv);
+        if (!(above > -0.01 && above < (s ? 0.9 : 0.03))) fail_msg("%s: the bound is %g above", sources[s], above);
+        double far[2] = {1, 5}, out;
+        assert_int_equal(tw_log_density(flow, 1, (double[]){4, 1}, NULL, &out, NULL), TW_ERR_INVALID);
+        assert_int_equal(tw_log_density(flow, 1, far, NULL, &out, NULL), TW_ERR_INVALID);
+        assert_non_null(strstr(tw_context_error(ctx), "x2=5: expected"));
+        tw_flow_destroy(flow);
+    }
+    tw_dataset_destroy(data);
+}
+
 static void test_samplers(void **state)
 {
     (void)state;
@@ -290,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_in_order),
         cmocka_unit_test(test_learns),
+        cmocka_unit_test(test_different_alphabets),
         cmocka_unit_test(test_samplers),
         cmocka_unit_test(test_frames_files_and_threads),
         cmocka_unit_test(test_goes_on_from_where_it_stopped),

@@ -1,0 +1,65 @@
+#!/bin/bash
+# bench/tokens.sh - a transformer of tokens by us and by PyTorch, eager and compiled, one after another in one run: training
+# tokens a second, and sampling N rows of LENGTH tokens in STEPS steps. Exit status 1 when a ratio to the better of both is
+# below its bar (1.2 and 1.5). From the environment:
+#   WIDTH DEPTH HEADS LENGTH BATCH   the network and the batch; default 256 6 4 256 16
+#   N STEPS                          of sampling, default 64 256
+#   SECONDS_EACH                     of training, default 10
+#   MODES                            of PyTorch, default "eager compile"
+#   PROGRAM                          default build/release/thalweg
+#   THALWEG_BENCH_VENV               as for bench/run.sh, which makes it
+#   PRECISION                        ours, default f32
+set -euo pipefail
+cd "$(dirname "$0")/.."
+program=$(realpath "${PROGRAM:-build/release/thalweg}")
+python=${THALWEG_BENCH_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/thalweg/bench-venv}/bin/python
+width=${WIDTH:-256} depth=${DEPTH:-6} heads=${HEADS:-4} length=${LENGTH:-256} batch=${BATCH:-16} n=${N:-64} steps=${STEPS:-256}
+seconds=${SECONDS_EACH:-10}
+threads=${OMP_NUM_THREADS:-2}
+export OMP_NUM_THREADS=$threads
+here=$PWD
+box=$(mktemp -d)
+trap 'rm -rf "$box"' EXIT
+cd "$box"
+
+# 65 symbols, as many rows as the peer has
+awk -v rows=4096 -v length_="$length" 'BEGIN { srand(1); for (i = 0; i < 65; i++) s = s sprintf("%c", 48 + i)
+    print s; for (i = 0; i < rows; i++) { line = ""; for (k = 0; k < length_ - 1; k++) line = line substr(s, 1 + int(65 * rand()), 1); print line } }' >text.txt
+
+number() { sed -n "s/.*\"$1\":[ ]*\([0-9.e+]*\).*/\1/p"; }
+size=(--width "$width" --depth "$depth" --heads "$heads")
+ours_train() {
+    "$program" train text.txt --chunk "$length" --network ddit "${size[@]}" --batch "$batch" --minutes "$(awk -v s="$seconds" 'BEGIN { print s / 60 }')" \
+        --split 1,0,0 --precision "${PRECISION:-f32}" --threads "$threads" --out run --force --quiet --json |
+        number steps_per_second | awk -v b="$batch" -v t="$length" '{ printf "%.6g\n", $1 * b * t }'
+}
+ours_sample() {
+    "$program" sample run -n "$n" --steps "$steps" --solver euler --threads "$threads" --quiet --json -o samples.txt |
+        number seconds | awk -v n="$n" -v t="$length" '{ printf "%.6g\n", n * t / $1 }'
+}
+peer() { # WHAT MODE
+    "$python" "$here/bench/peers/tokens.py" "$1" "$2" "${size[@]}" --length "$length" --batch "$batch" --n "$n" --steps "$steps" \
+        --seconds "$seconds" 2>/dev/null | number tokens_per_second
+}
+
+over=0
+report() { # WHAT BAR OURS PEER...
+    what=$1 bar=$2 ours=$3
+    shift 3
+    printf '%s\n' "$@" | awk -v what="$what" -v bar="$bar" -v ours="$ours" '
+        $1 > best { best = $1 }
+        { all = all sprintf("  %10.4g", $1) }
+        END { printf "%-6s  %10.4g tokens/s, PyTorch%s   %.2f of the better, bar %g\n", what, ours, all, ours / best, bar; exit !(ours >= bar * best) }' ||
+        over=1
+}
+printf 'width %s, depth %s, heads %s, length %s; batch %s; %s rows in %s steps; %s threads; PyTorch: %s\n' "$width" "$depth" "$heads" \
+    "$length" "$batch" "$n" "$steps" "$threads" "${MODES:-eager compile}"
+for what in train sample; do
+    results=()
+    ours=$(ours_$what)
+    for mode in ${MODES:-eager compile}; do results+=("$(peer $what "$mode")"); done
+    bar=1.2
+    [ $what = train ] || bar=1.5
+    report $what $bar "$ours" "${results[@]}"
+done
+exit $over
