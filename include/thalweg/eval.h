@@ -32,7 +32,8 @@ TW_NODISCARD TW_API tw_status tw_sliced_wasserstein2(tw_context *ctx, int column
 
 /* Frechet distance between the normal distributions that have the means and covariances of a (n, columns) and b (m,
  * columns): |mean - mean|^2 + tr(A + B - 2 (A B)^(1/2)) (Dowson, Landau 1982), a square, as pictures are compared by
- * (Heusel et al. 2017). It shrinks as sets grow: compare it for equal sizes only. O((n + m) columns^2 + columns^3). */
+ * (Heusel et al. 2017). It shrinks as sets grow: compare it for equal sizes only. O((n + m) columns^2 + columns^3) by
+ * blocked products, and four matrices (columns, columns): 2048 columns, those of FID, take seconds. */
 TW_NODISCARD TW_API tw_status tw_frechet_distance(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m,
                                                   const double *b, double *out_distance);
 

@@ -87,8 +87,7 @@ tw_status tw_energy_distance(tw_context *ctx, int columns, int64_t n, const doub
 {
     tw_status status = TW_OK;
     double *at = NULL, *bt = NULL, between = 0, within_a = 0, within_b = 0;
-    TW_TRY(tw_check_set(ctx, "first", columns, n, a));
-    TW_TRY(tw_check_set(ctx, "second", columns, m, b));
+    TW_TRY(tw_check_sets(ctx, columns, n, a, m, b));
     TW_TRY(transpose(ctx, columns, n, a, &at));
     TW_TRY(transpose(ctx, columns, m, b, &bt));
     TW_TRY(mean_distance(ctx, (pairs){.columns = columns, .n = n, .m = m, .a = a, .bt = bt}, &between));

@@ -1,111 +1,14 @@
-/* eval/features.c - sets of points compared as generated pictures are, by features of them: the Frechet distance, the
- * precision and recall of neighbourhoods, and which points of another set are nearest.
+/* eval/features.c - sets of points compared as generated pictures are, by features of them: the precision and recall of
+ * neighbourhoods, and which points of another set are nearest. Their Frechet distance: eval/frechet.c.
  *
  * Distances between points are sums over eight lanes, added in one order: the same for any number of threads. */
 #include <thalweg/eval.h>
 
 #include "base/pool.h"
-#include "cpu/eigen.h"
 #include "eval/sets.h"
 
 #include <math.h>
 #include <string.h>
-
-static tw_status check_sets(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m, const double *b)
-{
-    tw_status status = tw_check_set(ctx, "first", columns, n, a);
-    return status == TW_OK ? tw_check_set(ctx, "second", columns, m, b) : status;
-}
-
-/* --- the Frechet distance ---------------------------------------------------------------------------------------- */
-
-static void mean_of(int columns, int64_t n, const double *a, double *mean)
-{
-    memset(mean, 0, (size_t)columns * sizeof *mean);
-    for (int64_t i = 0; i < n; i++)
-        for (int j = 0; j < columns; j++) mean[j] += a[i * columns + j];
-    for (int j = 0; j < columns; j++) mean[j] /= (double)n;
-}
-
-static void covariance_of(int columns, int64_t n, const double *a, const double *mean, double *spare, double *out)
-{
-    memset(out, 0, (size_t)columns * (size_t)columns * sizeof *out);
-    for (int64_t i = 0; i < n; i++) {
-        for (int j = 0; j < columns; j++) spare[j] = a[i * columns + j] - mean[j];
-        for (int j = 0; j < columns; j++)
-            for (int k = 0; k <= j; k++) out[j * columns + k] += spare[j] * spare[k];
-    }
-    for (int j = 0; j < columns; j++)
-        for (int k = 0; k <= j; k++)
-            out[j * columns + k] = out[k * columns + j] = out[j * columns + k] / (double)(n - 1);
-}
-
-/* out = a b, all (n, n) */
-static void product(int n, const double *a, const double *b, double *out)
-{
-    memset(out, 0, (size_t)n * (size_t)n * sizeof *out);
-    for (int i = 0; i < n; i++)
-        for (int k = 0; k < n; k++)
-            for (int j = 0; j < n; j++) out[i * n + j] += a[i * n + k] * b[k * n + j];
-}
-
-/* a becomes its positive root; memory for two matrices and a row beside it. */
-static void square_root(int n, double *a, double *vectors, double *spare, double *value)
-{
-    tw_eigen_symmetric(n, a, value, vectors);
-    for (int i = 0; i < n; i++)
-        for (int k = 0; k < n; k++) spare[i * n + k] = vectors[i * n + k] * sqrt(fmax(0, value[k]));
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++) {
-            double sum = 0;
-            for (int k = 0; k < n; k++) sum += spare[i * n + k] * vectors[j * n + k];
-            a[i * n + j] = sum;
-        }
-}
-
-/* tr (A B)^(1/2) of covariances, as that of A^(1/2) B A^(1/2), which is symmetric. a is used up. */
-static double trace_of_root(int n, double *a, const double *b, double *memory)
-{
-    double *vectors = memory, *spare = memory + n * n, *value = spare + n * n, sum = 0;
-    square_root(n, a, vectors, spare, value);
-    product(n, a, b, spare);
-    product(n, spare, a, vectors);
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < i; j++)
-            vectors[i * n + j] = vectors[j * n + i] = 0.5 * (vectors[i * n + j] + vectors[j * n + i]);
-    memcpy(spare, vectors, (size_t)(n * n) * sizeof *spare);
-    tw_eigen_symmetric(n, spare, value, vectors);
-    for (int k = 0; k < n; k++) sum += sqrt(fmax(0, value[k]));
-    return sum;
-}
-
-tw_status tw_frechet_distance(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m, const double *b,
-                              double *out_distance)
-{
-    enum { MOST = 1024 };
-    tw_status status = check_sets(ctx, columns, n, a, m, b);
-    if (status != TW_OK) return status;
-    if (columns > MOST || n < 2 || m < 2)
-        return tw_fail(ctx, TW_ERR_INVALID,
-                       "a Frechet distance takes two points on each side and at most %d columns, not %lld, %lld and %d",
-                       MOST, (long long)n, (long long)m, columns);
-    size_t square = (size_t)columns * (size_t)columns, row = (size_t)columns;
-    double *memory = tw_alloc(ctx, 4 * square + 4 * row, sizeof *memory), sum = 0;
-    if (!memory) return tw_fail_memory(ctx, 4 * square * sizeof *memory);
-    double *of_a = memory, *of_b = of_a + square, *spare = of_b + square, *mean_a = spare + 2 * square + row;
-    double *mean_b = mean_a + row, *line = mean_b + row;
-    mean_of(columns, n, a, mean_a);
-    mean_of(columns, m, b, mean_b);
-    covariance_of(columns, n, a, mean_a, line, of_a);
-    covariance_of(columns, m, b, mean_b, line, of_b);
-    for (int j = 0; j < columns; j++) {
-        sum += (mean_a[j] - mean_b[j]) * (mean_a[j] - mean_b[j]);
-        sum += of_a[j * columns + j] + of_b[j * columns + j];
-    }
-    *out_distance = fmax(0, sum - 2 * trace_of_root(columns, of_a, of_b, spare)); /* rounding may fall below */
-    tw_free(ctx, memory);
-    return TW_OK;
-}
 
 /* --- neighbours -------------------------------------------------------------------------------------------------- */
 
@@ -181,7 +84,7 @@ static void run_search(tw_context *ctx, search *s)
 tw_status tw_nearest_rows(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m, const double *b, int k,
                           int64_t *out_index, double *out_distance)
 {
-    tw_status status = check_sets(ctx, columns, n, a, m, b);
+    tw_status status = tw_check_sets(ctx, columns, n, a, m, b);
     if (status != TW_OK) return status;
     if (k < 1 || k > MOST_NEIGHBOURS || k > m)
         return tw_fail(ctx, TW_ERR_INVALID,
@@ -206,7 +109,7 @@ tw_status tw_nearest_rows(tw_context *ctx, int columns, int64_t n, const double 
 tw_status tw_precision_recall(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m, const double *b,
                               int k, double *out_precision, double *out_recall)
 {
-    tw_status status = check_sets(ctx, columns, n, a, m, b);
+    tw_status status = tw_check_sets(ctx, columns, n, a, m, b);
     if (status != TW_OK) return status;
     if (k < 1 || k > MOST_NEIGHBOURS || k >= n || k >= m)
         return tw_fail(ctx, TW_ERR_INVALID, "neighbourhoods of %d points: expected 1 to %d, fewer than there are", k,

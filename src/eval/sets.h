@@ -4,7 +4,8 @@
 
 #include "base/base.h"
 
-/* Fails unless there is a column and a point and every number is finite; `which` names the set in the sentence. */
-tw_status tw_check_set(tw_context *ctx, const char *which, int columns, int64_t rows, const double *values);
+/* Fails unless there is a column, a point in each, and every number of a (n, columns) and b (m, columns) is finite. */
+TW_NODISCARD tw_status tw_check_sets(tw_context *ctx, int columns, int64_t n, const double *a, int64_t m,
+                                     const double *b);
 
 #endif

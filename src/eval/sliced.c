@@ -77,8 +77,7 @@ tw_status tw_sliced_wasserstein2(tw_context *ctx, int columns, int64_t n, const 
     if (projections < 1)
         return tw_fail(ctx, TW_ERR_INVALID, "the sliced Wasserstein distance needs at least 1 projection, not %d",
                        projections);
-    TW_TRY(tw_check_set(ctx, "first", columns, n, a));
-    TW_TRY(tw_check_set(ctx, "second", columns, m, b));
+    TW_TRY(tw_check_sets(ctx, columns, n, a, m, b));
     if (__builtin_mul_overflow(n, m, &mass))
         return tw_fail(ctx, TW_ERR_INVALID, "sets of %lld and %lld points are too large", (long long)n, (long long)m);
     per_thread = (size_t)columns + (size_t)n + (size_t)m;

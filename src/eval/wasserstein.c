@@ -67,8 +67,7 @@ tw_status tw_wasserstein2(tw_context *ctx, int columns, int64_t n, const double 
     if (n > MOST_POINTS)
         return tw_fail(ctx, TW_ERR_INVALID, "the exact Wasserstein distance takes at most %d points a set, not %lld",
                        MOST_POINTS, (long long)n);
-    TW_TRY(tw_check_set(ctx, "first", columns, n, a));
-    TW_TRY(tw_check_set(ctx, "second", columns, n, b));
+    TW_TRY(tw_check_sets(ctx, columns, n, a, n, b));
     TW_TRY(open_sets(ctx, &s, b, true));
     pairs = tw_alloc(ctx, (size_t)n, sizeof *pairs);
     if (!pairs) {
@@ -132,8 +131,7 @@ tw_status tw_wasserstein(tw_context *ctx, int power, int columns, int64_t n, con
     if (s.n > MOST_UNEQUAL)
         return tw_fail(ctx, TW_ERR_INVALID, "the exact Wasserstein distance takes at most %d points a set, not %lld",
                        MOST_UNEQUAL, (long long)s.n);
-    TW_TRY(tw_check_set(ctx, "first", columns, n, a));
-    TW_TRY(tw_check_set(ctx, "second", columns, m, b));
+    TW_TRY(tw_check_sets(ctx, columns, n, a, m, b));
     TW_TRY(open_sets(ctx, &s, first_is_larger ? b : a, s.n * s.m <= (int64_t)MOST_POINTS * MOST_POINTS));
     TW_TRY(transport(ctx, &s, &mean));
     *out_distance = power == 1 ? mean : sqrt(mean);

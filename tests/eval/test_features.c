@@ -1,13 +1,15 @@
-/* Sets of points by their features: the Frechet distance against closed forms, neighbours and neighbourhoods against
+/* Sets of points by their features: the Frechet distance against closed forms and SciPy, neighbours and neighbourhoods against
  * what can be counted by hand, and statistics of normal samples. */
 #include <thalweg/eval.h>
 
 #include "base/base.h"
 #include "base/philox.h"
 #include "support/context.h"
+#include "support/golden.h"
 #include "support/limited_memory.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Four points with mean (x, y) and covariance of axes a, b turned by an angle: 2/3 of their squares. */
@@ -65,6 +67,47 @@ static void frechet_of_normal_samples(void **state)
     }
 }
 
+/* As tests/golden/frechet.py makes them. */
+static double *golden_rows(const char *name, char set, int64_t n, int columns)
+{
+    double *x = malloc((size_t)(n * columns) * sizeof *x), *row = malloc((size_t)columns * sizeof *row);
+    char full[32];
+    snprintf(full, sizeof full, "%s_%c", name, set);
+    for (int64_t i = 0; i < n; i++) {
+        for (int j = 0; j < columns; j++) row[j] = golden_number(full, i * columns + j) * pow(0.8, j % 11);
+        for (int j = 0; j < columns; j++)
+            x[i * columns + j] = row[j] + 0.7 * row[(j + columns - 1) % columns] + (set == 'b' ? 0.3 : 0);
+        if (strcmp(name, "dead") == 0) x[i * columns + 2] = x[(i + 1) * columns - 1] = 0.25;
+    }
+    free(row);
+    return x;
+}
+
+/* More points than columns and fewer, on one side or both; constant columns. Also in units far from 1. */
+static void frechet_as_scipy(void **state)
+{
+    static const struct {
+        const char *name;
+        int n, m, columns;
+        double want;
+    } golden[] = {
+#include "golden/frechet.inc"
+    };
+    for (int k = 0; k < TW_COUNT(golden); k++)
+        for (double unit = 1e-50; unit < 1e51; unit *= 1e50) {
+            int n = golden[k].n, m = golden[k].m, columns = golden[k].columns;
+            double *a = golden_rows(golden[k].name, 'a', n, columns), *b = golden_rows(golden[k].name, 'b', m, columns);
+            double got = (double)NAN, back = (double)NAN, want = golden[k].want * unit * unit;
+            for (int i = 0; i < n * columns; i++) a[i] *= unit;
+            for (int i = 0; i < m * columns; i++) b[i] *= unit;
+            assert_int_equal(tw_frechet_distance(*state, columns, n, a, m, b, &got), TW_OK);
+            assert_int_equal(tw_frechet_distance(*state, columns, m, b, n, a, &back), TW_OK);
+            assert_true(fabs(got - want) < 1e-7 * want); /* roots of eigenvalues that are 0 but for rounding */
+            assert_true(fabs(back - want) < 1e-7 * want);
+            free(a), free(b);
+        }
+}
+
 static void neighbours_by_hand(void **state)
 {
     const double a[] = {0, 10, 4.9}, b[] = {1, 9, 5, 100, -2};
@@ -109,8 +152,8 @@ static void precision_and_recall_tell_apart(void **state)
 
 static void any_number_of_threads(void **state)
 {
-    enum { ROWS = 200, COLUMNS = 13 };
-    double *a = normals(1, ROWS, COLUMNS, 0, 1), *b = normals(2, ROWS, COLUMNS, 0, 1), p[2], r[2];
+    enum { ROWS = 200, COLUMNS = 13, WIDE = 10 * COLUMNS };
+    double *a = normals(1, ROWS, COLUMNS, 0, 1), *b = normals(2, ROWS, COLUMNS, 0, 1), p[2], r[2], d[2], wide[2];
     int64_t index[2][ROWS * 3];
     double far[2][ROWS * 3];
     (void)state;
@@ -118,9 +161,11 @@ static void any_number_of_threads(void **state)
         tw_context *ctx = tw_context_create(&(tw_context_desc){.threads = k ? 3 : 1});
         assert_int_equal(tw_precision_recall(ctx, COLUMNS, ROWS, a, ROWS, b, 3, &p[k], &r[k]), TW_OK);
         assert_int_equal(tw_nearest_rows(ctx, COLUMNS, ROWS, a, ROWS, b, 3, index[k], far[k]), TW_OK);
+        assert_int_equal(tw_frechet_distance(ctx, COLUMNS, ROWS, a, ROWS, b, &d[k]), TW_OK);
+        assert_int_equal(tw_frechet_distance(ctx, WIDE, ROWS / 10, a, ROWS / 10, b, &wide[k]), TW_OK);
         tw_context_destroy(ctx);
     }
-    assert_true(p[0] == p[1] && r[0] == r[1]);
+    assert_true(p[0] == p[1] && r[0] == r[1] && d[0] == d[1] && wide[0] == wide[1]);
     assert_memory_equal(index[0], index[1], sizeof index[0]);
     assert_memory_equal(far[0], far[1], sizeof far[0]);
     free(a), free(b);
@@ -150,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(frechet_of_ellipses),
                                        cmocka_unit_test(frechet_of_normal_samples),
+                                       cmocka_unit_test(frechet_as_scipy),
                                        cmocka_unit_test(neighbours_by_hand),
                                        cmocka_unit_test(precision_and_recall_by_hand),
                                        cmocka_unit_test(precision_and_recall_tell_apart),
