@@ -28,6 +28,7 @@ typedef struct evaluation {
     report report;
     comparison compared;
     judgement judged;
+    fid fid;
     column_summary *summaries; /* of samples, then of data */
     char folder[MODEL_PATH], text_path[MODEL_PATH], json_path[MODEL_PATH], clouds_path[MODEL_PATH],
         density_path[MODEL_PATH], flow_path[MODEL_PATH];
@@ -202,11 +203,14 @@ static tw_status evaluate(evaluation *e)
                                             : is_pictures(&e->m) ? 1 << DISTANCE_SLICED
                                                                  : REPORTED));
     TW_TRY(tw_make_folder(e->c->ctx, e->folder));
-    if (is_pictures(&e->m))
+    if (is_pictures(&e->m)) {
         TW_TRY(judge_pictures(&e->compared, e->folder, &e->judged));
-    else if (!is_tokens(&e->m))
+        TW_TRY(fid_measure(&e->compared, &e->fid));
+        e->report.judged = &e->judged;
+        e->report.fid = &e->fid;
+    } else if (!is_tokens(&e->m)) {
         TW_TRY(compare_columns(e));
-    if (is_pictures(&e->m)) e->report.judged = &e->judged;
+    }
     TW_TRY(draw_pictures(e));
     e->report.seconds = tw_clock() - e->c->started;
     TW_TRY(write_report(e));
@@ -228,6 +232,10 @@ int run_eval(cli *c)
     TW_TRY(cli_start(c));
     result = model_open(c, &e.m);
     if (result != EXIT_DONE) goto done;
+    if (opt_given(&c->set, OPT_INCEPTION) && !is_pictures(&e.m)) {
+        result = cli_usage("--inception is for flows of pictures");
+        goto done;
+    }
     if (is_table(&e.m)) {
         result = eval_table(c, &e.m);
         goto done;
@@ -252,11 +260,13 @@ int run_eval(cli *c)
     }
     if (!name_outputs(&e)) TW_TRY(tw_fail(c->ctx, TW_ERR_IO, "'%s': the path is too long", e.folder));
     TW_TRY(check_writable_folder(c->ctx, e.folder));
+    TW_TRY(fid_open(c, &e.m, &e.fid));
     TW_TRY(evaluate(&e));
     result = c->json ? json_print(report_json(&e.report)) : EXIT_DONE;
 done:
     if (status != TW_OK) result = cli_exit(c, status);
     comparison_free(&e.compared);
+    fid_close(&e.fid);
     tw_free(c->ctx, e.summaries);
     held_out_close(&e.held);
     model_close(&e.m);

@@ -332,9 +332,16 @@ done:
 /* --- written down ---------------------------------------------------------------------------------------------------
  */
 
-static void add_pair(tw_text *out, const char *name, judged_pair p, bool ratio)
+void judged_pair_head(tw_text *out)
 {
-    tw_text_add(out, "  %-22s %-22.4f %-22.4f", name, p.value, p.floor);
+    tw_text_add(out, "  %-22s %-22s %-22s %s\n", "", "samples to held-out", "training to held-out", "ratio");
+}
+
+void judged_pair_text(tw_text *out, const char *name, judged_pair p, bool ratio)
+{
+    char floor_text[32];
+    snprintf(floor_text, sizeof floor_text, isfinite(p.floor) ? "%.4f" : "not known", p.floor);
+    tw_text_add(out, "  %-22s %-22.4f %-22s", name, p.value, floor_text);
     if (ratio && p.floor > 0) tw_text_add(out, " %.2f", p.value / p.floor);
     tw_text_add(out, "\n");
 }
@@ -342,13 +349,14 @@ static void add_pair(tw_text *out, const char *name, judged_pair p, bool ratio)
 void judgement_text(const judgement *j, tw_text *out)
 {
     if (j->judged) {
-        tw_text_add(out,
-                    "\nJudged by a classifier of the training pictures, %.2f %% right on held-out ones (%lld on each "
-                    "side)\n  %-22s %-22s %-22s %s\n",
-                    100 * j->accuracy, (long long)j->pairs, "", "samples to held-out", "training to held-out", "ratio");
-        add_pair(out, "feature-Frechet", j->frechet, true);
-        add_pair(out, "precision", j->precision, false);
-        add_pair(out, "recall", j->recall, false);
+        tw_text_add(
+            out,
+            "\nJudged by a classifier of the training pictures, %.2f %% right on held-out ones (%lld on each side)\n",
+            100 * j->accuracy, (long long)j->pairs);
+        judged_pair_head(out);
+        judged_pair_text(out, "feature-Frechet", j->frechet, true);
+        judged_pair_text(out, "precision", j->precision, false);
+        judged_pair_text(out, "recall", j->recall, false);
         tw_text_add(out, "  of the class asked for %.2f %% of samples, %.2f %% of held-out pictures\n",
                     100 * j->right.value, 100 * j->right.floor);
     }
@@ -358,7 +366,7 @@ void judgement_text(const judgement *j, tw_text *out)
                     j->nearest.value, j->nearest.floor);
 }
 
-static void pair_json(cJSON *object, const char *name, judged_pair p)
+void judged_pair_json(cJSON *object, const char *name, judged_pair p)
 {
     char key[64];
     snprintf(key, sizeof key, "%s_floor", name);
@@ -369,11 +377,11 @@ static void pair_json(cJSON *object, const char *name, judged_pair p)
 void judgement_json(const judgement *j, cJSON *object)
 {
     json_number(object, "classifier_accuracy", j->accuracy);
-    pair_json(object, "class_accuracy", j->right);
-    pair_json(object, "feature_frechet", j->frechet);
-    pair_json(object, "precision", j->precision);
-    pair_json(object, "recall", j->recall);
-    pair_json(object, "nearest_training", j->nearest);
+    judged_pair_json(object, "class_accuracy", j->right);
+    judged_pair_json(object, "feature_frechet", j->frechet);
+    judged_pair_json(object, "precision", j->precision);
+    judged_pair_json(object, "recall", j->recall);
+    judged_pair_json(object, "nearest_training", j->nearest);
     json_text(object, "classifier", j->judged ? j->file : NULL);
     json_text(object, "neighbours", j->neighbours[0] ? j->neighbours : NULL);
 }

@@ -11,6 +11,12 @@ typedef struct judged_pair {
     double value, floor;
 } judged_pair;
 
+/* The line above such pairs in a report, a pair's line, with the ratio of both where that means something, and "NAME"
+ * and "NAME_floor". */
+void judged_pair_head(tw_text *out);
+void judged_pair_text(tw_text *out, const char *name, judged_pair p, bool ratio);
+void judged_pair_json(cJSON *object, const char *name, judged_pair p);
+
 typedef struct judgement {
     bool judged;           /* else there were no classes to learn */
     char file[MODEL_PATH]; /* of the classifier */

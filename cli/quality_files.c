@@ -18,8 +18,8 @@ bool is_file_of_rows(const char *path)
 /* What a comparison of files does not ask for. */
 static int refuse_others(const cli *c)
 {
-    static const option_id of_runs[] = {OPT_DATA,        OPT_CLASSIFIER, OPT_PAIRS,  OPT_REPEATS,
-                                        OPT_PROJECTIONS, OPT_UNITS,      OPT_N_EVAL, OPT_FRAMES};
+    static const option_id of_runs[] = {OPT_DATA,        OPT_CLASSIFIER, OPT_INCEPTION, OPT_PAIRS, OPT_REPEATS,
+                                        OPT_PROJECTIONS, OPT_UNITS,      OPT_N_EVAL,    OPT_FRAMES};
     for (int i = 0; i < OPT_COUNT; i++) {
         bool other = option_table[i].group == GROUP_SOLVING;
         for (int k = 0; k < TW_COUNT(of_runs); k++) other = other || (option_id)i == of_runs[k];

@@ -111,6 +111,7 @@ void report_text(const report *r, tw_text *out)
                     r->counted, r->counted / r->held->columns / log(2), COUNTED_ORDER);
     if (!symbols) add_distances(r, out);
     if (r->judged) judgement_text(r->judged, out);
+    if (r->fid) fid_text(r->fid, out);
     if (r->of_data) add_columns(r, out);
     if (r->compared->sampling.nfe > 0)
         tw_text_add(out, "\nSampling: %lld network evaluations a row at most, %.1f on average\n",
@@ -174,6 +175,7 @@ cJSON *report_json(const report *r)
     json_int(object, "rows", r->held->rows);
     if (r->of_data) cJSON_AddItemToObject(object, "columns", columns_json(r));
     if (r->judged) judgement_json(r->judged, object);
+    if (r->fid) fid_json(r->fid, object);
     json_int(object, "nfe", r->compared->sampling.nfe);
     json_number(object, "seconds", r->seconds);
     json_text(object, "report", r->report_path);

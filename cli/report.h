@@ -3,7 +3,7 @@
 #define THALWEG_CLI_REPORT_H
 
 #include "distances.h"
-#include "judge.h"
+#include "fid.h"
 #include "score.h"
 
 typedef struct column_summary {
@@ -22,6 +22,7 @@ typedef struct report {
     const char *units;
     const column_summary *of_samples, *of_data; /* (columns), NULL for pictures */
     const judgement *judged;                    /* of pictures, else NULL */
+    const fid *fid;                             /* likewise */
     double seconds;
     const char *report_path, *clouds_path, *flow_path, *density_path; /* density: NULL where there is none */
 } report;

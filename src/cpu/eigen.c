@@ -91,7 +91,8 @@ static double reflect(int n, int i, double *a, double *w)
 }
 
 /* A step of QR with Wilkinson's shift on rows l to m of a tridiagonal matrix, d its diagonal, e[i] between i and i + 1:
- * rotations chase what the first one leaves off the three diagonals down and out. e[m - 1] shrinks, cubically at the end.
+ * rotations chase what the first one leaves off the three diagonals down and out. e[m - 1] shrinks, cubically at the
+ * end.
  */
 static void qr_step(int l, int m, double *d, double *e)
 {

@@ -1,4 +1,5 @@
-/* cpu/eigen.h - eigenvalues of symmetric matrices, in double: with vectors for small ones, alone for some thousand rows.
+/* cpu/eigen.h - eigenvalues of symmetric matrices, in double: with vectors for small ones, alone for some thousand
+ * rows.
  * */
 #ifndef TW_CPU_EIGEN_H
 #define TW_CPU_EIGEN_H

@@ -1,10 +1,10 @@
 /* eval/frechet.c - the Frechet distance of sets of points, of thousands of columns too: eigenvalues of one symmetric
  * matrix instead of the root of a product of two.
  *
- * With A = L L', A B has the eigenvalues of L' B L, and tr (A B)^(1/2) is the sum of their roots. L comes from Cholesky's
- * factorisation that takes the row with the largest rest first (Higham 1990; Harbrecht, Peters, Schneider 2012): it stops
- * at the rank of A, at most one less than there are points, so that few points of many columns cost little and nothing is
- * taken of a matrix that has no inverse. Rows stay where they are: L need not be a triangle.
+ * With A = L L', A B has the eigenvalues of L' B L, and tr (A B)^(1/2) is the sum of their roots. L comes from
+ * Cholesky's factorisation that takes the row with the largest rest first (Higham 1990; Harbrecht, Peters, Schneider
+ * 2012): it stops at the rank of A, at most one less than there are points, so that few points of many columns cost
+ * little and nothing is taken of a matrix that has no inverse. Rows stay where they are: L need not be a triangle.
  *
  * Products are cut into rows of their results: the same bits for any number of threads. */
 #include <thalweg/eval.h>

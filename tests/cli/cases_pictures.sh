@@ -90,6 +90,21 @@ works 'feature-Frechet' eval m --pairs 50 -n 2 --solver euler --steps 5 --classi
 holds "the judge that was named is used" absent elsewhere/classifier.safetensors
 cp m/model.safetensors wrong.safetensors
 fails 'metadata lacks\|of other data' eval m --pairs 50 -n 2 --solver euler --steps 5 --classifier wrong.safetensors
+# FID, by a network of the user's
+awk -v data=numbers -f "$here/inception.awk" >header
+size=$(wc -c <header)
+printf "\\$(printf %o $((size % 256)))\\$(printf %o $((size / 256)))\\0\\0\\0\\0\\0\\0" | cat - header numbers >inception.safetensors
+judged="--pairs 12 -n 2 --solver euler --steps 5 --classifier judge.safetensors --out elsewhere"
+works 'FID (Inception features of inception.safetensors), 12 pictures' eval m $judged --inception inception.safetensors
+run eval m $judged --inception inception.safetensors --json -j 2
+fid=$(json fid)
+holds "samples are further from held-out pictures than training pictures are" above "$fid" "$(json fid_floor)"
+holds "and both are known" above "$(json fid_floor)" 0
+run eval m $judged --inception inception.safetensors --json --samples data/t10k-images-idx3-ubyte
+holds "held-out pictures are nearer to each other" above "$fid" "$(json fid)"
+fails 'nowhere.pth' eval m $judged --inception nowhere.pth
+fails "m/model.safetensors: not the Inception network of FID: tensor 'Conv2d_1a_3x3.conv.weight' is missing" eval m $judged --inception m/model.safetensors
+refused 'for flows of pictures' eval moons --inception inception.safetensors
 run sample m -n 60 -o all.csv
 run eval m --pairs 50 -n 2 --solver euler --steps 5 --classifier judge.safetensors --out elsewhere --samples all.csv --json
 holds "samples of a file, their classes in turn as those of the held-out rows" above "$(json class_accuracy)" 0.9

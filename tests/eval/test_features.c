@@ -1,5 +1,5 @@
-/* Sets of points by their features: the Frechet distance against closed forms and SciPy, neighbours and neighbourhoods against
- * what can be counted by hand, and statistics of normal samples. */
+/* Sets of points by their features: the Frechet distance against closed forms and SciPy, neighbours and neighbourhoods
+ * against what can be counted by hand, and statistics of normal samples. */
 #include <thalweg/eval.h>
 
 #include "base/base.h"
