@@ -467,6 +467,7 @@ static void run(machine *m)
     }
     if (m->status == TW_OK && (m->depth != 1 || m->marks > 0)) fail(m, "more than one value is left");
     m->p.root = pop(m);
+    m->p.size = m->at;
 }
 
 tw_status tw_pickle_parse(tw_context *ctx, const char *label, const void *bytes, size_t size, tw_pickle *out_pickle)

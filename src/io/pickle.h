@@ -49,6 +49,7 @@ typedef struct tw_pickle {
     tw_pickle_cell *cell;
     int64_t values, values_capacity, cells, cells_capacity;
     int32_t root;
+    size_t size; /* bytes it took: others may follow */
 } tw_pickle;
 
 /* Names that are known: (module, name, what stands for it). Storages have the type of tw_tensor in `dtype`. */

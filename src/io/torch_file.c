@@ -1,4 +1,4 @@
-/* io/torch_file.c - see torch_file.h. Layout of the archive: torch/serialization.py, torch/csrc/jit/serialization. */
+/* io/torch_file.c - see torch_file.h. Layout of both kinds: torch/serialization.py, torch/csrc/jit/serialization. */
 #include "io/torch_file.h"
 
 #include "base/file.h"
@@ -13,9 +13,14 @@
 static const uint64_t MOST_UNPACKED = (uint64_t)5 << 30;
 enum { MOST_DEPTH = 32, MOST_TENSORS = 1 << 18, NAME_SIZE = 512 };
 
+/* A file of before 1.6 begins with pickles of a magic number and of its version, 1001. */
+static const unsigned char old_head[] = {0x80, 2,    0x8a, 10,  0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a,
+                                         0xa8, 0x50, 0x19, '.', 0x80, 2,    'M',  0xe9, 3,    '.'};
+
 typedef struct reader {
     tw_torch_file f;
     tw_pickle pickle;
+    bool old;         /* of before 1.6: all storages are known before any tensor is */
     char prefix[256]; /* of the members' names, with the slash */
     char name[NAME_SIZE];
     int64_t visits;
@@ -60,6 +65,11 @@ static tw_status find_prefix(reader *r)
     return tw_fail(r->f.ctx, TW_ERR_FORMAT, "%s: a zip without data.pkl is no PyTorch file", r->f.zip.label);
 }
 
+static tw_status fail_order(const reader *r)
+{
+    return tw_fail(r->f.ctx, TW_ERR_UNSUPPORTED, "%s: numbers of another byte order are not read", r->f.zip.label);
+}
+
 static tw_status check_order(const reader *r)
 {
     tw_zip_member m;
@@ -67,9 +77,7 @@ static tw_status check_order(const reader *r)
     unsigned char *owned = NULL;
     if (find_member(r, "byteorder", 9, &m) != TW_OK) return TW_OK; /* of before 2.1: little */
     tw_status status = m.size == 6 ? tw_zip_unpack(&r->f.zip, &m, &bytes, &owned) : TW_OK;
-    if (status == TW_OK && (m.size != 6 || memcmp(bytes, "little", 6) != 0))
-        status =
-            tw_fail(r->f.ctx, TW_ERR_UNSUPPORTED, "%s: numbers of another byte order are not read", r->f.zip.label);
+    if (status == TW_OK && (m.size != 6 || memcmp(bytes, "little", 6) != 0)) status = fail_order(r);
     tw_free(r->f.ctx, owned);
     return status;
 }
@@ -93,30 +101,20 @@ static tw_status read_numbers(const reader *r, int32_t list, int limit, int64_t 
     return TW_OK;
 }
 
-/* The storage behind a persistent id ("storage", type, key, device, elements): which number it has, its type and size.
- */
-static tw_status read_storage(reader *r, int32_t value, int32_t *out_storage, const char **out_dtype, int64_t *out_size)
+/* The storage of this name: which number it has. */
+static tw_status find_storage(reader *r, const char *key, size_t length, int32_t *out_storage)
 {
-    const tw_pickle *p = &r->pickle;
-    if (value < 0 || p->value[value].kind != TW_PICKLE_PERSISTENT) return fail_file(r, "a tensor has no storage");
-    int32_t id = p->value[value].list.first, type = tw_pickle_item(p, id, 1), key = tw_pickle_item(p, id, 2);
-    int32_t size = tw_pickle_item(p, id, 4);
-    bool named = type >= 0 && p->value[type].kind == TW_PICKLE_NAME &&
-                 tw_pickle_names[p->value[type].number].role == TW_PICKLE_IS_STORAGE;
-    if (!tw_pickle_is_text(p, tw_pickle_item(p, id, 0), "storage") || !named || key < 0 || size < 0 ||
-        p->value[key].kind != TW_PICKLE_TEXT || p->value[size].kind != TW_PICKLE_INT)
-        return fail_file(r, "a storage is not described as one");
-    const tw_pickle_value *k = &p->value[key];
     char name[96];
-    if (k->text.length > 64) return fail_file(r, "the name of a storage is too long");
-    int length = snprintf(name, sizeof name, "data/%.*s", (int)k->text.length, k->text.bytes);
-    tw_zip_member m;
-    tw_status status = find_member(r, name, (size_t)length, &m);
+    tw_zip_member m = {.name = key, .name_length = length};
+    for (int64_t i = 0; i < r->f.storages && r->old; i++) {
+        const tw_zip_member *known = &r->f.storage[i].member;
+        if (known->name_length == length && memcmp(known->name, key, length) == 0)
+            return *out_storage = (int32_t)i, TW_OK;
+    }
+    if (r->old) return fail_file(r, "a storage is missing");
+    int full = snprintf(name, sizeof name, "data/%.*s", (int)length, key);
+    tw_status status = find_member(r, name, (size_t)full, &m);
     if (status != TW_OK) return status;
-    *out_dtype = tw_pickle_names[p->value[type].number].dtype;
-    *out_size = p->value[size].number;
-    if (*out_size < 0 || (uint64_t)*out_size > m.size / tw_safetensors_dtype_size(*out_dtype))
-        return fail_file(r, "a storage claims more numbers than it has");
     /* known by their entries in the directory, several of which may name one place in the file */
     for (int64_t i = r->f.storages - 1; i >= 0; i--)
         if (r->f.storage[i].member.name == m.name) return *out_storage = (int32_t)i, TW_OK;
@@ -126,6 +124,44 @@ static tw_status read_storage(reader *r, int32_t value, int32_t *out_storage, co
     if (status != TW_OK) return status;
     r->f.storage[r->f.storages] = (tw_torch_storage){.member = m};
     *out_storage = (int32_t)r->f.storages++;
+    return TW_OK;
+}
+
+/* What a persistent id ("storage", type, key, device, elements) says; before 1.6 another follows, what the storage is a
+ * part of, which is not read. */
+typedef struct described {
+    const tw_pickle_value *key;
+    const char *dtype;
+    int64_t size;
+} described;
+
+static tw_status describe_storage(const reader *r, int32_t value, described *out)
+{
+    const tw_pickle *p = &r->pickle;
+    if (value < 0 || p->value[value].kind != TW_PICKLE_PERSISTENT) return fail_file(r, "a tensor has no storage");
+    int32_t id = p->value[value].list.first, type = tw_pickle_item(p, id, 1), key = tw_pickle_item(p, id, 2);
+    int32_t size = tw_pickle_item(p, id, 4), part = tw_pickle_item(p, id, 5);
+    bool named = type >= 0 && p->value[type].kind == TW_PICKLE_NAME &&
+                 tw_pickle_names[p->value[type].number].role == TW_PICKLE_IS_STORAGE;
+    if (!tw_pickle_is_text(p, tw_pickle_item(p, id, 0), "storage") || !named || key < 0 || size < 0 ||
+        p->value[key].kind != TW_PICKLE_TEXT || p->value[size].kind != TW_PICKLE_INT || p->value[size].number < 0)
+        return fail_file(r, "a storage is not described as one");
+    if (part >= 0 && p->value[part].kind != TW_PICKLE_NONE) return fail_file(r, "a storage is a part of another");
+    if (p->value[key].text.length > 64) return fail_file(r, "the name of a storage is too long");
+    *out = (described){&p->value[key], tw_pickle_names[p->value[type].number].dtype, p->value[size].number};
+    return TW_OK;
+}
+
+static tw_status read_storage(reader *r, int32_t value, int32_t *out_storage, const char **out_dtype, int64_t *out_size)
+{
+    described d;
+    tw_status status = describe_storage(r, value, &d);
+    if (status == TW_OK) status = find_storage(r, d.key->text.bytes, d.key->text.length, out_storage);
+    if (status != TW_OK) return status;
+    if ((uint64_t)d.size > r->f.storage[*out_storage].member.size / tw_safetensors_dtype_size(d.dtype))
+        return fail_file(r, "a storage claims more numbers than it has");
+    *out_dtype = d.dtype;
+    *out_size = d.size;
     return TW_OK;
 }
 
@@ -210,18 +246,17 @@ static tw_status collect(reader *r, int32_t value, int depth)
     return status;
 }
 
-tw_status tw_torch_parse(tw_context *ctx, const char *label, const void *bytes, size_t size, tw_torch_file *out_file)
+/* --- both kinds of files -------------------------------------------------------------------------------------------
+ */
+
+static tw_status read_archive(reader *r, const void *bytes, size_t size)
 {
-    reader *r = tw_alloc(ctx, 1, sizeof *r);
+    tw_context *ctx = r->f.ctx;
+    const char *label = r->f.zip.label;
     tw_zip_member m;
-    const unsigned char *pickle = NULL, *head = bytes;
+    const unsigned char *pickle = NULL;
     unsigned char *owned = NULL;
     tw_status status = TW_OK;
-    if (!r) return tw_fail_memory(ctx, sizeof *r);
-    r->f.ctx = ctx;
-    if (size >= 2 && head[0] == 0x80 && head[1] <= 5)
-        TW_TRY(tw_fail(ctx, TW_ERR_UNSUPPORTED,
-                       "%s: a PyTorch file of before 1.6, or a pickle: load it and torch.save it again", label));
     TW_TRY(tw_zip_open(ctx, label, "PyTorch file", "pickle", bytes, size, &r->f.zip));
     TW_TRY(find_prefix(r));
     TW_TRY(check_order(r));
@@ -229,14 +264,110 @@ tw_status tw_torch_parse(tw_context *ctx, const char *label, const void *bytes, 
     TW_TRY(tw_zip_unpack(&r->f.zip, &m, &pickle, &owned));
     TW_TRY(tw_pickle_parse(ctx, label, pickle, (size_t)m.size, &r->pickle));
     TW_TRY(collect(r, r->pickle.root, 0));
+done:
+    tw_free(ctx, owned);
+    return status;
+}
+
+/* Bytes of an element of storage `key`, by the first tensor of it. */
+static tw_status element_size(const reader *r, const tw_pickle_value *key, size_t *out)
+{
+    described d;
+    for (int64_t i = 0; i < r->pickle.values; i++) {
+        if (r->pickle.value[i].kind != TW_PICKLE_PERSISTENT) continue;
+        tw_status status = describe_storage(r, (int32_t)i, &d);
+        if (status != TW_OK) return status;
+        if (d.key->text.length != key->text.length || memcmp(d.key->text.bytes, key->text.bytes, key->text.length) != 0)
+            continue;
+        *out = tw_safetensors_dtype_size(d.dtype);
+        return TW_OK;
+    }
+    return fail_file(r, "a storage is of no tensor");
+}
+
+/* The names of all storages, a list, are followed by each one's number of elements and these. */
+static tw_status read_old_storages(reader *r, const tw_pickle *names, const unsigned char *at, const unsigned char *end)
+{
+    const tw_pickle_value *list = &names->value[names->root];
+    if (list->kind != TW_PICKLE_LIST) return fail_file(r, "the names of its storages are no list");
+    if ((double)list->list.count * (double)r->pickle.values > 0x1p32) return fail_file(r, "it holds too much");
+    for (int32_t c = list->list.first; c >= 0; c = names->cell[c].next) {
+        const tw_pickle_value *key = &names->value[names->cell[c].value];
+        uint64_t count = 0;
+        size_t element = 0;
+        if (key->kind != TW_PICKLE_TEXT) return fail_file(r, "the name of a storage is no text");
+        tw_status status = element_size(r, key, &element);
+        if (status == TW_OK)
+            status =
+                tw_grow(r->f.ctx, &r->f.storage, &r->f.storages_capacity, r->f.storages + 1, sizeof(tw_torch_storage));
+        if (status != TW_OK) return status;
+        if (end - at < 8) return fail_file(r, "it ends early");
+        for (int i = 0; i < 8; i++) count |= (uint64_t)at[i] << (8 * i);
+        at += 8;
+        if (count > (uint64_t)(end - at) / element) return fail_file(r, "it ends early");
+        const tw_zip_member m = {.name = key->text.bytes, .name_length = key->text.length, .size = count * element};
+        r->f.storage[r->f.storages++] = (tw_torch_storage){.member = m, .bytes = at};
+        at += count * element;
+    }
+    return TW_OK;
+}
+
+/* By the dictionary of a writer's machine. */
+static bool is_big_endian(const tw_pickle *p)
+{
+    if (p->value[p->root].kind != TW_PICKLE_DICT) return false;
+    for (int32_t key = p->value[p->root].list.first, next; key >= 0; key = p->cell[next].next) {
+        if ((next = p->cell[key].next) < 0) break;
+        const tw_pickle_value *v = &p->value[p->cell[next].value];
+        if (tw_pickle_is_text(p, p->cell[key].value, "little_endian"))
+            return v->kind == TW_PICKLE_BOOL && v->number == 0;
+    }
+    return false;
+}
+
+/* Pickles of the writer's machine, of what was saved, and of the names of its storages, behind the head. */
+static tw_status read_old(reader *r, const unsigned char *at, const unsigned char *end)
+{
+    tw_context *ctx = r->f.ctx;
+    const char *label = r->f.zip.label;
+    tw_pickle machine = {.ctx = ctx}, names = {.ctx = ctx};
+    tw_status status = TW_OK;
+    r->old = true;
+    at += sizeof old_head;
+    TW_TRY(tw_pickle_parse(ctx, label, at, (size_t)(end - at), &machine));
+    if (is_big_endian(&machine)) TW_TRY(fail_order(r));
+    at += machine.size;
+    TW_TRY(tw_pickle_parse(ctx, label, at, (size_t)(end - at), &r->pickle));
+    at += r->pickle.size;
+    TW_TRY(tw_pickle_parse(ctx, label, at, (size_t)(end - at), &names));
+    TW_TRY(read_old_storages(r, &names, at + names.size, end));
+    TW_TRY(collect(r, r->pickle.root, 0));
+done:
+    tw_pickle_free(&machine);
+    tw_pickle_free(&names);
+    return status;
+}
+
+tw_status tw_torch_parse(tw_context *ctx, const char *label, const void *bytes, size_t size, tw_torch_file *out_file)
+{
+    reader *r = tw_alloc(ctx, 1, sizeof *r);
+    const unsigned char *head = bytes;
+    tw_status status = TW_OK;
+    if (!r) return tw_fail_memory(ctx, sizeof *r);
+    r->f.ctx = r->pickle.ctx = ctx;
+    r->f.zip.label = label;
+    if (size >= sizeof old_head && memcmp(head, old_head, sizeof old_head) == 0)
+        TW_TRY(read_old(r, head, head + size));
+    else if (size >= 2 && head[0] == 0x80 && head[1] <= 5)
+        TW_TRY(
+            tw_fail(ctx, TW_ERR_UNSUPPORTED, "%s: a pickle, but not what torch.save writes: save it by that", label));
+    else
+        TW_TRY(read_archive(r, bytes, size));
     *out_file = r->f;
     r->f = (tw_torch_file){.ctx = ctx};
 done:
-    r->f.ctx = ctx;
     tw_torch_free(&r->f);
-    r->pickle.ctx = ctx;
     tw_pickle_free(&r->pickle);
-    tw_free(ctx, owned);
     tw_free(ctx, r);
     return status;
 }

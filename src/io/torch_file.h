@@ -1,5 +1,6 @@
 /* io/torch_file.h - checkpoints of PyTorch: what torch.save has written since 1.6, a zip of one pickle (io/pickle.h)
- * and a member of raw numbers a storage. Nothing of the pickle is run.
+ * and a member of raw numbers a storage; and what it wrote before, pickles and numbers one behind another. Nothing of a
+ * pickle is run.
  *
  * Tensors have the path of keys that leads to them for a name, "ema.blocks.0.attn.qkv.weight", whatever the
  * dictionaries and lists around them are; everything else in the file is left out. */
@@ -19,7 +20,7 @@ typedef struct tw_torch_tensor {
 } tw_torch_tensor;
 
 typedef struct tw_torch_storage {
-    tw_zip_member member;
+    tw_zip_member member;       /* in a file of before 1.6 its name and size alone */
     const unsigned char *bytes; /* unpacked when first asked for */
     unsigned char *owned;
 } tw_torch_storage;

@@ -27,7 +27,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static tw_context *ctx;
     if (!ctx) ctx = tw_context_create(&(tw_context_desc){.threads = 1});
-    if (size >= 2 && bytes[0] == 'P' && bytes[1] == 'K') return read_archive(ctx, bytes, size) == 0xFFFFFFFFu ? -1 : 0;
+    bool is_zip = size >= 2 && bytes[0] == 'P' && bytes[1] == 'K',
+         is_old = size >= 4 && bytes[2] == 0x8a && bytes[3] == 10;
+    if (is_zip || is_old) return read_archive(ctx, bytes, size) == 0xFFFFFFFFu ? -1 : 0;
     tw_pickle pickle;
     if (tw_pickle_parse(ctx, "x", bytes, size, &pickle) != TW_OK) {
         if (!tw_context_error(ctx)[0]) abort();

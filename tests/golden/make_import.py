@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """make_import.py [FOLDER] - what the networks of other programs give in PyTorch: import_NAME.safetensors beside this file,
-and two small checkpoints, small.pt and sit.pt.
+and small checkpoints, small.pt, small_old.pt and sit.pt.
 
 The networks are written here once more after their publications, with the parameter names and the order of heads of the
 programs that `thalweg import` reads from (flow/architectures.def); that those load these very names and give the same
@@ -304,7 +304,8 @@ def write(path, tensors):
 
 
 def checkpoints(folder):
-    """small.pt: every type of numbers, views, what stands around tensors; sit.pt: a network as SiT's training leaves it."""
+    """small.pt: every type of numbers, views, what stands around tensors, in small_old.pt as before 1.6; sit.pt: a network
+    as SiT's training leaves it."""
     base = torch.arange(12.0).reshape(3, 4)
     numbers = torch.tensor([-1.5, 0.25, 3.0])
     small = collections.OrderedDict(
@@ -314,8 +315,10 @@ def checkpoints(folder):
         u8=torch.tensor([250, 7], dtype=torch.uint8), flag=torch.tensor([True, False]),
         turned=base.t(), part=base[1:, 1:3], scalar=torch.tensor(2.5), empty=torch.zeros(0, 3))
     small._metadata = collections.OrderedDict(version=1)
-    torch.save({"model": small, "list": [numbers, (numbers, None)], "step": 70000, "long": 2**40, "rate": 1e-4,
-                "text": "none", "flags": (True, False)}, os.path.join(folder, "small.pt"))
+    for name, new in (("small.pt", True), ("small_old.pt", False)):
+        torch.save({"model": small, "list": [numbers, (numbers, None)], "step": 70000, "long": 2**40, "rate": 1e-4,
+                    "text": "none", "flags": (True, False)}, os.path.join(folder, name),
+                   _use_new_zipfile_serialization=new)
     network = prepare(SiT(4, 1, 2, 8, 1, 2, 2)).float()
     raw = {n: torch.zeros_like(v) for n, v in network.state_dict().items()}
     torch.save({"model": {"module." + n: v for n, v in raw.items()}, "ema": network.state_dict(), "opt": {"state": {}}},
