@@ -88,6 +88,7 @@ tw_status comparison_draw(comparison *d)
     tw_sample_desc desc = {.solver = d->solver,
                            .seed = opt_seed(&c->set, OPT_SEED),
                            .schedule = opt_text(&c->set, OPT_OTHER_SCHEDULE),
+                           .jumps = opt_number(&c->set, OPT_JUMPS),
                            .diffusion = opt_flag(&c->set, OPT_SDE) ? opt_text(&c->set, OPT_DIFFUSION) : NULL,
                            .on_progress = on_rows,
                            .user = &bar};

@@ -424,7 +424,7 @@ bool solver_of(const cli *c, tw_ode_desc *out_solver)
 static tw_status suit_tokens(const cli *c, const model *m, tw_ode_desc *solver)
 {
     const settings *s = &c->set;
-    if (is_tokens(m)) {
+    if (is_tokens(m) || opt_number(s, OPT_JUMPS) > 0) {
         if (!opt_given(s, OPT_SOLVER)) solver->method = NULL;
         if (!opt_given(s, OPT_RTOL)) solver->rtol = 0;
         if (!opt_given(s, OPT_ATOL)) solver->atol = 0;

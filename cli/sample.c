@@ -154,6 +154,7 @@ static tw_status draw_rows(cli *c, model *m, const tw_ode_desc *solver, job *j)
     tw_sample_desc desc = {.solver = *solver,
                            .diffusion = opt_flag(&c->set, OPT_SDE) ? opt_text(&c->set, OPT_DIFFUSION) : NULL,
                            .seed = opt_seed(&c->set, OPT_SEED),
+                           .jumps = opt_number(&c->set, OPT_JUMPS),
                            .frames = j->frames,
                            .grid = opt_text(&c->set, OPT_GRID),
                            .schedule = opt_text(&c->set, OPT_OTHER_SCHEDULE),

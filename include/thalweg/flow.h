@@ -122,6 +122,10 @@ typedef struct tw_sample_desc {
     const char *probe_kind; /* "signs", "gaussian", new ones at every time by "signs:fresh=1" (thalweg list probes), for
                                solvers with fixed steps, over which they average; NULL: "signs" */
     const tw_token_options *tokens; /* for flows of tokens; NULL: the defaults */
+    /* Of a method with jumps (thalweg list methods: jump): their share, 0..1, the rest is the flow's; 0: the flow alone.
+     * Any share has the same distribution. Above 0 rows go by solver.steps (100) of "euler" from draws of the source, and
+     * have no density found on the way; that of tw_log_density is the flow's. */
+    double jumps;
     double *log_density; /* (n), tw_sample: the log-density of each sample in data units, found on the way; NULL */
     /* with frames: called when all rows have come to number `frame` of them, which is in out_frames then */
     void (*on_frame)(void *user, int frame);

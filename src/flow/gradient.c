@@ -89,9 +89,9 @@ static tw_status check(const tw_two_way *w)
     const tw_sample_desc *s = w->desc.sample;
     if (w->n < 0 || (!w->density && !w->desc.loss))
         return tw_fail(ctx, TW_ERR_INVALID, "a gradient of %lld rows needs a loss", (long long)w->n);
-    if (s && (s->diffusion || s->frames > 1 || s->from || s->log_density || s->log_prob))
+    if (s && (s->diffusion || s->jumps != 0 || s->frames > 1 || s->from || s->log_density || s->log_prob))
         return tw_fail(ctx, TW_ERR_UNSUPPORTED,
-                       "a gradient goes %s: without diffusion, frames, densities or rows to begin at",
+                       "a gradient goes %s: without diffusion, jumps, frames, densities or rows to begin at",
                        w->density ? "from data to the source" : "from source points to samples");
     return tw_flow_need_flat(w->flow, "gradients");
 }

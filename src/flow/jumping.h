@@ -1,5 +1,6 @@
-/* flow/jumping.h - flows of tokens, and of sequences of them: the network's logits as a program, workers that run it,
- * and what solvers of chains make of them (solve/jump.h, solve/edit_run.h).
+/* flow/jumping.h - flows that jump, of tokens, of sequences of them and of numbers: what the network says as a program,
+ * workers that run it, and what solvers of chains make of it (solve/jump.h, solve/edit_run.h, solve/together.h,
+ * solve/superposition.h).
  *
  * As in flow/crew.h a block of rows stays with one thread through all steps; blocks are cut by shape alone. */
 #ifndef TW_FLOW_JUMPING_H
@@ -21,6 +22,9 @@ TW_NODISCARD tw_status tw_tokens_bound(tw_flow *flow, int64_t n, const double *x
 TW_NODISCARD tw_status tw_edits_bound(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc,
                                       double *out, tw_ode_stats *out_stats);
 
+/* tw_sample with desc->jumps of a method that has jumps of numbers (flow/superposition.c). */
+TW_NODISCARD tw_status tw_superposition_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out,
+                                               tw_ode_stats *out_stats);
 /* tw_sample of a product with tokens (flow/together.c): columns are numbers and whole numbers. */
 TW_NODISCARD tw_status tw_together_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out,
                                           tw_ode_stats *out_stats);
@@ -60,7 +64,7 @@ typedef struct tw_token_crew {
     int64_t rows; /* of a block */
     int width;    /* numbers of a row that the program takes: tokens, in a product also which numbers are known */
     int answers;  /* numbers of a row that it gives: logits, in a product velocities before them, of sequences what
-                     is expected of their slots */
+                     is expected of their slots, of jumps of numbers what solve/superposition.h asks */
     int inputs_count, count;
     tw_token_worker *worker;
 } tw_token_crew;

@@ -146,6 +146,9 @@ tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sam
     tw_ode_desc solver;
     tw_status status = TW_OK;
     bool mixed = tw_space_is_mixed(&flow->space);
+    if (desc && desc->jumps != 0)
+        return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED,
+                       "jumps have no density that can be followed: that of the flow is without them, jumps 0");
     if (mixed && flow->space.moving > 0)
         return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "rows of numbers and tokens have no density of one kind");
     if (flow->space.ragged) return tw_edits_bound(flow, n, x, desc, out, out_stats);

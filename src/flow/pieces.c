@@ -220,10 +220,25 @@ static tw_status check_space(tw_context *ctx, const tw_piece *piece)
                    piece[wrong].info->name, space);
 }
 
+/* Jumps are known of one path only. */
+static tw_status check_jumps(tw_context *ctx, const tw_piece *piece)
+{
+    const tw_piece_info *method = piece[TW_PIECE_method].info;
+    const tw_flow_piece first[] = {TW_PIECE_source, TW_PIECE_path, TW_PIECE_schedule, TW_PIECE_coupling};
+    for (int i = 0; i < TW_COUNT(first); i++)
+        if (((const tw_method *)method)->rules->jumps && piece[first[i]].row != 0)
+            return tw_fail(ctx, TW_ERR_INVALID,
+                           "method '%s' knows the jumps of source 'normal', path 'affine', schedule 'condot' and coupling "
+                           "'independent', not of %s '%s'",
+                           method->name, rows[first[i]].field, piece[first[i]].info->name);
+    return TW_OK;
+}
+
 static tw_status check_together(tw_context *ctx, const tw_piece *piece)
 {
     tw_status status = tw_schedule_check(ctx, &piece[TW_PIECE_schedule]);
     if (status == TW_OK) status = check_space(ctx, piece);
+    if (status == TW_OK) status = check_jumps(ctx, piece);
     if (status != TW_OK) return status;
     const tw_method *method = (const tw_method *)piece[TW_PIECE_method].info;
     const tw_piece *source = &piece[TW_PIECE_source];

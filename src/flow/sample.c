@@ -158,6 +158,7 @@ tw_status tw_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double
     bool noisy = desc && desc->diffusion;
     int frames = desc ? desc->frames : 0, legs = frames > 1 ? frames - 1 : 1;
     tw_status status = TW_OK;
+    if (desc && desc->jumps != 0) return tw_superposition_sample(flow, n, desc, out, out_stats);
     if (tw_space_is_mixed(&flow->space)) return tw_together_sample(flow, n, desc, out, out_stats);
     if (flow->space.symbols > 0) return tw_tokens_sample(flow, n, desc, out, out_frames, out_stats);
     if (n < 0) TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID, "%lld rows asked for", (long long)n));

@@ -41,10 +41,10 @@ tw_status tw_steer_check(tw_flow *flow, int64_t n, const tw_sample_desc *d)
                        d->solver.method);
     if (d->solver.steps < 0)
         return tw_fail(flow->ctx, TW_ERR_INVALID, "%d steps: expected at least 1", d->solver.steps);
-    if (d->diffusion || d->frames > 1 || d->from || d->held || d->log_density || d->log_prob || d->grid ||
+    if (d->diffusion || d->jumps != 0 || d->frames > 1 || d->from || d->held || d->log_density || d->log_prob || d->grid ||
         d->solver.step_size > 0 || d->solver.rtol > 0 || d->solver.atol > 0)
         return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED,
-                       "a steered flow takes equal steps from noise: without diffusion, frames, densities, grid, step "
+                       "a steered flow takes equal steps from noise: without diffusion, jumps, frames, densities, grid, step "
                        "size, tolerances, rows to begin at or columns held");
     return TW_OK;
 }

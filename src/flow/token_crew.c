@@ -1,8 +1,9 @@
-/* flow/token_crew.c - the program of a flow of tokens, the workers that run it, and blocks of rows shared out among
+/* flow/token_crew.c - the program of a flow that jumps, the workers that run it, and blocks of rows shared out among
  * them: see jumping.h. */
 #include "flow/jumping.h"
 
 #include "base/pool.h"
+#include "solve/superposition.h"
 
 /* Rows whose logits are a few megabytes, and enough of them for products to run well. */
 static int64_t block_rows(const tw_token_crew *crew)
@@ -19,7 +20,17 @@ static void measure(tw_token_crew *crew)
     crew->width = space->numbers + (mixed ? moving.numbers : 0);
     crew->answers = mixed ? moving.numbers + space->outputs - moving.outputs : space->numbers * space->symbols;
     if (space->ragged) crew->answers = (space->numbers + 1) * tw_edit_outputs(&crew->flow->edits);
+    if (crew->flow->method->rules->jumps) crew->answers = tw_superposition_answers(space->numbers);
     crew->rows = block_rows(crew);
+}
+
+/* What the network says, as the solver of its kind of flow takes it. */
+static tw_val answer_of(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
+{
+    const tw_method_rules *rules = flow->method->rules;
+    if (rules->jumps) return rules->jumps(model, x, t);
+    if (tw_space_is_mixed(&flow->space)) return tw_model_answer(model, x, t);
+    return tw_method_logits(flow->method, model, x, t);
 }
 
 static tw_status build(tw_token_crew *crew)
@@ -39,8 +50,7 @@ static tw_status build(tw_token_crew *crew)
     tw_model model = tw_flow_model(flow, &binding);
     tw_val x = tw_input(crew->graph, "x", TW_DTYPE_F32, tw_shape_of(crew->rows, crew->width));
     tw_val t = tw_input(crew->graph, "t", TW_DTYPE_F32, tw_shape_of(crew->rows));
-    bool mixed = tw_space_is_mixed(&flow->space);
-    tw_val answer = mixed ? tw_model_answer(&model, x, t) : tw_method_logits(flow->method, &model, x, t);
+    tw_val answer = answer_of(flow, &model, x, t);
     TW_TRY(tw_graph_check(crew->graph));
     int count = tw_params_count(crew->params);
     crew->inputs_count = count + 2 + (told > 0);
@@ -54,7 +64,7 @@ static tw_status build(tw_token_crew *crew)
     inputs[count] = x;
     inputs[count + 1] = t;
     if (told > 0) inputs[count + 2] = condition;
-    tw_program_desc desc = {.name = "what is said of tokens",
+    tw_program_desc desc = {.name = "what is said of jumps",
                             .inputs_count = crew->inputs_count,
                             .inputs = inputs,
                             .outputs_count = 1,

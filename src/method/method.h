@@ -63,6 +63,9 @@ typedef struct tw_method_rules {
     tw_val (*row_loss)(const tw_model *model, const tw_draws *draws);
     /* of tokens: what is said of x_1, logits (B,D,symbols) at x (B,D), t (B); of sequences, of their slots */
     tw_val (*logits)(const tw_model *model, tw_val x, tw_val t);
+    /* of methods with jumps of numbers: velocities (B,D), intensities (B,D) and logits of lengths (B,D bins) side by side
+     * (path/jump_kernel.h); NULL: none */
+    tw_val (*jumps)(const tw_model *model, tw_val x, tw_val t);
     /* velocity (B,D) of the generating flow at x (B,D), t (B); NULL: what the prediction means */
     tw_val (*velocity)(const tw_model *model, tw_val x, tw_val t);
     /* score (B,D) of the density of the flow at t; NULL: what the prediction means, or none with velocity_only */
