@@ -380,11 +380,18 @@ const tw_sde_method_info *sde_method(const char *name)
     return NULL;
 }
 
+/* Such steps are counted. */
+static bool jumps(const settings *s)
+{
+    return opt_number(s, OPT_JUMPS) > 0;
+}
+
 /* --solver, unless the kind of equation is another. */
 static const char *solver_name(const settings *s, bool noisy)
 {
     const char *name = opt_text(s, OPT_SOLVER);
     if (noisy && !opt_given(s, OPT_SOLVER)) return "heun";
+    if (jumps(s) && !opt_given(s, OPT_SOLVER)) return "euler";
     if (noisy && !sde_method(name))
         return cli_usage("--solver: %s cannot solve stochastic equations (--sde); euler, heun, srk and others can",
                          name),
@@ -415,7 +422,7 @@ bool solver_of(const cli *c, tw_ode_desc *out_solver)
                                 .t1 = opt_number(s, OPT_UNTIL),
                                 .steps = (int)opt_int(s, OPT_SOLVER_STEPS),
                                 .step_size = opt_number(s, OPT_STEP_SIZE)};
-    if (noisy && !tolerance) return true;
+    if ((noisy || jumps(s)) && !tolerance) return true;
     out_solver->rtol = opt_number(s, OPT_RTOL);
     out_solver->atol = opt_number(s, OPT_ATOL);
     return true;
@@ -424,7 +431,7 @@ bool solver_of(const cli *c, tw_ode_desc *out_solver)
 static tw_status suit_tokens(const cli *c, const model *m, tw_ode_desc *solver)
 {
     const settings *s = &c->set;
-    if (is_tokens(m) || opt_number(s, OPT_JUMPS) > 0) {
+    if (is_tokens(m)) {
         if (!opt_given(s, OPT_SOLVER)) solver->method = NULL;
         if (!opt_given(s, OPT_RTOL)) solver->rtol = 0;
         if (!opt_given(s, OPT_ATOL)) solver->atol = 0;
@@ -439,7 +446,7 @@ tw_status solver_suit(const cli *c, const model *m, tw_ode_desc *solver)
     const double picture_tolerance = 1e-3;
     const settings *s = &c->set;
     bool there_and_back = c->verb->letter != 'C' && opt_given(s, OPT_FROM);
-    if (!is_pictures(m) || there_and_back || opt_flag(s, OPT_SDE)) return suit_tokens(c, m, solver);
+    if (!is_pictures(m) || there_and_back || opt_flag(s, OPT_SDE) || jumps(s)) return suit_tokens(c, m, solver);
     if (!opt_given(s, OPT_RTOL)) solver->rtol = picture_tolerance;
     if (!opt_given(s, OPT_ATOL)) solver->atol = picture_tolerance;
     return TW_OK;

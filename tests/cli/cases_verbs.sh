@@ -55,6 +55,23 @@ holds "sample --json tells the solver and the diffusion" grep -q '"nfe":40,.*"so
 run sample ref -n 10 -o h.csv --solver heun2 --steps 20 --seed 5 --full-precision
 run sample ref -n 10 -o z.csv --sde --diffusion constant:0 --steps 20 --seed 5 --full-precision
 holds "no noise is the flow" sh -c 'paste -d, h.csv z.csv | tail -n +2 | awk -F, "{ if ((\$1-\$3)^2 + (\$2-\$4)^2 > 1e-10) bad = 1 } END { exit bad }"'
+
+# jumps
+train_tiny leaps --method jump
+run sample leaps -n 300 -o leaps1.csv --jumps 0.5 --steps 12 --seed 5 -j 1
+run sample leaps -n 300 -o leaps2.csv --jumps 0.5 --steps 12 --seed 5 -j 2 --json
+holds "1 and 2 threads make the same jumps" cmp -s leaps1.csv leaps2.csv
+holds "sample --json tells their solver" grep -q '"nfe":12,.*"solver":"euler"' out
+run sample leaps -n 300 -o leaps2.csv --jumps 0 --seed 5
+holds "without jumps it is the flow" sh -c '! cmp -s leaps1.csv leaps2.csv'
+works 'energy' eval leaps --jumps 1 --steps 5 --pairs 50 -n 20 --repeats 1
+fails "method 'fm' has learned none" sample ref -n 5 -o z.csv --jumps 0.5
+fails "another solver than 'euler'" sample leaps -n 5 -o z.csv --jumps 0.5 --solver heun2
+fails 'only the flow alone has' sample leaps -n 5 -o z.csv --jumps 0.5 --log-density
+refused 'jumps: .2. given' sample leaps -n 5 --jumps 2
+refused 'belongs to thalweg sample' score leaps moons --jumps 0.5
+fails "not of schedule 'vp'" train moons $tiny --method jump --schedule vp --out none
+
 run sample ref -n 50 --json -o j.csv --solver euler --steps 10
 holds "sample --json prints one object" one_object
 holds "n" [ "$(json n)" = 50 ]
