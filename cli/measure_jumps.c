@@ -150,8 +150,8 @@ static tw_status sample(tw_context *ctx, tw_flow *flow, uint64_t seed, double ou
     if (!x) return tw_fail_memory(ctx, SAMPLES * sizeof *x);
     for (int i = 0; i < FLOOR; i++) {
         tw_sample_desc how = {
-            .solver = {.steps = i < FEW_FLOW ? MANY : FEW}, .jumps = share[i % FEW_FLOW], .seed = seed};
-        how.solver.method = i == FLOW ? "rk4" : "euler";
+            .solver = {.method = "euler", .steps = i < FEW_FLOW ? MANY : FEW}, .jumps = share[i % FEW_FLOW], .seed = seed};
+        if (i == FLOW) how.solver = (tw_ode_desc){.method = "rk4", .steps = 20};
         TW_TRY(tw_sample(flow, SAMPLES, &how, x, NULL, NULL));
         out[i] = distance_to_mixture(x);
     }
