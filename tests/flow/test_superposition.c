@@ -77,7 +77,7 @@ static void refuses(void **state)
     assert_int_not_equal(tw_log_density(flow, 4, rows, &(tw_sample_desc){.jumps = 1}, density, NULL), TW_OK);
     assert_non_null(strstr(tw_context_error(ctx), "jumps have no density"));
     check(tw_log_density(flow, 4, rows, NULL, density, NULL)); /* the flow's */
-    refused(&(tw_flow_desc){.method = "jump", .columns = D, .coupling = "exact"}, "not of coupling 'exact'");
+    refused(&(tw_flow_desc){.method = "jump", .columns = D, .coupling = "ot"}, "not of coupling 'ot'");
     refused(&(tw_flow_desc){.method = "jump", .columns = D, .schedule = "vp"}, "not of schedule 'vp'");
     refused(&(tw_flow_desc){.method = "jump", .columns = D, .predict = "x1"}, "predicts the velocity");
     refused(&(tw_flow_desc){.method = "jump", .columns = D, .space = "torus"}, "of space 'euclidean'");
