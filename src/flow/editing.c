@@ -49,6 +49,7 @@ static tw_status check(const tw_flow *flow, int64_t n, const tw_sample_desc *des
     if (flow->desc.conditions_count == 0)
         return tw_fail(ctx, TW_ERR_INVALID, "rows are edited between conditions, and the flow was trained without any");
     if (desc->diffusion) return tw_fail(ctx, TW_ERR_INVALID, "editing and noise: noise cannot be undone");
+    if (desc->jumps != 0) return tw_fail(ctx, TW_ERR_INVALID, "editing and jumps: jumps cannot be undone");
     if (desc->frames > 1 || desc->log_density || desc->log_prob)
         return tw_fail(ctx, TW_ERR_INVALID, "editing gives rows alone: no frames and no densities");
     if (desc->held) return tw_fail(ctx, TW_ERR_UNSUPPORTED, "editing moves every column: none is held");

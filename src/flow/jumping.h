@@ -25,6 +25,7 @@ TW_NODISCARD tw_status tw_edits_bound(tw_flow *flow, int64_t n, const double *x,
 /* tw_sample with desc->jumps of a method that has jumps of numbers (flow/superposition.c). */
 TW_NODISCARD tw_status tw_superposition_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out,
                                                tw_ode_stats *out_stats);
+
 /* tw_sample of a product with tokens (flow/together.c): columns are numbers and whole numbers. */
 TW_NODISCARD tw_status tw_together_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out,
                                           tw_ode_stats *out_stats);
