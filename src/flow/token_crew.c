@@ -194,7 +194,7 @@ tw_status tw_token_worker_logits(void *user, int64_t rows, const int64_t *row, c
 /* As many blocks as there are workers. */
 typedef struct wave {
     tw_token_crew *crew;
-    int64_t n, first; /* rows; the number of the first block */
+    int64_t n, size, first; /* rows; of a block; the number of the first block */
     const double *conditions;
     tw_token_block block;
     void *user;
@@ -206,7 +206,7 @@ static void run_block(void *user, int64_t item, int thread)
 {
     wave *v = user;
     tw_token_worker *w = &v->crew->worker[thread];
-    int64_t begin = (v->first + item) * v->crew->rows, rows = tw_min_i64(v->crew->rows, v->n - begin);
+    int64_t begin = (v->first + item) * v->size, rows = tw_min_i64(v->size, v->n - begin);
     w->conditions = v->conditions ? v->conditions + begin * v->crew->flow->desc.conditions_count : NULL;
     v->stats[item] = (tw_jump_stats){0};
     v->status[item] = v->block(v->user, w, begin, rows, &v->stats[item]);
@@ -219,12 +219,21 @@ static const char *reason(tw_status status)
     return status == TW_ERR_MEMORY ? "not enough memory" : "the network could not be run";
 }
 
+/* Few rows are shared out, too: into so many parts that threads have enough of them, unless products would be too small to
+ * run well. */
+static int64_t rows_of_block(const tw_token_crew *crew, int64_t n)
+{
+    const int64_t parts = 16, tokens = 1024;
+    int64_t fewest = (tokens + crew->width - 1) / crew->width;
+    return tw_min_i64(crew->rows, tw_max_i64(fewest, (n + parts - 1) / parts));
+}
+
 tw_status tw_token_crew_run(tw_token_crew *crew, const tw_sample_desc *desc, int64_t n, const double *conditions,
                             tw_token_block block, void *user, tw_ode_stats *total)
 {
     tw_context *ctx = crew->flow->ctx;
-    int64_t size = crew->rows, blocks = (n + size - 1) / size, most = 0;
-    wave v = {.crew = crew, .n = n, .conditions = conditions, .block = block, .user = user};
+    int64_t size = rows_of_block(crew, n), blocks = (n + size - 1) / size, most = 0;
+    wave v = {.crew = crew, .n = n, .size = size, .conditions = conditions, .block = block, .user = user};
     tw_status status = TW_OK;
     v.stats = tw_alloc(ctx, (size_t)crew->count, sizeof *v.stats);
     v.status = tw_alloc(ctx, (size_t)crew->count, sizeof *v.status);
