@@ -95,7 +95,7 @@ static tw_mixed mixed_of(const settings *s)
 {
     static const option_id others[] = {OPT_METHOD,    OPT_SPACE,       OPT_SOURCE,    OPT_PATH,   OPT_COUPLING,
                                        OPT_PREDICT,   OPT_GAMMA,       OPT_LOSS,      OPT_WEIGHT, OPT_TEACHER,
-                                       OPT_CONDITION, OPT_SOURCE_DATA, OPT_TOKENISER, OPT_LEVELS};
+                                       OPT_CONDITION, OPT_SOURCE_DATA, OPT_TOKENISER, OPT_LEVELS,  OPT_MESH};
     int asked = s->verb == 'T' ? word_index(opt_text(s, OPT_TABLE), "no|auto|yes") : 0;
     if (asked != TW_MIXED_AUTO) return (tw_mixed)asked;
     if (opt_given(s, OPT_COLUMN)) return TW_MIXED_YES;

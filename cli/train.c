@@ -147,6 +147,7 @@ static tw_status create_flow(training *t)
     const char **names = tw_alloc(ctx, (size_t)columns, sizeof *names);
     int *decimals = tw_alloc(ctx, (size_t)columns, sizeof *decimals);
     char *product = NULL;
+    tw_mesh *mesh = NULL;
     if (!names || !decimals) TW_TRY(tw_fail_memory(ctx, (size_t)columns * sizeof *names));
     for (int i = 0; i < columns; i++) {
         names[i] = tw_dataset_name(t->data, i);
@@ -157,6 +158,10 @@ static tw_status create_flow(training *t)
     TW_TRY(take_schema(t, &product));
     TW_TRY(space_text(t->c, t->data, t->tokeniser, space, &space_name));
     if (product) space_name = product;
+    if (opt_text(s, OPT_MESH)) {
+        TW_TRY(tw_mesh_read(ctx, opt_text(s, OPT_MESH), &mesh));
+        if (!opt_given(s, OPT_SPACE)) space_name = "mesh";
+    }
     tw_flow_desc desc = {.method = opt_text(s, OPT_METHOD),
                          .space = space_name,
                          .source = t->source ? "data" : opt_text(s, OPT_SOURCE),
@@ -173,6 +178,7 @@ static tw_status create_flow(training *t)
                          .conditions = tw_dataset_condition(t->data, 0),
                          .conditions_count = tw_dataset_conditions_count(t->data),
                          .columns = columns,
+                         .mesh = mesh,
                          .image = tw_dataset_image(t->data) ? *tw_dataset_image(t->data) : (tw_image){0},
                          .names = names,
                          .decimals = decimals,
@@ -187,6 +193,7 @@ done:
     tw_free(ctx, names);
     tw_free(ctx, decimals);
     tw_free(ctx, product);
+    tw_mesh_destroy(mesh); /* which the flow shares */
     return status;
 }
 

@@ -6,6 +6,7 @@
 #define THALWEG_FLOW_H
 
 #include <thalweg/data.h>
+#include <thalweg/mesh.h>
 #include <thalweg/nn.h>
 #include <thalweg/solve.h>
 
@@ -30,6 +31,7 @@ typedef struct tw_flow_desc {
     tw_network_desc network;  /* "mlp"; of pictures "patch_unet", of tokens "token_mlp" or "ddit", by their size */
     int columns;              /* dimension D of the data, at least 1 */
     tw_image image;           /* what rows are, when they are pictures of `columns` numbers */
+    tw_mesh *mesh;            /* of space "mesh", which the flow shares and a model file holds; NULL of others */
     const char *const *names; /* column names, NULL: x1.. */
     const int *decimals;      /* digits written per column, -1 or NULL: all */
     const tw_condition *conditions; /* what the flow is told, copied; tw_dataset_condition */

@@ -132,6 +132,24 @@ static tw_status take_image(tw_flow *flow, const tw_flow_desc *desc)
                    i->height, i->width, i->channels, desc->columns);
 }
 
+/* The mesh of a space of that name, with the eigenpairs its path needs. */
+static tw_status take_mesh(tw_flow *flow, tw_mesh *mesh)
+{
+    const tw_piece *path = &flow->piece[TW_PIECE_path];
+    bool wanted = flow->space.count > 0 && flow->space.factor[0].surface;
+    tw_status status = TW_OK;
+    if (wanted != (mesh != NULL))
+        return tw_fail(flow->ctx, TW_ERR_INVALID, wanted ? "space 'mesh' without a mesh (train --mesh FILE)" : "a mesh, and the space is not 'mesh'");
+    if (!wanted) return TW_OK;
+    flow->desc.mesh = tw_mesh_share(mesh);
+    status = tw_mesh_find_eigenpairs(mesh, (int64_t)path->value[0]);
+    if (status != TW_OK) return status;
+    tw_spectral kind = ((const tw_path *)path->info)->spectral;
+    status = tw_premetric_create(flow->ctx, mesh, kind, path->count > 1 ? path->value[1] : 0, (int64_t)path->value[0], &flow->premetric);
+    if (status == TW_OK) tw_space_on_mesh(&flow->space, mesh, flow->premetric);
+    return status;
+}
+
 /* The path of a flow of sequences. */
 static void make_edit_path(tw_flow *flow)
 {
@@ -220,6 +238,7 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
     TW_TRY(take_image(flow, desc));
     TW_TRY(copy_columns(flow, desc));
     TW_TRY(tw_space_make(ctx, &flow->piece[TW_PIECE_space], desc->columns, desc->names, &flow->space));
+    TW_TRY(take_mesh(flow, desc->mesh));
     bool ragged = flow->space.ragged;
     if (ragged)
         make_edit_path(flow);
@@ -292,6 +311,8 @@ void tw_flow_destroy(tw_flow *flow)
     tw_free(ctx, flow->curve_loss);
     for (int i = 0; i < TW_PIECE_COUNT; i++) tw_piece_free(ctx, &flow->piece[i]);
     tw_space_free(ctx, &flow->space);
+    tw_premetric_destroy(flow->premetric);
+    tw_mesh_destroy(flow->desc.mesh);
     tw_free(ctx, flow->token_distance);
     tw_free(ctx, flow->moving);
     tw_piece_free(ctx, &flow->other_schedule);

@@ -81,6 +81,7 @@ struct tw_flow {
     tw_flow_desc desc; /* every name filled in, texts of the pieces; names and decimals owned */
     tw_piece piece[TW_PIECE_COUNT];
     tw_space space;          /* of the columns: states are rows of space.numbers */
+    tw_premetric *premetric; /* of paths on its mesh, desc.mesh; NULL: none */
     tw_piece other_schedule; /* sampled with instead of the trained one; info NULL: none */
     tw_guidance guidance;    /* solved with */
     tw_flow_guide guide;

@@ -58,6 +58,7 @@ tw_status tw_interpolate(tw_flow *flow, int64_t rows, const double *points, int6
                        (long long)between, (long long)rows);
     if (flow->space.symbols > 0 || tw_space_is_mixed(&flow->space))
         return tw_fail(flow->ctx, TW_ERR_INVALID, "a flow of tokens: there is nothing between two tokens");
+    if (flow->desc.mesh) return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "points between others: not on a mesh");
     if (!flow->space.flat) return along_geodesics(flow, rows, points, between, out);
     for (int64_t r = 0; r < rows; r++)
         tw_normaliser_apply(&flow->normaliser, 1, points + r * columns, out + r * stride * columns);

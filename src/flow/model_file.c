@@ -1,12 +1,13 @@
 /* flow/model_file.c - a flow as one .safetensors file.
  *
- * The tensors are the network's parameters by name (F32) and the normaliser's shift and scale (F64); the metadata holds
+ * The tensors are the network's parameters by name (F32), the normaliser's shift and scale (F64), and a mesh; the metadata holds
  * every piece by name, the columns, the facts and a checksum. Reading checks everything before it allocates by what it
  * read. */
 #include "flow/flow.h"
 
 #include "data/levels.h"
 #include "flow/checksum.h"
+#include "flow/mesh_tensors.h"
 #include "flow/metadata.h"
 
 #include <math.h>
@@ -67,22 +68,28 @@ static tw_tensor make_tensor(const char *name, const char *dtype, tw_shape shape
     return tensor;
 }
 
+static int mesh_tensors(const tw_flow *flow)
+{
+    return flow->desc.mesh ? TW_MESH_TENSORS : 0;
+}
+
 tw_status tw_flow_save(tw_flow *flow, const char *path)
 {
     tw_context *ctx = flow->ctx;
     tw_metadata metadata = {.ctx = ctx};
-    int count = tw_params_count(flow->params);
+    int count = tw_params_count(flow->params), all = count + 2 + mesh_tensors(flow);
     tw_status status = TW_OK;
-    tw_tensor *tensors = tw_alloc(ctx, (size_t)count + 2, sizeof(tw_tensor));
-    if (!tensors) return tw_fail_memory(ctx, ((size_t)count + 2) * sizeof(tw_tensor));
+    tw_tensor *tensors = tw_alloc(ctx, (size_t)all, sizeof(tw_tensor));
+    if (!tensors) return tw_fail_memory(ctx, (size_t)all * sizeof(tw_tensor));
     for (int i = 0; i < count; i++)
         tensors[i] = make_tensor(tw_params_name(flow->params, i), "F32", tw_shape_at(tw_params_value(flow->params, i)),
                                  flow->weights + tw_params_offset(flow->params, i), sizeof(float));
     tw_shape columns = tw_shape_of(flow->desc.columns);
     tensors[count] = make_tensor("normaliser.shift", "F64", columns, flow->normaliser.shift, sizeof(double));
     tensors[count + 1] = make_tensor("normaliser.scale", "F64", columns, flow->normaliser.scale, sizeof(double));
+    if (flow->desc.mesh) tw_mesh_tensors(flow->desc.mesh, tensors + count + 2);
     describe(flow, &metadata);
-    TW_TRY(tw_metadata_write(&metadata, path, count + 2, tensors));
+    TW_TRY(tw_metadata_write(&metadata, path, all, tensors));
 done:
     tw_metadata_free(&metadata);
     tw_free(ctx, tensors);
@@ -180,6 +187,7 @@ static tw_status read_description(tw_context *ctx, const char *path, const tw_te
     desc.decimals = decimals;
     TW_TRY(read_image(ctx, path, file, &desc.image));
     TW_TRY(read_conditions(ctx, path, file, &desc));
+    TW_TRY(tw_mesh_of_tensors(ctx, path, file, &desc.mesh));
     status = tw_flow_create_empty(ctx, &desc, out_flow);
     if (status != TW_OK && status != TW_ERR_MEMORY) {
         char why[700];
@@ -190,6 +198,7 @@ done:
     for (int i = 0; names && i < desc.columns; i++) tw_free(ctx, names[i]);
     tw_free(ctx, names);
     tw_free(ctx, decimals);
+    tw_mesh_destroy(desc.mesh); /* which the flow shares */
     tw_conditions_release(ctx, desc.conditions_count, (tw_condition *)(uintptr_t)desc.conditions);
     return status;
 }
@@ -229,9 +238,10 @@ static tw_status read_weights(const char *path, const tw_tensor_file *file, tw_f
             TW_TRY(
                 tw_fail(ctx, TW_ERR_SHAPE, "%s: tensor '%s' has another shape than the network described", path, name));
     }
-    if (file->count != count + 2)
+    int all = count + 2 + mesh_tensors(flow);
+    if (file->count != all)
         TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: %d tensors, expected %d for the network described", path, file->count,
-                       count + 2));
+                       all));
     TW_TRY(tw_flow_alloc_weights(flow));
     for (int i = 0; i < count; i++) {
         const tw_tensor *tensor = tw_safetensors_find(file, tw_params_name(flow->params, i));

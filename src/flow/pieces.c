@@ -205,6 +205,8 @@ static tw_status check_space(tw_context *ctx, const tw_piece *piece)
     if (status != TW_OK) return status;
     bool tokens = kind_of_space(space) != OF_NUMBERS;
     if (piece[TW_PIECE_space].row == 0) {
+        if (path->premetric)
+            return tw_fail(ctx, TW_ERR_INVALID, "path '%s' is of space 'mesh', not of 'euclidean'", path->info.name);
         if (!source->place || source->draw) return TW_OK;
         return tw_fail(ctx, TW_ERR_INVALID, "source '%s' is of manifolds, not of space 'euclidean'",
                        piece[TW_PIECE_source].info->name);
@@ -212,8 +214,14 @@ static tw_status check_space(tw_context *ctx, const tw_piece *piece)
     for (int i = 0; i < TW_COUNT(flat); i++)
         if (piece[flat[i]].row != 0) wrong = flat[i];
     if (strcmp(weight, "none") != 0 && strcmp(weight, "learned") != 0) wrong = TW_PIECE_weight;
+    bool mesh = strcmp(space, "mesh") == 0;
+    if (mesh != path->premetric && !tokens)
+        return tw_fail(ctx, TW_ERR_INVALID, "path '%s' on space '%s': on space 'mesh' paths are 'biharmonic' or 'diffusion', and those nowhere else",
+                       path->info.name, space);
+    if (mesh && strcmp(piece[TW_PIECE_source].info->name, "wrapped") == 0)
+        return tw_fail(ctx, TW_ERR_INVALID, "source 'wrapped' has no origin on a mesh: expected 'uniform' or 'data'");
     if (source->draw) wrong = TW_PIECE_source;
-    if (!path->everywhere && !tokens) wrong = TW_PIECE_path;
+    if (!path->everywhere && !mesh && !tokens) wrong = TW_PIECE_path;
     if (!method->rules->everywhere && !tokens) wrong = TW_PIECE_method;
     if (wrong == TW_PIECE_COUNT) return tokens ? TW_OK : check_ends(ctx, &piece[TW_PIECE_schedule]);
     return tw_fail(ctx, TW_ERR_INVALID, "%s '%s' is of space 'euclidean', not of '%s'", rows[wrong].field,
@@ -298,7 +306,7 @@ tw_status tw_flow_pieces_read(tw_context *ctx, const tw_flow_desc *desc, tw_piec
         if (tokens && asked.path && strncmp(asked.path, "metric", 6) == 0) defaults.source = "uniform";
         if (i == TW_PIECE_space && piece[i].row != 0 && !tokens && !is_mixed(&piece[i])) {
             defaults.source = "uniform";
-            defaults.path = "geodesic";
+            defaults.path = strcmp(piece[i].info->name, "mesh") == 0 ? "biharmonic" : "geodesic";
         }
     }
     TW_TRY(check_together(ctx, piece));

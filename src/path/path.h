@@ -15,6 +15,8 @@ typedef struct tw_path {
     /* x_t (B,D) from x_0, x_1 (B,D) and t (B) */
     tw_val (*point)(const tw_space *space, const tw_schedule *schedule, tw_val x0, tw_val x1, tw_val t);
     bool everywhere; /* on any space, not on R^D alone */
+    bool premetric;  /* on a mesh, down a distance of this kind: space/premetric.h tells point and velocity */
+    tw_spectral spectral;
     bool tokens;     /* of tokens; without a point: path/token_path.h */
     bool sequences;  /* of sequences, likewise: path/edit_path.h */
     tw_alignment alignment; /* and how two of them are aligned */

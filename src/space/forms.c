@@ -163,6 +163,14 @@ static void log_spd_write(const tw_factor *f, const double *x, double *out)
 }
 static const tw_form log_spd = {log_spd_read, log_spd_write, "the lower triangle of a positive definite matrix"};
 
+/* Points of a mesh, which numbers in a file are near. */
+static bool surface_read(const tw_factor *f, const double *columns, double *out)
+{
+    const double slack = 0.01; /* of the mesh's size */
+    return all_finite(f, columns) && tw_mesh_closest(f->mesh, columns, out) <= slack * f->mesh->info.size;
+}
+static const tw_form surface = {surface_read, plain_write, "a point on the mesh"};
+
 /* --- factors ------------------------------------------------------------------------------------------------------ */
 
 /* The next factor, of the columns that follow. */
@@ -399,4 +407,18 @@ tw_status tw_form_spd(tw_columns *c)
 tw_status tw_form_log_spd(tw_columns *c)
 {
     return matrices(c, TW_MANIFOLD_euclidean, &log_spd);
+}
+
+tw_status tw_form_mesh(tw_columns *c)
+{
+    if (c->count != 3) return refuse(c, "three columns, x, y and z");
+    tw_status status = add(c, (tw_factor){.manifold = TW_MANIFOLD_euclidean,
+                                          .form = &surface,
+                                          .columns = 3,
+                                          .numbers = 3,
+                                          .waves = (int)c->piece->value[0],
+                                          .surface = true,
+                                          .chart = true});
+    c->space->dims = 2;
+    return status;
 }

@@ -279,7 +279,7 @@ tw_status tw_mesh_create(tw_context *ctx, int64_t vertices, const double *vertex
     measure_normals(m);
     measure_whole(m);
     TW_TRY(tw_mesh_build_boxes(m));
-    m->plane = tw_mesh_plane_of(m);
+    tw_mesh_make_calls(m);
     *out_mesh = m;
     m = NULL;
 done:
@@ -352,6 +352,17 @@ static int64_t face_of(const double *below, int64_t faces, double target)
             low = middle + 1;
     }
     return low;
+}
+
+void tw_mesh_uniform(const tw_mesh *m, const double *z, double *out)
+{
+    const double root_half = 0.70710678118654752440;
+    double u[3];
+    for (int j = 0; j < 3; j++) u[j] = 0.5 * erfc(-z[j] * root_half);
+    double root = sqrt(u[1]);
+    tw_mesh_place at = {.face = face_of(m->below, m->info.faces, m->info.area * u[0]),
+                        .share = {1 - root, root * (1 - u[2]), root * u[2]}};
+    tw_mesh_point(m, &at, out);
 }
 
 /* Faces by their area times the largest value at a corner; places within them are refused by the value there. */

@@ -27,7 +27,7 @@ struct tw_mesh {
     double *normal;        /* (faces,3), of length 1 */
     double *upright;       /* (vertices,3): normals of the surface, means of the faces' by their angles */
     double *below;         /* (faces + 1): area of all faces before each */
-    tw_custom plane;       /* see tw_mesh_project_rows */
+    tw_custom plane, uniform; /* calls of graphs */
     tw_mesh_box *box;      /* a tree of boxes around faces, */
     int32_t *order;        /* which are in this order in its leaves */
     double *eigenvalue, *eigenfunction;
@@ -57,11 +57,17 @@ void tw_mesh_project(const tw_mesh *mesh, const double *x, double *out);
 
 /* --- on a graph (space/mesh_graph.c): rows (B,3) ---------------------------------------------------------------------
  */
-tw_custom tw_mesh_plane_of(const tw_mesh *mesh);
+/* The custom calls of both below. */
+void tw_mesh_make_calls(tw_mesh *mesh);
 /* The point of the plane of the nearest face nearest to x; derivatives are those of the plane. */
 tw_val tw_mesh_project_rows(const tw_mesh *mesh, tw_val x);
 /* A tangent vector at x, on the mesh, from any vector: n x (y x N). */
 tw_val tw_mesh_lift_rows(const tw_mesh *mesh, tw_val x, tw_val y);
+/* (x - centre) / size */
+tw_val tw_mesh_unit_rows(const tw_mesh *mesh, tw_val x);
+/* Points that are uniform by area where z are standard normal numbers; the same on the host. */
+tw_val tw_mesh_uniform_rows(const tw_mesh *mesh, tw_val z);
+void tw_mesh_uniform(const tw_mesh *mesh, const double *z, double *out);
 
 /* --- the shortest way over edges (space/mesh_route.c)
  * ------------------------------------------------------------------ */

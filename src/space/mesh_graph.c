@@ -34,32 +34,52 @@ static void plane_of(const tw_mesh *m, const double *x, double *out)
     }
 }
 
-static bool infer_plane(void *user, int args_count, const tw_array *args, tw_array *results)
+static bool infer_uniform(void *user, int args_count, const tw_array *args, tw_array *results)
 {
     (void)user;
     if (args_count != 1 || args[0].shape.rank != 2 || args[0].shape.dim[1] != 3 ||
         (args[0].dtype != TW_DTYPE_F32 && args[0].dtype != TW_DTYPE_F64))
         return false;
     results[0] = args[0];
-    results[0].shape.dim[1] = PLANE;
     return true;
+}
+
+static bool infer_plane(void *user, int args_count, const tw_array *args, tw_array *results)
+{
+    bool fits = infer_uniform(user, args_count, args, results);
+    results[0].shape.dim[1] = PLANE;
+    return fits;
+}
+
+/* A function of three numbers for each row. */
+static void evaluate(const tw_mesh *m, const tw_array *in, const tw_array *out,
+                     void (*f)(const tw_mesh *m, const double *x, double *out))
+{
+    bool wide = in->dtype == TW_DTYPE_F64;
+    int64_t columns = out->shape.dim[1];
+    for (int64_t i = 0; i < in->shape.dim[0]; i++) {
+        double x[3], made[PLANE];
+        for (int j = 0; j < 3; j++)
+            x[j] = wide ? ((const double *)in->data)[3 * i + j] : (double)((const float *)in->data)[3 * i + j];
+        f(m, x, made);
+        for (int64_t j = 0; j < columns; j++)
+            if (wide)
+                ((double *)out->data)[columns * i + j] = made[j];
+            else
+                ((float *)out->data)[columns * i + j] = (float)made[j];
+    }
 }
 
 static void evaluate_plane(void *user, int args_count, const tw_array *args, const tw_array *results)
 {
-    bool wide = args[0].dtype == TW_DTYPE_F64;
     (void)args_count;
-    for (int64_t i = 0; i < args[0].shape.dim[0]; i++) {
-        double x[3], plane[PLANE];
-        for (int j = 0; j < 3; j++)
-            x[j] = wide ? ((const double *)args[0].data)[3 * i + j] : (double)((const float *)args[0].data)[3 * i + j];
-        plane_of(user, x, plane);
-        for (int j = 0; j < PLANE; j++)
-            if (wide)
-                ((double *)results[0].data)[PLANE * i + j] = plane[j];
-            else
-                ((float *)results[0].data)[PLANE * i + j] = (float)plane[j];
-    }
+    evaluate(user, args, results, plane_of);
+}
+
+static void evaluate_uniform(void *user, int args_count, const tw_array *args, const tw_array *results)
+{
+    (void)args_count;
+    evaluate(user, args, results, tw_mesh_uniform);
 }
 
 /* It does not change within a face. */
@@ -69,15 +89,19 @@ static void no_derivative(void *user, tw_graph *g, int args_count, const tw_val 
     (void)user, (void)g, (void)args_count, (void)args, (void)results, (void)tangents, (void)out_tangents;
 }
 
-tw_custom tw_mesh_plane_of(const tw_mesh *mesh)
+void tw_mesh_make_calls(tw_mesh *mesh)
 {
-    return (tw_custom){.name = "mesh_plane",
-                       .user = (void *)(uintptr_t)mesh,
-                       .results_count = 1,
-                       .infer = infer_plane,
-                       .evaluate = evaluate_plane,
-                       .jvp = no_derivative,
-                       .by_rows = true};
+    mesh->plane = (tw_custom){.name = "mesh_plane",
+                              .user = mesh,
+                              .results_count = 1,
+                              .infer = infer_plane,
+                              .evaluate = evaluate_plane,
+                              .jvp = no_derivative,
+                              .by_rows = true};
+    mesh->uniform = mesh->plane;
+    mesh->uniform.name = "mesh_uniform";
+    mesh->uniform.infer = infer_uniform;
+    mesh->uniform.evaluate = evaluate_uniform;
 }
 
 static tw_val part(tw_val plane, int begin, int count)
@@ -118,4 +142,16 @@ tw_val tw_mesh_lift_rows(const tw_mesh *mesh, tw_val x, tw_val y)
     for (int j = 0; j < 3; j++) turned[j] = dot(part(plane, TURN + 3 * j, 3), at);
     tw_val upright = tw_add(part(plane, UPRIGHT, 3), tw_concat(1, 3, turned));
     return tw_sub(tw_mul(y, dot(n, upright)), tw_mul(upright, dot(n, y)));
+}
+
+tw_val tw_mesh_unit_rows(const tw_mesh *mesh, tw_val x)
+{
+    return tw_is_none(x) ? x : tw_muls(centred(mesh, x), 1 / mesh->info.size);
+}
+
+tw_val tw_mesh_uniform_rows(const tw_mesh *mesh, tw_val z)
+{
+    tw_val out = TW_NONE;
+    if (!tw_is_none(z)) tw_custom_call(z.graph, &mesh->uniform, 1, &z, &out);
+    return out;
 }

@@ -52,8 +52,12 @@ void tw_space_write(const tw_space *space, const double *x, double *out_columns)
 void tw_space_exp(const tw_space *space, const double *x, const double *v, double *out)
 {
     for (int i = 0; i < space->count; i++) {
-        int at = space->factor[i].number;
-        tw_manifold_exp(space->factor[i].manifold, space->factor[i].numbers, x + at, v + at, out + at);
+        const tw_factor *f = &space->factor[i];
+        int at = f->number;
+        if (f->mesh)
+            tw_mesh_exp(f->mesh, x + at, v + at, out + at);
+        else
+            tw_manifold_exp(f->manifold, f->numbers, x + at, v + at, out + at);
     }
 }
 
@@ -68,8 +72,12 @@ void tw_space_log(const tw_space *space, const double *x, const double *y, doubl
 void tw_space_project(const tw_space *space, const double *x, double *out)
 {
     for (int i = 0; i < space->count; i++) {
-        int at = space->factor[i].number;
-        tw_manifold_project(space->factor[i].manifold, space->factor[i].numbers, x + at, out + at);
+        const tw_factor *f = &space->factor[i];
+        int at = f->number;
+        if (f->mesh)
+            tw_mesh_project(f->mesh, x + at, out + at);
+        else
+            tw_manifold_project(f->manifold, f->numbers, x + at, out + at);
     }
 }
 
@@ -77,9 +85,21 @@ void tw_space_pull(const tw_space *space, const double *x, const double *v, cons
                    double *out)
 {
     for (int i = 0; i < space->count; i++) {
-        int at = space->factor[i].number;
-        tw_manifold_pull(space->factor[i].manifold, space->factor[i].numbers, x + at, v + at, z + at, k + at, out + at);
+        const tw_factor *f = &space->factor[i];
+        int at = f->number;
+        if (f->mesh)
+            tw_mesh_pull(f->mesh, x + at, v + at, k + at, out + at);
+        else
+            tw_manifold_pull(f->manifold, f->numbers, x + at, v + at, z + at, k + at, out + at);
     }
+}
+
+/* Of a mesh that of its paths. */
+static double distance_on(const tw_factor *f, const double *x, const double *y)
+{
+    if (!f->premetric) return tw_manifold_distance(f->manifold, f->numbers, x, y);
+    tw_mesh_place a = tw_mesh_find(f->mesh, x, NULL), b = tw_mesh_find(f->mesh, y, NULL);
+    return tw_premetric_distance(f->premetric, &a, &b);
 }
 
 double tw_space_distance(const tw_space *space, const double *x, const double *y)
@@ -87,7 +107,7 @@ double tw_space_distance(const tw_space *space, const double *x, const double *y
     double square = 0;
     for (int i = 0; i < space->count; i++) {
         int at = space->factor[i].number;
-        double d = tw_manifold_distance(space->factor[i].manifold, space->factor[i].numbers, x + at, y + at);
+        double d = distance_on(&space->factor[i], x + at, y + at);
         square += d * d;
     }
     return sqrt(square);
@@ -109,8 +129,12 @@ tw_val tw_space_project_rows(const tw_space *space, tw_val x)
 {
     tw_val out = TW_NONE;
     if (space->flat || tw_is_none(x)) return x;
-    for (int i = 0; i < space->count; i++)
-        out = join(out, tw_manifold_project_rows(space->factor[i].manifold, part_of(&space->factor[i], x)));
+    for (int i = 0; i < space->count; i++) {
+        const tw_factor *f = &space->factor[i];
+        tw_val part = part_of(f, x);
+        part = f->mesh ? tw_mesh_project_rows(f->mesh, part) : tw_manifold_project_rows(f->manifold, part);
+        out = join(out, part);
+    }
     return out;
 }
 
@@ -167,6 +191,10 @@ static tw_val towards(const tw_factor *f, tw_val x, tw_val y)
 static tw_val features_of(const tw_factor *f, tw_val x)
 {
     if (f->fold != TW_FOLD_NONE) return mirrored(f, x);
+    if (f->mesh) {
+        tw_val unit = tw_mesh_unit_rows(f->mesh, x);
+        return with_waves(f, unit, unit, 3.14159265358979323846 / 2);
+    }
     switch (f->manifold) {
     case TW_MANIFOLD_torus:
         return with_waves(f, tw_concat2(1, tw_cos(x), tw_sin(x)), x, 2);
@@ -213,6 +241,7 @@ static tw_val unframed(tw_val x, tw_val y)
 
 static tw_val lift_of(const tw_factor *f, tw_val x, tw_val output)
 {
+    if (f->mesh) return tw_mesh_lift_rows(f->mesh, x, tw_muls(output, f->mesh->info.size));
     switch (f->manifold) {
     case TW_MANIFOLD_rotation:
         return turning(x, output);
@@ -242,7 +271,9 @@ tw_val tw_space_frame(const tw_space *space, tw_val x, tw_val v)
     if (space->flat || tw_is_none(x) || tw_is_none(v)) return v;
     for (int i = 0; i < space->count; i++) {
         const tw_factor *f = &space->factor[i];
-        out = join(out, tw_manifold_frame_rows(f->manifold, part_of(f, x), part_of(f, v)));
+        tw_val part = part_of(f, v);
+        part = f->mesh ? tw_muls(part, 1 / f->mesh->info.size) : tw_manifold_frame_rows(f->manifold, part_of(f, x), part);
+        out = join(out, part);
     }
     return out;
 }

@@ -53,6 +53,7 @@ static tw_status append(tw_context *ctx, tw_space *whole, const tw_space *part)
     for (int i = 0; i < part->count; i++) {
         tw_factor f = part->factor[i];
         bool token = f.symbols > 0;
+        if (f.surface) return tw_fail(ctx, TW_ERR_UNSUPPORTED, "space: a mesh is a space of its own, and no factor of a product");
         if (!token && whole->moving < whole->count)
             return tw_fail(ctx, TW_ERR_INVALID, "space: in a product tokens come last");
         if (token) { /* the network sees ones among zeros, a mask among them, and gives logits */
@@ -165,6 +166,12 @@ tw_status tw_space_make(tw_context *ctx, const tw_piece *piece, int columns, con
     else
         tw_space_free(ctx, &s);
     return status;
+}
+
+void tw_space_on_mesh(tw_space *space, const tw_mesh *mesh, const tw_premetric *premetric)
+{
+    space->factor[0].mesh = mesh;
+    space->factor[0].premetric = premetric;
 }
 
 void tw_space_widen(tw_space *space)

@@ -8,6 +8,7 @@
 
 #include "space/fold.h"
 #include "space/manifold.h"
+#include "space/premetric.h"
 
 typedef struct tw_factor tw_factor;
 
@@ -32,6 +33,9 @@ struct tw_factor {
     double period, low; /* of angles and boxes: they go from low to low + period */
     tw_fold fold;       /* the part of the manifold that points are in */
     bool chart;         /* Euclidean numbers that are no columns: not standardised */
+    bool surface;              /* of a mesh: Euclidean numbers that are on it, */
+    const tw_mesh *mesh;       /* the mesh; NULL until tw_space_on_mesh */
+    const tw_premetric *premetric; /* the distance of its paths; NULL: none */
     int waves;          /* octaves of sines of coordinates that the network sees beside them */
 };
 
@@ -65,6 +69,8 @@ TW_NODISCARD tw_status tw_space_piece_read(tw_context *ctx, const char *text, tw
  * takes. */
 TW_NODISCARD tw_status tw_space_make(tw_context *ctx, const tw_piece *piece, int columns, const char *const *names,
                                      tw_space *out_space);
+/* The mesh of a space 'mesh' and the distance of its paths (NULL: none), which must outlive it. */
+void tw_space_on_mesh(tw_space *space, const tw_mesh *mesh, const tw_premetric *premetric);
 /* Room for two sequences beside each other in a state of ragged rows: an alignment may need as much. */
 void tw_space_widen(tw_space *space);
 void tw_space_free(tw_context *ctx, tw_space *space);

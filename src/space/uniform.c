@@ -43,6 +43,10 @@ static void place(const double *p, const tw_factor *f, const double *z, double *
         place_tokens(f, z, out);
         return;
     }
+    if (f->mesh) {
+        tw_mesh_uniform(f->mesh, z, out);
+        return;
+    }
     if (f->fold == TW_FOLD_BETWEEN) {
         for (int i = 0; i < f->numbers; i++) out[i] = erf(z[i] * root_half);
         return;
@@ -65,6 +69,7 @@ static tw_val place_rows(const double *p, const tw_factor *f, tw_val z)
 {
     (void)p;
     if (f->symbols > 0) return place_tokens_rows(f, z);
+    if (f->mesh) return tw_mesh_uniform_rows(f->mesh, z);
     if (f->fold == TW_FOLD_BETWEEN) return tw_erf(tw_muls(z, root_half));
     switch (f->manifold) {
     case TW_MANIFOLD_torus:
@@ -80,6 +85,7 @@ static tw_val place_rows(const double *p, const tw_factor *f, tw_val z)
 static double factor_log_density(const double *p, const tw_factor *f, const double *x)
 {
     (void)p;
+    if (f->mesh) return -log(f->mesh->info.area);
     if (f->fold == TW_FOLD_BETWEEN) return -f->numbers * log(2);
     double volume = tw_manifold_log_volume(f->manifold, f->numbers);
     if (f->fold == TW_FOLD_POSITIVE) volume -= f->numbers * log(2);

@@ -1,4 +1,4 @@
-/* path/premetric.h - spectral distances on a mesh, and the paths that go down them (Chen, Lipman 2024, Flow matching on
+/* space/premetric.h - spectral distances on a mesh, and the paths that go down them (Chen, Lipman 2024, Flow matching on
  * general geometries, section 3.2).
  *
  *   d(x, y)^2 = sum_k w(lambda_k) (phi_k(x) - phi_k(y))^2
@@ -15,10 +15,12 @@
  * that ends in one (biharmonic, 200 pairs; diffusion 5 and 9 %; with commute times, w = 1 / lambda, whose sum grows
  * without bound, more than 90 %, so that there is no such kind). Such pairs go the shortest way over edges at constant
  * speed instead: flow matching asks no more of a path than that it joins its pair. */
-#ifndef TW_PATH_PREMETRIC_H
-#define TW_PATH_PREMETRIC_H
+#ifndef TW_SPACE_PREMETRIC_H
+#define TW_SPACE_PREMETRIC_H
 
 #include "space/mesh.h"
+
+#include <stdatomic.h>
 
 typedef enum tw_spectral {
     TW_SPECTRAL_BIHARMONIC, /* lambda^-2 (Lipman, Rustamov, Funkhouser 2010) */
@@ -26,9 +28,19 @@ typedef enum tw_spectral {
                                Lafon  2006) */
 } tw_spectral;
 
+/* Memory of one thread at a time. */
+typedef struct tw_premetric_room {
+    atomic_flag taken;
+    double *work;
+    tw_mesh_route route;
+} tw_premetric_room;
+
 typedef struct tw_premetric {
     tw_context *ctx;
     const tw_mesh *mesh;
+    int rooms;
+    tw_premetric_room *room;
+    tw_custom path; /* see tw_premetric_rows */
     int64_t count;  /* of eigenpairs */
     double *place;  /* (vertices, count): the mesh in R^count */
     double *square; /* (faces, 3): squared lengths there of the edges opposite each corner */
@@ -36,8 +48,8 @@ typedef struct tw_premetric {
 
 /* For the first `count` eigenpairs, which the mesh has; it must outlive the distance. */
 TW_NODISCARD tw_status tw_premetric_create(tw_context *ctx, const tw_mesh *mesh, tw_spectral kind, double tau,
-                                           int64_t count, tw_premetric *out);
-void tw_premetric_free(tw_premetric *p);
+                                           int64_t count, tw_premetric **out);
+void tw_premetric_destroy(tw_premetric *p);
 
 double tw_premetric_distance(const tw_premetric *p, const tw_mesh_place *x, const tw_mesh_place *y);
 /* Numbers of memory that the following want of their caller, which may be reused. */
@@ -57,5 +69,9 @@ typedef struct tw_descent {
 /* kappa above 0. */
 tw_descent tw_premetric_descend(const tw_premetric *p, const tw_mesh_place *x0, const tw_mesh_place *x1, double kappa,
                                 double *work);
+
+/* On a graph: points x_t (B,3) of the mesh for rows x0, x1 (B,3) and share = 1 - kappa (B,1), and their derivative in the
+ * share. The pairs' path, shortest ways included; neither has derivatives of its own. */
+void tw_premetric_rows(const tw_premetric *p, tw_val x0, tw_val x1, tw_val share, tw_val *out_x, tw_val *out_velocity);
 
 #endif

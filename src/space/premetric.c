@@ -1,4 +1,4 @@
-/* path/premetric.c - see premetric.h.
+/* space/premetric.c - see premetric.h.
  *
  * With shares b_i of the corners, s_i the squared distance of corner i from y and l_ij the length of an edge in
  * R^count,
@@ -6,11 +6,16 @@
  *   d^2 = sum_i b_i s_i - sum_{i<j} b_i b_j l_ij^2
  *
  * so that a face costs one distance in R^count, that of the corner that is new. */
-#include "path/premetric.h"
+#include "space/premetric.h"
 
+#include "base/pool.h"
+#include "graph/node.h"
 #include "space/vector3.h"
 
 #include <math.h>
+#include <sched.h>
+
+static const double least = 1e-3; /* kappa at which a curve has arrived */
 
 static double square_between(int64_t count, const double *a, const double *b)
 {
@@ -29,41 +34,89 @@ static double weight(tw_spectral kind, double tau, double lambda)
     return kind == TW_SPECTRAL_DIFFUSION ? exp(-2 * tau * lambda) : 1 / (lambda * lambda);
 }
 
-tw_status tw_premetric_create(tw_context *ctx, const tw_mesh *mesh, tw_spectral kind, double tau, int64_t count,
-                              tw_premetric *out)
+static bool infer_path(void *user, int args_count, const tw_array *args, tw_array *results);
+static void evaluate_path(void *user, int args_count, const tw_array *args, const tw_array *results);
+static void no_derivative(void *user, tw_graph *g, int args_count, const tw_val *args, const tw_val *results,
+                          const tw_val *tangents, tw_val *out_tangents)
+{
+    (void)user, (void)g, (void)args_count, (void)args, (void)results, (void)tangents, (void)out_tangents;
+}
+
+/* As many as threads that may ask at once; who finds none waits. */
+static tw_status make_rooms(tw_premetric *p)
+{
+    p->rooms = tw_pool_threads(p->ctx->pool);
+    p->room = tw_alloc(p->ctx, (size_t)p->rooms, sizeof *p->room);
+    if (!p->room) return tw_fail_memory(p->ctx, (size_t)p->rooms * sizeof *p->room);
+    for (int i = 0; i < p->rooms; i++) {
+        tw_premetric_room *r = &p->room[i];
+        atomic_flag_clear(&r->taken);
+        r->work = tw_alloc(p->ctx, (size_t)tw_premetric_work(p), sizeof(double));
+        if (!r->work) return tw_fail_memory(p->ctx, (size_t)tw_premetric_work(p) * sizeof(double));
+        tw_status status = tw_mesh_route_create(p->mesh, &r->route);
+        if (status != TW_OK) return status;
+    }
+    return TW_OK;
+}
+
+static void place_mesh(tw_premetric *p, tw_spectral kind, double tau)
 {
     const double pi = 3.14159265358979323846;
+    const tw_mesh_info *info = &p->mesh->info;
+    for (int64_t k = 0; k < p->count; k++) {
+        double root = sqrt(weight(kind, tau * info->area / (4 * pi), info->eigenvalue[k]));
+        for (int64_t v = 0; v < info->vertices; v++)
+            p->place[v * p->count + k] = root * info->eigenfunction[v * info->eigenpairs + k];
+    }
+    for (int64_t f = 0; f < info->faces; f++)
+        for (int i = 0; i < 3; i++)
+            p->square[3 * f + i] = square_between(p->count, place_of(p, f, (i + 1) % 3), place_of(p, f, (i + 2) % 3));
+}
+
+tw_status tw_premetric_create(tw_context *ctx, const tw_mesh *mesh, tw_spectral kind, double tau, int64_t count,
+                              tw_premetric **out)
+{
     const tw_mesh_info *info = &mesh->info;
-    tw_premetric p = {.ctx = ctx, .mesh = mesh, .count = count};
+    tw_status status = TW_OK;
     if (info->components != 1)
         return tw_fail(ctx, TW_ERR_INVALID, "mesh: %lld parts that no edge joins: a distance needs one",
                        (long long)info->components);
     if (count > info->eigenpairs)
-        return tw_fail(ctx, TW_ERR_INTERNAL, "mesh: %lld eigenpairs of %lld", (long long)count,
-                       (long long)info->eigenpairs);
-    p.place = tw_alloc(ctx, (size_t)(info->vertices * count), sizeof(double));
-    p.square = tw_alloc(ctx, (size_t)(3 * info->faces), sizeof(double));
-    if (!p.place || !p.square) {
-        tw_premetric_free(&p);
-        return tw_fail_memory(ctx, (size_t)(info->vertices * count) * sizeof(double));
-    }
-    for (int64_t k = 0; k < count; k++) {
-        double root = sqrt(weight(kind, tau * info->area / (4 * pi), info->eigenvalue[k]));
-        for (int64_t v = 0; v < info->vertices; v++)
-            p.place[v * count + k] = root * info->eigenfunction[v * info->eigenpairs + k];
-    }
-    for (int64_t f = 0; f < info->faces; f++)
-        for (int i = 0; i < 3; i++)
-            p.square[3 * f + i] = square_between(count, place_of(&p, f, (i + 1) % 3), place_of(&p, f, (i + 2) % 3));
+        return tw_fail(ctx, TW_ERR_INVALID, "mesh: %lld eigenpairs are known, of %lld", (long long)info->eigenpairs,
+                       (long long)count);
+    tw_premetric *p = tw_alloc(ctx, 1, sizeof *p);
+    if (!p) return tw_fail_memory(ctx, sizeof *p);
+    *p = (tw_premetric){.ctx = ctx, .mesh = mesh, .count = count};
+    p->path = (tw_custom){.name = "premetric_path",
+                          .user = p,
+                          .results_count = 2,
+                          .infer = infer_path,
+                          .evaluate = evaluate_path,
+                          .jvp = no_derivative,
+                          .by_rows = true};
+    p->place = tw_alloc(ctx, (size_t)(info->vertices * count), sizeof(double));
+    p->square = tw_alloc(ctx, (size_t)(3 * info->faces), sizeof(double));
+    if (!p->place || !p->square) TW_TRY(tw_fail_memory(ctx, (size_t)(info->vertices * count) * sizeof(double)));
+    TW_TRY(make_rooms(p));
+    place_mesh(p, kind, tau);
     *out = p;
-    return TW_OK;
+    p = NULL;
+done:
+    tw_premetric_destroy(p);
+    return status;
 }
 
-void tw_premetric_free(tw_premetric *p)
+void tw_premetric_destroy(tw_premetric *p)
 {
+    if (!p) return;
+    for (int i = 0; p->room && i < p->rooms; i++) {
+        tw_free(p->ctx, p->room[i].work);
+        tw_mesh_route_free(&p->room[i].route);
+    }
+    tw_free(p->ctx, p->room);
     tw_free(p->ctx, p->place);
     tw_free(p->ctx, p->square);
-    *p = (tw_premetric){0};
+    tw_free(p->ctx, p);
 }
 
 /* --- within a face ---------------------------------------------------------------------------------------------------
@@ -278,21 +331,110 @@ static bool step(way *w, double goal)
     return l.there;
 }
 
+/* On to where d^2 is a goal; false: it ends before. */
+static bool follow(const target *to, way *w, double goal)
+{
+    enum { MOST = 20000 };
+    bool there = value_at(&w->q, w->at.share) <= goal;
+    for (int n = 0; n < MOST && !there && w->steepness > 0; n++) {
+        there = step(w, goal);
+        *w = find_way(to, &w->at);
+    }
+    return there && w->steepness > 0;
+}
+
 tw_descent tw_premetric_descend(const tw_premetric *p, const tw_mesh_place *x0, const tw_mesh_place *x1, double kappa,
                                 double *work)
 {
-    enum { MOST = 20000 };
     target to = make_target(p, x1, work);
     quadratic q = quadratic_of(&to, x0->face);
-    double goal = kappa * kappa * value_at(&q, x0->share);
+    double whole = value_at(&q, x0->share), left = fmin(fmax(kappa, least), 1), goal = left * left * whole;
     way w = find_way(&to, x0);
-    bool there = kappa >= 1;
-    for (int n = 0; n < MOST && !there && w.steepness > 0; n++) {
-        there = step(&w, goal);
-        w = find_way(&to, &w.at);
-    }
-    tw_descent d = {.at = w.at, .arrived = there && w.steepness > 0};
+    tw_descent d = {.arrived = w.steepness > 0 && follow(&to, &w, goal), .at = w.at};
     if (!d.arrived) return d;
     v3_add(d.velocity, 2 * goal / (w.steepness * w.steepness), w.velocity);
+    d.arrived = follow(&to, &w, least * least * whole);
     return d;
+}
+
+/* --- on a graph ------------------------------------------------------------------------------------------------------ */
+
+static tw_premetric_room *enter(tw_premetric *p)
+{
+    for (;; sched_yield())
+        for (int i = 0; i < p->rooms; i++)
+            if (!atomic_flag_test_and_set_explicit(&p->room[i].taken, memory_order_acquire)) return &p->room[i];
+}
+
+static void leave(tw_premetric_room *room)
+{
+    atomic_flag_clear_explicit(&room->taken, memory_order_release);
+}
+
+static void between(const tw_premetric *p, tw_premetric_room *room, const double *x0, const double *x1, double share,
+                    double *out_x, double *out_velocity)
+{
+    tw_mesh_place a = tw_mesh_find(p->mesh, x0, NULL), b = tw_mesh_find(p->mesh, x1, NULL);
+    double kappa = fmax(1 - share, least);
+    tw_descent d = tw_premetric_descend(p, &a, &b, kappa, room->work);
+    if (!d.arrived) {
+        tw_mesh_route_between(&room->route, &a, &b, share, out_x, out_velocity);
+        return;
+    }
+    tw_mesh_point(p->mesh, &d.at, out_x);
+    v3_scale(1 / kappa, d.velocity, out_velocity);
+}
+
+static bool is_points(const tw_array *a, int64_t columns)
+{
+    return a->shape.rank == 2 && a->shape.dim[1] == columns && (a->dtype == TW_DTYPE_F32 || a->dtype == TW_DTYPE_F64);
+}
+
+static bool infer_path(void *user, int args_count, const tw_array *args, tw_array *results)
+{
+    (void)user;
+    if (args_count != 3 || !is_points(&args[0], 3) || !is_points(&args[1], 3) || !is_points(&args[2], 1)) return false;
+    results[0] = results[1] = args[0];
+    return true;
+}
+
+static double number(const tw_array *a, int64_t i)
+{
+    return a->dtype == TW_DTYPE_F64 ? ((const double *)a->data)[i] : (double)((const float *)a->data)[i];
+}
+
+static void set_number(const tw_array *a, int64_t i, double value)
+{
+    if (a->dtype == TW_DTYPE_F64)
+        ((double *)a->data)[i] = value;
+    else
+        ((float *)a->data)[i] = (float)value;
+}
+
+static void evaluate_path(void *user, int args_count, const tw_array *args, const tw_array *results)
+{
+    tw_premetric_room *room = enter(user);
+    (void)args_count;
+    for (int64_t i = 0; i < args[0].shape.dim[0]; i++) {
+        double x0[3], x1[3], x[3], velocity[3];
+        for (int j = 0; j < 3; j++) {
+            x0[j] = number(&args[0], 3 * i + j);
+            x1[j] = number(&args[1], 3 * i + j);
+        }
+        between(user, room, x0, x1, number(&args[2], i), x, velocity);
+        for (int j = 0; j < 3; j++) {
+            set_number(&results[0], 3 * i + j, x[j]);
+            set_number(&results[1], 3 * i + j, velocity[j]);
+        }
+    }
+    leave(room);
+}
+
+void tw_premetric_rows(const tw_premetric *p, tw_val x0, tw_val x1, tw_val share, tw_val *out_x, tw_val *out_velocity)
+{
+    tw_val made[2] = {TW_NONE, TW_NONE};
+    if (!tw_is_none(x0) && !tw_is_none(x1) && !tw_is_none(share))
+        tw_custom_call(x0.graph, &p->path, 3, (tw_val[]){x0, x1, share}, made);
+    *out_x = made[0];
+    *out_velocity = made[1];
 }

@@ -2,7 +2,7 @@
  * them: the law d(x_t, x_1) = kappa d(x_0, x_1), velocities against differences of the path, and the path itself
  * against the equation solved by small steps. */
 #include "base/philox.h"
-#include "path/premetric.h"
+#include "space/premetric.h"
 #include "space/vector3.h"
 #include "support/context.h"
 #include "support/meshes.h"
@@ -23,7 +23,7 @@ static const struct {
 
 typedef struct world {
     tw_mesh *mesh;
-    tw_premetric p;
+    tw_premetric *p;
     double work[PAIRS + MOST];
 } world;
 
@@ -37,7 +37,7 @@ static void make_world(tw_context *ctx, raw_mesh raw, int kind, world *w)
 
 static void end_world(world *w)
 {
-    tw_premetric_free(&w->p);
+    tw_premetric_destroy(w->p);
     tw_mesh_destroy(w->mesh);
 }
 
@@ -63,7 +63,7 @@ static void test_the_biharmonic_distance_of_a_sphere(void **state)
             now = next;
         }
         tw_mesh_place y = place_of(&w, (const double[3]){sin(angle), 0, c});
-        assert_true(fabs(tw_premetric_distance(&w.p, &x, &y) / sqrt(sum) - 1) < 0.02);
+        assert_true(fabs(tw_premetric_distance(w.p, &x, &y) / sqrt(sum) - 1) < 0.02);
     }
     end_world(&w);
 }
@@ -79,7 +79,7 @@ static void test_gradients_are_those_of_differences(void **state)
         for (int i = 0; i < 10; i++) {
             tw_mesh_place x = place_of(&w, points + 6 * i), y = place_of(&w, points + 6 * i + 3);
             double g[3], slope[9], h = 1e-6;
-            tw_premetric_gradient(&w.p, &x, &y, w.work, g);
+            tw_premetric_gradient(w.p, &x, &y, w.work, g);
             tw_mesh_slopes(w.mesh, x.face, slope);
             for (int j = 0; j < 2; j++) { /* along two edges */
                 double side[3];
@@ -90,9 +90,9 @@ static void test_gradients_are_those_of_differences(void **state)
                     behind.share[k] -= h * v3_dot(slope + 3 * k, side);
                 }
                 double difference =
-                    (tw_premetric_distance(&w.p, &ahead, &y) - tw_premetric_distance(&w.p, &behind, &y)) / (2 * h);
+                    (tw_premetric_distance(w.p, &ahead, &y) - tw_premetric_distance(w.p, &behind, &y)) / (2 * h);
                 assert_true(fabs(v3_dot(g, side) - difference) <
-                            1e-7 * (fabs(difference) + tw_premetric_distance(&w.p, &x, &y)));
+                            1e-7 * (fabs(difference) + tw_premetric_distance(w.p, &x, &y)));
             }
         }
         end_world(&w);
@@ -114,15 +114,15 @@ static void test_the_law_of_distances(void **state)
             assert_int_equal(tw_mesh_draw(w.mesh, NULL, 6, 2 * N, points), TW_OK);
             for (int i = 0; i < N; i++) {
                 tw_mesh_place x0 = place_of(&w, points + 6 * i), x1 = place_of(&w, points + 6 * i + 3);
-                double whole = tw_premetric_distance(&w.p, &x0, &x1);
+                double whole = tw_premetric_distance(w.p, &x0, &x1);
                 for (int k = 1; k <= 10; k++) {
                     double kappa = k < 10 ? 1 - 0.1 * k : 1e-3;
-                    tw_descent d = tw_premetric_descend(&w.p, &x0, &x1, kappa, w.work);
+                    tw_descent d = tw_premetric_descend(w.p, &x0, &x1, kappa, w.work);
                     if (!d.arrived) {
                         ended++;
                         break;
                     }
-                    double left = tw_premetric_distance(&w.p, &d.at, &x1);
+                    double left = tw_premetric_distance(w.p, &d.at, &x1);
                     assert_true(fabs(left / whole - kappa) < 1e-6);
                 }
             }
@@ -144,9 +144,9 @@ static void test_velocities_are_those_of_the_path(void **state)
     for (int i = 0; i < N; i++) {
         tw_mesh_place x0 = place_of(&w, points + 6 * i), x1 = place_of(&w, points + 6 * i + 3);
         double t = 0.05 + 0.9 * i / N, h = 1e-5, a[3], b[3];
-        tw_descent now = tw_premetric_descend(&w.p, &x0, &x1, 1 - t, w.work);
-        tw_descent before = tw_premetric_descend(&w.p, &x0, &x1, 1 - t + h, w.work);
-        tw_descent after = tw_premetric_descend(&w.p, &x0, &x1, 1 - t - h, w.work);
+        tw_descent now = tw_premetric_descend(w.p, &x0, &x1, 1 - t, w.work);
+        tw_descent before = tw_premetric_descend(w.p, &x0, &x1, 1 - t + h, w.work);
+        tw_descent after = tw_premetric_descend(w.p, &x0, &x1, 1 - t - h, w.work);
         if (!after.arrived || before.at.face != after.at.face) continue;
         tw_mesh_point(w.mesh, &before.at, a);
         tw_mesh_point(w.mesh, &after.at, b);
@@ -174,17 +174,17 @@ static void test_the_path_is_that_of_small_steps(void **state)
     assert_int_equal(tw_mesh_draw(w.mesh, NULL, 8, 2 * N, points), TW_OK);
     for (int i = 0; i < N; i++) {
         tw_mesh_place x0 = place_of(&w, points + 6 * i), x1 = place_of(&w, points + 6 * i + 3), at = x0;
-        double x[3], g[3], there[3], whole = tw_premetric_distance(&w.p, &x0, &x1);
+        double x[3], g[3], there[3], whole = tw_premetric_distance(w.p, &x0, &x1);
         for (int k = 0; k < STEPS / 2; k++) { /* to t = 1/2 */
             double t = (double)k / STEPS;
-            tw_premetric_gradient(&w.p, &at, &x1, w.work, g);
+            tw_premetric_gradient(w.p, &at, &x1, w.work, g);
             tw_mesh_point(w.mesh, &at, x);
-            v3_add(x, -tw_premetric_distance(&w.p, &at, &x1) / (1 - t) / v3_dot(g, g) / STEPS, g);
+            v3_add(x, -tw_premetric_distance(w.p, &at, &x1) / (1 - t) / v3_dot(g, g) / STEPS, g);
             at = tw_mesh_find(w.mesh, x, NULL);
         }
-        assert_true(fabs(tw_premetric_distance(&w.p, &at, &x1) / whole - 0.5) < 0.01);
+        assert_true(fabs(tw_premetric_distance(w.p, &at, &x1) / whole - 0.5) < 0.01);
         tw_mesh_point(w.mesh, &at, x);
-        tw_descent d = tw_premetric_descend(&w.p, &x0, &x1, 0.5, w.work);
+        tw_descent d = tw_premetric_descend(w.p, &x0, &x1, 0.5, w.work);
         tw_mesh_point(w.mesh, &d.at, there);
         v3_sub(there, x, there);
         same += sqrt(v3_dot(there, there)) < 0.02;
