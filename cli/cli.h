@@ -53,6 +53,7 @@ int run_info(cli *c);
 int run_list(cli *c);
 int run_import(cli *c);
 int run_export(cli *c);
+int run_mesh(cli *c);
 
 /* Creates the context with --threads workers. */
 TW_NODISCARD tw_status cli_start(cli *c);

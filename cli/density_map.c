@@ -6,6 +6,7 @@
 #include "flow/flow.h"
 #include "plot/plot.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { ACROSS = 96, DOWN_GLOBE = 48, DOWN_TORUS = 96, POINTS = 5000 };
@@ -23,6 +24,7 @@ bool has_density_map(const model *m)
 {
     const tw_factor *f = only_factor(m);
     bool globe = f && strncmp(m->about->space, "sphere", 6) == 0;
+    if (m->about->mesh) return strcmp(m->about->source, "data") != 0;
     return (globe || (f && f->manifold == TW_MANIFOLD_torus)) && strcmp(m->about->source, "data") != 0;
 }
 
@@ -37,10 +39,33 @@ static void fill_grid(const tw_factor *f, bool globe, int down, double *out)
         }
 }
 
+/* At the vertices, beside that of samples and of the data. */
+static tw_status draw_mesh(cli *c, const model *m, const tw_ode_desc *solver, const held_out *held, int64_t samples_count,
+                           const double *samples, const char *path)
+{
+    const tw_mesh_info *info = tw_mesh_about(m->about->mesh);
+    size_t vertices = (size_t)info->vertices;
+    score found;
+    tw_status status = TW_OK;
+    double *value = tw_alloc(c->ctx, 3 * vertices, sizeof *value);
+    if (!value) return tw_fail_memory(c->ctx, 3 * vertices * sizeof *value);
+    tw_surface surfaces[] = {
+        {"density", value}, {"samples", value + vertices}, {"held-out data", value + 2 * vertices}};
+    TW_TRY(score_rows(c, m, solver, info->vertices, info->vertex, NULL, value, &found));
+    for (size_t v = 0; v < vertices; v++) value[v] = exp(value[v]);
+    TW_TRY(tw_plot_mesh_density(c->ctx, m->about->mesh, samples_count, samples, value + vertices));
+    TW_TRY(tw_plot_mesh_density(c->ctx, m->about->mesh, held->rows, held->values, value + 2 * vertices));
+    status = tw_plot_mesh(c->ctx, path, m->about->mesh, TW_COUNT(surfaces), surfaces);
+done:
+    tw_free(c->ctx, value);
+    return status;
+}
+
 tw_status draw_density_map(cli *c, const model *m, const tw_ode_desc *solver, const held_out *held,
                            int64_t samples_count, const double *samples, const char *path)
 {
     const tw_factor *f = only_factor(m);
+    if (m->about->mesh) return draw_mesh(c, m, solver, held, samples_count, samples, path);
     bool globe = f->manifold == TW_MANIFOLD_sphere;
     int down = globe ? DOWN_GLOBE : DOWN_TORUS;
     int64_t cells = (int64_t)ACROSS * down;

@@ -1,4 +1,4 @@
-/* density_map.h - the density of a flow on a closed surface, as a picture: the globe, or a torus of two angles. */
+/* density_map.h - the density of a flow on a closed surface, as a picture: the globe, a torus of two angles, or a mesh. */
 #ifndef THALWEG_CLI_DENSITY_MAP_H
 #define THALWEG_CLI_DENSITY_MAP_H
 

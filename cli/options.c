@@ -317,7 +317,7 @@ static const char *owner_of(const option *o)
         char letter;
         const char *name;
     } verbs[] = {{'T', "train"}, {'S', "sample"}, {'C', "score"},  {'E', "eval"},  {'R', "reproduce"}, {'P', "impute"},
-                 {'I', "info"},  {'L', "list"},   {'M', "import"}, {'X', "export"}};
+                 {'I', "info"},  {'L', "list"},   {'M', "import"}, {'X', "export"}, {'H', "mesh"}};
     for (int i = 0; i < TW_COUNT(verbs); i++)
         if (verbs[i].letter == o->verbs[0]) return verbs[i].name;
     return NULL;

@@ -55,7 +55,7 @@ const verb verb_table[] = {
          "training "
          "rows and the same held-out rows. Pictures are judged by a classifier, tokens by the bound on their "
          "likelihood alone. Writes report.txt, report.json, clouds.png (data beside samples; grid.png of pictures), "
-         "flow.png, and density.png on the sphere and the torus. Of a table in place of a model, and --samples, "
+         "flow.png, and density.png on the sphere, the torus and meshes. Of a table in place of a model, and --samples, "
          "columns, "
          "pairs, a classifier that tells them apart, what is learnt from them, and copies are judged: report.html.",
      .examples = "thalweg eval runs/checkerboard\n"
@@ -107,6 +107,16 @@ const verb verb_table[] = {
                  "thalweg export runs/transformer --as sit --json\n",
      .argument = {OPT_MODEL, OPT_COUNT},
      .run = run_export},
+    {.letter = 'H',
+     .name = "mesh",
+     .usage = "FILE [-n N] [-o FILE] [OPTIONS]",
+     .about = "points on a triangle mesh, to learn a flow from, and their picture",
+     .more = "What is drawn is uniform by area, or proportional to the positive part of an eigenfunction of the mesh's "
+             "Laplace-Beltrami operator. train --mesh FILE learns a flow on the mesh from such points.",
+     .examples = "thalweg mesh spot.obj -n 50000 --eigenfunction 10 -o target.csv --plot target.png\n"
+                 "thalweg train target.csv --mesh spot.obj --minutes 5\n",
+     .argument = {OPT_MESH_FILE, OPT_COUNT},
+     .run = run_mesh},
     {.letter = 'I',
      .name = "info",
      .usage = "[MODEL] [OPTIONS]",

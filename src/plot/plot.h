@@ -5,6 +5,8 @@
 
 #include "base/base.h"
 
+#include <thalweg/mesh.h>
+
 /* A set of points to draw: (rows, columns) doubles. */
 typedef struct tw_cloud {
     const char *title;
@@ -32,6 +34,17 @@ TW_NODISCARD tw_status tw_plot_globe(tw_context *ctx, const char *path, const tw
 /* Of a torus, angles from low on: a square with the points of each cloud on it - of torsions, a Ramachandran plot. */
 TW_NODISCARD tw_status tw_plot_torus(tw_context *ctx, const char *path, const char *const *names, double low,
                                      double period, const tw_density_map *map, int count, const tw_cloud *clouds);
+
+/* Functions of a mesh's vertices, from 0 in one scale of colours: each seen from in front and from behind, y upwards. */
+typedef struct tw_surface {
+    const char *title;
+    const double *value; /* (vertices) */
+} tw_surface;
+TW_NODISCARD tw_status tw_plot_mesh(tw_context *ctx, const char *path, const tw_mesh *mesh, int count,
+                                    const tw_surface *surfaces);
+/* The density of points (rows,3) at the vertices, a little smoothed: out (vertices). */
+TW_NODISCARD tw_status tw_plot_mesh_density(tw_context *ctx, const tw_mesh *mesh, int64_t rows, const double *points,
+                                            double *out);
 
 /* One or more curves over x with a legend; log_y where the values span decades. NaN values are gaps. */
 typedef struct tw_curve {

@@ -312,12 +312,17 @@ static line line_along(const way *w, const double *v, double below)
     return l;
 }
 
-/* A step of the midpoint rule, true when d^2 is `goal` then. */
+/* A step of the midpoint rule, true when d^2 is `goal` then. Where next to nothing of d^2 can still be gained, the way
+ * ends: its steepness is 0 then. */
 static bool step(way *w, double goal)
 {
-    const double rounding = 1e-13;
-    double below = value_at(&w->q, w->at.share) - goal, middle[3], g[3];
+    const double rounding = 1e-13, nothing = 1e-9;
+    double now = value_at(&w->q, w->at.share), below = now - goal, middle[3], g[3];
     line l = line_along(w, w->velocity, below);
+    if (!l.there && l.curve > 0 && l.slope * l.slope < 4 * l.curve * nothing * now) {
+        w->steepness = 0;
+        return false;
+    }
     if (w->along < 0) {
         for (int i = 0; i < 3; i++) middle[i] = w->at.share[i] + 0.5 * l.time * l.change[i];
         gradient_at(&w->q, middle, g);
@@ -338,7 +343,7 @@ static bool follow(const target *to, way *w, double goal)
     bool there = value_at(&w->q, w->at.share) <= goal;
     for (int n = 0; n < MOST && !there && w->steepness > 0; n++) {
         there = step(w, goal);
-        *w = find_way(to, &w->at);
+        if (w->steepness > 0) *w = find_way(to, &w->at);
     }
     return there && w->steepness > 0;
 }

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-enum { ROWS = 4000, POINTS = 800, PAIRS = 40, TARGET = 2 };
+enum { ROWS = 4000, POINTS = 500, PAIRS = 40, TARGET = 2 };
 
 static const char *const names[] = {"x", "y", "z"};
 
@@ -30,10 +30,10 @@ static tw_flow_desc desc_of(const world *w)
 {
     return (tw_flow_desc){.columns = 3,
                           .names = names,
-                          .space = "mesh",
+                          .space = "mesh:0",
                           .path = "biharmonic:40",
                           .mesh = w->mesh,
-                          .network = {.width = 64, .depth = 3},
+                          .network = {.width = 64, .depth = 2},
                           .seed = 1};
 }
 
@@ -89,7 +89,7 @@ static tw_flow *trained(const world *w)
     tw_flow_desc desc = desc_of(w);
     assert_int_equal(tw_dataset_from_memory(ctx, ROWS, 3, w->rows, names, NULL, &data), TW_OK);
     assert_int_equal(tw_flow_create(ctx, &desc, &flow), TW_OK);
-    tw_train_desc options = {.steps = 800, .batch = 64, .lr = 4e-3, .seed = 2, .ema = 0.99};
+    tw_train_desc options = {.steps = 600, .batch = 128, .lr = 4e-3, .seed = 2, .ema = 0.99};
     assert_int_equal(tw_train(flow, data, &options, NULL), TW_OK);
     tw_dataset_destroy(data);
     return flow;
@@ -102,7 +102,7 @@ static void test_a_flow_on_a_mesh(void **state)
     static double x[3 * POINTS], again[3 * POINTS], density[POINTS], other[POINTS];
     tw_context *ctx = w->mesh->ctx;
     tw_flow *flow = trained(w), *loaded = NULL;
-    tw_sample_desc how = {.solver = {.method = "rk4", .steps = 40}, .seed = 3};
+    tw_sample_desc how = {.solver = {.method = "rk4", .steps = 20}, .seed = 3};
     double nll = 0, mass = 0;
     assert_int_equal(tw_log_density(flow, POINTS, w->rows, &how, density, NULL), TW_OK);
     for (int i = 0; i < POINTS; i++) nll -= density[i] / POINTS;
