@@ -355,14 +355,16 @@ tw_descent tw_premetric_descend(const tw_premetric *p, const tw_mesh_place *x0, 
     quadratic q = quadratic_of(&to, x0->face);
     double whole = value_at(&q, x0->share), left = fmin(fmax(kappa, least), 1), goal = left * left * whole;
     way w = find_way(&to, x0);
-    tw_descent d = {.arrived = w.steepness > 0 && follow(&to, &w, goal), .at = w.at};
-    if (!d.arrived) return d;
+    bool there = w.steepness > 0 && follow(&to, &w, goal);
+    tw_descent d = {.arrived = there, .at = w.at};
+    if (!there) return d;
     v3_add(d.velocity, 2 * goal / (w.steepness * w.steepness), w.velocity);
     d.arrived = follow(&to, &w, least * least * whole);
     return d;
 }
 
-/* --- on a graph ------------------------------------------------------------------------------------------------------ */
+/* --- on a graph ------------------------------------------------------------------------------------------------------
+ */
 
 static tw_premetric_room *enter(tw_premetric *p)
 {
