@@ -1,4 +1,4 @@
-/* plot/mesh.c - a surface seen from two sides, coloured by a function of its vertices: triangles in a buffer of depths,
+/* plot/surface.c - a surface seen from two sides, coloured by a function of its vertices: triangles in a buffer of depths,
  * without perspective, lit from above the eye; four points of it a pixel, so that edges are soft. */
 #include "plot/plot.h"
 
