@@ -35,7 +35,8 @@ TW_NODISCARD tw_status tw_plot_globe(tw_context *ctx, const char *path, const tw
 TW_NODISCARD tw_status tw_plot_torus(tw_context *ctx, const char *path, const char *const *names, double low,
                                      double period, const tw_density_map *map, int count, const tw_cloud *clouds);
 
-/* Functions of a mesh's vertices, from 0 in one scale of colours: each seen from in front and from behind, y upwards. */
+/* Functions of a mesh's vertices, from 0 in the last one's scale of colours: each seen from in front and from behind, y
+ * upwards. */
 typedef struct tw_surface {
     const char *title;
     const double *value; /* (vertices) */

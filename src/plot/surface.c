@@ -1,5 +1,5 @@
-/* plot/surface.c - a surface seen from two sides, coloured by a function of its vertices: triangles in a buffer of depths,
- * without perspective, lit from above the eye; four points of it a pixel, so that edges are soft. */
+/* plot/surface.c - a surface seen from two sides, coloured by a function of its vertices: triangles in a buffer of
+ * depths, without perspective, lit from above the eye; four points of it a pixel, so that edges are soft. */
 #include "plot/plot.h"
 
 #include "plot/axis.h"
@@ -16,17 +16,16 @@ typedef struct picture {
     double turn[9], reach;
     const double *value; /* at the vertices */
     double most;
-    double *upright; /* (vertices,3) normals, turned */
-    double *seen;    /* (vertices,3) where they are in the picture, and how near */
-    double *near;    /* (FINE,FINE) */
+    double *upright;       /* (vertices,3) normals, turned */
+    double *seen;          /* (vertices,3) where they are in the picture, and how near */
+    double *near;          /* (FINE,FINE) */
     double *fine, *pixels; /* (FINE,FINE,3), (SIDE,SIDE,3) */
 } picture;
 
 /* From pale over orange to dark red. */
 static void colour_of(double share, double *rgb)
 {
-    static const double stop[5][3] = {
-        {226, 230, 232}, {252, 205, 126}, {236, 122, 60}, {176, 32, 58}, {72, 8, 60}};
+    static const double stop[5][3] = {{226, 230, 232}, {252, 205, 126}, {236, 122, 60}, {176, 32, 58}, {72, 8, 60}};
     double at = fmin(fmax(share, 0), 1) * 4;
     int i = (int)fmin(at, 3);
     for (int j = 0; j < 3; j++) rgb[j] = stop[i][j] + (at - i) * (stop[i + 1][j] - stop[i][j]);
@@ -148,8 +147,8 @@ tw_status tw_plot_mesh(tw_context *ctx, const char *path, const tw_mesh *mesh, i
     }
     TW_TRY(make_room(ctx, &p));
     TW_TRY(tw_canvas_open(ctx, gap + count * VIEWS * (side + gap), head + side + gap, &canvas));
-    for (int64_t v = 0; v < p.mesh->vertices; v++) p.seen[v] = surfaces[0].value[v];
-    p.most = tw_quantile(p.mesh->vertices, p.seen, 0.995);
+    for (int64_t v = 0; v < p.mesh->vertices; v++) p.seen[v] = surfaces[count - 1].value[v];
+    p.most = tw_quantile(p.mesh->vertices, p.seen, 0.999);
     for (int i = 0; i < count; i++) {
         double x = gap + i * VIEWS * (side + gap);
         p.value = surfaces[i].value;
