@@ -52,13 +52,8 @@ threads() {
 }
 
 short_studies() {
-    local study names=()
-    cmake --preset release >/dev/null && cmake --build --preset release -- --quiet || return 1
-    for study in reproduce/*.yaml; do
-        study=${study#*/} study=${study%.yaml}
-        [ "$study" = housing ] || names+=("$study") # its data are not part of the project
-    done
-    build/release/thalweg reproduce "${names[@]}" --quick --quiet -o build/studies
+    cmake --preset release >/dev/null && cmake --build --preset release -- --quiet &&
+        build/release/thalweg reproduce --all --quick --quiet --studies reproduce --data-folder data -o build/studies
 }
 
 random_graphs() {
