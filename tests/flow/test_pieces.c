@@ -3,6 +3,7 @@
  * velocity. */
 #include "flow/flow.h"
 #include "path/g8.h"
+#include "support/meshes.h"
 
 #include <thalweg/solve.h>
 
@@ -91,6 +92,28 @@ static bool is_of_sequences(int kind, int row)
            (kind == TW_PIECE_source && strcmp(info->name, "empty") == 0);
 }
 
+/* The space of meshes and the paths there, on a sphere of 80 faces. */
+static bool is_of_meshes(int kind, int row)
+{
+    const tw_piece_info *info = tw_flow_piece_at(kind)->at(row);
+    if (kind == TW_PIECE_path) return ((const tw_path *)info)->premetric;
+    return kind == TW_PIECE_space && strcmp(info->name, "mesh") == 0;
+}
+
+static void check_mesh(int kind, const char *name)
+{
+    tw_mesh *mesh = mesh_of(ctx, raw_sphere(1));
+    char path_text[32];
+    snprintf(path_text, sizeof path_text, "%s:20", kind == TW_PIECE_path ? name : "biharmonic");
+    tw_flow_desc desc = {
+        .space = "mesh:0", .path = path_text, .columns = 3, .mesh = mesh, .network = {.width = 8, .depth = 1}};
+    if (tw_mesh_has_solver()) {
+        assert_int_equal(tw_mesh_find_eigenpairs(mesh, 20), TW_OK);
+        check(&desc, name);
+    }
+    tw_mesh_destroy(mesh);
+}
+
 /* The same of tokens, which are drawn, and of sequences. */
 static void check_tokens(int kind, const char *name, const char *space)
 {
@@ -164,6 +187,10 @@ static void test_all_that_is_listed_works(void **state)
                 continue;
             }
             if (is_of_products(kind, i)) continue;
+            if (is_of_meshes(kind, i)) {
+                check_mesh(kind, tw_flow_piece_at(kind)->at(i)->name);
+                continue;
+            }
             if (kind == TW_PIECE_path || kind == TW_PIECE_gamma) desc.method = "si"; /* which takes all of them */
             const tw_piece_info *info = tw_flow_piece_at(kind)->at(i);
             bool table = info->parameters && info->parameters->name && info->parameters->many;
