@@ -55,9 +55,6 @@ refused "there is no study 'mons'; the nearest is 'moons'" reproduce mons --stud
 works 'a tiny network learns' reproduce --studies studies
 refused 'no studies in' reproduce --studies nowhere
 
-# a study of the house whose measure does everything itself
-works '5 of 5 bars held' reproduce planning --quick --studies "$here/../../reproduce" --threads 2 --quiet
-
 # a snapshot left out: points at its time, nulls, and the measure of another measure
 awk 'BEGIN { srand(1); print "a,b"; for (i = 0; i < 200; i++) print rand() "," rand() }' >before.csv
 for middle in 2 4; do # everything moves by so much along a

@@ -6,4 +6,5 @@ if(TARGET thalweg-cli)
     add_test(NAME cli/${cases} COMMAND ${CMAKE_CURRENT_LIST_DIR}/run.sh $<TARGET_FILE:thalweg-cli> ${cases})
     set_tests_properties(cli/${cases} PROPERTIES TIMEOUT 600)
   endforeach()
+  set_tests_properties(cli/planning PROPERTIES LABELS slow) # as those of training in CMakeLists.txt
 endif()
