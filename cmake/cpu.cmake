@@ -1,8 +1,11 @@
 # The CPU room: kernels built once per instruction set, and the library behind matrix products.
 # Included after the rooms are made (it adds to tw_cpu).
 
-# -O3 in every build type: the kernels are loops meant for the vectoriser.
+# -O3 in every build type: the kernels are loops meant for the vectoriser. Under the sanitizers that takes minutes a file.
 set(TW_KERNEL_FLAGS -O3)
+if(TW_SANITIZE)
+  set(TW_KERNEL_FLAGS -O2 -g1)
+endif()
 set_source_files_properties(src/cpu/kernels_generic.c PROPERTIES COMPILE_OPTIONS "${TW_KERNEL_FLAGS}")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(src/cpu/kernels_v3.c PROPERTIES COMPILE_OPTIONS "${TW_KERNEL_FLAGS};-march=x86-64-v3")
