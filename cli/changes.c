@@ -80,15 +80,8 @@ typedef struct row_lives {
 
 static tw_status insert_behind(row_lives *r, int64_t at, int32_t token, int frame, int64_t *out_number)
 {
-    if (r->count == r->capacity) {
-        int64_t capacity = 2 * r->capacity + 64;
-        life *more = tw_alloc(r->ctx, (size_t)capacity, sizeof *more);
-        if (!more) return tw_fail_memory(r->ctx, (size_t)capacity * sizeof *more);
-        if (r->count > 0) memcpy(more, r->life, (size_t)r->count * sizeof *more);
-        tw_free(r->ctx, r->life);
-        r->life = more;
-        r->capacity = capacity;
-    }
+    tw_status status = tw_grow(r->ctx, &r->life, &r->capacity, r->count + 1, sizeof *r->life);
+    if (status != TW_OK) return status;
     int64_t next = at == NOBODY ? NOBODY : r->life[at].next;
     r->life[r->count] = (life){token, frame, NOBODY, next};
     if (at != NOBODY) r->life[at].next = r->count;

@@ -227,10 +227,12 @@ static tw_status linear_misfit(void *user, int64_t n, const double *x, double *o
     return TW_OK;
 }
 
-static tw_status linear_open(const subject *s, const tw_mixture *mixture, linear *l)
+static const tw_mixture normal_data = {.columns = WIDE, .components = 1, .deviation = LINEAR_DEVIATION};
+
+static tw_status linear_open(const subject *s, linear *l)
 {
     tw_random random = {.seed = opt_seed(&s->c->set, OPT_SEED), .stream = STREAM + 1};
-    tw_status status = tw_flow_create_exact(s->c->ctx, mixture, NULL, &l->flow);
+    tw_status status = tw_flow_create_exact(s->c->ctx, &normal_data, NULL, &l->flow);
     for (int i = 0; i < SEEN * WIDE; i++) l->matrix[i] = tw_random_normal(&random) / sqrt(WIDE);
     for (int i = 0; i < SEEN; i++) l->y[i] = tw_random_normal(&random);
     for (int i = 0; i < STARTS * WIDE; i++) l->start[i] = tw_random_normal(&random);
@@ -241,19 +243,16 @@ static tw_status linear_open(const subject *s, const tw_mixture *mixture, linear
     return status;
 }
 
-static tw_status linear_search(const subject *s, double penalty, linear *l)
+static tw_status linear_search(double penalty, linear *l)
 {
     const tw_sample_desc sample = {.double_precision = true, .solver = {.rtol = 1e-9, .atol = 1e-9}};
     const tw_source_search_desc desc = {.gradient = {.sample = &sample, .loss = linear_misfit, .user = l},
                                         .lambda = penalty,
                                         .iterations = 1000,
                                         .tolerance = 1e-9};
-    (void)s;
     memcpy(l->x0, l->start, sizeof l->x0);
     return tw_source_search(l->flow, &desc, STARTS, l->x0, l->x1, NULL);
 }
-
-static const tw_mixture normal_data = {.columns = WIDE, .components = 1, .deviation = LINEAR_DEVIATION};
 
 tw_status measure_dflow_linear_order(const subject *s, measured *out)
 {
@@ -261,9 +260,9 @@ tw_status measure_dflow_linear_order(const subject *s, measured *out)
     const double penalty[2] = {1e-3, 1e-5};
     double square[2] = {0};
     tw_status status = TW_OK;
-    TW_TRY(linear_open(s, &normal_data, &l));
+    TW_TRY(linear_open(s, &l));
     for (int of = 0; of < 2; of++) {
-        TW_TRY(linear_search(s, penalty[of], &l));
+        TW_TRY(linear_search(penalty[of], &l));
         for (int i = 0; i < STARTS * SEEN; i++) square[of] += pow(miss_of(&l, i % SEEN, l.x1 + i / SEEN * WIDE), 2);
     }
     *out = (measured){log(square[0] / square[1]) / 2 / log(penalty[0] / penalty[1]), (double)NAN};
@@ -278,8 +277,8 @@ tw_status measure_dflow_projection(const subject *s, measured *out)
     tw_observation o = {0};
     tw_status status = TW_OK;
     double off = 0, way = 0;
-    TW_TRY(linear_open(s, &normal_data, &l));
-    TW_TRY(linear_search(s, 0, &l));
+    TW_TRY(linear_open(s, &l));
+    TW_TRY(linear_search(0, &l));
     const tw_inverse_desc seen = {.observed = l.y, .same_observed = true, .measures = SEEN, .matrix = l.matrix};
     TW_TRY(tw_observation_make(l.flow, STARTS, &seen, &o));
     for (int i = 0; i < STARTS; i++) {

@@ -2,8 +2,6 @@
  * bits (Xu et al. 2023, PFGM++, section 5, asks both of models of several D). */
 #include "measures.h"
 
-#include "distances.h"
-
 #include "base/philox.h"
 #include "flow/flow.h"
 
@@ -35,19 +33,12 @@ static void round_off(uint64_t seed, int64_t first, int64_t count, float *w)
 static tw_status take_energy(const subject *s, void (*change)(uint64_t, int64_t, int64_t, float *), measured *out)
 {
     tw_flow *flow = s->m.flow;
-    comparison d = {.c = s->c, .m = &s->m, .held = &s->h, .solver = s->solver};
-    tw_status status = TW_OK;
     for (int i = 0; i < tw_params_count(flow->params); i++) {
         int64_t first = tw_params_offset(flow->params, i);
         int64_t count = tw_shape_size(tw_shape_at(tw_params_value(flow->params, i)));
         change(opt_seed(&s->c->set, OPT_SEED), first, count, flow->weights + first);
     }
-    TW_TRY(comparison_draw(&d));
-    TW_TRY(comparison_measure(&d, 1u << DISTANCE_ENERGY));
-    *out = (measured){d.of[DISTANCE_ENERGY].value, d.of[DISTANCE_ENERGY].floor};
-done:
-    comparison_free(&d);
-    return status;
+    return measure_energy(s, out);
 }
 
 tw_status measure_shaken_energy(const subject *s, measured *out)

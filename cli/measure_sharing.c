@@ -1,13 +1,16 @@
-/* measure_sharing.c - measures of pictures edited from class to class with values of attention from the pictures as they
- * were (Wang et al. 2024, RF-Edit): how far they move, and whether they become what they are told.
+/* measure_sharing.c - measures of pictures edited from class to class with values of attention from the pictures as
+ * they were (Wang et al. 2024, RF-Edit): how far they move, and whether they become what they are told.
  *
  * A held-out picture is told another class, drawn for it. Distances are root mean squares over those of the same edits
- * without sharing. A judge that knows no flow says what an edited picture is: the class of the nearest training picture. */
+ * without sharing. A judge that knows no flow says what an edited picture is: the class of the nearest training
+ * picture. */
 #include "measures.h"
 
 #include "pictures.h"
 
 #include "base/philox.h"
+
+#include <thalweg/eval.h>
 
 #include <math.h>
 #include <string.h>
@@ -17,8 +20,8 @@ enum { PICTURES = 150, STREAM = 74 };
 typedef struct edits {
     const subject *s;
     int64_t n;
-    int told, class;           /* conditions, and which of them is the class */
-    const double *was;         /* (n, told) */
+    int told, class;            /* conditions, and which of them is the class */
+    const double *was;          /* (n, told) */
     double *memory, *got, *now; /* what pictures become (n, columns), what they are told then */
 } edits;
 
@@ -97,23 +100,11 @@ tw_status measure_edit_moved_whole(const subject *s, measured *out)
     return take_moved(s, 1, false, out);
 }
 
-/* The number of the nearest of `count` rows. */
-static int64_t nearest(int columns, int64_t count, const double *among, const double *x)
-{
-    double least = (double)INFINITY;
-    int64_t best = 0;
-    for (int64_t k = 0; k < count; k++) {
-        double sum = 0;
-        for (int j = 0; j < columns; j++) sum += (among[k * columns + j] - x[j]) * (among[k * columns + j] - x[j]);
-        if (sum < least) least = sum, best = k;
-    }
-    return best;
-}
-
 static tw_status take_reached(const subject *s, double share, measured *out)
 {
     edits e = {0};
-    double *training = NULL, moved, hits = 0;
+    double *training = NULL, *far = NULL, moved, hits = 0;
+    int64_t *nearest = NULL;
     const tw_dataset *data = s->h.training;
     int columns = s->h.columns;
     tw_status status = TW_OK;
@@ -124,14 +115,17 @@ static tw_status take_reached(const subject *s, double share, measured *out)
     TW_TRY(move(&e, share, e.now, &moved));
     training = tw_alloc(s->c->ctx, (size_t)count, (size_t)columns * sizeof *training);
     if (!training) TW_TRY(tw_fail_memory(s->c->ctx, (size_t)count * (size_t)columns * sizeof *training));
+    nearest = tw_alloc(s->c->ctx, (size_t)e.n, sizeof *nearest);
+    far = tw_alloc(s->c->ctx, (size_t)e.n, sizeof *far);
+    if (!nearest || !far) TW_TRY(tw_fail_memory(s->c->ctx, (size_t)e.n * sizeof *far));
     TW_TRY(tw_dataset_read(data, TW_PART_TRAIN, 0, count, training));
-    for (int64_t i = 0; i < e.n; i++) {
-        int64_t k = nearest(columns, count, training, e.got + i * columns);
-        hits += told[k * e.told + e.class] == e.now[i * e.told + e.class];
-    }
+    TW_TRY(tw_nearest_rows(s->c->ctx, columns, e.n, e.got, count, training, 1, nearest, far));
+    for (int64_t i = 0; i < e.n; i++) hits += told[nearest[i] * e.told + e.class] == e.now[i * e.told + e.class];
     *out = (measured){hits / (double)e.n, (double)NAN};
 done:
     tw_free(s->c->ctx, training);
+    tw_free(s->c->ctx, nearest);
+    tw_free(s->c->ctx, far);
     edits_close(&e);
     return status;
 }

@@ -1,9 +1,6 @@
 /* measure_torus.c - a flow of angles beside a mixture of wrapped normal distributions (eval/wrapped_mixture.h). */
 #include "measures.h"
 
-#include "begin.h"
-#include "distances.h"
-
 #include "eval/wrapped_mixture.h"
 
 #include <math.h>

@@ -180,27 +180,19 @@ static void other_files(void **state)
     assert_null(net);
 }
 
-/* Every failure but the first hundred is tried in growing leaps: there are thousands of allocations. */
+static tw_status open_and_close(tw_context *ctx, void *user)
+{
+    tw_inception *net = NULL;
+    (void)user;
+    tw_status status = tw_inception_open(ctx, path, colour, TW_INCEPTION_LEAST_SIDE, &net);
+    tw_inception_close(net);
+    return status;
+}
+
 static void allocations_may_fail(void **state)
 {
     (void)state;
-    for (int64_t n = 0;; n += 1 + n / 8) {
-        limited_memory memory = {0};
-        tw_context *ctx =
-            tw_context_create(&(tw_context_desc){.alloc = limited_alloc, .alloc_user = &memory, .threads = 1});
-        assert_non_null(ctx);
-        int64_t alive = memory.alive;
-        tw_inception *net = NULL;
-        memory.left = n;
-        memory.armed = true;
-        tw_status status = tw_inception_open(ctx, path, colour, TW_INCEPTION_LEAST_SIDE, &net);
-        memory.armed = false;
-        tw_inception_close(net);
-        assert_int_equal(memory.alive, alive);
-        tw_context_destroy(ctx);
-        if (status == TW_OK) return;
-        assert_int_equal(status, TW_ERR_MEMORY);
-    }
+    run_with_limited_memory_in_leaps(open_and_close, NULL);
 }
 
 int main(void)

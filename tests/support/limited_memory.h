@@ -37,9 +37,9 @@ static inline void *limited_alloc(void *user, void *ptr, size_t size)
 /* Does the work; what it makes it must destroy again. */
 typedef tw_status (*limited_work)(tw_context *ctx, void *user);
 
-static inline void run_with_limited_memory(limited_work work, void *user)
+static inline void try_limits(limited_work work, void *user, bool leaps)
 {
-    for (int64_t n = 0;; n++) {
+    for (int64_t n = 0;; n += leaps ? 1 + n / 8 : 1) {
         assert_true(n < 100000);
         limited_memory memory = {0};
         tw_context *ctx =
@@ -56,6 +56,17 @@ static inline void run_with_limited_memory(limited_work work, void *user)
         if (status == TW_OK) return;
         assert_int_equal(status, TW_ERR_MEMORY);
     }
+}
+
+static inline void run_with_limited_memory(limited_work work, void *user)
+{
+    try_limits(work, user, false);
+}
+
+/* Where there are thousands of allocations: the first eight failures and then some, in growing leaps. */
+static inline void run_with_limited_memory_in_leaps(limited_work work, void *user)
+{
+    try_limits(work, user, true);
 }
 
 #endif
