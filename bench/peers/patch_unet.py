@@ -85,7 +85,7 @@ class PatchUNet(nn.Module):
         """told (B, classes): a one among zeros, or zeros alone for pictures that are told nothing."""
         half = TIME_FEATURES // 2
         rates = SLOWEST * (FASTEST / SLOWEST) ** (torch.arange(half) / (half - 1))
-        angle = t[:, None] * rates
+        angle = t[:, None] * rates.to(t.device)
         e = self.time(torch.cat([torch.sin(angle), torch.cos(angle)], 1))
         if told is not None:
             e = e + self.condition(told)

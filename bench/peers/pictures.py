@@ -55,11 +55,12 @@ def fit(net, x, told, args):
     groups = [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=args.lr, fused=True)
     steps, begun = args.images // args.batch, time.time()
-    average = {k: v.clone() for k, v in net.state_dict().items()}
+    values = list(net.parameters())  # neither network has buffers
+    average = [v.detach().clone() for v in values]
     for step in range(steps):
-        index = torch.randint(len(x), (args.batch,))
-        x1, x0, t = x[index], torch.randn(args.batch, *x.shape[1:]), torch.rand(args.batch)
-        seen = told[index] * (torch.rand(args.batch, 1) > 0.1)
+        index = torch.randint(len(x), (args.batch,), device=x.device)
+        x1, x0, t = x[index], torch.randn_like(x[: args.batch]), torch.rand(args.batch, device=x.device)
+        seen = told[index] * (torch.rand(args.batch, 1, device=x.device) > 0.1)
         at = t[:, None, None, None]
         loss = (net(t, (1 - at) * x0 + at * x1, seen) - (x1 - x0)).square().mean()
         optimiser.zero_grad()
@@ -69,11 +70,12 @@ def fit(net, x, told, args):
             group["lr"] = rate_at(step, steps, args.lr)
         optimiser.step()
         decay = min(0.999, (step + 1) / (step + 10))
-        for k, v in net.state_dict().items():
-            average[k].lerp_(v, 1 - decay)
+        torch._foreach_lerp_(average, [v.detach() for v in values], 1 - decay)
         if step % 100 == 0:
             print("step %d of %d, loss %.4f, %.0f s" % (step, steps, loss.item(), time.time() - begun), flush=True)
-    net.load_state_dict(average)
+    with torch.no_grad():
+        for value, kept in zip(values, average):
+            value.copy_(kept)
 
 
 @torch.no_grad()
@@ -81,9 +83,9 @@ def sample(net, told, steps, size):
     """The midpoint rule, as --solver midpoint."""
     out = []
     for labels in told.split(250):
-        x, h = torch.randn(len(labels), *size), 1 / steps
+        x, h = torch.randn(len(labels), *size, device=labels.device), 1 / steps
         for k in range(steps):
-            t = torch.full((len(labels),), k * h)
+            t = torch.full((len(labels),), k * h, device=labels.device)
             x = x + h * net(t + h / 2, x + h / 2 * net(t, x, labels), labels)
         out.append(x)
     return ((torch.cat(out) * 127.5 + 127.5).clamp(0, 255) + 0.5).to(torch.uint8)
@@ -91,16 +93,17 @@ def sample(net, told, steps, size):
 
 def train(args):
     torch.manual_seed(args.seed)
-    x, told = read_part(args.data, "train")
+    x, told = (v.to(args.device) for v in read_part(args.data, "train"))
     if args.network == "patch_unet":
         net = PatchUNet(x.shape[1], classes=CLASSES).to(memory_format=torch.channels_last)
     else:
         net = UNet(x.shape[1], 32, (1, 2, 2), 1, (2,), classes=CLASSES)
+    net = net.to(args.device)
     print("%d parameters" % sum(p.numel() for p in net.parameters()))
     fit(net, x, told, args)
     _, labels = read_part(args.data, "t10k")  # sample i is of the class of test picture i
-    pictures = sample(net, labels[: args.samples], args.steps, x.shape[1:])
-    np.save(args.out, pictures.permute(0, 2, 3, 1).reshape(len(pictures), -1).numpy())
+    pictures = sample(net, labels[: args.samples].to(args.device), args.steps, x.shape[1:])
+    np.save(args.out, pictures.permute(0, 2, 3, 1).reshape(len(pictures), -1).cpu().numpy())
 
 
 # --- bits per dimension -----------------------------------------------------------------------------------------------
@@ -181,6 +184,7 @@ def main():
     t.add_argument("--lr", type=float, default=0.003)
     t.add_argument("--samples", type=int, default=2000)
     t.add_argument("--steps", type=int, default=25)
+    t.add_argument("--device", default="cpu")
     b = commands.add_parser("bits")
     b.add_argument("model")
     b.add_argument("data")
