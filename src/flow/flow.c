@@ -2,6 +2,7 @@
 #include "flow/flow.h"
 
 #include "nn/network.h"
+#include "path/contraction.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -239,6 +240,10 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
     TW_TRY(copy_columns(flow, desc));
     TW_TRY(tw_space_make(ctx, &flow->piece[TW_PIECE_space], desc->columns, desc->names, &flow->space));
     TW_TRY(take_mesh(flow, desc->mesh));
+    if (flow->method->rules->own_path && !tw_contraction_covers(&flow->space))
+        TW_TRY(tw_fail(ctx, TW_ERR_UNSUPPORTED,
+                       "method '%s' takes numbers, angles and unit vectors, not all that is in space '%s'",
+                       flow->method->info.name, flow->piece[TW_PIECE_space].text));
     bool ragged = flow->space.ragged;
     if (ragged)
         make_edit_path(flow);

@@ -242,11 +242,30 @@ static tw_status check_jumps(tw_context *ctx, const tw_piece *piece)
     return TW_OK;
 }
 
+/* Of a method that goes its own way, what it does not ask for. */
+static tw_status check_own_path(tw_context *ctx, const tw_piece *piece)
+{
+    const tw_method *method = (const tw_method *)piece[TW_PIECE_method].info;
+    const tw_flow_piece first[] = {TW_PIECE_schedule, TW_PIECE_coupling, TW_PIECE_loss, TW_PIECE_weight};
+    const char *source = piece[TW_PIECE_source].info->name, *path = piece[TW_PIECE_path].info->name;
+    const bool flat = piece[TW_PIECE_space].row == 0;
+    tw_flow_piece wrong = TW_PIECE_COUNT;
+    if (!method->rules->own_path) return TW_OK;
+    for (int i = 0; i < TW_COUNT(first); i++)
+        if (piece[first[i]].row != 0) wrong = first[i];
+    if (strcmp(path, flat ? "affine" : "geodesic") != 0) wrong = TW_PIECE_path;
+    if (strcmp(source, flat ? "normal" : "uniform") != 0) wrong = TW_PIECE_source;
+    if (wrong == TW_PIECE_COUNT) return TW_OK;
+    return tw_fail(ctx, TW_ERR_INVALID, "method '%s' goes its own way from source '%s': %s '%s' is not for it",
+                   method->info.name, flat ? "normal" : "uniform", rows[wrong].field, piece[wrong].info->name);
+}
+
 static tw_status check_together(tw_context *ctx, const tw_piece *piece)
 {
     tw_status status = tw_schedule_check(ctx, &piece[TW_PIECE_schedule]);
     if (status == TW_OK) status = check_space(ctx, piece);
     if (status == TW_OK) status = check_jumps(ctx, piece);
+    if (status == TW_OK) status = check_own_path(ctx, piece);
     if (status != TW_OK) return status;
     const tw_method *method = (const tw_method *)piece[TW_PIECE_method].info;
     const tw_piece *source = &piece[TW_PIECE_source];

@@ -56,6 +56,7 @@ typedef struct tw_method_rules {
     bool ordered;       /* of them: each is told those before it alone, by a causal network, and drawn in that order */
     bool mixed;         /* of products with tokens, and of nothing else */
     bool sequences;     /* of sequences, likewise */
+    bool own_path;      /* it goes along path/contraction.h and measures itself: such pieces are not asked for */
     bool velocity_only; /* its point may be another than the affine path's: other predictions make no sense */
     int heads;          /* outputs of the network per column; 0: one */
     int64_t (*token_outputs)(const tw_model *model); /* the same of tokens; NULL: as many as there are symbols */

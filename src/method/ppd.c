@@ -1,0 +1,57 @@
+/* method/ppd.c - continuous normalising flows matched to a path of densities (Ben-Hamu et al. 2022, Matching normalizing
+ * flows and probability paths on manifolds): the field learns to keep the mass of the path that leads from the source to
+ * the data, every point of which is widened to the law of path/contraction.h with s = width^t,
+ *
+ *   p_t = mean over the data of p(. | x_1; s(t)),   r = d/dt log p_t(x) + <grad log p_t(x), u> + div u,   x ~ p_t
+ *
+ *   loss(row) = |r|^power
+ *
+ * which is 0 for all x and t if u makes the densities p_t. For power 1 half of its mean over t bounds the total
+ * variation between the flow and p_1, as that changes no faster than the mass that is not kept. Nothing is simulated, and
+ * unlike flow matching's the loss has no floor. The data that p_t is the mean over are those of the batch: large batches
+ * are better than few points of many. */
+#include "method/method.h"
+
+#include "path/contraction.h"
+
+#include <math.h>
+
+enum { WIDTH, POWER, PROBE }; /* parameters */
+
+/* s (B,1) at t (B) */
+static tw_val factor_at(const tw_model *model, tw_val t)
+{
+    return tw_expand_dim(tw_exp(tw_muls(t, log(model->method->value[WIDTH]))), 1);
+}
+
+/* Slopes of log p_t(x) in x (B,D) and t (B), where `data` (N,D) are what the path leads to. */
+static bool slopes_of(const tw_model *model, tw_val x, tw_val t, tw_val data, tw_val *out_x, tw_val *out_t)
+{
+    tw_val each = tw_contraction_log_density(model->space, x, data, factor_at(model, t));
+    const tw_val of[2] = {x, t};
+    tw_val slope[2];
+    if (tw_is_none(each) || tw_grad(tw_sum_all(tw_logsumexp(each, 1)), 2, of, slope) != TW_OK) return false;
+    *out_x = slope[0];
+    *out_t = slope[1];
+    return true;
+}
+
+static tw_val row_loss(const tw_model *model, const tw_draws *d)
+{
+    const double power = model->method->value[POWER];
+    const bool probes = model->method->value[PROBE] > 0;
+    tw_val slope_x, slope_t, divergence;
+    /* both are constants: the slopes are those at a place, not along the path */
+    tw_val t = tw_stop_gradient(d->t);
+    tw_val x = tw_stop_gradient(tw_contraction_point(model->space, d->x0, d->x1, factor_at(model, t)));
+    if (tw_is_none(x) || !slopes_of(model, x, t, d->x1, &slope_x, &slope_t)) return TW_NONE;
+    tw_val u = tw_model_predict(model, x, t);
+    const tw_divergence_desc along = {
+        .trace = TW_TRACE_HUTCHINSON, .probes = 1, .vectors = probes ? tw_expand_dim(tw_sign(d->z), 1) : TW_NONE};
+    if (tw_is_none(u) || tw_divergence(x, u, probes ? &along : NULL, &divergence) != TW_OK) return TW_NONE;
+    tw_val r = tw_add(tw_add(slope_t, tw_sum_axis(tw_mul(slope_x, u), 1)), divergence);
+    return power == 2 ? tw_square(r) : power == 1 ? tw_abs(r) : tw_pows(tw_abs(r), power);
+}
+
+const tw_method_rules tw_method_ppd = {
+    .noise = 1, .everywhere = true, .velocity_only = true, .own_path = true, .row_loss = row_loss};

@@ -1,0 +1,25 @@
+/* path/contraction.h - conditional paths whose law at any time is known in closed form: x_0 is drawn towards x_1 by a
+ * factor s, from 1 down, in a chart about x_1 that the source looks the same in from every side.
+ *
+ *   on R^n      x_1 + s (x_0 - x_1), x_0 normal                     normal: mean (1 - s) x_1, deviation s
+ *   on S^n      stereographic coordinates y about x_1 become s y    density (2 s / (2 s^2 + (1 - s^2) |x - x_1|^2 / 2))^n
+ *                                                                   over that of the uniform x_0
+ *   of angles   the same, each on a circle                          wrapped Cauchy
+ *
+ * On spheres y -> s y is a Moebius transformation, and the law the spherical Cauchy distribution (Kato, McCullagh 2020,
+ * Some properties of a Cauchy family on the sphere derived from the Moebius transformations): uniform at s = 1, in any
+ * dimension without a Bessel function, sampled by one formula. Of unit vectors x moves by -(ds/dt) / s times the part of
+ * x_1 across x. */
+#ifndef TW_PATH_CONTRACTION_H
+#define TW_PATH_CONTRACTION_H
+
+#include "space/space.h"
+
+/* Whether that is known of all factors: numbers, angles and unit vectors without walls. */
+bool tw_contraction_covers(const tw_space *space);
+/* x (B,D) from x0, x1 (B,D) by s (B,1). */
+tw_val tw_contraction_point(const tw_space *space, tw_val x0, tw_val x1, tw_val s);
+/* log p(x_i | x1_j; s_i) with respect to the volumes of the factors, (B,N), of x (B,D), x1 (N,D), s (B,1). */
+tw_val tw_contraction_log_density(const tw_space *space, tw_val x, tw_val x1, tw_val s);
+
+#endif

@@ -1,0 +1,319 @@
+/* A path of densities and the field that keeps its mass: laws that are laws, draws by them, the loss of exact fields,
+ * and a bound of what inexact ones lead to. */
+#include "method/method.h"
+
+#include "graph/reference.h"
+#include "path/contraction.h"
+#include "support/own_context.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const double turn = 6.28318530717958647693, width = 0.05;
+
+static tw_factor factor(tw_manifold m, int number, int numbers)
+{
+    return (tw_factor){.manifold = m, .number = number, .numbers = numbers};
+}
+
+/* Names, factors; two angles, a place on S^2 and a unit vector of five numbers beside two numbers are the last. */
+enum { SPACES = 5, MOST = 3 };
+static const struct {
+    int numbers, count, factors[MOST];
+    tw_manifold manifold[MOST];
+} spaces[SPACES] = {
+    {2, 0, {0}, {0}},
+    {3, 1, {3}, {TW_MANIFOLD_sphere}},
+    {5, 1, {5}, {TW_MANIFOLD_sphere}},
+    {2, 1, {2}, {TW_MANIFOLD_torus}},
+    {7, 3, {2, 2, 3}, {TW_MANIFOLD_euclidean, TW_MANIFOLD_torus, TW_MANIFOLD_sphere}},
+};
+
+static tw_space space_number(int i, tw_factor room[MOST])
+{
+    tw_space s = {.flat = spaces[i].count == 0, .count = spaces[i].count, .numbers = spaces[i].numbers, .factor = room};
+    for (int k = 0, number = 0; k < s.count; k++) {
+        room[k] = factor(spaces[i].manifold[k], number, spaces[i].factors[k]);
+        number += room[k].numbers;
+    }
+    return s;
+}
+
+/* Rows of points of a space, some of which are far apart. */
+static void points(const tw_space *s, int rows, double seed, double *out)
+{
+    for (int i = 0; i < rows * s->numbers; i++) out[i] = 2.3 * sin(seed + 1.7 * i + 0.13 * i * i);
+    for (int i = 0; i < rows; i++)
+        for (int k = 0; k < s->count; k++) {
+            double *x = out + i * s->numbers + s->factor[k].number;
+            tw_manifold_project(s->factor[k].manifold, s->factor[k].numbers, x, x);
+        }
+}
+
+/* --- fields that are known --------------------------------------------------------------------------------------------
+ */
+
+enum { B = 6 };
+
+typedef struct known {
+    const tw_space *space;
+    tw_val data; /* (N,D) */
+    double times; /* the exact field */
+} known;
+
+/* Towards x1 by the part across x, of all that x sees at the rate at which s falls. */
+static tw_val across(const tw_factor *f, tw_val x, tw_val x1)
+{
+    if (f->manifold == TW_MANIFOLD_torus) return tw_sin(tw_sub(x1, x));
+    return f->manifold == TW_MANIFOLD_sphere ? tw_manifold_tangent_rows(TW_MANIFOLD_sphere, x, x1) : TW_NONE;
+}
+
+/* Velocity of a path to x1 (B,D): of numbers (x1 - x) / s ds/dt at x. */
+static tw_val velocity_to(const tw_space *space, tw_val x, tw_val x1)
+{
+    const double rate = -log(width);
+    tw_val out = TW_NONE;
+    if (space->flat) return tw_muls(tw_sub(x1, x), rate);
+    for (int i = 0; i < space->count; i++) {
+        const tw_factor *f = &space->factor[i];
+        tw_val a = tw_slice(x, 1, f->number, f->number + f->numbers);
+        tw_val b = tw_slice(x1, 1, f->number, f->number + f->numbers);
+        tw_val v = f->manifold == TW_MANIFOLD_euclidean ? tw_sub(b, a) : across(f, a, b);
+        out = i == 0 ? v : tw_concat2(1, out, v);
+    }
+    return tw_muls(out, rate);
+}
+
+/* The mean of the velocities to all data, by how likely each is where x leads to, as a network would say it. */
+static tw_val marginal(void *user, tw_val x, tw_val t)
+{
+    const known *k = user;
+    const int64_t rows = tw_dim(x, 0), columns = tw_last_dim(x);
+    x = tw_space_project_rows(k->space, x); /* as a network sees it: nothing changes across the tangent space */
+    tw_val s = tw_expand_dim(tw_exp(tw_muls(t, log(width))), 1);
+    tw_val share = tw_softmax(tw_contraction_log_density(k->space, x, k->data, s), 1), sum = TW_NONE;
+    for (int64_t j = 0; j < tw_dim(k->data, 0); j++) {
+        tw_val to = tw_broadcast_to(tw_slice(k->data, 0, j, j + 1), tw_shape_of(rows, columns));
+        tw_val term = tw_mul(tw_slice(share, 1, j, j + 1), velocity_to(k->space, x, to));
+        sum = j == 0 ? term : tw_add(sum, term);
+    }
+    return tw_muls(sum, k->times);
+}
+
+/* Losses of rows of the field, `times` times the exact one, of which data come from `data` (B rows). */
+static void losses(const tw_space *space, const char *method, double times, const double *data, double out[B])
+{
+    double x0[B * 8];
+    const double time[B] = {0, 0.2, 0.5, 0.7, 0.9, 1};
+    tw_graph *g = NULL;
+    tw_piece piece = {0}, schedule = {0};
+    points(space, B, 0.4, x0);
+    assert_int_equal(tw_graph_create(ctx, &g), TW_OK);
+    assert_int_equal(tw_piece_read(ctx, "method", method, tw_method_list, &piece), TW_OK);
+    assert_int_equal(tw_piece_read(ctx, "schedule", "condot", tw_schedule_list, &schedule), TW_OK);
+    const tw_shape rows = tw_shape_of(B, space->numbers);
+    tw_val in[4] = {tw_input(g, "x0", TW_DTYPE_F64, rows), tw_input(g, "x1", TW_DTYPE_F64, rows),
+                    tw_input(g, "t", TW_DTYPE_F64, tw_shape_of(B)), tw_input(g, "z", TW_DTYPE_F64, rows)};
+    known user = {.space = space, .data = in[1], .times = times};
+    const tw_model model = {
+        .space = space, .schedule = &schedule, .method = &piece, .network = marginal, .user = &user};
+    tw_val loss =
+        tw_method_ppd.row_loss(&model, &(tw_draws){.x0 = in[0], .x1 = in[1], .t = in[2], .z = in[3]});
+    assert_int_equal(tw_graph_check(g), TW_OK);
+    assert_int_equal(
+        tw_reference_run(ctx, 4, in, (const double *[]){x0, data, time, x0}, 1, &loss, &out), TW_OK);
+    tw_piece_free(ctx, &piece);
+    tw_piece_free(ctx, &schedule);
+    tw_graph_destroy(g);
+}
+
+static void exact_fields_leave_nothing(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SPACES; i++) {
+        tw_factor room[MOST];
+        tw_space space = space_number(i, room);
+        double data[B * 8], loss[B], off[B];
+        points(&space, B, 2.9, data);
+        losses(&space, "ppd:width=0.05", 1, data, loss);
+        losses(&space, "ppd:width=0.05", 0.9, data, off);
+        for (int k = 0; k < B; k++) assert_true(loss[k] < 1e-9 * (1 + off[k]));
+        for (int k = 1; k < B; k++) memcpy(data + k * space.numbers, data, (size_t)space.numbers * sizeof *data);
+        losses(&space, "ppd:width=0.05", 1, data, loss); /* one point: p_t = N((1 - s) x_1, s^2) and its kin */
+        for (int k = 0; k < B; k++) assert_true(loss[k] < 1e-9 * (1 + off[k]));
+    }
+}
+
+static void powers_of_what_is_left(void **state)
+{
+    (void)state;
+    tw_factor room[MOST];
+    tw_space space = space_number(1, room);
+    double data[B * 8], one[B], half[B], two[B];
+    points(&space, B, 2.9, data);
+    losses(&space, "ppd:width=0.05,power=1", 0.9, data, one);
+    losses(&space, "ppd:width=0.05,power=1.5", 0.9, data, half);
+    losses(&space, "ppd:width=0.05,power=2", 0.9, data, two);
+    for (int k = 0; k < B; k++) {
+        assert_true(fabs(two[k] - one[k] * one[k]) < 1e-9 * two[k]);
+        assert_true(fabs(half[k] - pow(one[k], 1.5)) < 1e-9 * half[k]);
+    }
+}
+
+/* --- laws ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct asked {
+    tw_graph *g;
+    tw_val x, x1, s, point, density;
+} asked;
+
+static asked ask(const tw_space *space, int64_t rows, int64_t data)
+{
+    asked a = {0};
+    assert_int_equal(tw_graph_create(ctx, &a.g), TW_OK);
+    a.x = tw_input(a.g, "x", TW_DTYPE_F64, tw_shape_of(rows, space->numbers));
+    a.x1 = tw_input(a.g, "x1", TW_DTYPE_F64, tw_shape_of(data, space->numbers));
+    a.s = tw_input(a.g, "s", TW_DTYPE_F64, tw_shape_of(rows, 1));
+    tw_val all = tw_broadcast_to(tw_slice(a.x1, 0, 0, 1), tw_shape_at(a.x));
+    a.point = tw_contraction_point(space, a.x, all, a.s);
+    a.density = tw_contraction_log_density(space, a.x, a.x1, a.s);
+    assert_int_equal(tw_graph_check(a.g), TW_OK);
+    return a;
+}
+
+static void run(const asked *a, const double *x, const double *x1, const double *s, tw_val what, double *out)
+{
+    assert_int_equal(tw_reference_run(ctx, 3, (tw_val[]){a->x, a->x1, a->s}, (const double *[]){x, x1, s}, 1, &what,
+                                      &out),
+                     TW_OK);
+}
+
+/* Mass around x1 within an angle on S^2 and within a difference on the circle, by sums, is what draws of the uniform
+ * law within that angle before have. */
+static void laws_are_those_of_draws(void **state)
+{
+    (void)state;
+    enum { CELLS = 20000 };
+    static double x[3 * CELLS], s[CELLS], density[CELLS], moved[3 * CELLS];
+    for (int i = 0; i < 2; i++) {
+        const bool circle = i == 1;
+        tw_factor room[MOST];
+        tw_space space = circle ? (tw_space){.count = 1, .numbers = 1, .factor = room} : space_number(1, room);
+        if (circle) room[0] = factor(TW_MANIFOLD_torus, 0, 1);
+        const double x1[3] = {circle ? 1 : 0, 0, 1};
+        asked a = ask(&space, CELLS, 1);
+        for (double width_here = 1; width_here > 0.01; width_here /= 5) {
+            double mass = 0;
+            for (int k = 0; k < CELLS; k++) {
+                double angle = (k + 0.5) * turn / 2 / CELLS;
+                s[k] = width_here;
+                if (circle) x[k] = 1 + angle;
+                else x[3 * k] = sin(angle), x[3 * k + 1] = 0, x[3 * k + 2] = cos(angle);
+            }
+            run(&a, x, x1, s, a.density, density);
+            run(&a, x, x1, s, a.point, moved);
+            for (int k = 0, last = 0; k < CELLS; k++) {
+                double angle = (k + 0.5) * turn / 2 / CELLS, cell = turn / 2 / CELLS;
+                mass += exp(density[k]) * cell * (circle ? 2 : turn * sin(angle));
+                /* the share of the uniform law that has come to within `angle` */
+                double to = circle ? moved[k] - 1 : acos(fmax(-1, fmin(1, moved[3 * k + 2])));
+                if (k % 997 > 0) continue;
+                while (last < CELLS - 1 && (last + 0.5) * cell < to) last++;
+                double part = 0;
+                for (int j = 0; j <= last; j++)
+                    part += exp(density[j]) * cell * (circle ? 2 : turn * sin((j + 0.5) * cell));
+                double before = circle ? 2 * angle / turn : (1 - cos(angle)) / 2;
+                assert_true(fabs(part - before) < 3e-3);
+            }
+            assert_true(fabs(mass - 1) < 1e-5);
+        }
+        tw_graph_destroy(a.g);
+    }
+}
+
+/* Of numbers it is the affine path's; at s = 1 nothing has moved, antipodes move, too. */
+static void points_of_paths(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SPACES; i++) {
+        tw_factor room[MOST];
+        tw_space space = space_number(i, room);
+        double x[B * 8], x1[8], s[B], moved[B * 8], d[B];
+        points(&space, B, 1.1, x);
+        points(&space, 1, 2.2, x1);
+        asked a = ask(&space, B, 1);
+        for (int k = 0; k < B; k++) s[k] = 1;
+        run(&a, x, x1, s, a.point, moved);
+        for (int k = 0; k < B; k++) {
+            if (space.flat) d[k] = hypot(x[2 * k] - moved[2 * k], x[2 * k + 1] - moved[2 * k + 1]);
+            else d[k] = tw_space_distance(&space, x + k * space.numbers, moved + k * space.numbers);
+            assert_true(d[k] < 1e-9);
+            s[k] = 1e-6;
+        }
+        if (space.count == 1)
+            for (int j = 0; j < space.numbers; j++)
+                x[j] = room[0].manifold == TW_MANIFOLD_sphere ? -x1[j] : x1[j] + turn / 2;
+        run(&a, x, x1, s, a.point, moved);
+        for (int k = space.count == 1; k < B; k++) {
+            if (space.flat) d[k] = hypot(moved[2 * k] - x1[0], moved[2 * k + 1] - x1[1]);
+            else d[k] = tw_space_distance(&space, moved + k * space.numbers, x1);
+            assert_true(d[k] < 1e-3);
+        }
+        for (int j = 0; j < space.numbers; j++) assert_true(isfinite(moved[j]));
+        tw_graph_destroy(a.g);
+    }
+}
+
+/* --- the bound ------------------------------------------------------------------------------------------------------- */
+
+/* On a circle: fields that are too fast or too slow lead to densities, here by the characteristics of many points, whose
+ * total variation from p_1 is at most half of the mean over t of E |r|. */
+static void residuals_bound_what_comes(void **state)
+{
+    (void)state;
+    enum { CELLS = 720, STEPS = 400 };
+    static double x[CELLS], s[CELLS], log_q[CELLS], density[CELLS];
+    tw_factor room[1] = {factor(TW_MANIFOLD_torus, 0, 1)};
+    tw_space space = {.count = 1, .numbers = 1, .factor = room};
+    const double x1[1] = {1}, rate = -log(width), cell = turn / CELLS;
+    asked a = ask(&space, CELLS, 1);
+    for (double times = 0.7; times < 1.25; times += 0.1) {
+        double variation = 0, bound = 0;
+        /* u = times rate sin(x1 - x): the flow's tan((x - x1) / 2) shrinks by width^(times t), a law of the same kind */
+        for (int k = 0; k < CELLS; k++) x[k] = (k + 0.5) * cell, s[k] = pow(width, times);
+        run(&a, x, x1, s, a.density, log_q);
+        for (int k = 0; k < CELLS; k++) s[k] = width;
+        run(&a, x, x1, s, a.density, density);
+        for (int k = 0; k < CELLS; k++) variation += 0.5 * fabs(exp(density[k]) - exp(log_q[k])) * cell;
+        for (int n = 0; n < STEPS; n++) {
+            double t = (n + 0.5) / STEPS;
+            for (int k = 0; k < CELLS; k++) s[k] = pow(width, t);
+            run(&a, x, x1, s, a.density, density);
+            for (int k = 0; k < CELLS; k++) {
+                /* r is (times - 1) of <grad log p, u> + div u, as exact ones leave nothing */
+                double w = 2 * s[k] * s[k] + (1 - s[k] * s[k]) * (1 - cos(x[k] - x1[0]));
+                double slope = -(1 - s[k] * s[k]) * sin(x[k] - x1[0]) / w;
+                double kept = rate * (slope * sin(x1[0] - x[k]) - cos(x1[0] - x[k]));
+                bound += 0.5 * exp(density[k]) * fabs((times - 1) * kept) * cell / STEPS;
+            }
+        }
+        assert_true(variation <= bound * 1.001 + 1e-9);
+        assert_true(fabs(times - 1) < 0.01 || variation > 0.2 * bound);
+    }
+    tw_graph_destroy(a.g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exact_fields_leave_nothing), cmocka_unit_test(powers_of_what_is_left),
+        cmocka_unit_test(laws_are_those_of_draws),    cmocka_unit_test(points_of_paths),
+        cmocka_unit_test(residuals_bound_what_comes),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
