@@ -7,6 +7,9 @@
 #include "signals.h"
 #include "tokens.h"
 
+#include "coupling/assignment.h"
+#include "flow/flow.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -24,11 +27,19 @@ static int repeats_for(int64_t pairs)
     return wanted < 3 ? 3 : wanted > 30 ? 30 : (int)wanted;
 }
 
+/* On a manifold distances are along it: numbers of columns tell little of angles across their cut, or of two quaternions of
+ * one rotation. Points of a mesh are compared in space. */
+static bool is_curved(const comparison *d)
+{
+    const tw_space *space = &d->m->flow->space;
+    return !space->flat && space->symbols == 0 && !tw_space_is_mixed(space) && !space->factor[0].mesh;
+}
+
 /* Columns divided by their standard deviation over the training rows (held-out rows when those are not at hand). */
 static tw_status fit_scale(comparison *d)
 {
     const held_out *h = d->held;
-    if (strcmp(opt_text(&d->c->set, OPT_UNITS), "data") == 0) return TW_OK;
+    if (strcmp(opt_text(&d->c->set, OPT_UNITS), "data") == 0 || d->curved) return TW_OK;
     if (is_pictures(d->m))
         return tw_normaliser_make(d->c->ctx, h->columns, TW_PIXEL_MIDDLE, TW_PIXEL_MIDDLE, &d->scale);
     if (training_rows(d) > 0)
@@ -40,6 +51,7 @@ static tw_status fit_scale(comparison *d)
 tw_status comparison_settle(comparison *d, int64_t most_pairs)
 {
     cli *c = d->c;
+    d->curved = is_curved(d);
     d->pairs = tw_min_i64(opt_int(&c->set, OPT_PAIRS), d->halves ? d->held->rows / 2 : d->held->rows);
     d->pairs = tw_min_i64(d->pairs, most_pairs);
     if (training_rows(d) > 0) d->pairs = tw_min_i64(d->pairs, training_rows(d));
@@ -126,8 +138,57 @@ static double *scaled_rows(comparison *d, uint64_t draw, int64_t rows, const dou
     return scale_rows(d, count, random_rows(d->c, draw, d->held->columns, rows, values, count));
 }
 
+static double mean_of_all(int64_t n, const double *x)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += x[i];
+    return sum / (double)n;
+}
+
+/* Of the cheapest pairs of rows by distances (n, n), the root of the mean of their `power`. */
+static tw_status match(tw_context *ctx, int64_t n, double *apart, int power, double *out)
+{
+    tw_status status = TW_OK;
+    double sum = 0;
+    int64_t *pair = tw_alloc(ctx, (size_t)n, sizeof *pair);
+    if (!pair) return tw_fail_memory(ctx, (size_t)n * sizeof *pair);
+    for (int64_t i = 0; power == 2 && i < n * n; i++) apart[i] *= apart[i];
+    TW_TRY(tw_assignment_solve(ctx, n, apart, pair, NULL, NULL));
+    for (int64_t i = 0; i < n; i++) sum += apart[i * n + pair[i]] / (double)n;
+    *out = power == 2 ? sqrt(sum) : sum;
+done:
+    tw_free(ctx, pair);
+    return status;
+}
+
+/* Sliced distances are of flat spaces alone. */
+static tw_status measure_along(comparison *d, unsigned kinds, const double *a, const double *b, double *out)
+{
+    tw_context *ctx = d->c->ctx;
+    const tw_flow *flow = d->m->flow;
+    int64_t n = d->pairs;
+    tw_status status = TW_OK;
+    double *apart = tw_alloc(ctx, (size_t)n, (size_t)n * sizeof *apart);
+    if (!apart) return tw_fail_memory(ctx, (size_t)(n * n) * sizeof *apart);
+    if (kinds & 1u << DISTANCE_ENERGY) {
+        TW_TRY(tw_flow_distances(flow, n, a, n, a, apart));
+        double within = mean_of_all(n * n, apart);
+        TW_TRY(tw_flow_distances(flow, n, b, n, b, apart));
+        within += mean_of_all(n * n, apart);
+        TW_TRY(tw_flow_distances(flow, n, a, n, b, apart));
+        out[DISTANCE_ENERGY] = fmax(0, 2 * mean_of_all(n * n, apart) - within);
+    } else
+        TW_TRY(tw_flow_distances(flow, n, a, n, b, apart));
+    if (kinds & 1u << DISTANCE_W1) TW_TRY(match(ctx, n, apart, 1, &out[DISTANCE_W1]));
+    if (kinds & 1u << DISTANCE_W2) TW_TRY(match(ctx, n, apart, 2, &out[DISTANCE_W2]));
+done:
+    tw_free(ctx, apart);
+    return status;
+}
+
 static tw_status measure(comparison *d, unsigned kinds, const double *a, const double *b, double *out)
 {
+    if (d->curved) return measure_along(d, kinds, a, b, out);
     tw_context *ctx = d->c->ctx;
     int columns = d->held->columns, projections = (int)opt_int(&d->c->set, OPT_PROJECTIONS);
     int64_t n = d->pairs;

@@ -27,6 +27,7 @@ typedef struct comparison {
     int64_t samples_count;
     double *samples; /* (samples_count, columns), data units */
     tw_ode_stats sampling;
+    bool curved;         /* distances are along the flow's space, not of columns */
     tw_normaliser scale; /* of --units standardised, else without columns */
     distance of[DISTANCE_COUNT];
 } comparison;

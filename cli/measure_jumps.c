@@ -2,9 +2,9 @@
  * point, whose law is known at every time, and of what is learned of a mixture of three normal distributions in one
  * column: the flow, the jumps, and both by halves. */
 #include "measures.h"
+#include "three_normals.h"
 
 #include "base/order.h"
-#include "base/philox.h"
 #include "solve/superposition.h"
 
 #include <thalweg/thalweg.h>
@@ -79,41 +79,15 @@ done:
 
 /* --- a mixture ------------------------------------------------------------------------------------------------------ */
 
-enum { PARTS = 3, ROWS = 200000, SAMPLES = 20000, MANY = 50, FEW = 10 };
+enum { ROWS = 200000, SAMPLES = 20000, MANY = 50, FEW = 10 };
 enum { FLOW, JUMPS, BOTH, FEW_FLOW, FEW_JUMPS, FEW_BOTH, FLOOR, FOUND };
-
-/* Mean 0 and variance 1. */
-static const double weight[PARTS] = {0.3, 0.4, 0.3}, centre[PARTS] = {-1.2, 0, 1.2}, size[PARTS] = {0.25, 0.5, 0.25};
-static const double unit = 1.0007497189607402; /* root of 0.6 (1.2^2 + 0.25^2) + 0.4 0.5^2 */
-
-static double draw(tw_random *random)
-{
-    double u = tw_random_uniform(random);
-    int k = u < weight[0] ? 0 : u < weight[0] + weight[1] ? 1 : 2;
-    return (centre[k] + size[k] * tw_random_normal(random)) / unit;
-}
-
-/* The number below which a share of the mixture lies. */
-static double quantile(double share)
-{
-    double low = -8, high = 8;
-    while (high - low > 1e-9) {
-        double x = 0.5 * (low + high), below = 0;
-        for (int k = 0; k < PARTS; k++) below += weight[k] * normal_below((x * unit - centre[k]) / size[k]);
-        if (below < share)
-            low = x;
-        else
-            high = x;
-    }
-    return 0.5 * (low + high);
-}
 
 /* Mean distance of quantiles. */
 static double distance_to_mixture(double *x)
 {
     double sum = 0;
     qsort(x, SAMPLES, sizeof *x, tw_by_value);
-    for (int i = 0; i < SAMPLES; i++) sum += fabs(x[i] - quantile((i + 0.5) / SAMPLES)) / SAMPLES;
+    for (int i = 0; i < SAMPLES; i++) sum += fabs(x[i] - three_normals_quantile((i + 0.5) / SAMPLES)) / SAMPLES;
     return sum;
 }
 
@@ -128,7 +102,7 @@ static tw_status train(tw_context *ctx, uint64_t seed, int64_t steps, tw_flow **
     tw_status status = TW_OK;
     double *rows = tw_alloc(ctx, ROWS, sizeof *rows);
     if (!rows) return tw_fail_memory(ctx, ROWS * sizeof *rows);
-    for (int i = 0; i < ROWS; i++) rows[i] = draw(&random);
+    for (int i = 0; i < ROWS; i++) rows[i] = three_normals_draw(&random);
     TW_TRY(tw_dataset_from_memory(ctx, ROWS, 1, rows, NULL, NULL, &set));
     TW_TRY(tw_flow_create(ctx, &desc, &flow));
     TW_TRY(tw_train(flow, set, &how, NULL));
@@ -155,7 +129,7 @@ static tw_status sample(tw_context *ctx, tw_flow *flow, uint64_t seed, double ou
         TW_TRY(tw_sample(flow, SAMPLES, &how, x, NULL, NULL));
         out[i] = distance_to_mixture(x);
     }
-    for (int i = 0; i < SAMPLES; i++) x[i] = draw(&random);
+    for (int i = 0; i < SAMPLES; i++) x[i] = three_normals_draw(&random);
     out[FLOOR] = distance_to_mixture(x);
 done:
     tw_free(ctx, x);

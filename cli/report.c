@@ -62,8 +62,10 @@ static void add_distance(tw_text *out, const char *name, const distance *d)
 static void add_distances(const report *r, tw_text *out)
 {
     char count[32];
-    tw_text_add(out, "\nDistances (%s columns, %s rows on each side, mean of %d)\n  %-22s %-22s %-22s %s\n",
-                strcmp(r->units, "data") == 0 ? "original" : "standardised",
+    tw_text_add(out, "\nDistances (%s, %s rows on each side, mean of %d)\n  %-22s %-22s %-22s %s\n",
+                r->compared->curved                 ? "along the space"
+                : strcmp(r->units, "data") == 0 ? "original columns"
+                                                : "standardised columns",
                 human_count((double)r->compared->pairs, count, sizeof count), r->compared->repeats, "",
                 "samples to held-out", "training to held-out", "ratio");
     add_distance(out, "energy distance", &r->compared->of[DISTANCE_ENERGY]);
@@ -169,7 +171,7 @@ cJSON *report_json(const report *r)
     add_distance_json(object, "sliced_w2", &r->compared->of[DISTANCE_SLICED]);
     json_int(object, "pairs", r->compared->pairs);
     json_int(object, "repeats", r->compared->repeats);
-    json_text(object, "units", r->units);
+    json_text(object, "units", r->compared->curved ? "space" : r->units);
     json_text(object, "model", r->m->path);
     json_text(object, "data", r->held->label);
     json_int(object, "rows", r->held->rows);

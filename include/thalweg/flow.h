@@ -54,6 +54,11 @@ TW_API const tw_flow_desc *tw_flow_about(const tw_flow *flow);
 TW_API int64_t tw_flow_parameters(const tw_flow *flow);
 /* Numbers of a point as the flow moves it: the columns in R^D, other numbers on manifolds (space/space.h). */
 TW_API int tw_flow_numbers(const tw_flow *flow);
+/* How far rows a (n, columns) of data are from rows b (m, columns), out (n, m): in R^D in standard deviations of the
+ * training rows, on a manifold along geodesics, in a product the root of the sum of squares of its factors' distances, on a
+ * mesh that of its paths. Fails where a row is no point of the space, and of tokens. */
+TW_NODISCARD TW_API tw_status tw_flow_distances(const tw_flow *flow, int64_t n, const double *a, int64_t m,
+                                                const double *b, double *out);
 /* Whether a column never changed in training: samples hold its value, other values are impossible. */
 TW_API bool tw_flow_is_constant(const tw_flow *flow, int column);
 /* Training facts kept in the model by name ("steps", "seconds", "loss", "data", "version", "split", ...); NULL when

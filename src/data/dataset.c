@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -330,24 +331,31 @@ static tw_status draw_builtin(tw_context *ctx, const tw_builtin *builtin, const 
     size_t limit = tw_table_limit();
     if (rows < 0)
         return tw_fail(ctx, TW_ERR_INVALID, "%s: %lld rows cannot be drawn", builtin->info.name, (long long)rows);
-    static const char *const names[] = {"x1", "x2", "class"};
     bool classes = desc->conditions || desc->known_conditions_count > 0;
-    int columns = classes ? 3 : 2;
+    int own = tw_builtin_columns(builtin), columns = own + classes;
     size_t row = (size_t)columns * sizeof(double);
-    if (desc->columns || desc->drop)
-        return tw_fail(ctx, TW_ERR_INVALID, "%s: a built-in set keeps both its columns: no --columns, no --drop",
+    if ((desc->columns || desc->drop) && !builtin->separable)
+        return tw_fail(ctx, TW_ERR_INVALID, "%s: a built-in set keeps all its columns: no --columns, no --drop",
                        builtin->info.name);
     if ((uint64_t)rows > limit / row)
         return tw_table_fail_size(ctx, builtin->info.name, (double)rows * (double)row, limit);
     double *values = tw_alloc(ctx, (size_t)rows, row);
     if (!values) return tw_fail_memory(ctx, (size_t)rows * row);
     for (int64_t r = 0; r < rows; r++) {
-        int class = builtin->draw(desc->seed, r, values + columns * r);
-        if (classes) values[columns * r + 2] = class;
+        int class = tw_builtin_draw(builtin, desc->seed, r, values + columns * r);
+        if (classes) values[columns * r + own] = class;
     }
+    const char *names[TW_ANGLES + 1];
+    char number[TW_ANGLES][8];
+    for (int c = 0; c < own; c++) {
+        snprintf(number[c], sizeof number[c], "x%d", c + 1);
+        names[c] = builtin->names ? builtin->names[c] : number[c];
+    }
+    names[own] = "class";
+    bool named = classes || builtin->names;
     tw_status status =
-        tw_table_take_array(ctx, builtin->info.name, rows, columns, values, classes ? names : NULL, out_table);
-    if (status == TW_OK) out_table->has_header = classes;
+        tw_table_take_array(ctx, builtin->info.name, rows, columns, values, named ? names : NULL, out_table);
+    if (status == TW_OK) out_table->has_header = named;
     return status;
 }
 
@@ -576,15 +584,22 @@ int tw_dataset_decimals(const tw_dataset *dataset, int column)
 
 bool tw_dataset_log_density(const tw_dataset *dataset, const double *x, double *out_log_density)
 {
-    if (!dataset->builtin || !dataset->builtin->log_density) return false;
-    *out_log_density =
-        dataset->bins.count ? tw_bin_log_mass(&dataset->bins, dataset->builtin, x) : dataset->builtin->log_density(x);
+    const tw_builtin *builtin = dataset->builtin;
+    if (!builtin || !builtin->log_density) return false;
+    if (dataset->bins.count && tw_builtin_columns(builtin) != 2) return false;
+    if (builtin->separable) {
+        *out_log_density = 0;
+        for (int c = 0; c < tw_dataset_columns(dataset); c++) *out_log_density += builtin->log_density(x + c);
+        return true;
+    }
+    *out_log_density = dataset->bins.count ? tw_bin_log_mass(&dataset->bins, builtin, x) : builtin->log_density(x);
     return true;
 }
 
 bool tw_dataset_entropy(const tw_dataset *dataset, double *out_entropy)
 {
-    if (!dataset->builtin || dataset->bins.count) return false;
-    *out_entropy = dataset->builtin->entropy;
+    const tw_builtin *builtin = dataset->builtin;
+    if (!builtin || dataset->bins.count || !builtin->log_density) return false;
+    *out_entropy = builtin->entropy * (builtin->separable ? tw_dataset_columns(dataset) : 1);
     return true;
 }

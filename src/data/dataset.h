@@ -2,29 +2,48 @@
 #ifndef TW_DATA_DATASET_H
 #define TW_DATA_DATASET_H
 
+#include "base/philox.h"
 #include "data/pictures.h"
 #include "data/schema.h"
 #include "data/table.h"
 
-/* A density one can draw from and, mostly, evaluate. Two columns. */
+/* A density one can draw from and, mostly, evaluate. */
 typedef struct tw_builtin {
     tw_builtin_info info;
-    double entropy; /* nats */
+    double entropy; /* nats; of a separable set those of a column */
     int classes;    /* squares, bumps, arms */
-    /* Row `row` of the set that `seed` names, and which of its classes it is of: a pure function of both. */
-    int (*draw)(uint64_t seed, int64_t row, double out[2]);
-    double (*log_density)(const double x[2]);
+    /* A row and which of its classes it is of, by the words of the stream that are set aside for it. */
+    int (*draw)(tw_random *random, double *out);
+    double (*log_density)(const double *x); /* with respect to the volume of its space; NULL: not known. Of a separable
+                                               set that of one column */
+    int columns;              /* 0: two */
+    const char *const *names; /* of the columns; NULL: x1, x2, ... */
+    bool separable;           /* columns are independent of each other, so that any of them are a set */
 } tw_builtin;
 
+static inline int tw_builtin_columns(const tw_builtin *b)
+{
+    return b->columns ? b->columns : 2;
+}
+/* Row `row` of the set that `seed` names, and its class: a pure function of both. */
+int tw_builtin_draw(const tw_builtin *b, uint64_t seed, int64_t row, double *out);
 const tw_builtin *tw_builtin_find(const char *name);
 
-/* data/builtin.c draws, data/density.c evaluates. */
-double tw_density_checkerboard(const double x[2]);
-double tw_density_8gaussians(const double x[2]);
-double tw_density_moons(const double x[2]);
-double tw_density_wrapped(const double x[2]);
-double tw_density_spirals(const double x[2]);
-double tw_density_pinwheel(const double x[2]);
+/* data/builtin.c draws, data/density.c evaluates; of spaces that are not flat data/builtin_manifold.c does both. */
+enum { TW_ANGLES = 100 };
+int tw_draw_rotations(tw_random *r, double *out);
+int tw_draw_poses(tw_random *r, double *out);
+int tw_draw_disc(tw_random *r, double *out);
+int tw_draw_angles(tw_random *r, double *out);
+double tw_density_rotations(const double *x);
+double tw_density_disc(const double *x);
+double tw_density_angles(const double *x);
+double tw_density_checkerboard(const double *x);
+double tw_density_8gaussians(const double *x);
+double tw_density_moons(const double *x);
+double tw_density_wrapped(const double *x);
+double tw_density_spirals(const double *x);
+double tw_density_pinwheel(const double *x);
 
 /* The numbers of the sets, shared by drawing and density. */
 #define TW_CHECKERBOARD_SCALE 0.45
@@ -50,7 +69,7 @@ double tw_density_pinwheel(const double x[2]);
 
 /* The first `columns` numbers of every row become bins (data/bins.c); a range that was not given is found. */
 TW_NODISCARD tw_status tw_table_bin(tw_table *table, int columns, tw_bins *bins);
-/* log of the probability of a pair of bins. */
+/* log of the probability of a pair of bins of a set of two columns. */
 double tw_bin_log_mass(const tw_bins *bins, const tw_builtin *builtin, const double bin[2]);
 
 struct tw_dataset {

@@ -9,7 +9,7 @@
 
 #define PI 3.14159265358979323846
 
-double tw_density_checkerboard(const double x[2])
+double tw_density_checkerboard(const double *x)
 {
     double a = floor(x[0] * TW_CHECKERBOARD_SCALE), b = floor(x[1] * TW_CHECKERBOARD_SCALE);
     bool inside = a >= -2 && a < 2 && b >= -2 && b < 2;
@@ -23,7 +23,7 @@ static double log_add(double a, double b)
     return high == (double)-INFINITY ? high : high + log1p(exp(low - high));
 }
 
-double tw_density_8gaussians(const double x[2])
+double tw_density_8gaussians(const double *x)
 {
     double sum = (double)-INFINITY;
     for (int k = 0; k < 8; k++) {
@@ -34,7 +34,7 @@ double tw_density_8gaussians(const double x[2])
 }
 
 /* Every turn of both angles that a double could tell from none. */
-double tw_density_wrapped(const double x[2])
+double tw_density_wrapped(const double *x)
 {
     enum { TURNS = 4 };
     double sum = (double)-INFINITY;
@@ -108,7 +108,7 @@ static double log_arc(double x, double y)
     return exponent + log(mean / PI) - log(2 * PI * variance);
 }
 
-double tw_density_moons(const double x[2])
+double tw_density_moons(const double *x)
 {
     return log_add(log_arc(x[0], x[1]), log_arc(1 - x[0], 0.5 - x[1])) - log(2);
 }
@@ -138,7 +138,7 @@ static double piece_edge(int i)
 
 /* Both arms; x seen from the second is -x. Pieces are left out whose every point is so much further from x than the
  * nearest piece that they add less than e^-40. */
-double tw_density_spirals(const double x[2])
+double tw_density_spirals(const double *x)
 {
     double middle = TW_SPIRALS_JITTER / TW_SPIRALS_SHRINK / 2,
            slack = 0.2 + 2 * middle; /* half a piece and the jitter */
@@ -227,7 +227,7 @@ static double turning_point(double rho, double from, double to)
     return 0.5 * (from + to);
 }
 
-double tw_density_pinwheel(const double x[2])
+double tw_density_pinwheel(const double *x)
 {
     double rho = hypot(x[0], x[1]) / TW_PINWHEEL_SCALE;
     if (!(rho <= REACH)) return (double)-INFINITY;

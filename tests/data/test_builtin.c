@@ -18,6 +18,9 @@ typedef struct set {
 static const set sets[] = {{"checkerboard", 4.5}, {"8gaussians", 8}, {"moons", 3.2},
                            {"spirals", 5},        {"pinwheel", 8},   {"wrapped", 3.14159265358979}};
 
+/* And those of other spaces, which follow in the list; poses have no density. */
+static const char *const curved[] = {"rotations", "poses", "disc", "angles"};
+
 static tw_dataset *open_set(tw_context *ctx, const char *name, int64_t rows, uint64_t seed)
 {
     tw_dataset *d = NULL;
@@ -41,7 +44,9 @@ static void lists_all(void **state)
         assert_string_equal(info->name, sets[i].name);
         assert_true(strlen(info->about) > 10 && strlen(info->source) > 10);
     }
-    assert_null(tw_builtin_list(TW_COUNT(sets)));
+    for (int i = 0; i < TW_COUNT(curved); i++)
+        assert_string_equal(tw_builtin_list(TW_COUNT(sets) + i)->name, curved[i]);
+    assert_null(tw_builtin_list(TW_COUNT(sets) + TW_COUNT(curved)));
     assert_null(tw_builtin_list(-1));
 }
 
@@ -129,25 +134,103 @@ static void draws_follow_densities(void **state)
 }
 
 /* The mean of -log density over draws is the entropy, within 4.5 standard errors. */
+static void check_entropy(tw_context *ctx, const char *name)
+{
+    int64_t rows = 20000;
+    tw_dataset *d = open_set(ctx, name, rows, 5);
+    const double *x = tw_dataset_values(d, TW_PART_ALL);
+    double mean = 0, square = 0, entropy, value;
+    for (int64_t r = 0; r < rows; r++) {
+        assert_true(tw_dataset_log_density(d, x + tw_dataset_columns(d) * r, &value));
+        mean -= value / (double)rows;
+        square += value * value / (double)rows;
+    }
+    assert_true(tw_dataset_entropy(d, &entropy));
+    double error = sqrt(fmax(square - mean * mean, 0) / (double)rows);
+    if (fabs(mean - entropy) > 4.5 * error + 1e-9) fail_msg("%s: %.6f, not %.6f", name, mean, entropy);
+    tw_dataset_destroy(d);
+}
+
 static void entropies_agree_with_draws(void **state)
 {
     (void)state;
     tw_context *ctx = tw_context_create(NULL);
-    for (int i = 0; i < TW_COUNT(sets); i++) {
-        int64_t rows = 20000;
-        tw_dataset *d = open_set(ctx, sets[i].name, rows, 5);
-        const double *x = tw_dataset_values(d, TW_PART_ALL);
-        double mean = 0, square = 0, entropy, value;
-        for (int64_t r = 0; r < rows; r++) {
-            assert_true(tw_dataset_log_density(d, x + 2 * r, &value));
-            mean -= value / (double)rows;
-            square += value * value / (double)rows;
+    for (int i = 0; i < TW_COUNT(sets); i++) check_entropy(ctx, sets[i].name);
+    for (int i = 0; i < TW_COUNT(curved); i++)
+        if (strcmp(curved[i], "poses") != 0) check_entropy(ctx, curved[i]);
+    tw_context_destroy(ctx);
+}
+
+/* --- other spaces ---------------------------------------------------------------------------------------------------- */
+
+/* Their densities are with respect to the volume of their space: that of all rotations is 8 pi^2, here by a lattice of
+ * quaternions in Hopf's coordinates; that of the disc 4 / (1 - |x|^2)^2 of the plane's. */
+static void densities_of_other_spaces_integrate_to_one(void **state)
+{
+    (void)state;
+    enum { SHARES = 400, CELLS = 50, FINE = 1500 };
+    const double pi = 3.14159265358979323846;
+    double sum = 0, value;
+    for (int a = 0; a < SHARES; a++)
+        for (int b = 0; b < CELLS; b++)
+            for (int c = 0; c < CELLS; c++) {
+                double share = (a + 0.5) / SHARES, u = 2 * pi * (b + 0.5) / CELLS, v = 2 * pi * (c + 0.5) / CELLS;
+                double low = sqrt(1 - share), high = sqrt(share);
+                const double q[4] = {low * cos(u), low * sin(u), high * cos(v), high * sin(v)};
+                sum += exp(tw_density_rotations(q)) * 8 * pi * pi / SHARES / CELLS / CELLS;
+            }
+    assert_true(fabs(sum - 1) < 1e-3);
+    sum = 0;
+    for (int a = 0; a < FINE; a++)
+        for (int b = 0; b < FINE; b++) {
+            const double x[2] = {2 * (a + 0.5) / FINE - 1, 2 * (b + 0.5) / FINE - 1};
+            double inside = 1 - x[0] * x[0] - x[1] * x[1];
+            if (inside > 1e-4)
+                sum += exp(tw_density_disc(x)) * 4 / (inside * inside) * 4 / ((double)FINE * FINE);
         }
-        assert_true(tw_dataset_entropy(d, &entropy));
-        double error = sqrt(fmax(square - mean * mean, 0) / (double)rows);
-        if (fabs(mean - entropy) > 4.5 * error + 1e-9) fail_msg("%s: %.6f, not %.6f", sets[i].name, mean, entropy);
-        tw_dataset_destroy(d);
+    assert_true(fabs(sum - 1) < 1e-4);
+    assert_true(tw_density_disc((const double[]){0.8, 0.6}) == (double)-INFINITY);
+    sum = 0;
+    for (int a = 0; a < FINE; a++) {
+        double x = 2 * pi * (a + 0.5) / FINE - pi;
+        sum += exp(tw_density_angles(&x)) * 2 * pi / FINE;
     }
+    assert_true(fabs(sum - 1) < 1e-9);
+    assert_true(isfinite(value = tw_density_rotations((const double[]){1, 0, 0, 0})));
+    assert_true(fabs(value - tw_density_rotations((const double[]){-1, 0, 0, 0})) < 1e-12);
+}
+
+/* Points of their spaces, columns by name, and of many angles any few. */
+static void rows_of_other_spaces(void **state)
+{
+    (void)state;
+    tw_context *ctx = tw_context_create(NULL);
+    tw_dataset *d = open_set(ctx, "poses", 500, 2);
+    const double *x = tw_dataset_values(d, TW_PART_ALL);
+    assert_int_equal(tw_dataset_columns(d), 7);
+    assert_string_equal(tw_dataset_name(d, 3), "qw");
+    for (int r = 0; r < 500; r++) {
+        const double *q = x + 7 * r + 3;
+        assert_true(fabs(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3] - 1) < 1e-12);
+        assert_true(fabs(hypot(x[7 * r], x[7 * r + 1]) - 2) < 0.6);
+    }
+    assert_false(tw_dataset_log_density(d, x, &(double){0}));
+    assert_false(tw_dataset_entropy(d, &(double){0}));
+    tw_dataset_destroy(d);
+    d = open_set(ctx, "disc", 500, 2);
+    x = tw_dataset_values(d, TW_PART_ALL);
+    for (int r = 0; r < 500; r++) assert_true(hypot(x[2 * r], x[2 * r + 1]) < 1);
+    tw_dataset_destroy(d);
+    double entropy, density, known;
+    assert_int_equal(tw_dataset_open(ctx, "angles", &(tw_dataset_desc){.rows = 20, .columns = "3,7-8"}, &d), TW_OK);
+    assert_int_equal(tw_dataset_columns(d), 3);
+    assert_string_equal(tw_dataset_name(d, 1), "x7");
+    assert_true(tw_dataset_entropy(d, &entropy));
+    assert_true(fabs(entropy - 3 * 0.725791351631657) < 1e-12);
+    assert_true(tw_dataset_log_density(d, (const double[]){1, 1, 1}, &density));
+    known = -3 * log(0.5 * sqrt(2 * 3.14159265358979323846));
+    assert_true(fabs(density - known) < 1e-9);
+    tw_dataset_destroy(d);
     tw_context_destroy(ctx);
 }
 
@@ -281,10 +364,10 @@ static void rows_are_pure_functions(void **state)
     for (int i = 0; i < TW_COUNT(sets); i++) {
         const tw_builtin *b = tw_builtin_find(sets[i].name);
         double first[2], again[2], other[2], next[2];
-        b->draw(4, 1000, first);
-        b->draw(4, 1000, again);
-        b->draw(5, 1000, other);
-        b->draw(4, 1001, next);
+        tw_builtin_draw(b, 4, 1000, first);
+        tw_builtin_draw(b, 4, 1000, again);
+        tw_builtin_draw(b, 5, 1000, other);
+        tw_builtin_draw(b, 4, 1001, next);
         assert_memory_equal(first, again, sizeof first);
         assert_true(first[0] != other[0] && first[0] != next[0]);
     }
@@ -367,6 +450,8 @@ int main(void)
         cmocka_unit_test(densities_integrate_to_one),
         cmocka_unit_test(draws_follow_densities),
         cmocka_unit_test(entropies_agree_with_draws),
+        cmocka_unit_test(densities_of_other_spaces_integrate_to_one),
+        cmocka_unit_test(rows_of_other_spaces),
         cmocka_unit_test(knows_the_checkerboard),
         cmocka_unit_test(moons_have_tails),
         cmocka_unit_test(pinwheel_has_five_blades),

@@ -1,6 +1,6 @@
 /* Flows on manifolds: an untrained one is its source; samples stay on the space, whatever the solver; densities are
  * those of the volume - they integrate to 1 for networks of any weights, and those found on the way to samples are
- * those of scoring them -; there and back is where one began; a file has it all; what has no meaning there is refused.
+ * those of scoring them -; distances are along the space; there and back is where one began; a file has it all; what has no meaning there is refused.
  */
 #include "flow/flow.h"
 
@@ -229,6 +229,63 @@ static void test_what_has_no_meaning_is_refused(void **state)
     tw_flow_destroy(flow);
 }
 
+/* Across the cut of angles, of both quaternions of a rotation, of factors together; in deviations of R^D. */
+static void test_distances_are_along_the_space(void **state)
+{
+    const double rows[] = {170, -90, -170, 0, 0, 0}; /* three of two angles in degrees */
+    const double turns[] = {1, 0, 0, 0, -0.8, 0, -0.6, 0}; /* by 0 and by 2 acos(0.8) */
+    double apart[9];
+    tw_flow *flow = flow_on(*state, "torus", NULL, 2, 0);
+    assert_int_equal(tw_flow_distances(flow, 3, rows, 3, rows, apart), TW_OK);
+    assert_true(fabs(apart[1] - hypot(20, 90) * pi / 180) < 1e-12 && fabs(apart[3] - apart[1]) < 1e-12);
+    assert_true(apart[0] == 0 && fabs(apart[5] - 170 * pi / 180) < 1e-12);
+    assert_int_equal(tw_flow_distances(flow, 1, rows, 2, rows + 2, apart), TW_OK);
+    assert_true(fabs(apart[1] - hypot(170, 90) * pi / 180) < 1e-12);
+    assert_int_equal(tw_flow_distances(flow, 0, rows, 1, rows, apart), TW_ERR_INVALID);
+    tw_flow_destroy(flow);
+    flow = flow_on(*state, "so3", NULL, 4, 0);
+    assert_int_equal(tw_flow_distances(flow, 1, turns, 1, turns + 4, apart), TW_OK);
+    assert_true(fabs(apart[0] - 2 * acos(0.8)) < 1e-12);
+    tw_flow_destroy(flow);
+    flow = flow_on(*state, "euclidean", NULL, 2, 0);
+    assert_int_equal(tw_flow_distances(flow, 1, rows, 1, rows + 2, apart), TW_OK);
+    assert_true(fabs(apart[0] - hypot(340, 90)) < 1e-9);
+    tw_flow_destroy(flow);
+    flow = NULL;
+    const tw_flow_desc tokens = {.columns = 2, .space = "tokens:3"};
+    assert_int_equal(tw_flow_create(*state, &tokens, &flow), TW_OK);
+    assert_int_equal(tw_flow_distances(flow, 1, (double[]){0, 1}, 1, (double[]){1, 1}, apart), TW_ERR_UNSUPPORTED);
+    tw_flow_destroy(flow);
+}
+
+/* A method that goes its own way says where it can and what is not for it. */
+static void test_paths_of_known_law(void **state)
+{
+    static const struct {
+        tw_flow_desc desc;
+        const char *says;
+    } bad[] = {{{.columns = 4, .space = "so3"}, "numbers, angles and unit vectors"},
+               {{.columns = 3, .space = "simplex"}, "numbers, angles and unit vectors"},
+               {{.columns = 2, .space = "box"}, "numbers, angles and unit vectors"},
+               {{.columns = 2, .space = "sphere", .source = "wrapped"}, "source 'wrapped' is not for it"},
+               {{.columns = 2, .space = "sphere", .schedule = "cosine"}, "schedule 'cosine'"},
+               {{.columns = 2, .coupling = "exact"}, "coupling 'exact'"},
+               {{.columns = 2, .loss = "l1"}, "loss 'l1'"},
+               {{.columns = 2, .source = "student:5"}, "source 'student' is not for it"}};
+    for (int i = 0; i < TW_COUNT(bad); i++) {
+        tw_flow *flow = NULL;
+        tw_flow_desc desc = bad[i].desc;
+        desc.method = "ppd";
+        assert_true(tw_flow_create(*state, &desc, &flow) != TW_OK);
+        if (!strstr(tw_context_error(*state), bad[i].says))
+            fail_msg("'%s', not '%s'", tw_context_error(*state), bad[i].says);
+    }
+    tw_flow *flow = NULL;
+    const tw_flow_desc good = {.columns = 5, .method = "ppd", .space = "euclidean + sphere*2 + torus*2"};
+    if (tw_flow_create(*state, &good, &flow) != TW_OK) fail_msg("%s", tw_context_error(*state));
+    tw_flow_destroy(flow);
+}
+
 static tw_status make_sample_score(tw_context *ctx, void *user)
 {
     double x[8], between[12], density[4];
@@ -259,6 +316,8 @@ int main(void)
         cmocka_unit_test(test_a_density_among_matrices_integrates_to_one),
         cmocka_unit_test(test_files_and_interpolation),
         cmocka_unit_test(test_what_has_no_meaning_is_refused),
+        cmocka_unit_test(test_distances_are_along_the_space),
+        cmocka_unit_test(test_paths_of_known_law),
         cmocka_unit_test(test_lack_of_memory_is_told),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

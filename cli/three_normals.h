@@ -1,0 +1,20 @@
+/* three_normals.h - a mixture of three normal distributions in one column, of mean 0 and variance 1, that measures know
+ * exactly. */
+#ifndef THALWEG_CLI_THREE_NORMALS_H
+#define THALWEG_CLI_THREE_NORMALS_H
+
+#include "base/philox.h"
+
+double three_normals_draw(tw_random *random);
+/* The number below which a share of the mixture lies. */
+double three_normals_quantile(double share);
+
+/* Of shrink * draw + sigma * a normal number, at x: the density, and the slopes of its logarithm in x and, as shrink and
+ * sigma change at these rates, in time. The draws have been moved and divided by a shift and a scale before. */
+typedef struct three_normals_law {
+    double shift, scale; /* 0 and 1: none */
+    double shrink, sigma, shrink_rate, sigma_rate;
+} three_normals_law;
+double three_normals_density(const three_normals_law *law, double x, double *out_slope_x, double *out_slope_t);
+
+#endif
