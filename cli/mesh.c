@@ -1,6 +1,7 @@
 /* mesh.c - `thalweg mesh`: what a surface is like, points drawn on it, and a picture of them. */
 #include "cli.h"
 #include "files.h"
+#include "surface.h"
 
 #include "plot/plot.h"
 
@@ -8,23 +9,13 @@
 
 static const char *const names[] = {"x", "y", "z"};
 
-/* Values at the vertices of eigenfunction number k, from 1. */
-static tw_status eigenfunction(tw_mesh *mesh, int64_t k, double *out)
-{
-    const tw_mesh_info *info = tw_mesh_about(mesh);
-    tw_status status = tw_mesh_find_eigenpairs(mesh, k);
-    for (int64_t v = 0; status == TW_OK && v < info->vertices; v++)
-        out[v] = info->eigenfunction[v * info->eigenpairs + k - 1];
-    return status;
-}
-
 static tw_status draw_points(cli *c, tw_mesh *mesh, double *function, double *density, double *points)
 {
     const settings *s = &c->set;
     int64_t n = opt_int(s, OPT_N_POINTS);
     const char *out = opt_text(s, OPT_OUT_POINTS), *picture = opt_text(s, OPT_PLOT);
     tw_status status = TW_OK;
-    if (opt_given(s, OPT_EIGENFUNCTION)) TW_TRY(eigenfunction(mesh, opt_int(s, OPT_EIGENFUNCTION), function));
+    if (opt_given(s, OPT_EIGENFUNCTION)) TW_TRY(surface_eigenfunction(mesh, opt_int(s, OPT_EIGENFUNCTION), function));
     TW_TRY(tw_mesh_draw(mesh, opt_given(s, OPT_EIGENFUNCTION) ? function : NULL, opt_seed(s, OPT_SEED), n, points));
     if (out) TW_TRY(write_csv(c->ctx, out, 3, names, NULL, n, points));
     if (out) cli_say(c, "points   %s, %lld rows", out, (long long)n);

@@ -6,6 +6,7 @@
 #include "pictures.h"
 #include "sequences.h"
 #include "signals.h"
+#include "surface.h"
 #include "tables.h"
 #include "tokens.h"
 
@@ -196,6 +197,16 @@ tw_status part_values(cli *c, const tw_dataset *data, tw_part part, double **out
     return *out_read ? tw_dataset_read(data, part, 0, rows, *out_read) : tw_fail_memory(c->ctx, bytes);
 }
 
+tw_status open_rows(tw_context *ctx, const settings *s, const char *path, const tw_dataset_desc *desc,
+                    tw_dataset **out_data)
+{
+    if (is_mesh_file(path)) return surface_open(ctx, s, path, desc, out_data);
+    if (opt_given(s, OPT_EIGENFUNCTION))
+        return tw_fail(ctx, TW_ERR_INVALID, "--eigenfunction is of points drawn on a mesh: '%s' is none (.obj, .off, .ply)",
+                       path);
+    return tw_dataset_open(ctx, path, desc, out_data);
+}
+
 tw_status model_open_data(cli *c, const model *m, tw_dataset **out_data)
 {
     const char *name = tw_flow_fact(m->flow, FACT_DATA), *kept = tw_flow_fact(m->flow, FACT_SETTINGS);
@@ -213,7 +224,7 @@ tw_status model_open_data(cli *c, const model *m, tw_dataset **out_data)
     tw_dataset_desc desc = dataset_desc_of(&s, split);
     TW_TRY(model_tokeniser(c, m, &tokeniser));
     TW_TRY(tokeniser ? open_text(c, &s, path, m->about->columns, &tokeniser, &data)
-                     : tw_dataset_open(c->ctx, path, &desc, &data));
+                     : open_rows(c->ctx, &s, path, &desc, &data));
     TW_TRY(check_same(c, m, path, data));
     *out_data = data;
     data = NULL;

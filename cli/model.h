@@ -43,6 +43,9 @@ void model_from_bins(const model *m, int64_t count, double *values);
  * the context and TW_ERR_IO. */
 TW_NODISCARD tw_status model_open_data(cli *c, const model *m, tw_dataset **out_data);
 
+/* Rows of a file or a built-in set, or drawn on a mesh. */
+TW_NODISCARD tw_status open_rows(tw_context *ctx, const settings *s, const char *path, const tw_dataset_desc *desc,
+                                 tw_dataset **out_data);
 /* The data a flow begins at, by --source-data, read and split as the data itself; nothing without that. */
 TW_NODISCARD tw_status open_source(tw_context *ctx, const settings *s, tw_dataset **out_source);
 /* That of the model's training, when it is still there. */

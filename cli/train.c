@@ -11,6 +11,7 @@
 #include "pictures.h"
 #include "run.h"
 #include "signals.h"
+#include "surface.h"
 #include "tables.h"
 #include "tokens.h"
 
@@ -97,7 +98,7 @@ static tw_status open_data(training *t)
     const char *path = opt_text(&c->set, OPT_DATA);
     bool text = is_text_data(&c->set, path);
     tw_status status = text ? open_texts(c, &c->set, path, &t->tokeniser, &t->data, &t->source)
-                            : tw_dataset_open(c->ctx, path, &desc, &t->data);
+                            : open_rows(c->ctx, &c->set, path, &desc, &t->data);
     if (status != TW_OK) return status;
     show_notes(c, t->data);
     status = data_options_suit(c, &c->set, t->data);
@@ -158,8 +159,8 @@ static tw_status create_flow(training *t)
     TW_TRY(take_schema(t, &product));
     TW_TRY(space_text(t->c, t->data, t->tokeniser, space, &space_name));
     if (product) space_name = product;
-    if (opt_text(s, OPT_MESH)) {
-        TW_TRY(tw_mesh_read(ctx, opt_text(s, OPT_MESH), &mesh));
+    if (mesh_of(s)) {
+        TW_TRY(tw_mesh_read(ctx, mesh_of(s), &mesh));
         if (!opt_given(s, OPT_SPACE)) space_name = "mesh";
     }
     tw_flow_desc desc = {.method = opt_text(s, OPT_METHOD),

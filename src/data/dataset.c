@@ -471,6 +471,7 @@ done:
 void tw_dataset_destroy(tw_dataset *dataset)
 {
     if (!dataset) return;
+    if (dataset->known.free) dataset->known.free(dataset->ctx, dataset->known.user);
     tw_table_free(&dataset->table);
     tw_pictures_free(&dataset->pictures);
     tw_schema_free(&dataset->schema);
@@ -582,9 +583,18 @@ int tw_dataset_decimals(const tw_dataset *dataset, int column)
     return column >= 0 && column < dataset->table.columns ? dataset->table.column[column].decimals : -1;
 }
 
+void tw_dataset_know_density(tw_dataset *dataset, const tw_known_density *known)
+{
+    dataset->known = *known;
+}
+
 bool tw_dataset_log_density(const tw_dataset *dataset, const double *x, double *out_log_density)
 {
     const tw_builtin *builtin = dataset->builtin;
+    if (dataset->known.log_density) {
+        *out_log_density = dataset->known.log_density(dataset->known.user, x);
+        return true;
+    }
     if (!builtin || !builtin->log_density) return false;
     if (dataset->bins.count && tw_builtin_columns(builtin) != 2) return false;
     if (builtin->separable) {

@@ -72,8 +72,18 @@ TW_NODISCARD tw_status tw_table_bin(tw_table *table, int columns, tw_bins *bins)
 /* log of the probability of a pair of bins of a set of two columns. */
 double tw_bin_log_mass(const tw_bins *bins, const tw_builtin *builtin, const double bin[2]);
 
+/* An exact density of rows that were not drawn here, with memory of its own. */
+typedef struct tw_known_density {
+    double (*log_density)(const void *user, const double *x);
+    void (*free)(tw_context *ctx, void *user);
+    void *user;
+} tw_known_density;
+/* The data set owns it from now on. */
+void tw_dataset_know_density(tw_dataset *dataset, const tw_known_density *known);
+
 struct tw_dataset {
     tw_context *ctx;
+    tw_known_density known; /* log_density NULL: none */
     tw_bins bins;   /* that the numbers were put into; count 0: none */
     tw_table table; /* of pictures: names and notes alone, no values */
     int64_t part_rows[3];

@@ -143,10 +143,12 @@ static tw_status take_mesh(tw_flow *flow, tw_mesh *mesh)
         return tw_fail(flow->ctx, TW_ERR_INVALID, wanted ? "space 'mesh' without a mesh (train --mesh FILE)" : "a mesh, and the space is not 'mesh'");
     if (!wanted) return TW_OK;
     flow->desc.mesh = tw_mesh_share(mesh);
-    status = tw_mesh_find_eigenpairs(mesh, (int64_t)path->value[0]);
+    int64_t pairs = tw_min_i64((int64_t)path->value[0], tw_mesh_about(mesh)->vertices - 2); /* of a coarse one all */
+    status = tw_mesh_find_eigenpairs(mesh, pairs);
     if (status != TW_OK) return status;
     tw_spectral kind = ((const tw_path *)path->info)->spectral;
-    status = tw_premetric_create(flow->ctx, mesh, kind, path->count > 1 ? path->value[1] : 0, (int64_t)path->value[0], &flow->premetric);
+    status = tw_premetric_create(flow->ctx, mesh, kind, path->count > 1 ? path->value[1] : 0, pairs,
+                                 &flow->premetric);
     if (status == TW_OK) tw_space_on_mesh(&flow->space, mesh, flow->premetric);
     return status;
 }
