@@ -29,6 +29,7 @@ typedef struct evaluation {
     comparison compared;
     judgement judged;
     fid fid;
+    lines lines;
     column_summary *summaries; /* of samples, then of data */
     char folder[MODEL_PATH], text_path[MODEL_PATH], json_path[MODEL_PATH], clouds_path[MODEL_PATH],
         density_path[MODEL_PATH], flow_path[MODEL_PATH];
@@ -182,7 +183,8 @@ static tw_status write_report(evaluation *e)
     cli_say(c, "%s", text.data);
     cli_say(c, "report    %s, %s", e->text_path, e->json_path);
     const char *density = e->report.density_path;
-    cli_say(c, "pictures  %s, %s%s%s%s%s", e->clouds_path, e->flow_path, e->judged.neighbours[0] ? ", " : "",
+    if (e->report.clouds_path)
+        cli_say(c, "pictures  %s, %s%s%s%s%s", e->clouds_path, e->flow_path, e->judged.neighbours[0] ? ", " : "",
             e->judged.neighbours, density ? ", " : "", density ? density : "");
 done:
     tw_text_free(&text);
@@ -208,10 +210,16 @@ static tw_status evaluate(evaluation *e)
         TW_TRY(fid_measure(&e->compared, &e->fid));
         e->report.judged = &e->judged;
         e->report.fid = &e->fid;
-    } else if (!is_tokens(&e->m)) {
+    } else if (is_tokens(&e->m)) {
+        TW_TRY(lines_compare(e->c, &e->m, &e->held, e->compared.samples_count, e->compared.samples, &e->lines));
+        e->report.lines = &e->lines;
+    } else {
         TW_TRY(compare_columns(e));
     }
-    TW_TRY(draw_pictures(e));
+    if (is_sequences(&e->m))
+        e->report.clouds_path = e->report.flow_path = NULL; /* rows of different lengths make no picture */
+    else
+        TW_TRY(draw_pictures(e));
     e->report.seconds = tw_clock() - e->c->started;
     TW_TRY(write_report(e));
 done:
@@ -244,10 +252,6 @@ int run_eval(cli *c)
         result = EXIT_USAGE;
         goto done;
     }
-    if (is_sequences(&e.m))
-        TW_TRY(tw_fail(c->ctx, TW_ERR_UNSUPPORTED,
-                       "sequences have no distances here: thalweg score bounds their likelihood, and studies measure "
-                       "the rest (thalweg list measures)"));
     TW_TRY(solver_suit(c, &e.m, &e.solver));
     e.report.m = &e.m;
     e.report.held = &e.held;

@@ -1,6 +1,7 @@
 /* report.c - see report.h. */
 #include "report.h"
 
+#include "sequences.h"
 #include "tokens.h"
 
 #include "base/order.h"
@@ -102,18 +103,21 @@ void report_text(const report *r, tw_text *out)
     else
         tw_text_add(out, "No likelihood: the density of the rows it begins at is not known\n");
     if (isfinite(r->exact)) tw_text_add(out, "  of the exact density   %.5f\n", r->exact);
-    if (symbols && r->score.n > 0)
+    if (symbols && r->score.n > 0 && !is_sequences(r->m))
         tw_text_add(out, "  of a token             %s%.5f nats, %.5f bits; perplexity %.4f\n", at_most(r->m), each,
                     each / log(2), exp(each));
     else if (isfinite(r->score.bits_per_dim))
         tw_text_add(out, "  bits per dimension     %.5f +- %.5f%s\n", r->score.bits_per_dim, r->score.bits_error,
                     r->score.draws > 0 ? " at most, by dequantisation" : "");
-    if (isfinite(r->counted))
+    if (isfinite(r->counted) && is_sequences(r->m))
+        tw_text_add(out, "  told by counting       %.5f nats a row (n-grams of order %d)\n", r->counted, COUNTED_ORDER);
+    else if (isfinite(r->counted))
         tw_text_add(out, "  told by counting       %.5f nats a row, %.5f bits a token (n-grams of order %d)\n",
                     r->counted, r->counted / r->held->columns / log(2), COUNTED_ORDER);
     if (!symbols) add_distances(r, out);
     if (r->judged) judgement_text(r->judged, out);
     if (r->fid) fid_text(r->fid, out);
+    if (r->lines) lines_text(r->lines, out);
     if (r->of_data) add_columns(r, out);
     if (r->compared->sampling.nfe > 0)
         tw_text_add(out, "\nSampling: %lld network evaluations a row at most, %.1f on average\n",
@@ -178,6 +182,7 @@ cJSON *report_json(const report *r)
     if (r->of_data) cJSON_AddItemToObject(object, "columns", columns_json(r));
     if (r->judged) judgement_json(r->judged, object);
     if (r->fid) fid_json(r->fid, object);
+    if (r->lines) lines_json(r->lines, object);
     json_int(object, "nfe", r->compared->sampling.nfe);
     json_number(object, "seconds", r->seconds);
     json_text(object, "report", r->report_path);

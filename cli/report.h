@@ -4,6 +4,7 @@
 
 #include "distances.h"
 #include "fid.h"
+#include "lines.h"
 #include "score.h"
 
 typedef struct column_summary {
@@ -23,6 +24,7 @@ typedef struct report {
     const column_summary *of_samples, *of_data; /* (columns), NULL for pictures */
     const judgement *judged;                    /* of pictures, else NULL */
     const fid *fid;                             /* likewise */
+    const lines *lines;                         /* of tokens, else NULL */
     double seconds;
     const char *report_path, *clouds_path, *flow_path, *density_path; /* density: NULL where there is none */
 } report;
