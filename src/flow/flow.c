@@ -244,7 +244,7 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
     TW_TRY(take_mesh(flow, desc->mesh));
     if (flow->method->rules->own_path && !tw_contraction_covers(&flow->space))
         TW_TRY(tw_fail(ctx, TW_ERR_UNSUPPORTED,
-                       "method '%s' takes numbers, angles and unit vectors, not all that is in space '%s'",
+                       "method '%s' takes numbers, angles, unit vectors and shares, not all that is in space '%s'",
                        flow->method->info.name, flow->piece[TW_PIECE_space].text));
     bool ragged = flow->space.ragged;
     if (ragged)

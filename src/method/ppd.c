@@ -43,15 +43,17 @@ static tw_val row_loss(const tw_model *model, const tw_draws *d)
     tw_val slope_x, slope_t, divergence;
     /* both are constants: the slopes are those at a place, not along the path */
     tw_val t = tw_stop_gradient(d->t);
-    tw_val x = tw_stop_gradient(tw_contraction_point(model->space, d->x0, d->x1, factor_at(model, t)));
+    int64_t columns = tw_last_dim(d->x1);
+    tw_val signs = tw_sign(tw_slice(d->z, 1, 0, columns)), z = tw_slice(d->z, 1, columns, 2 * columns);
+    tw_val x = tw_stop_gradient(tw_contraction_point(model->space, d->x0, d->x1, factor_at(model, t), z));
     if (tw_is_none(x) || !slopes_of(model, x, t, d->x1, &slope_x, &slope_t)) return TW_NONE;
     tw_val u = tw_model_predict(model, x, t);
     const tw_divergence_desc along = {
-        .trace = TW_TRACE_HUTCHINSON, .probes = 1, .vectors = probes ? tw_expand_dim(tw_sign(d->z), 1) : TW_NONE};
+        .trace = TW_TRACE_HUTCHINSON, .probes = 1, .vectors = probes ? tw_expand_dim(signs, 1) : TW_NONE};
     if (tw_is_none(u) || tw_divergence(x, u, probes ? &along : NULL, &divergence) != TW_OK) return TW_NONE;
     tw_val r = tw_add(tw_add(slope_t, tw_sum_axis(tw_mul(slope_x, u), 1)), divergence);
     return power == 2 ? tw_square(r) : power == 1 ? tw_abs(r) : tw_pows(tw_abs(r), power);
 }
 
 const tw_method_rules tw_method_ppd = {
-    .noise = 1, .everywhere = true, .velocity_only = true, .own_path = true, .row_loss = row_loss};
+    .noise = 2, .everywhere = true, .velocity_only = true, .own_path = true, .row_loss = row_loss};

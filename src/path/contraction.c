@@ -7,14 +7,16 @@
 #include <math.h>
 
 static const double turn = 6.28318530717958647693;
+#define LEAST_ROOT 1e-6 /* of a share, where a logarithm is taken */
 
 bool tw_contraction_covers(const tw_space *space)
 {
     for (int i = 0; i < space->count; i++) {
         const tw_factor *f = &space->factor[i];
-        bool known = f->manifold == TW_MANIFOLD_euclidean || f->manifold == TW_MANIFOLD_torus ||
-                     f->manifold == TW_MANIFOLD_sphere;
-        if (!known || f->fold != TW_FOLD_NONE || f->surface || f->symbols > 0) return false;
+        bool sphere = f->manifold == TW_MANIFOLD_sphere;
+        bool known = sphere || f->manifold == TW_MANIFOLD_euclidean || f->manifold == TW_MANIFOLD_torus;
+        bool walls = f->fold != TW_FOLD_NONE && !(sphere && f->fold == TW_FOLD_POSITIVE);
+        if (!known || walls || f->surface || f->symbols > 0) return false;
     }
     return true;
 }
@@ -66,6 +68,40 @@ static tw_val cauchy(int dims, tw_val cosine, tw_val s)
     return tw_muls(tw_sub(tw_log(tw_muls(s, 2)), tw_log(width)), dims);
 }
 
+/* --- shares, as unit vectors without negative numbers -------------------------------------------------------------- */
+
+/* tau, from 0 on: what the roots of shares deviate by is s then, for small s. */
+static tw_val concentration(tw_val s)
+{
+    tw_val one = tw_ones_like(s);
+    return tw_muls(tw_adds(tw_div(one, tw_square(s)), -1), 0.25);
+}
+
+/* Roots of Gamma variables by Wilson and Hilferty's normal cube roots, which are good to a few per cent from shape 1/2 on. */
+static tw_val shares_point(tw_val x1, tw_val s, tw_val z)
+{
+    tw_val shape = tw_adds(tw_mul(concentration(s), tw_square(x1)), 0.5), root = tw_sqrt(shape);
+    tw_val cube_root = tw_add(tw_sub(tw_ones_like(shape), tw_div(tw_full_like(shape, 1.0 / 9), shape)),
+                              tw_div(tw_muls(z, 1.0 / 3), root));
+    tw_val positive = tw_adds(tw_abs(cube_root), LEAST_ROOT);
+    return tw_manifold_project_rows(TW_MANIFOLD_sphere, tw_mul(root, tw_mul(positive, tw_sqrt(positive))));
+}
+
+/* With respect to the area of the sphere: Gamma(n/2 + tau) / prod Gamma(1/2 + tau p_k) prod x_k^(2 tau p_k) 2^(n - 1), p
+ * the shares x1^2. */
+static tw_val shares_density(tw_val x, tw_val x1, tw_val s)
+{
+    const int64_t n = tw_last_dim(x);
+    tw_val tau = concentration(s), p = tw_transpose(tw_square(x1), (const int[]){1, 0});
+    tw_val sum = tw_adds(tw_lgamma(tw_adds(tau, 0.5 * (double)n)), (double)(n - 1) * log(2));
+    for (int64_t k = 0; k < n; k++) {
+        tw_val each = tw_mul(tau, tw_slice(p, 0, k, k + 1)); /* (B,N) */
+        tw_val root = tw_log(tw_adds(tw_slice(x, 1, k, k + 1), LEAST_ROOT));
+        sum = tw_add(sum, tw_sub(tw_mul(tw_muls(each, 2), root), tw_lgamma(tw_adds(each, 0.5))));
+    }
+    return sum;
+}
+
 /* --- angles --------------------------------------------------------------------------------------------------------- */
 
 static tw_val angles_point(tw_val x0, tw_val x1, tw_val s)
@@ -90,29 +126,36 @@ static tw_val angles_density(tw_val x, tw_val x1, tw_val s)
 
 /* --- of a factor, and of all ----------------------------------------------------------------------------------------- */
 
-static tw_val point_of(tw_manifold m, tw_val x0, tw_val x1, tw_val s)
+static tw_val part_of(const tw_factor *f, tw_val x)
 {
-    if (m == TW_MANIFOLD_sphere) return sphere_point(x0, x1, s);
-    return m == TW_MANIFOLD_torus ? angles_point(x0, x1, s) : numbers_point(x0, x1, s);
+    return tw_slice(x, 1, f->number, f->number + f->numbers);
 }
 
-static tw_val density_of(tw_manifold m, tw_val x, tw_val x1, tw_val s)
+static tw_val point_of(const tw_factor *f, tw_val x0, tw_val x1, tw_val s, tw_val z)
 {
+    if (f->fold == TW_FOLD_POSITIVE) return shares_point(x1, s, z);
+    if (f->manifold == TW_MANIFOLD_sphere) return sphere_point(x0, x1, s);
+    return f->manifold == TW_MANIFOLD_torus ? angles_point(x0, x1, s) : numbers_point(x0, x1, s);
+}
+
+static tw_val density_of(const tw_factor *f, tw_val x, tw_val x1, tw_val s)
+{
+    const tw_manifold m = f->manifold;
     int n = (int)tw_last_dim(x);
+    if (f->fold == TW_FOLD_POSITIVE) return shares_density(x, x1, s);
     if (m == TW_MANIFOLD_euclidean) return numbers_density(x, x1, s);
     tw_val over_uniform = m == TW_MANIFOLD_sphere ? cauchy(n - 1, products(x, x1), s) : angles_density(x, x1, s);
     return tw_adds(over_uniform, -tw_manifold_log_volume(m, n));
 }
 
-tw_val tw_contraction_point(const tw_space *space, tw_val x0, tw_val x1, tw_val s)
+tw_val tw_contraction_point(const tw_space *space, tw_val x0, tw_val x1, tw_val s, tw_val z)
 {
     tw_val out = TW_NONE;
-    if (tw_is_none(x0) || tw_is_none(x1) || tw_is_none(s)) return TW_NONE;
+    if (tw_is_none(x0) || tw_is_none(x1) || tw_is_none(s) || tw_is_none(z)) return TW_NONE;
     if (space->flat) return numbers_point(x0, x1, s);
     for (int i = 0; i < space->count; i++) {
         const tw_factor *f = &space->factor[i];
-        tw_val part = point_of(f->manifold, tw_slice(x0, 1, f->number, f->number + f->numbers),
-                               tw_slice(x1, 1, f->number, f->number + f->numbers), s);
+        tw_val part = point_of(f, part_of(f, x0), part_of(f, x1), s, part_of(f, z));
         out = i == 0 ? part : tw_concat2(1, out, part);
     }
     return out;
@@ -125,8 +168,7 @@ tw_val tw_contraction_log_density(const tw_space *space, tw_val x, tw_val x1, tw
     if (space->flat) return numbers_density(x, x1, s);
     for (int i = 0; i < space->count; i++) {
         const tw_factor *f = &space->factor[i];
-        tw_val term = density_of(f->manifold, tw_slice(x, 1, f->number, f->number + f->numbers),
-                                 tw_slice(x1, 1, f->number, f->number + f->numbers), s);
+        tw_val term = density_of(f, part_of(f, x), part_of(f, x1), s);
         sum = i == 0 ? term : tw_add(sum, term);
     }
     return sum;

@@ -264,9 +264,8 @@ static void test_paths_of_known_law(void **state)
     static const struct {
         tw_flow_desc desc;
         const char *says;
-    } bad[] = {{{.columns = 4, .space = "so3"}, "numbers, angles and unit vectors"},
-               {{.columns = 3, .space = "simplex"}, "numbers, angles and unit vectors"},
-               {{.columns = 2, .space = "box"}, "numbers, angles and unit vectors"},
+    } bad[] = {{{.columns = 4, .space = "so3"}, "numbers, angles, unit vectors and shares"},
+               {{.columns = 2, .space = "box"}, "numbers, angles, unit vectors and shares"},
                {{.columns = 2, .space = "sphere", .source = "wrapped"}, "source 'wrapped' is not for it"},
                {{.columns = 2, .space = "sphere", .schedule = "cosine"}, "schedule 'cosine'"},
                {{.columns = 2, .coupling = "exact"}, "coupling 'exact'"},

@@ -2,6 +2,7 @@
  * and a bound of what inexact ones lead to. */
 #include "method/method.h"
 
+#include "base/philox.h"
 #include "graph/reference.h"
 #include "path/contraction.h"
 #include "support/own_context.h"
@@ -108,7 +109,7 @@ static tw_val marginal(void *user, tw_val x, tw_val t)
 /* Losses of rows of the field, `times` times the exact one, of which data come from `data` (B rows). */
 static void losses(const tw_space *space, const char *method, double times, const double *data, double out[B])
 {
-    double x0[B * 8];
+    double x0[B * 8], z[B * 16] = {0};
     const double time[B] = {0, 0.2, 0.5, 0.7, 0.9, 1};
     tw_graph *g = NULL;
     tw_piece piece = {0}, schedule = {0};
@@ -118,7 +119,7 @@ static void losses(const tw_space *space, const char *method, double times, cons
     assert_int_equal(tw_piece_read(ctx, "schedule", "condot", tw_schedule_list, &schedule), TW_OK);
     const tw_shape rows = tw_shape_of(B, space->numbers);
     tw_val in[4] = {tw_input(g, "x0", TW_DTYPE_F64, rows), tw_input(g, "x1", TW_DTYPE_F64, rows),
-                    tw_input(g, "t", TW_DTYPE_F64, tw_shape_of(B)), tw_input(g, "z", TW_DTYPE_F64, rows)};
+                    tw_input(g, "t", TW_DTYPE_F64, tw_shape_of(B)), tw_input(g, "z", TW_DTYPE_F64, tw_shape_of(B, 2 * space->numbers))};
     known user = {.space = space, .data = in[1], .times = times};
     const tw_model model = {
         .space = space, .schedule = &schedule, .method = &piece, .network = marginal, .user = &user};
@@ -126,7 +127,7 @@ static void losses(const tw_space *space, const char *method, double times, cons
         tw_method_ppd.row_loss(&model, &(tw_draws){.x0 = in[0], .x1 = in[1], .t = in[2], .z = in[3]});
     assert_int_equal(tw_graph_check(g), TW_OK);
     assert_int_equal(
-        tw_reference_run(ctx, 4, in, (const double *[]){x0, data, time, x0}, 1, &loss, &out), TW_OK);
+        tw_reference_run(ctx, 4, in, (const double *[]){x0, data, time, z}, 1, &loss, &out), TW_OK);
     tw_piece_free(ctx, &piece);
     tw_piece_free(ctx, &schedule);
     tw_graph_destroy(g);
@@ -180,7 +181,7 @@ static asked ask(const tw_space *space, int64_t rows, int64_t data)
     a.x1 = tw_input(a.g, "x1", TW_DTYPE_F64, tw_shape_of(data, space->numbers));
     a.s = tw_input(a.g, "s", TW_DTYPE_F64, tw_shape_of(rows, 1));
     tw_val all = tw_broadcast_to(tw_slice(a.x1, 0, 0, 1), tw_shape_at(a.x));
-    a.point = tw_contraction_point(space, a.x, all, a.s);
+    a.point = tw_contraction_point(space, a.x, all, a.s, a.x);
     a.density = tw_contraction_log_density(space, a.x, a.x1, a.s);
     assert_int_equal(tw_graph_check(a.g), TW_OK);
     return a;
@@ -234,6 +235,48 @@ static void laws_are_those_of_draws(void **state)
         }
         tw_graph_destroy(a.g);
     }
+}
+
+/* Of three shares as unit vectors: mass 1 on an eighth of the sphere at any time, 1 / area at first, and at last near the
+ * data, where draws are, too. */
+static void laws_of_shares(void **state)
+{
+    (void)state;
+    enum { SIDE = 300, CELLS = SIDE * SIDE };
+    static double x[3 * CELLS], s[CELLS], density[CELLS], moved[3 * CELLS], noise[3 * CELLS];
+    tw_random random = {.seed = 1, .stream = 5};
+    tw_factor room[1] = {factor(TW_MANIFOLD_sphere, 0, 3)};
+    room[0].fold = TW_FOLD_POSITIVE;
+    const tw_space space = {.count = 1, .numbers = 3, .factor = room};
+    assert_true(tw_contraction_covers(&space));
+    const double x1[3] = {sqrt(0.5), sqrt(0.3), sqrt(0.2)}, quarter = turn / 4;
+    asked a = ask(&space, CELLS, 1);
+    for (int k = 0; k < 3 * CELLS; k++) noise[k] = tw_random_normal(&random);
+    for (int k = 0; k < CELLS; k++) {
+        double height = (k / SIDE + 0.5) / SIDE, angle = quarter * (k % SIDE + 0.5) / SIDE, flat = sqrt(1 - height * height);
+        x[3 * k] = flat * cos(angle), x[3 * k + 1] = flat * sin(angle), x[3 * k + 2] = height;
+    }
+    for (double width_here = 1; width_here > 0.02; width_here /= 3) {
+        double mass = 0, apart = 0, spread = 0;
+        for (int k = 0; k < CELLS; k++) s[k] = width_here;
+        run(&a, x, x1, s, a.density, density);
+        run(&a, noise, x1, s, a.point, moved);
+        for (int k = 0; k < CELLS; k++) {
+            double p = exp(density[k]) * quarter / CELLS, square = 0;
+            for (int i = 0; i < 3; i++) square += (x[3 * k + i] - x1[i]) * (x[3 * k + i] - x1[i]);
+            mass += p;
+            spread += p * square / 2;
+            assert_true(moved[3 * k] >= 0 && moved[3 * k + 1] >= 0 && moved[3 * k + 2] >= 0);
+            square = 0;
+            for (int i = 0; i < 3; i++) square += (moved[3 * k + i] - x1[i]) * (moved[3 * k + i] - x1[i]);
+            apart += square / 2 / CELLS;
+            if (width_here == 1) assert_true(fabs(density[k] + log(quarter)) < 1e-9);
+        }
+        assert_true(fabs(mass - 1) < 1e-3);
+        assert_true(fabs(sqrt(apart / spread) - 1) < 0.03); /* that of draws is near the law's, */
+        if (width_here < 0.2) assert_true(fabs(sqrt(spread) / width_here - 1) < 0.1); /* which is s in each direction */
+    }
+    tw_graph_destroy(a.g);
 }
 
 /* Of numbers it is the affine path's; at s = 1 nothing has moved, antipodes move, too. */
@@ -312,7 +355,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact_fields_leave_nothing), cmocka_unit_test(powers_of_what_is_left),
-        cmocka_unit_test(laws_are_those_of_draws),    cmocka_unit_test(points_of_paths),
+        cmocka_unit_test(laws_are_those_of_draws),    cmocka_unit_test(laws_of_shares),
+        cmocka_unit_test(points_of_paths),
         cmocka_unit_test(residuals_bound_what_comes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
