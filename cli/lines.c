@@ -77,11 +77,12 @@ static double known_share(int64_t n, const uint64_t *hash, int64_t known, const 
 static int64_t symbols_of(const model *m, const held_out *held)
 {
     double most = token_symbols(m) - 1;
-    for (int64_t i = 0; token_symbols(m) == 0 && i < held->rows * held->columns; i++) most = fmax(most, held->values[i]);
+    for (int64_t i = 0; token_symbols(m) == 0 && i < held->rows * held->columns; i++)
+        most = fmax(most, held->values[i]);
     return (int64_t)most + 1;
 }
 
-static void add_share(double *share, int64_t count, int64_t total)
+static void to_shares(double *share, int64_t count, int64_t total)
 {
     for (int64_t i = 0; i < count && total > 0; i++) share[i] /= (double)total;
 }
@@ -107,9 +108,9 @@ static tw_status count_rows(const counting *k, int64_t rows, const double *value
             neighbours++;
         }
     }
-    add_share(out->symbol, k->symbols, tokens);
-    add_share(out->pair, (int64_t)pairs, neighbours);
-    add_share(out->length, (int64_t)lengths, rows);
+    to_shares(out->symbol, k->symbols, tokens);
+    to_shares(out->pair, (int64_t)pairs, neighbours);
+    to_shares(out->length, (int64_t)lengths, rows);
     return TW_OK;
 }
 
@@ -155,7 +156,8 @@ tw_status lines_compare(cli *c, const model *m, const held_out *held, int64_t co
     TW_TRY(count_rows(&k, out->n, learned, &of[2]));
     TW_TRY(hashes(&k, known, learned, &hash[2]));
     set_variations(&k, &of[2], &of[1], true, out);
-    out->known = (lines_pair){known_share(out->n, hash[0], known, hash[2]), known_share(out->n, hash[1], known, hash[2])};
+    out->known = (lines_pair){known_share(out->n, hash[0], known, hash[2]),
+                              known_share(out->n, hash[1], known, hash[2])};
 done:
     for (int i = 0; i < TW_COUNT(of); i++) {
         tw_free(c->ctx, of[i].symbol);

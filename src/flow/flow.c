@@ -246,6 +246,10 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
         TW_TRY(tw_fail(ctx, TW_ERR_UNSUPPORTED,
                        "method '%s' takes numbers, angles, unit vectors and shares, not all that is in space '%s'",
                        flow->method->info.name, flow->piece[TW_PIECE_space].text));
+    if (flow->method->rules->own_path && desc->conditions_count > 0)
+        TW_TRY(tw_fail(ctx, TW_ERR_UNSUPPORTED,
+                       "method '%s' takes no conditions: its densities are means over all rows of a batch",
+                       flow->method->info.name));
     bool ragged = flow->space.ragged;
     if (ragged)
         make_edit_path(flow);

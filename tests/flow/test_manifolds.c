@@ -261,6 +261,7 @@ static void test_distances_are_along_the_space(void **state)
 /* A method that goes its own way says where it can and what is not for it. */
 static void test_paths_of_known_law(void **state)
 {
+    static const tw_condition told = {.name = "told"};
     static const struct {
         tw_flow_desc desc;
         const char *says;
@@ -270,7 +271,8 @@ static void test_paths_of_known_law(void **state)
                {{.columns = 2, .space = "sphere", .schedule = "cosine"}, "schedule 'cosine'"},
                {{.columns = 2, .coupling = "exact"}, "coupling 'exact'"},
                {{.columns = 2, .loss = "l1"}, "loss 'l1'"},
-               {{.columns = 2, .source = "student:5"}, "source 'student' is not for it"}};
+               {{.columns = 2, .source = "student:5"}, "source 'student' is not for it"},
+               {{.columns = 2, .conditions = &told, .conditions_count = 1}, "takes no conditions"}};
     for (int i = 0; i < TW_COUNT(bad); i++) {
         tw_flow *flow = NULL;
         tw_flow_desc desc = bad[i].desc;
