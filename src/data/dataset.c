@@ -346,7 +346,7 @@ static tw_status draw_builtin(tw_context *ctx, const tw_builtin *builtin, const 
         if (classes) values[columns * r + own] = class;
     }
     const char *names[TW_ANGLES + 1];
-    char number[TW_ANGLES][8];
+    char number[TW_ANGLES][16];
     for (int c = 0; c < own; c++) {
         snprintf(number[c], sizeof number[c], "x%d", c + 1);
         names[c] = builtin->names ? builtin->names[c] : number[c];
