@@ -185,7 +185,7 @@ static tw_status write_report(evaluation *e)
     const char *density = e->report.density_path;
     if (e->report.clouds_path)
         cli_say(c, "pictures  %s, %s%s%s%s%s", e->clouds_path, e->flow_path, e->judged.neighbours[0] ? ", " : "",
-            e->judged.neighbours, density ? ", " : "", density ? density : "");
+                e->judged.neighbours, density ? ", " : "", density ? density : "");
 done:
     tw_text_free(&text);
     cJSON_Delete(object);

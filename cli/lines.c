@@ -7,13 +7,12 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { LARGE_ALPHABET = 1024 };
 
 /* What is counted of some rows, as shares. */
 typedef struct shares {
-    double *symbol, *pair, *length; /* (symbols), (symbols^2) or NULL, (columns + 1) */
+    double *symbol, *pair, *length; /* (symbols), (symbols^2) or none, (columns + 1) */
 } shares;
 
 typedef struct counting {

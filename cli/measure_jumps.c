@@ -79,7 +79,7 @@ done:
 
 /* --- a mixture ------------------------------------------------------------------------------------------------------ */
 
-enum { ROWS = 200000, SAMPLES = 20000, MANY = 50, FEW = 10 };
+enum { SAMPLES = 20000, MANY = 50, FEW = 10 };
 enum { FLOW, JUMPS, BOTH, FEW_FLOW, FEW_JUMPS, FEW_BOTH, FLOOR, FOUND };
 
 /* Mean distance of quantiles. */
@@ -96,23 +96,7 @@ static tw_status train(tw_context *ctx, uint64_t seed, int64_t steps, tw_flow **
     const tw_flow_desc desc = {
         .method = "jump", .columns = 1, .seed = seed, .network = {.width = 96, .depth = 3, .time_features = 16}};
     const tw_train_desc how = {.steps = steps > 0 ? steps : 8000, .batch = 512, .seed = seed, .lr = 2e-3};
-    tw_random random = {.seed = seed, .stream = STREAM + 1};
-    tw_dataset *set = NULL;
-    tw_flow *flow = NULL;
-    tw_status status = TW_OK;
-    double *rows = tw_alloc(ctx, ROWS, sizeof *rows);
-    if (!rows) return tw_fail_memory(ctx, ROWS * sizeof *rows);
-    for (int i = 0; i < ROWS; i++) rows[i] = three_normals_draw(&random);
-    TW_TRY(tw_dataset_from_memory(ctx, ROWS, 1, rows, NULL, NULL, &set));
-    TW_TRY(tw_flow_create(ctx, &desc, &flow));
-    TW_TRY(tw_train(flow, set, &how, NULL));
-    *out_flow = flow;
-    flow = NULL;
-done:
-    tw_flow_destroy(flow);
-    tw_dataset_destroy(set);
-    tw_free(ctx, rows);
-    return status;
+    return three_normals_learn(ctx, &desc, &how, STREAM + 1, NULL, out_flow);
 }
 
 static tw_status sample(tw_context *ctx, tw_flow *flow, uint64_t seed, double out[FOUND])

@@ -8,37 +8,16 @@
 
 #include <math.h>
 
-enum { STREAM = 92, ROWS = 200000, CELLS = 3000, TIMES = 200 };
+enum { STREAM = 92, CELLS = 3000, TIMES = 200 };
 enum { VARIATION, BOUND };
 static const double width = 0.1, reach = 6;
 
-/* Rows are standardised here, so that the flow's own units are theirs. */
 static tw_status train(tw_context *ctx, uint64_t seed, int64_t steps, three_normals_law *out_law, tw_flow **out_flow)
 {
     const tw_flow_desc desc = {
         .method = "ppd:width=0.1,power=1", .columns = 1, .seed = seed, .network = {.width = 64, .depth = 3}};
     const tw_train_desc how = {.steps = steps > 0 ? steps : 4000, .batch = 512, .seed = seed, .lr = 2e-3};
-    tw_random random = {.seed = seed, .stream = STREAM};
-    double mean = 0, square = 0;
-    tw_dataset *set = NULL;
-    tw_flow *flow = NULL;
-    tw_status status = TW_OK;
-    double *rows = tw_alloc(ctx, ROWS, sizeof *rows);
-    if (!rows) return tw_fail_memory(ctx, ROWS * sizeof *rows);
-    for (int i = 0; i < ROWS; i++) mean += (rows[i] = three_normals_draw(&random)) / ROWS;
-    for (int i = 0; i < ROWS; i++) square += (rows[i] - mean) * (rows[i] - mean) / ROWS;
-    for (int i = 0; i < ROWS; i++) rows[i] = (rows[i] - mean) / sqrt(square);
-    *out_law = (three_normals_law){.shift = mean, .scale = sqrt(square)};
-    TW_TRY(tw_dataset_from_memory(ctx, ROWS, 1, rows, NULL, NULL, &set));
-    TW_TRY(tw_flow_create(ctx, &desc, &flow));
-    TW_TRY(tw_train(flow, set, &how, NULL));
-    *out_flow = flow;
-    flow = NULL;
-done:
-    tw_flow_destroy(flow);
-    tw_dataset_destroy(set);
-    tw_free(ctx, rows);
-    return status;
+    return three_normals_learn(ctx, &desc, &how, STREAM, out_law, out_flow);
 }
 
 static double place(int64_t i)

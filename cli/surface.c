@@ -1,21 +1,20 @@
 /* surface.c - see surface.h. */
 #include "surface.h"
 
+#include "files.h"
+
 #include "data/dataset.h"
 #include "space/mesh.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { ROWS = 50000 /* unless told */ };
 
 bool is_mesh_file(const char *path)
 {
     static const char *const ends[] = {".obj", ".off", ".ply", ".obj.gz", ".off.gz", ".ply.gz"};
-    for (int i = 0; path && i < TW_COUNT(ends); i++) {
-        size_t length = strlen(path), end = strlen(ends[i]);
-        if (length > end && strcmp(path + length - end, ends[i]) == 0) return true;
-    }
+    for (int i = 0; path && i < TW_COUNT(ends); i++)
+        if (has_ending(path, ends[i])) return true;
     return false;
 }
 
@@ -54,13 +53,13 @@ static void density_free(tw_context *ctx, void *user)
 /* Mean of the positive part of what is linear in a triangle with these values at its corners. */
 static double positive_mean(const double value[3])
 {
-    double sum = value[0] + value[1] + value[2], cut = 0;
+    double sum = value[0] + value[1] + value[2];
     int above = 0, odd = 0; /* the corner that is on its own side */
     for (int i = 0; i < 3; i++) above += value[i] > 0;
     if (above == 0 || above == 3) return above ? sum / 3 : 0;
     while ((value[odd] > 0) != (above == 1)) odd++;
     double a = value[odd], b = value[(odd + 1) % 3], c = value[(odd + 2) % 3];
-    cut = a * a * a / (3 * (a - b) * (a - c)); /* of the part on that side */
+    double cut = a * a * a / (3 * (a - b) * (a - c)); /* of the part on that side */
     return above == 1 ? cut : sum / 3 - cut;
 }
 

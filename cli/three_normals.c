@@ -1,9 +1,11 @@
 /* three_normals.c - see three_normals.h. */
 #include "three_normals.h"
 
+#include "base/base.h"
+
 #include <math.h>
 
-enum { PARTS = 3 };
+enum { PARTS = 3, ROWS = 200000 };
 
 static const double weight[PARTS] = {0.3, 0.4, 0.3}, centre[PARTS] = {-1.2, 0, 1.2}, size[PARTS] = {0.25, 0.5, 0.25};
 static const double unit = 1.0007497189607402; /* root of 0.6 (1.2^2 + 0.25^2) + 0.4 0.5^2 */
@@ -48,4 +50,33 @@ double three_normals_density(const three_normals_law *law, double x, double *out
     *out_slope_x = sum > 0 ? in_x / sum : 0;
     *out_slope_t = sum > 0 ? in_t / sum : 0;
     return sum;
+}
+
+tw_status three_normals_learn(tw_context *ctx, const tw_flow_desc *desc, const tw_train_desc *how, uint32_t stream,
+                              three_normals_law *out_law, tw_flow **out_flow)
+{
+    tw_random random = {.seed = how->seed, .stream = stream};
+    double mean = 0, square = 0;
+    tw_dataset *set = NULL;
+    tw_flow *flow = NULL;
+    tw_status status = TW_OK;
+    double *rows = tw_alloc(ctx, ROWS, sizeof *rows);
+    if (!rows) return tw_fail_memory(ctx, ROWS * sizeof *rows);
+    for (int i = 0; i < ROWS; i++) rows[i] = three_normals_draw(&random);
+    if (out_law) {
+        for (int i = 0; i < ROWS; i++) mean += rows[i] / ROWS;
+        for (int i = 0; i < ROWS; i++) square += (rows[i] - mean) * (rows[i] - mean) / ROWS;
+        for (int i = 0; i < ROWS; i++) rows[i] = (rows[i] - mean) / sqrt(square);
+        *out_law = (three_normals_law){.shift = mean, .scale = sqrt(square)};
+    }
+    TW_TRY(tw_dataset_from_memory(ctx, ROWS, 1, rows, NULL, NULL, &set));
+    TW_TRY(tw_flow_create(ctx, desc, &flow));
+    TW_TRY(tw_train(flow, set, how, NULL));
+    *out_flow = flow;
+    flow = NULL;
+done:
+    tw_flow_destroy(flow);
+    tw_dataset_destroy(set);
+    tw_free(ctx, rows);
+    return status;
 }
