@@ -8,7 +8,17 @@
 
 /* --- with vectors ------------------------------------------------------------------------------------------------ */
 
-/* Turns rows and columns p, q of a so that a[p][q] is 0, and the vectors with them. */
+/* (x, y) becomes (c x - s y, s x + c y). */
+static void turn_rows(int n, double c, double s, double *restrict x, double *restrict y)
+{
+    for (int k = 0; k < n; k++) {
+        double was = x[k];
+        x[k] = c * was - s * y[k];
+        y[k] = s * was + c * y[k];
+    }
+}
+
+/* Turns rows and columns p, q of a so that a[p][q] is 0, and the vectors, which are rows here, with them. */
 static void rotate(int n, int p, int q, double *a, double *vectors)
 {
     double off = a[p * n + q];
@@ -20,14 +30,18 @@ static void rotate(int n, int p, int q, double *a, double *vectors)
         a[k * n + p] = c * x - s * y;
         a[k * n + q] = s * x + c * y;
     }
-    for (int k = 0; k < n; k++) {
-        double x = a[p * n + k], y = a[q * n + k];
-        a[p * n + k] = c * x - s * y;
-        a[q * n + k] = s * x + c * y;
-        x = vectors[k * n + p], y = vectors[k * n + q];
-        vectors[k * n + p] = c * x - s * y;
-        vectors[k * n + q] = s * x + c * y;
-    }
+    turn_rows(n, c, s, a + p * n, a + q * n);
+    turn_rows(n, c, s, vectors + p * n, vectors + q * n);
+}
+
+static void transpose(int n, double *a)
+{
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < i; j++) {
+            double above = a[j * n + i];
+            a[j * n + i] = a[i * n + j];
+            a[i * n + j] = above;
+        }
 }
 
 void tw_eigen_symmetric(int n, double *a, double *values, double *vectors)
@@ -47,6 +61,7 @@ void tw_eigen_symmetric(int n, double *a, double *values, double *vectors)
             for (int q = p + 1; q < n; q++) rotate(n, p, q, a, vectors);
     }
     for (int i = 0; i < n; i++) values[i] = a[i * n + i];
+    transpose(n, vectors);
 }
 
 /* --- alone ------------------------------------------------------------------------------------------------------- */

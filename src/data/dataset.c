@@ -203,19 +203,34 @@ done:
 
 /* --- making a data set of a table ------------------------------------------------------------------------- */
 
+static bool is_constant(const tw_table *table, int column)
+{
+    const double *value = table->values + column;
+    int64_t r = 1;
+    while (r < table->rows && value[r * table->stride] == value[0]) r++;
+    return r == table->rows && r > 1;
+}
+
 static tw_status note_constants(tw_table *table)
 {
+    enum { MOST_NAMED = 3 };
+    int count = 0, first = 0;
+    tw_text names = tw_text_new(table->ctx);
     for (int c = 0; c < table->columns; c++) {
-        const double *value = table->values + c;
-        int64_t r = 1;
-        while (r < table->rows && (value[r * table->stride] == value[0])) r++;
-        if (r < table->rows || table->rows < 2) continue;
-        tw_status status =
-            tw_note(table->ctx, &table->notes, "column '%s' is constant (%g): kept, with nothing to learn in it",
-                    table->column[c].name, value[0]);
-        if (status != TW_OK) return status;
+        if (!is_constant(table, c)) continue;
+        if (count++ == 0) first = c;
+        if (count <= MOST_NAMED) tw_text_add(&names, "%s'%s'", count > 1 ? ", " : "", table->column[c].name);
     }
-    return TW_OK;
+    tw_status status = tw_text_check(&names);
+    if (status == TW_OK && count == 1)
+        status = tw_note(table->ctx, &table->notes, "column %s is constant (%g): kept, with nothing to learn in it",
+                         names.data, table->values[first]);
+    if (status == TW_OK && count > 1)
+        status =
+            tw_note(table->ctx, &table->notes, "%d columns are constant (%s%s): kept, with nothing to learn in them",
+                    count, names.data, count > MOST_NAMED ? ", ..." : "");
+    tw_text_free(&names);
+    return status;
 }
 
 /* Takes the table over; with `names` the columns are a model's and all rows are for testing, in their order. */

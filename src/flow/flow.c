@@ -123,6 +123,16 @@ static tw_status copy_columns(tw_flow *flow, const tw_flow_desc *desc)
     return TW_OK;
 }
 
+/* Rounded one by one, columns that say something only together may say nothing any more. */
+static void keep_digits(tw_flow *flow)
+{
+    int *decimals = (int *)(uintptr_t)flow->desc.decimals;
+    for (int i = 0; i < flow->space.count; i++) {
+        const tw_factor *f = &flow->space.factor[i];
+        for (int c = 0; f->form->joint && c < f->columns; c++) decimals[f->column + c] = -1;
+    }
+}
+
 static tw_status take_image(tw_flow *flow, const tw_flow_desc *desc)
 {
     const tw_image *i = &desc->image;
@@ -140,15 +150,16 @@ static tw_status take_mesh(tw_flow *flow, tw_mesh *mesh)
     bool wanted = flow->space.count > 0 && flow->space.factor[0].surface;
     tw_status status = TW_OK;
     if (wanted != (mesh != NULL))
-        return tw_fail(flow->ctx, TW_ERR_INVALID, wanted ? "space 'mesh' without a mesh (train --mesh FILE)" : "a mesh, and the space is not 'mesh'");
+        return tw_fail(flow->ctx, TW_ERR_INVALID,
+                       wanted ? "space 'mesh' without a mesh (train --mesh FILE)"
+                              : "a mesh, and the space is not 'mesh'");
     if (!wanted) return TW_OK;
     flow->desc.mesh = tw_mesh_share(mesh);
     int64_t pairs = tw_min_i64((int64_t)path->value[0], tw_mesh_about(mesh)->vertices - 2); /* of a coarse one all */
     status = tw_mesh_find_eigenpairs(mesh, pairs);
     if (status != TW_OK) return status;
     tw_spectral kind = ((const tw_path *)path->info)->spectral;
-    status = tw_premetric_create(flow->ctx, mesh, kind, path->count > 1 ? path->value[1] : 0, pairs,
-                                 &flow->premetric);
+    status = tw_premetric_create(flow->ctx, mesh, kind, path->count > 1 ? path->value[1] : 0, pairs, &flow->premetric);
     if (status == TW_OK) tw_space_on_mesh(&flow->space, mesh, flow->premetric);
     return status;
 }
@@ -241,6 +252,7 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
     TW_TRY(take_image(flow, desc));
     TW_TRY(copy_columns(flow, desc));
     TW_TRY(tw_space_make(ctx, &flow->piece[TW_PIECE_space], desc->columns, desc->names, &flow->space));
+    keep_digits(flow);
     TW_TRY(take_mesh(flow, desc->mesh));
     if (flow->method->rules->own_path && !tw_contraction_covers(&flow->space))
         TW_TRY(tw_fail(ctx, TW_ERR_UNSUPPORTED,

@@ -28,7 +28,7 @@ static void plain_write(const tw_factor *f, const double *x, double *out)
 {
     memcpy(out, x, (size_t)f->columns * sizeof(double));
 }
-static const tw_form plain = {plain_read, plain_write, "finite numbers"};
+static const tw_form plain = {.read = plain_read, .write = plain_write, .expected = "finite numbers"};
 
 static bool globe_read(const tw_factor *f, const double *columns, double *out)
 {
@@ -43,7 +43,8 @@ static void globe_write(const tw_factor *f, const double *x, double *out)
     out[f->swapped] = atan2(x[1], x[0]) * 180 / pi;
     out[!f->swapped] = atan2(x[2], hypot(x[0], x[1])) * 180 / pi;
 }
-static const tw_form globe = {globe_read, globe_write, "a latitude from -90 to 90 degrees"};
+static const tw_form globe = {
+    .read = globe_read, .write = globe_write, .expected = "a latitude from -90 to 90 degrees"};
 
 static bool angles_read(const tw_factor *f, const double *columns, double *out)
 {
@@ -56,7 +57,7 @@ static void angles_write(const tw_factor *f, const double *x, double *out)
     tw_manifold_project(TW_MANIFOLD_torus, f->numbers, x, out);
     for (int i = 0; i < f->numbers; i++) out[i] = f->low + out[i] / (2 * pi) * f->period;
 }
-static const tw_form angles = {angles_read, angles_write, "finite angles"};
+static const tw_form angles = {.read = angles_read, .write = angles_write, .expected = "finite angles"};
 
 static bool unit_read(const tw_factor *f, const double *columns, double *out)
 {
@@ -65,13 +66,15 @@ static bool unit_read(const tw_factor *f, const double *columns, double *out)
     for (int i = 0; i < f->numbers; i++) out[i] = columns[i] / sqrt(square);
     return square > 0 && isfinite(square);
 }
-static const tw_form unit = {unit_read, plain_write, "a vector that is not 0"};
+static const tw_form unit = {
+    .read = unit_read, .write = plain_write, .expected = "a vector that is not 0", .joint = true};
 
 static void quaternion_write(const tw_factor *f, const double *x, double *out)
 {
     for (int i = 0; i < f->numbers; i++) out[i] = x[0] < 0 ? -x[i] : x[i];
 }
-static const tw_form quaternion = {unit_read, quaternion_write, "a quaternion that is not 0"};
+static const tw_form quaternion = {
+    .read = unit_read, .write = quaternion_write, .expected = "a quaternion that is not 0", .joint = true};
 
 static bool ball_read(const tw_factor *f, const double *columns, double *out)
 {
@@ -86,7 +89,8 @@ static void ball_write(const tw_factor *f, const double *x, double *out)
     for (int i = 0; i < f->numbers; i++) square += x[i] * x[i];
     for (int i = 0; i < f->numbers; i++) out[i] = x[i] / (1 + sqrt(1 + square));
 }
-static const tw_form ball = {ball_read, ball_write, "a point within the unit ball"};
+static const tw_form ball = {
+    .read = ball_read, .write = ball_write, .expected = "a point within the unit ball", .joint = true};
 
 /* Roots of shares. */
 static bool shares_read(const tw_factor *f, const double *columns, double *out)
@@ -104,7 +108,8 @@ static void shares_write(const tw_factor *f, const double *x, double *out)
     for (int i = 0; i < f->numbers; i++) sum += x[i] * x[i];
     for (int i = 0; i < f->numbers; i++) out[i] = x[i] * x[i] / sum;
 }
-static const tw_form shares = {shares_read, shares_write, "shares of at least 0 that sum to 1"};
+static const tw_form shares = {
+    .read = shares_read, .write = shares_write, .expected = "shares of at least 0 that sum to 1", .joint = true};
 
 static bool box_read(const tw_factor *f, const double *columns, double *out)
 {
@@ -121,7 +126,7 @@ static void box_write(const tw_factor *f, const double *x, double *out)
     tw_fold_point(f->fold, f->numbers, x, out);
     for (int i = 0; i < f->numbers; i++) out[i] = f->low + 0.5 * (out[i] + 1) * f->period;
 }
-static const tw_form box = {box_read, box_write, "numbers between the bounds of the box"};
+static const tw_form box = {.read = box_read, .write = box_write, .expected = "numbers between the bounds of the box"};
 
 static bool half_read(const tw_factor *f, const double *columns, double *out)
 {
@@ -136,7 +141,7 @@ static void half_write(const tw_factor *f, const double *x, double *out)
 {
     for (int i = 0; i < f->numbers; i++) out[i] = f->low + fabs(x[i]) * f->period;
 }
-static const tw_form half = {half_read, half_write, "numbers not below the bound"};
+static const tw_form half = {.read = half_read, .write = half_write, .expected = "numbers not below the bound"};
 
 /* Lower triangles row by row. */
 static bool spd_read(const tw_factor *f, const double *columns, double *out)
@@ -148,7 +153,10 @@ static void spd_write(const tw_factor *f, const double *x, double *out)
 {
     tw_spd_to_triangle(f->numbers, x, out);
 }
-static const tw_form spd = {spd_read, spd_write, "the lower triangle of a positive definite matrix"};
+static const tw_form spd = {.read = spd_read,
+                            .write = spd_write,
+                            .expected = "the lower triangle of a positive definite matrix",
+                            .joint = true};
 
 static bool log_spd_read(const tw_factor *f, const double *columns, double *out)
 {
@@ -161,7 +169,10 @@ static void log_spd_write(const tw_factor *f, const double *x, double *out)
     tw_spd_map(TW_SPD_EXP, f->numbers, x, out);
     tw_spd_to_triangle(f->numbers, out, out);
 }
-static const tw_form log_spd = {log_spd_read, log_spd_write, "the lower triangle of a positive definite matrix"};
+static const tw_form log_spd = {.read = log_spd_read,
+                                .write = log_spd_write,
+                                .expected = "the lower triangle of a positive definite matrix",
+                                .joint = true};
 
 /* Points of a mesh, which numbers in a file are near. */
 static bool surface_read(const tw_factor *f, const double *columns, double *out)
@@ -169,7 +180,8 @@ static bool surface_read(const tw_factor *f, const double *columns, double *out)
     const double slack = 0.01; /* of the mesh's size */
     return all_finite(f, columns) && tw_mesh_closest(f->mesh, columns, out) <= slack * f->mesh->info.size;
 }
-static const tw_form surface = {surface_read, plain_write, "a point on the mesh"};
+static const tw_form surface = {
+    .read = surface_read, .write = plain_write, .expected = "a point on the mesh", .joint = true};
 
 /* --- factors ------------------------------------------------------------------------------------------------------ */
 
@@ -204,9 +216,10 @@ static tw_status refuse(const tw_columns *c, const char *takes)
 /* Any number of columns, as many factors as they need. */
 static tw_status add_all(tw_columns *c, tw_factor f)
 {
+    enum { MOST_COLUMNS = 64 }; /* of a factor: that of models there are, as features come factor by factor */
     tw_status status = TW_OK;
     while (status == TW_OK && c->space->columns < c->count) {
-        f.columns = f.numbers = (int)tw_min_i64(c->count - c->space->columns, TW_MANIFOLD_MOST);
+        f.columns = f.numbers = (int)tw_min_i64(c->count - c->space->columns, MOST_COLUMNS);
         status = add(c, f);
     }
     return status;
@@ -231,7 +244,8 @@ static bool token_read(const tw_factor *f, const double *columns, double *out)
     }
     return whole;
 }
-static const tw_form token = {token_read, plain_write, "whole numbers from 0 on, less than the symbols there are"};
+static const tw_form token = {
+    .read = token_read, .write = plain_write, .expected = "whole numbers from 0 on, less than the symbols there are"};
 
 tw_status tw_form_tokens(tw_columns *c)
 {
@@ -250,8 +264,9 @@ tw_status tw_form_tokens(tw_columns *c)
 
 tw_status tw_form_product(tw_columns *c)
 {
-    return tw_fail(c->ctx, TW_ERR_INVALID, "space 'product' is written as its factors with their columns, such as "
-                                           "'euclidean*3 + tokens:7*2'");
+    return tw_fail(c->ctx, TW_ERR_INVALID,
+                   "space 'product' is written as its factors with their columns, such as "
+                   "'euclidean*3 + tokens:7*2'");
 }
 
 /* Tokens, then nothing but what fills up. */
@@ -265,8 +280,10 @@ static bool sequence_read(const tw_factor *f, const double *columns, double *out
     tw_factor row = {.symbols = f->symbols, .numbers = length};
     return token_read(&row, columns, out);
 }
-static const tw_form sequence = {sequence_read, plain_write,
-                                 "whole numbers from 0 on, less than the symbols there are, then as many to the end"};
+static const tw_form sequence = {
+    .read = sequence_read,
+    .write = plain_write,
+    .expected = "whole numbers from 0 on, less than the symbols there are, then as many to the end"};
 
 tw_status tw_form_sequences(tw_columns *c)
 {

@@ -8,7 +8,7 @@
 
 #include "nn/piece.h"
 
-enum { TW_MANIFOLD_MOST = 64 }; /* numbers a point may have */
+enum { TW_MANIFOLD_MOST = 528 }; /* numbers a point may have: a matrix of 32 rows */
 
 typedef enum tw_manifold {
 #define TW_MANIFOLD(name, about, source) TW_MANIFOLD_##name,

@@ -29,7 +29,8 @@ const tw_piece_info *tw_source_list(int index)
     return index >= 0 && index < TW_COUNT(sources) ? &sources[index].info : NULL;
 }
 
-/* --- products --------------------------------------------------------------------------------------------------------- */
+/* --- products
+ * --------------------------------------------------------------------------------------------------------- */
 
 static bool is_product(const char *text)
 {
@@ -53,7 +54,8 @@ static tw_status append(tw_context *ctx, tw_space *whole, const tw_space *part)
     for (int i = 0; i < part->count; i++) {
         tw_factor f = part->factor[i];
         bool token = f.symbols > 0;
-        if (f.surface) return tw_fail(ctx, TW_ERR_UNSUPPORTED, "space: a mesh is a space of its own, and no factor of a product");
+        if (f.surface)
+            return tw_fail(ctx, TW_ERR_UNSUPPORTED, "space: a mesh is a space of its own, and no factor of a product");
         if (!token && whole->moving < whole->count)
             return tw_fail(ctx, TW_ERR_INVALID, "space: in a product tokens come last");
         if (token) { /* the network sees ones among zeros, a mask among them, and gives logits */
@@ -86,8 +88,9 @@ static tw_status append_term(tw_columns *c, char *term)
     term += strspn(term, " ");
     if (star) *star = 0;
     if ((star && !tw_parse_int(star + 1, &count)) || count < 1 || count > c->count)
-        return tw_fail(c->ctx, TW_ERR_INVALID, "space: '%s%s%s': expected a space and how many columns it takes, such as "
-                                               "euclidean*3, of %d",
+        return tw_fail(c->ctx, TW_ERR_INVALID,
+                       "space: '%s%s%s': expected a space and how many columns it takes, such as "
+                       "euclidean*3, of %d",
                        term, star ? "*" : "", star ? star + 1 : "", c->count);
     TW_TRY(tw_piece_read(c->ctx, "space", term, tw_space_list, &piece));
     if (c->space->columns + count > c->count)
@@ -143,7 +146,8 @@ tw_space tw_space_of_moving(const tw_space *space)
     return s;
 }
 
-/* --- spaces ------------------------------------------------------------------------------------------------------------- */
+/* --- spaces
+ * ------------------------------------------------------------------------------------------------------------- */
 
 tw_status tw_space_make(tw_context *ctx, const tw_piece *piece, int columns, const char *const *names,
                         tw_space *out_space)
@@ -200,9 +204,11 @@ void tw_space_keep_units(const tw_space *space, double *shift, double *scale)
 tw_status tw_space_refuse(tw_context *ctx, const tw_factor *f, int64_t row, const double *columns,
                           const char *const *names)
 {
+    enum { MOST_TOLD = 16 };
     tw_factor one = *f;
     double number;
-    for (int i = f->column; f->symbols > 0 && !f->ragged && i < f->column + f->columns; i++) { /* the token that is none */
+    for (int i = f->column; f->symbols > 0 && !f->ragged && i < f->column + f->columns;
+         i++) { /* the token that is none */
         one = (tw_factor){.form = f->form, .symbols = f->symbols, .column = i, .columns = 1, .numbers = 1};
         if (!one.form->read(&one, columns + i, &number)) break;
     }
@@ -212,8 +218,10 @@ tw_status tw_space_refuse(tw_context *ctx, const tw_factor *f, int64_t row, cons
         tw_text_add(&text, "row %lld: ", (long long)row + 1);
     else
         tw_text_add(&text, "a row with ");
-    for (int i = f->column; i < f->column + f->columns; i++)
+    int told = (int)tw_min_i64(f->columns, MOST_TOLD);
+    for (int i = f->column; i < f->column + told; i++)
         tw_text_add(&text, "%s%s=%g", i > f->column ? ", " : "", names[i], columns[i]);
+    if (told < f->columns) tw_text_add(&text, " and %d more", f->columns - told);
     tw_status status = tw_text_check(&text);
     if (status == TW_OK) status = tw_fail(ctx, TW_ERR_INVALID, "%s: expected %s", text.data, f->form->expected);
     tw_text_free(&text);

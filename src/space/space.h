@@ -18,6 +18,7 @@ typedef struct tw_form {
     bool (*read)(const tw_factor *f, const double *columns, double *out);
     void (*write)(const tw_factor *f, const double *x, double *out_columns);
     const char *expected; /* of columns that are read, for a sentence */
+    bool joint;           /* columns make a point together only: rounded one by one they may be none */
 } tw_form;
 
 struct tw_factor {
@@ -27,16 +28,16 @@ struct tw_factor {
     int number, numbers;
     int features;
     int output, outputs;
-    bool swapped;       /* latitude comes before longitude */
-    int symbols;        /* of tokens: how many there are; 0 of others */
-    bool ragged;        /* and rows of different lengths, filled up with the number behind the last symbol */
-    double period, low; /* of angles and boxes: they go from low to low + period */
-    tw_fold fold;       /* the part of the manifold that points are in */
-    bool chart;         /* Euclidean numbers that are no columns: not standardised */
-    bool surface;              /* of a mesh: Euclidean numbers that are on it, */
-    const tw_mesh *mesh;       /* the mesh; NULL until tw_space_on_mesh */
+    bool swapped;                  /* latitude comes before longitude */
+    int symbols;                   /* of tokens: how many there are; 0 of others */
+    bool ragged;                   /* and rows of different lengths, filled up with the number behind the last symbol */
+    double period, low;            /* of angles and boxes: they go from low to low + period */
+    tw_fold fold;                  /* the part of the manifold that points are in */
+    bool chart;                    /* Euclidean numbers that are no columns: not standardised */
+    bool surface;                  /* of a mesh: Euclidean numbers that are on it, */
+    const tw_mesh *mesh;           /* the mesh; NULL until tw_space_on_mesh */
     const tw_premetric *premetric; /* the distance of its paths; NULL: none */
-    int waves;          /* octaves of sines of coordinates that the network sees beside them */
+    int waves;                     /* octaves of sines of coordinates that the network sees beside them */
 };
 
 /* Whether each of its columns is a point of its own, and not all together one. */

@@ -138,6 +138,15 @@ void tw_spd_undo(tw_spd_function f, int n, const double *a, const double *d, dou
     differentiate(f, n, a, d, true, out);
 }
 
+double tw_spd_log_length(int n, const double *a)
+{
+    double values[TW_SPD_MOST], spare[TW_SPD_MOST], matrix[SQUARE], square = 0;
+    int side = unfold(n, a, matrix);
+    tw_eigenvalues_symmetric(side, matrix, values, spare);
+    for (int k = 0; k < side; k++) square += log1p(values[k]) * log1p(values[k]);
+    return sqrt(square);
+}
+
 double tw_spd_log_spread(int n, const double *a)
 {
     double values[TW_SPD_MOST], vectors[SQUARE], sum = 0;

@@ -9,7 +9,7 @@
 
 #include "nn/piece.h"
 
-enum { TW_SPD_MOST = 10, TW_SPD_NUMBERS = 55 };
+enum { TW_SPD_MOST = 32, TW_SPD_NUMBERS = 528 };
 
 /* e^a - 1 and log(1 + a), which are exact near 0; the last two on the host only. */
 typedef enum tw_spd_function { TW_SPD_EXPM1, TW_SPD_LOG1P, TW_SPD_EXP, TW_SPD_LOG } tw_spd_function;
@@ -29,6 +29,7 @@ void tw_spd_undo(tw_spd_function f, int n, const double *a, const double *d, dou
 void tw_spd_whiten(int n, const double *x, const double *v, double *out);  /* L^-1 V L^-T */
 void tw_spd_colour(int n, const double *x, const double *v, double *out);  /* L V L' */
 void tw_spd_between(int n, const double *a, const double *v, double *out); /* A V A */
+double tw_spd_log_length(int n, const double *a); /* |log(1 + A)| */
 double tw_spd_log_spread(int n, const double *a); /* log |det| of exp's derivative at A, seen whitened */
 
 /* --- on a graph: rows (B,n) ----------------------------------------------------------------------------------------

@@ -7,32 +7,45 @@
 /* --- numbers and matrices ------------------------------------------------------------------------------------------
  */
 
-/* The n numbers of each of the k^2 matrices with one entry: (k^2, n); to turn matrices into numbers and, transposed,
- * back. */
-static tw_val frame_of(tw_val like, int n, bool back)
+static const double root_half = 0.70710678118654752440;
+
+/* Columns of x (B,n) by number, times their factors: (B,count). */
+static tw_val pick(tw_val x, int count, const int32_t *column, const double *factor)
 {
-    double entry[TW_SPD_NUMBERS * TW_SPD_MOST * TW_SPD_MOST] = {0};
-    int side = tw_spd_side(n), square = side * side;
-    for (int i = 0, at = 0; i < side; i++)
-        for (int j = 0; j <= i; j++, at++)
-            for (int turn = 0; turn < 2; turn++) {
-                int place = turn ? j * side + i : i * side + j;
-                entry[back ? at * square + place : place * n + at] = i == j ? 1 : 0.70710678118654752440;
-            }
-    tw_shape shape = back ? tw_shape_of(n, square) : tw_shape_of(square, n);
-    return tw_cast(tw_const_data(like.graph, TW_DTYPE_F64, shape, entry), tw_dtype_at(like));
+    tw_val index = tw_const_data(x.graph, TW_DTYPE_I32, tw_shape_of(1, count), column);
+    tw_val scale = tw_const_data(x.graph, TW_DTYPE_F64, tw_shape_of(1, count), factor);
+    tw_val picked = tw_take_along_axis(x, index, 1);
+    return tw_mul(picked, tw_broadcast_to(tw_cast(scale, tw_dtype_at(x)), tw_shape_at(picked)));
 }
 
 static tw_val unfold(tw_val x)
 {
-    int n = (int)tw_last_dim(x), side = tw_spd_side(n);
-    return tw_reshape(tw_matmul(x, frame_of(x, n, true)), tw_shape_of(tw_dim(x, 0), side, side));
+    int32_t column[TW_SPD_MOST * TW_SPD_MOST];
+    double factor[TW_SPD_MOST * TW_SPD_MOST];
+    int side = tw_spd_side((int)tw_last_dim(x));
+    for (int i = 0; i < side; i++)
+        for (int j = 0; j < side; j++) {
+            column[i * side + j] = i > j ? i * (i + 1) / 2 + j : j * (j + 1) / 2 + i;
+            factor[i * side + j] = i == j ? 1 : root_half;
+        }
+    return tw_reshape(pick(x, side * side, column, factor), tw_shape_of(tw_dim(x, 0), side, side));
 }
 
+/* Of both triangles. */
 static tw_val fold(tw_val a, int n)
 {
-    int64_t side = tw_last_dim(a);
-    return tw_matmul(tw_reshape(a, tw_shape_of(tw_dim(a, 0), side * side)), frame_of(a, n, false));
+    int32_t lower[TW_SPD_NUMBERS], upper[TW_SPD_NUMBERS];
+    double factor[TW_SPD_NUMBERS];
+    int side = (int)tw_last_dim(a);
+    if (tw_is_none(a)) return a;
+    for (int i = 0, at = 0; i < side; i++)
+        for (int j = 0; j <= i; j++, at++) {
+            lower[at] = i * side + j;
+            upper[at] = j * side + i;
+            factor[at] = i == j ? 0.5 : root_half;
+        }
+    tw_val flat = tw_reshape(a, tw_shape_of(tw_dim(a, 0), side * side));
+    return tw_add(pick(flat, n, lower, factor), pick(flat, n, upper, factor));
 }
 
 tw_val tw_spd_whiten_rows(tw_val x, tw_val v)

@@ -213,6 +213,23 @@ static void treats_gaps(void **state)
     expect_with("a,b\n1,2\n2,\n", &(tw_dataset_desc){.missing = TW_MISSING_ERROR, .drop = "b"}, "a: 1 2");
 }
 
+static void constant_columns_are_told_in_one_note(void **state)
+{
+    tw_context *ctx = tw_context_create(NULL);
+    tw_dataset *d = NULL;
+    FILE *f = fopen("x.csv", "w");
+    fprintf(f, "a,b,c,d,e,f\n");
+    for (int i = 0; i < 40; i++) fprintf(f, "1,2,%d,3,4,5\n", i);
+    fclose(f);
+    (void)state;
+    assert_int_equal(tw_dataset_open(ctx, "x.csv", NULL, &d), TW_OK);
+    assert_string_equal(tw_dataset_note(d, 0),
+                        "5 columns are constant ('a', 'b', 'd', ...): kept, with nothing to learn in them");
+    assert_null(tw_dataset_note(d, 1));
+    tw_dataset_destroy(d);
+    tw_context_destroy(ctx);
+}
+
 /* 5 % exactly is few enough, one more is not. */
 static void drops_few_gaps_by_itself(void **state)
 {
@@ -341,6 +358,7 @@ int main(void)
         cmocka_unit_test(chooses_columns),
         cmocka_unit_test(treats_gaps),
         cmocka_unit_test(drops_few_gaps_by_itself),
+        cmocka_unit_test(constant_columns_are_told_in_one_note),
         cmocka_unit_test(remembers_decimals),
         cmocka_unit_test(reads_very_wide_tables),
         cmocka_unit_test(bounds_memory),

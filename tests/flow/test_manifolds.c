@@ -1,6 +1,7 @@
 /* Flows on manifolds: an untrained one is its source; samples stay on the space, whatever the solver; densities are
  * those of the volume - they integrate to 1 for networks of any weights, and those found on the way to samples are
- * those of scoring them -; distances are along the space; there and back is where one began; a file has it all; what has no meaning there is refused.
+ * those of scoring them -; distances are along the space; there and back is where one began; a file has it all; what
+ * has no meaning there is refused.
  */
 #include "flow/flow.h"
 
@@ -177,6 +178,26 @@ static void test_a_density_among_matrices_integrates_to_one(void **state)
     tw_flow_destroy(flow);
 }
 
+/* Whole numbers in the data, and what a flow says of a matrix is one still: rounded one by one, its entries are not. */
+static void test_columns_of_one_point_keep_their_digits(void **state)
+{
+    static const struct {
+        const char *space;
+        int columns;
+        bool kept;
+    } cases[] = {{"spd", 3, true},      {"log_spd", 3, true}, {"simplex", 3, true}, {"so3", 4, true},
+                 {"poincare", 2, true}, {"torus", 2, false},  {"sphere", 2, false}, {"euclidean", 3, false}};
+    const int none[4] = {0};
+    for (int i = 0; i < TW_COUNT(cases); i++) {
+        tw_flow *flow = NULL;
+        tw_flow_desc desc = {.columns = cases[i].columns, .space = cases[i].space, .decimals = none};
+        assert_int_equal(tw_flow_create(*state, &desc, &flow), TW_OK);
+        for (int c = 0; c < cases[i].columns; c++)
+            assert_int_equal(tw_flow_about(flow)->decimals[c], cases[i].kept ? -1 : 0);
+        tw_flow_destroy(flow);
+    }
+}
+
 static void test_files_and_interpolation(void **state)
 {
     enum { N = 5 };
@@ -232,7 +253,7 @@ static void test_what_has_no_meaning_is_refused(void **state)
 /* Across the cut of angles, of both quaternions of a rotation, of factors together; in deviations of R^D. */
 static void test_distances_are_along_the_space(void **state)
 {
-    const double rows[] = {170, -90, -170, 0, 0, 0}; /* three of two angles in degrees */
+    const double rows[] = {170, -90, -170, 0, 0, 0};       /* three of two angles in degrees */
     const double turns[] = {1, 0, 0, 0, -0.8, 0, -0.6, 0}; /* by 0 and by 2 acos(0.8) */
     double apart[9];
     tw_flow *flow = flow_on(*state, "torus", NULL, 2, 0);
@@ -315,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_samples_stay_and_come_back),
         cmocka_unit_test(test_densities_integrate_to_one),
         cmocka_unit_test(test_a_density_among_matrices_integrates_to_one),
+        cmocka_unit_test(test_columns_of_one_point_keep_their_digits),
         cmocka_unit_test(test_files_and_interpolation),
         cmocka_unit_test(test_what_has_no_meaning_is_refused),
         cmocka_unit_test(test_distances_are_along_the_space),

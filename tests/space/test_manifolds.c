@@ -30,6 +30,7 @@ static const sort sorts[] = {
     {TW_MANIFOLD_sphere, 2, 3.1415}, {TW_MANIFOLD_sphere, 3, 3.1415}, {TW_MANIFOLD_sphere, 64, 3.1415},
     {TW_MANIFOLD_rotation, 4, 3.14}, {TW_MANIFOLD_hyperbolic, 2, 4},  {TW_MANIFOLD_hyperbolic, 5, 2},
     {TW_MANIFOLD_spd, 1, 4},         {TW_MANIFOLD_spd, 3, 4},         {TW_MANIFOLD_spd, 10, 3},
+    {TW_MANIFOLD_spd, 406, 3},
 };
 enum { TRIES = 200, N = TW_MANIFOLD_MOST };
 

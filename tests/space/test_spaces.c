@@ -102,6 +102,22 @@ static void refuse_row(tw_context *ctx, const char *space, int columns, const do
     tw_space_free(ctx, &s);
 }
 
+/* Of a point of many numbers some are told. */
+static void test_a_long_row_is_not_told_whole(void **state)
+{
+    enum { N = 28 * 29 / 2 };
+    static double row[N], x[N];
+    static const char *names[N];
+    const tw_factor *bad = NULL;
+    for (int i = 0; i < N; i++) names[i] = "entry";
+    tw_space s = make(*state, "spd", N, NULL);
+    assert_false(tw_space_read(&s, row, x, &bad));
+    assert_int_equal(tw_space_refuse(*state, bad, 4, row, names), TW_ERR_INVALID);
+    assert_non_null(strstr(tw_context_error(*state), "row 5: entry=0, "));
+    assert_non_null(strstr(tw_context_error(*state), "entry=0 and 390 more: expected the lower triangle"));
+    tw_space_free(*state, &s);
+}
+
 static void test_walls_are_kept(void **state)
 {
     refuse_row(*state, "simplex", 3, (double[]){0.5, 0.4, 0.2}, "sum to 1");
@@ -195,7 +211,7 @@ static void test_more_columns_than_a_factor_holds(void **state)
     tw_space_free(*state, &s);
     tw_piece piece;
     assert_int_equal(tw_piece_read(*state, "space", "directions", tw_space_list, &piece), TW_OK);
-    assert_int_equal(tw_space_make(*state, &piece, 65, NULL, &s), TW_ERR_UNSUPPORTED);
+    assert_int_equal(tw_space_make(*state, &piece, 529, NULL, &s), TW_ERR_UNSUPPORTED);
     tw_piece_free(*state, &piece);
 }
 
@@ -489,6 +505,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_read_is_written),
         cmocka_unit_test(test_latitude_is_found_by_its_name),
+        cmocka_unit_test(test_a_long_row_is_not_told_whole),
         cmocka_unit_test(test_walls_are_kept),
         cmocka_unit_test(test_distances_of_shares),
         cmocka_unit_test(test_distances_of_logarithms_of_matrices),
