@@ -1,33 +1,38 @@
-/* method/ppd.c - continuous normalising flows matched to a path of densities (Ben-Hamu et al. 2022, Matching normalizing
- * flows and probability paths on manifolds): the field learns to keep the mass of the path that leads from the source to
- * the data, every point of which is widened to the law of path/contraction.h with s = width^t,
+/* method/ppd.c - continuous normalising flows matched to a path of densities (Ben-Hamu et al. 2022, Matching
+ * normalizing flows and probability paths on manifolds): the field learns to keep the mass of the path that leads from
+ * the source to the data, every point of which is widened to the law of path/contraction.h with s = w^t,
  *
  *   p_t = mean over the data of p(. | x_1; s(t)),   r = d/dt log p_t(x) + <grad log p_t(x), u> + div u,   x ~ p_t
  *
  *   loss(row) = |r|^power
  *
  * which is 0 for all x and t if u makes the densities p_t. For power 1 half of its mean over t bounds the total
- * variation between the flow and p_1, as that changes no faster than the mass that is not kept. Nothing is simulated, and
- * unlike flow matching's the loss has no floor. The data that p_t is the mean over are those of the batch: large batches
- * are better than few points of many. */
+ * variation between the flow and p_1, as that changes no faster than the mass that is not kept. Nothing is simulated,
+ * and unlike flow matching's the loss has no floor. The data that p_t is the mean over are those of the batch: large
+ * batches are better than few points of many. Widths w are `width`, or vary with how many of them are near. */
 #include "method/method.h"
 
 #include "path/contraction.h"
 
 #include <math.h>
 
-enum { WIDTH, POWER, PROBE }; /* parameters */
+enum { WIDTH, POWER, PROBE, VARY }; /* parameters */
 
-/* s (B,1) at t (B) */
-static tw_val factor_at(const tw_model *model, tw_val t)
+/* log w of the data (N,D): (1,N), or (1,1) of all. */
+static tw_val log_widths(const tw_model *model, tw_val data)
 {
-    return tw_expand_dim(tw_exp(tw_muls(t, log(model->method->value[WIDTH]))), 1);
+    const double width = model->method->value[WIDTH], vary = model->method->value[VARY];
+    if (tw_is_none(data)) return TW_NONE;
+    if (vary > 0) return tw_contraction_log_widths(model->space, data, width, vary);
+    return tw_adds(tw_zeros_like(tw_slice(tw_slice(data, 0, 0, 1), 1, 0, 1)), log(width));
 }
 
-/* Slopes of log p_t(x) in x (B,D) and t (B), where `data` (N,D) are what the path leads to. */
-static bool slopes_of(const tw_model *model, tw_val x, tw_val t, tw_val data, tw_val *out_x, tw_val *out_t)
+/* Slopes of log p_t(x) in x (B,D) and t (B), where `data` (N,D) with these widths are what the path leads to. */
+static bool slopes_of(const tw_model *model, tw_val x, tw_val t, tw_val data, tw_val widths, tw_val *out_x,
+                      tw_val *out_t)
 {
-    tw_val each = tw_contraction_log_density(model->space, x, data, factor_at(model, t));
+    tw_val s = tw_exp(tw_mul(tw_expand_dim(t, 1), widths));
+    tw_val each = tw_contraction_log_density(model->space, x, data, s);
     const tw_val of[2] = {x, t};
     tw_val slope[2];
     if (tw_is_none(each) || tw_grad(tw_sum_all(tw_logsumexp(each, 1)), 2, of, slope) != TW_OK) return false;
@@ -45,8 +50,10 @@ static tw_val row_loss(const tw_model *model, const tw_draws *d)
     tw_val t = tw_stop_gradient(d->t);
     int64_t columns = tw_last_dim(d->x1);
     tw_val signs = tw_sign(tw_slice(d->z, 1, 0, columns)), z = tw_slice(d->z, 1, columns, 2 * columns);
-    tw_val x = tw_stop_gradient(tw_contraction_point(model->space, d->x0, d->x1, factor_at(model, t), z));
-    if (tw_is_none(x) || !slopes_of(model, x, t, d->x1, &slope_x, &slope_t)) return TW_NONE;
+    tw_val widths = log_widths(model, d->x1),
+           own = tw_exp(tw_mul(tw_expand_dim(t, 1), tw_transpose(widths, (int[]){1, 0})));
+    tw_val x = tw_stop_gradient(tw_contraction_point(model->space, d->x0, d->x1, own, z));
+    if (tw_is_none(x) || !slopes_of(model, x, t, d->x1, widths, &slope_x, &slope_t)) return TW_NONE;
     tw_val u = tw_model_predict(model, x, t);
     const tw_divergence_desc along = {
         .trace = TW_TRACE_HUTCHINSON, .probes = 1, .vectors = probes ? tw_expand_dim(signs, 1) : TW_NONE};

@@ -43,13 +43,14 @@ static tw_val numbers_density(tw_val x, tw_val x1, tw_val s)
 {
     double n = (double)tw_last_dim(x);
     tw_val share = tw_adds(tw_neg(s), 1), far = tw_transpose(square_of(x1), (const int[]){1, 0});
-    tw_val cross = products(tw_mul(share, x), x1);
+    tw_val cross = tw_mul(share, products(x, x1));
     tw_val square = tw_add(tw_sub(tw_mul(tw_square(share), far), tw_muls(cross, 2)), square_of(x));
     tw_val around = tw_div(tw_muls(square, -0.5), tw_square(s));
     return tw_add(around, tw_adds(tw_muls(tw_log(s), -n), -0.5 * n * log(turn)));
 }
 
-/* --- unit vectors of n numbers ------------------------------------------------------------------------------------- */
+/* --- unit vectors of n numbers -------------------------------------------------------------------------------------
+ */
 
 /* 1 + x0 . x1 and 1 - x0 . x1 are half of squared lengths, which do not cancel. */
 static tw_val sphere_point(tw_val x0, tw_val x1, tw_val s)
@@ -68,7 +69,8 @@ static tw_val cauchy(int dims, tw_val cosine, tw_val s)
     return tw_muls(tw_sub(tw_log(tw_muls(s, 2)), tw_log(width)), dims);
 }
 
-/* --- shares, as unit vectors without negative numbers -------------------------------------------------------------- */
+/* --- shares, as unit vectors without negative numbers --------------------------------------------------------------
+ */
 
 /* tau, from 0 on: what the roots of shares deviate by is s then, for small s. */
 static tw_val concentration(tw_val s)
@@ -77,7 +79,8 @@ static tw_val concentration(tw_val s)
     return tw_muls(tw_adds(tw_div(one, tw_square(s)), -1), 0.25);
 }
 
-/* Roots of Gamma variables by Wilson and Hilferty's normal cube roots, which are good to a few per cent from shape 1/2 on. */
+/* Roots of Gamma variables by Wilson and Hilferty's normal cube roots, which are good to a few per cent from shape 1/2
+ * on. */
 static tw_val shares_point(tw_val x1, tw_val s, tw_val z)
 {
     tw_val shape = tw_adds(tw_mul(concentration(s), tw_square(x1)), 0.5), root = tw_sqrt(shape);
@@ -87,8 +90,8 @@ static tw_val shares_point(tw_val x1, tw_val s, tw_val z)
     return tw_manifold_project_rows(TW_MANIFOLD_sphere, tw_mul(root, tw_mul(positive, tw_sqrt(positive))));
 }
 
-/* With respect to the area of the sphere: Gamma(n/2 + tau) / prod Gamma(1/2 + tau p_k) prod x_k^(2 tau p_k) 2^(n - 1), p
- * the shares x1^2. */
+/* With respect to the area of the sphere: Gamma(n/2 + tau) / prod Gamma(1/2 + tau p_k) prod x_k^(2 tau p_k) 2^(n - 1),
+ * p the shares x1^2. */
 static tw_val shares_density(tw_val x, tw_val x1, tw_val s)
 {
     const int64_t n = tw_last_dim(x);
@@ -102,7 +105,8 @@ static tw_val shares_density(tw_val x, tw_val x1, tw_val s)
     return sum;
 }
 
-/* --- angles --------------------------------------------------------------------------------------------------------- */
+/* --- angles ---------------------------------------------------------------------------------------------------------
+ */
 
 static tw_val angles_point(tw_val x0, tw_val x1, tw_val s)
 {
@@ -124,7 +128,8 @@ static tw_val angles_density(tw_val x, tw_val x1, tw_val s)
     return sum;
 }
 
-/* --- of a factor, and of all ----------------------------------------------------------------------------------------- */
+/* --- of a factor, and of all -----------------------------------------------------------------------------------------
+ */
 
 static tw_val part_of(const tw_factor *f, tw_val x)
 {
@@ -172,4 +177,18 @@ tw_val tw_contraction_log_density(const tw_space *space, tw_val x, tw_val x1, tw
         sum = i == 0 ? term : tw_add(sum, term);
     }
     return sum;
+}
+
+tw_val tw_contraction_log_widths(const tw_space *space, tw_val x1, double width, double vary)
+{
+    const double never = -1e30, most = 0.5; /* wider is next to the source */
+    if (tw_is_none(x1)) return TW_NONE;
+    const int64_t n = tw_dim(x1, 0);
+    tw_val twice = tw_full_like(tw_slice(x1, 1, 0, 1), fmin(2 * width, most));
+    tw_val each = tw_contraction_log_density(space, x1, x1, twice);
+    tw_val others = tw_add(each, tw_muls(tw_eye(x1.graph, tw_dtype_at(x1), n), never));
+    tw_val p = tw_expand_dim(tw_logsumexp(others, 1), 0); /* (1,N) */
+    tw_val apart = tw_sub(p, tw_expand_dim(tw_mean_axis(p, 1), 1));
+    tw_val varied = tw_clamp(tw_muls(apart, -vary), -log(8), log(8));
+    return tw_clamp(tw_adds(varied, log(width)), -(double)INFINITY, log(most));
 }

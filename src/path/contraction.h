@@ -2,15 +2,15 @@
  * factor s, from 1 down, in a chart about x_1 that the source looks the same in from every side.
  *
  *   on R^n      x_1 + s (x_0 - x_1), x_0 normal                     normal: mean (1 - s) x_1, deviation s
- *   on S^n      stereographic coordinates y about x_1 become s y    density (2 s / (2 s^2 + (1 - s^2) |x - x_1|^2 / 2))^n
- *                                                                   over that of the uniform x_0
- *   of angles   the same, each on a circle                          wrapped Cauchy
- *   of shares   their roots z towards those of x_1                  Dirichlet, 1/2 + tau x_1, tau = (1 / s^2 - 1) / 4
+ *   on S^n      stereographic coordinates y about x_1 become s y    density (2 s / (2 s^2 + (1 - s^2) |x - x_1|^2 /
+ * 2))^n over that of the uniform x_0 of angles   the same, each on a circle                          wrapped Cauchy of
+ * shares   their roots z towards those of x_1                  Dirichlet, 1/2 + tau x_1, tau = (1 / s^2 - 1) / 4
  *
  * On spheres y -> s y is a Moebius transformation, and the law the spherical Cauchy distribution (Kato, McCullagh 2020,
  * Some properties of a Cauchy family on the sphere derived from the Moebius transformations): uniform at s = 1, in any
  * dimension without a Bessel function, sampled by one formula. Of shares points are drawn from a law that is
- * only near the one told (path/contraction.c): what holds at every point of the path may be held at those. Of unit vectors x moves by
+ * only near the one told (path/contraction.c): what holds at every point of the path may be held at those. Of unit
+ * vectors x moves by
  * -(ds/dt) / s times the part of x_1 across x. */
 #ifndef TW_PATH_CONTRACTION_H
 #define TW_PATH_CONTRACTION_H
@@ -21,7 +21,13 @@
 bool tw_contraction_covers(const tw_space *space);
 /* x (B,D) from x0, x1 (B,D) by s (B,1); of shares from standard normal z (B,D) in place of x0. */
 tw_val tw_contraction_point(const tw_space *space, tw_val x0, tw_val x1, tw_val s, tw_val z);
-/* log p(x_i | x1_j; s_i) with respect to the volumes of the factors, (B,N), of x (B,D), x1 (N,D), s (B,1). */
+/* log p(x_i | x1_j; s_ij) with respect to the volumes of the factors, (B,N), of x (B,D), x1 (N,D), s (B,N) or (B,1). */
 tw_val tw_contraction_log_density(const tw_space *space, tw_val x, tw_val x1, tw_val s);
+
+/* log w_j (1,N) for each of the data x1 (N,D): `width` as a geometric mean, less where there are many, w ~ p^-vary, p
+ * the mean of the others' laws of twice that width (Abramson 1982, On bandwidth variation in kernel estimates - a
+ * square root law; Silverman 1986, Density estimation for statistics and data analysis, section 5.3). At most eight
+ * times more or less. */
+tw_val tw_contraction_log_widths(const tw_space *space, tw_val x1, double width, double vary);
 
 #endif

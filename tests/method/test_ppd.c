@@ -56,14 +56,16 @@ static void points(const tw_space *s, int rows, double seed, double *out)
         }
 }
 
-/* --- fields that are known --------------------------------------------------------------------------------------------
+/* --- fields that are known
+ * --------------------------------------------------------------------------------------------
  */
 
 enum { B = 6 };
 
 typedef struct known {
     const tw_space *space;
-    tw_val data; /* (N,D) */
+    tw_val data;  /* (N,D) */
+    double vary;  /* how widths do */
     double times; /* the exact field */
 } known;
 
@@ -74,12 +76,11 @@ static tw_val across(const tw_factor *f, tw_val x, tw_val x1)
     return f->manifold == TW_MANIFOLD_sphere ? tw_manifold_tangent_rows(TW_MANIFOLD_sphere, x, x1) : TW_NONE;
 }
 
-/* Velocity of a path to x1 (B,D): of numbers (x1 - x) / s ds/dt at x. */
-static tw_val velocity_to(const tw_space *space, tw_val x, tw_val x1)
+/* Velocity of a path to x1 (B,D), of rate -log w: of numbers (x1 - x) / s ds/dt at x. */
+static tw_val velocity_to(const tw_space *space, tw_val x, tw_val x1, tw_val rate)
 {
-    const double rate = -log(width);
     tw_val out = TW_NONE;
-    if (space->flat) return tw_muls(tw_sub(x1, x), rate);
+    if (space->flat) return tw_mul(tw_sub(x1, x), rate);
     for (int i = 0; i < space->count; i++) {
         const tw_factor *f = &space->factor[i];
         tw_val a = tw_slice(x, 1, f->number, f->number + f->numbers);
@@ -87,7 +88,7 @@ static tw_val velocity_to(const tw_space *space, tw_val x, tw_val x1)
         tw_val v = f->manifold == TW_MANIFOLD_euclidean ? tw_sub(b, a) : across(f, a, b);
         out = i == 0 ? v : tw_concat2(1, out, v);
     }
-    return tw_muls(out, rate);
+    return tw_mul(out, rate);
 }
 
 /* The mean of the velocities to all data, by how likely each is where x leads to, as a network would say it. */
@@ -96,11 +97,13 @@ static tw_val marginal(void *user, tw_val x, tw_val t)
     const known *k = user;
     const int64_t rows = tw_dim(x, 0), columns = tw_last_dim(x);
     x = tw_space_project_rows(k->space, x); /* as a network sees it: nothing changes across the tangent space */
-    tw_val s = tw_expand_dim(tw_exp(tw_muls(t, log(width))), 1);
+    tw_val widths = tw_contraction_log_widths(k->space, k->data, width, k->vary);
+    tw_val s = tw_exp(tw_mul(tw_expand_dim(t, 1), widths));
     tw_val share = tw_softmax(tw_contraction_log_density(k->space, x, k->data, s), 1), sum = TW_NONE;
     for (int64_t j = 0; j < tw_dim(k->data, 0); j++) {
         tw_val to = tw_broadcast_to(tw_slice(k->data, 0, j, j + 1), tw_shape_of(rows, columns));
-        tw_val term = tw_mul(tw_slice(share, 1, j, j + 1), velocity_to(k->space, x, to));
+        tw_val term =
+            tw_mul(tw_slice(share, 1, j, j + 1), velocity_to(k->space, x, to, tw_neg(tw_slice(widths, 1, j, j + 1))));
         sum = j == 0 ? term : tw_add(sum, term);
     }
     return tw_muls(sum, k->times);
@@ -119,15 +122,15 @@ static void losses(const tw_space *space, const char *method, double times, cons
     assert_int_equal(tw_piece_read(ctx, "schedule", "condot", tw_schedule_list, &schedule), TW_OK);
     const tw_shape rows = tw_shape_of(B, space->numbers);
     tw_val in[4] = {tw_input(g, "x0", TW_DTYPE_F64, rows), tw_input(g, "x1", TW_DTYPE_F64, rows),
-                    tw_input(g, "t", TW_DTYPE_F64, tw_shape_of(B)), tw_input(g, "z", TW_DTYPE_F64, tw_shape_of(B, 2 * space->numbers))};
+                    tw_input(g, "t", TW_DTYPE_F64, tw_shape_of(B)),
+                    tw_input(g, "z", TW_DTYPE_F64, tw_shape_of(B, 2 * space->numbers))};
     known user = {.space = space, .data = in[1], .times = times};
+    user.vary = piece.value[3];
     const tw_model model = {
         .space = space, .schedule = &schedule, .method = &piece, .network = marginal, .user = &user};
-    tw_val loss =
-        tw_method_ppd.row_loss(&model, &(tw_draws){.x0 = in[0], .x1 = in[1], .t = in[2], .z = in[3]});
+    tw_val loss = tw_method_ppd.row_loss(&model, &(tw_draws){.x0 = in[0], .x1 = in[1], .t = in[2], .z = in[3]});
     assert_int_equal(tw_graph_check(g), TW_OK);
-    assert_int_equal(
-        tw_reference_run(ctx, 4, in, (const double *[]){x0, data, time, z}, 1, &loss, &out), TW_OK);
+    assert_int_equal(tw_reference_run(ctx, 4, in, (const double *[]){x0, data, time, z}, 1, &loss, &out), TW_OK);
     tw_piece_free(ctx, &piece);
     tw_piece_free(ctx, &schedule);
     tw_graph_destroy(g);
@@ -141,9 +144,12 @@ static void exact_fields_leave_nothing(void **state)
         tw_space space = space_number(i, room);
         double data[B * 8], loss[B], off[B];
         points(&space, B, 2.9, data);
-        losses(&space, "ppd:width=0.05", 1, data, loss);
-        losses(&space, "ppd:width=0.05", 0.9, data, off);
-        for (int k = 0; k < B; k++) assert_true(loss[k] < 1e-9 * (1 + off[k]));
+        for (int vary = 0; vary < 2; vary++) {
+            const char *method = vary ? "ppd:width=0.05,vary=0.3" : "ppd:width=0.05";
+            losses(&space, method, 1, data, loss);
+            losses(&space, method, 0.9, data, off);
+            for (int k = 0; k < B; k++) assert_true(loss[k] < 1e-9 * (1 + off[k]));
+        }
         for (int k = 1; k < B; k++) memcpy(data + k * space.numbers, data, (size_t)space.numbers * sizeof *data);
         losses(&space, "ppd:width=0.05", 1, data, loss); /* one point: p_t = N((1 - s) x_1, s^2) and its kin */
         for (int k = 0; k < B; k++) assert_true(loss[k] < 1e-9 * (1 + off[k]));
@@ -166,7 +172,8 @@ static void powers_of_what_is_left(void **state)
     }
 }
 
-/* --- laws ------------------------------------------------------------------------------------------------------------ */
+/* --- laws ------------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct asked {
     tw_graph *g;
@@ -189,9 +196,8 @@ static asked ask(const tw_space *space, int64_t rows, int64_t data)
 
 static void run(const asked *a, const double *x, const double *x1, const double *s, tw_val what, double *out)
 {
-    assert_int_equal(tw_reference_run(ctx, 3, (tw_val[]){a->x, a->x1, a->s}, (const double *[]){x, x1, s}, 1, &what,
-                                      &out),
-                     TW_OK);
+    assert_int_equal(
+        tw_reference_run(ctx, 3, (tw_val[]){a->x, a->x1, a->s}, (const double *[]){x, x1, s}, 1, &what, &out), TW_OK);
 }
 
 /* Mass around x1 within an angle on S^2 and within a difference on the circle, by sums, is what draws of the uniform
@@ -213,8 +219,10 @@ static void laws_are_those_of_draws(void **state)
             for (int k = 0; k < CELLS; k++) {
                 double angle = (k + 0.5) * turn / 2 / CELLS;
                 s[k] = width_here;
-                if (circle) x[k] = 1 + angle;
-                else x[3 * k] = sin(angle), x[3 * k + 1] = 0, x[3 * k + 2] = cos(angle);
+                if (circle)
+                    x[k] = 1 + angle;
+                else
+                    x[3 * k] = sin(angle), x[3 * k + 1] = 0, x[3 * k + 2] = cos(angle);
             }
             run(&a, x, x1, s, a.density, density);
             run(&a, x, x1, s, a.point, moved);
@@ -237,8 +245,8 @@ static void laws_are_those_of_draws(void **state)
     }
 }
 
-/* Of three shares as unit vectors: mass 1 on an eighth of the sphere at any time, 1 / area at first, and at last near the
- * data, where draws are, too. */
+/* Of three shares as unit vectors: mass 1 on an eighth of the sphere at any time, 1 / area at first, and at last near
+ * the data, where draws are, too. */
 static void laws_of_shares(void **state)
 {
     (void)state;
@@ -253,7 +261,8 @@ static void laws_of_shares(void **state)
     asked a = ask(&space, CELLS, 1);
     for (int k = 0; k < 3 * CELLS; k++) noise[k] = tw_random_normal(&random);
     for (int k = 0; k < CELLS; k++) {
-        double height = (k / SIDE + 0.5) / SIDE, angle = quarter * (k % SIDE + 0.5) / SIDE, flat = sqrt(1 - height * height);
+        double height = (k / SIDE + 0.5) / SIDE, angle = quarter * (k % SIDE + 0.5) / SIDE,
+               flat = sqrt(1 - height * height);
         x[3 * k] = flat * cos(angle), x[3 * k + 1] = flat * sin(angle), x[3 * k + 2] = height;
     }
     for (double width_here = 1; width_here > 0.02; width_here /= 3) {
@@ -293,8 +302,10 @@ static void points_of_paths(void **state)
         for (int k = 0; k < B; k++) s[k] = 1;
         run(&a, x, x1, s, a.point, moved);
         for (int k = 0; k < B; k++) {
-            if (space.flat) d[k] = hypot(x[2 * k] - moved[2 * k], x[2 * k + 1] - moved[2 * k + 1]);
-            else d[k] = tw_space_distance(&space, x + k * space.numbers, moved + k * space.numbers);
+            if (space.flat)
+                d[k] = hypot(x[2 * k] - moved[2 * k], x[2 * k + 1] - moved[2 * k + 1]);
+            else
+                d[k] = tw_space_distance(&space, x + k * space.numbers, moved + k * space.numbers);
             assert_true(d[k] < 1e-9);
             s[k] = 1e-6;
         }
@@ -303,8 +314,10 @@ static void points_of_paths(void **state)
                 x[j] = room[0].manifold == TW_MANIFOLD_sphere ? -x1[j] : x1[j] + turn / 2;
         run(&a, x, x1, s, a.point, moved);
         for (int k = space.count == 1; k < B; k++) {
-            if (space.flat) d[k] = hypot(moved[2 * k] - x1[0], moved[2 * k + 1] - x1[1]);
-            else d[k] = tw_space_distance(&space, moved + k * space.numbers, x1);
+            if (space.flat)
+                d[k] = hypot(moved[2 * k] - x1[0], moved[2 * k + 1] - x1[1]);
+            else
+                d[k] = tw_space_distance(&space, moved + k * space.numbers, x1);
             assert_true(d[k] < 1e-3);
         }
         for (int j = 0; j < space.numbers; j++) assert_true(isfinite(moved[j]));
@@ -312,10 +325,44 @@ static void points_of_paths(void **state)
     }
 }
 
-/* --- the bound ------------------------------------------------------------------------------------------------------- */
+/* Of numbers by their formula; never more than eight times apart; those of a lone point are `width`. */
+static void widths_vary_with_how_many_are_near(void **state)
+{
+    (void)state;
+    enum { N = 5 };
+    const double w = 0.1, two = 2 * w, vary = 0.3, x[2 * N] = {0, 0, 0.1, 0, 0, 0.15, 0.3, 0.2, 0.5, -0.4};
+    const double lone[2 * N] = {0, 0, 1e-3, 0, 0, 1e-3, 1e-3, 1e-3, 30, 40};
+    double expected[N], mean = 0, got[N], far[N], one, *out[] = {got, far, &one};
+    for (int j = 0; j < N; j++) {
+        double p = 0;
+        for (int i = 0; i < N; i++) { /* x_j by the law of x_i */
+            double a = x[2 * j] - (1 - two) * x[2 * i], b = x[2 * j + 1] - (1 - two) * x[2 * i + 1];
+            p += i == j ? 0 : exp(-0.5 * (a * a + b * b) / (two * two));
+        }
+        expected[j] = -vary * log(p);
+        mean += expected[j] / N;
+    }
+    tw_graph *g = NULL;
+    const tw_space space = {.flat = true, .numbers = 2};
+    assert_int_equal(tw_graph_create(ctx, &g), TW_OK);
+    tw_val in[2] = {tw_input(g, "x", TW_DTYPE_F64, tw_shape_of(N, 2)),
+                    tw_input(g, "lone", TW_DTYPE_F64, tw_shape_of(N, 2))};
+    tw_val widths[3] = {tw_contraction_log_widths(&space, in[0], w, vary),
+                        tw_contraction_log_widths(&space, in[1], w, 1),
+                        tw_contraction_log_widths(&space, tw_slice(in[0], 0, 0, 1), w, vary)};
+    assert_int_equal(tw_graph_check(g), TW_OK);
+    assert_int_equal(tw_reference_run(ctx, 2, in, (const double *[]){x, lone}, 3, widths, out), TW_OK);
+    for (int j = 0; j < N; j++) assert_true(fabs(got[j] - (log(w) + expected[j] - mean)) < 1e-9);
+    assert_true(fabs(far[4] - log(0.5)) < 1e-12 && fabs(far[0] - log(w / 8)) < 1e-12);
+    assert_true(fabs(one - log(w)) < 1e-12);
+    tw_graph_destroy(g);
+}
 
-/* On a circle: fields that are too fast or too slow lead to densities, here by the characteristics of many points, whose
- * total variation from p_1 is at most half of the mean over t of E |r|. */
+/* --- the bound -------------------------------------------------------------------------------------------------------
+ */
+
+/* On a circle: fields that are too fast or too slow lead to densities, here by the characteristics of many points,
+ * whose total variation from p_1 is at most half of the mean over t of E |r|. */
 static void residuals_bound_what_comes(void **state)
 {
     (void)state;
@@ -327,7 +374,8 @@ static void residuals_bound_what_comes(void **state)
     asked a = ask(&space, CELLS, 1);
     for (double times = 0.7; times < 1.25; times += 0.1) {
         double variation = 0, bound = 0;
-        /* u = times rate sin(x1 - x): the flow's tan((x - x1) / 2) shrinks by width^(times t), a law of the same kind */
+        /* u = times rate sin(x1 - x): the flow's tan((x - x1) / 2) shrinks by width^(times t), a law of the same kind
+         */
         for (int k = 0; k < CELLS; k++) x[k] = (k + 0.5) * cell, s[k] = pow(width, times);
         run(&a, x, x1, s, a.density, log_q);
         for (int k = 0; k < CELLS; k++) s[k] = width;
@@ -354,9 +402,12 @@ static void residuals_bound_what_comes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exact_fields_leave_nothing), cmocka_unit_test(powers_of_what_is_left),
-        cmocka_unit_test(laws_are_those_of_draws),    cmocka_unit_test(laws_of_shares),
+        cmocka_unit_test(exact_fields_leave_nothing),
+        cmocka_unit_test(powers_of_what_is_left),
+        cmocka_unit_test(laws_are_those_of_draws),
+        cmocka_unit_test(laws_of_shares),
         cmocka_unit_test(points_of_paths),
+        cmocka_unit_test(widths_vary_with_how_many_are_near),
         cmocka_unit_test(residuals_bound_what_comes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
