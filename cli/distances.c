@@ -27,8 +27,8 @@ static int repeats_for(int64_t pairs)
     return wanted < 3 ? 3 : wanted > 30 ? 30 : (int)wanted;
 }
 
-/* On a manifold distances are along it: numbers of columns tell little of angles across their cut, or of two quaternions of
- * one rotation. Points of a mesh are compared in space. */
+/* On a manifold distances are along it: numbers of columns tell little of angles across their cut, or of two
+ * quaternions of one rotation. Points of a mesh are compared in space. */
 static bool is_curved(const comparison *d)
 {
     const tw_space *space = &d->m->flow->space;
@@ -54,11 +54,13 @@ tw_status comparison_settle(comparison *d, int64_t most_pairs)
     d->curved = is_curved(d);
     d->pairs = tw_min_i64(opt_int(&c->set, OPT_PAIRS), d->halves ? d->held->rows / 2 : d->held->rows);
     d->pairs = tw_min_i64(d->pairs, most_pairs);
+    if (is_tokens(d->m) && !opt_given(&c->set, OPT_PAIRS)) d->pairs = tw_min_i64(d->pairs, scored_rows(d->m));
     if (training_rows(d) > 0) d->pairs = tw_min_i64(d->pairs, training_rows(d));
     if (d->pairs < 1) return tw_fail(c->ctx, TW_ERR_INVALID, "%s: too few rows for a distance", d->held->label);
     d->repeats = (int)opt_int(&c->set, OPT_REPEATS);
-    if (d->repeats == 0) d->repeats = is_pictures(d->m) ? 1 : repeats_for(d->pairs);
-    d->samples_count = tw_max_i64(d->pairs * d->repeats, is_pictures(d->m) ? 1 : FEWEST_SAMPLES);
+    const bool costly = is_pictures(d->m) || is_tokens(d->m);
+    if (d->repeats == 0) d->repeats = costly ? 1 : repeats_for(d->pairs);
+    d->samples_count = tw_max_i64(d->pairs * d->repeats, costly ? 1 : FEWEST_SAMPLES);
     return fit_scale(d);
 }
 

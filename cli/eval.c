@@ -18,7 +18,7 @@
 
 enum { DRAW_SCORE = 0, FLOW_ROWS = 2000, PICTURE_ROWS = 20000, STANDARD_FRAMES = 6 };
 enum { REPORTED = 1 << DISTANCE_ENERGY | 1 << DISTANCE_W2 | 1 << DISTANCE_SLICED, MOST_PAIRS = 4096 };
-enum { SCORED_PICTURES = 100, FLOW_PICTURES = 10, PICTURES = 100 };
+enum { FLOW_PICTURES = 10, PICTURES = 100 };
 
 typedef struct evaluation {
     cli *c;
@@ -32,7 +32,7 @@ typedef struct evaluation {
     lines lines;
     column_summary *summaries; /* of samples, then of data */
     char folder[MODEL_PATH], text_path[MODEL_PATH], json_path[MODEL_PATH], clouds_path[MODEL_PATH],
-        density_path[MODEL_PATH], flow_path[MODEL_PATH];
+        density_path[MODEL_PATH], flow_path[MODEL_PATH], samples_path[MODEL_PATH];
 } evaluation;
 
 /* --- likelihood -------------------------------------------------------------------------------------------------- */
@@ -62,8 +62,7 @@ done:
 static tw_status score_held_out(evaluation *e)
 {
     cli *c = e->c;
-    bool few = is_pictures(&e->m) && !opt_given(&c->set, OPT_N_EVAL);
-    int64_t most = few ? SCORED_PICTURES : opt_int(&c->set, OPT_N_EVAL);
+    int64_t most = opt_given(&c->set, OPT_N_EVAL) ? opt_int(&c->set, OPT_N_EVAL) : scored_rows(&e->m);
     int64_t n = tw_min_i64(most, e->held.rows);
     tw_ode_desc plain = solver_without_noise(c, &e->solver);
     tw_status status = TW_OK;
@@ -139,6 +138,8 @@ static tw_status draw_pictures(evaluation *e)
     drawn held = {.m = &e->m, .n = shown, .rows = e->held.values, .conditions = e->held.conditions}, samples = held;
     tw_status status = TW_OK;
     samples.rows = e->compared.samples;
+    e->report.clouds_path = e->clouds_path;
+    e->report.flow_path = e->flow_path;
     TW_TRY(plot_both(e->c->ctx, e->clouds_path, "held-out data", &held, "samples", &samples));
     TW_TRY(draw_flow(e));
     if (has_density_map(&e->m)) {
@@ -151,6 +152,14 @@ done:
     return status;
 }
 
+/* Of texts, whose samples are to be read; those of a file are there. */
+static tw_status write_samples(evaluation *e)
+{
+    if (opt_given(&e->c->set, OPT_SAMPLES)) return TW_OK;
+    e->report.samples_path = e->samples_path;
+    return write_texts(e->c, &e->m, e->samples_path, e->compared.samples_count, e->compared.samples);
+}
+
 /* --- the verb ---------------------------------------------------------------------------------------------------- */
 
 static bool name_outputs(evaluation *e)
@@ -158,13 +167,12 @@ static bool name_outputs(evaluation *e)
     const char *out = opt_text(&e->c->set, OPT_OUT_REPORT);
     snprintf(e->folder, sizeof e->folder, "%s", out ? out : e->m.folder);
     e->report.report_path = e->text_path;
-    e->report.clouds_path = e->clouds_path;
-    e->report.flow_path = e->flow_path;
     return path_join(e->text_path, MODEL_PATH, e->folder, "report.txt") &&
            path_join(e->json_path, MODEL_PATH, e->folder, "report.json") &&
            path_join(e->clouds_path, MODEL_PATH, e->folder, is_pictures(&e->m) ? "grid.png" : "clouds.png") &&
            path_join(e->flow_path, MODEL_PATH, e->folder, "flow.png") &&
-           path_join(e->density_path, MODEL_PATH, e->folder, "density.png");
+           path_join(e->density_path, MODEL_PATH, e->folder, "density.png") &&
+           path_join(e->samples_path, MODEL_PATH, e->folder, "samples.txt");
 }
 
 /* Both files; the text is shown as well. */
@@ -183,6 +191,7 @@ static tw_status write_report(evaluation *e)
     cli_say(c, "%s", text.data);
     cli_say(c, "report    %s, %s", e->text_path, e->json_path);
     const char *density = e->report.density_path;
+    if (e->report.samples_path) cli_say(c, "samples   %s", e->report.samples_path);
     if (e->report.clouds_path)
         cli_say(c, "pictures  %s, %s%s%s%s%s", e->clouds_path, e->flow_path, e->judged.neighbours[0] ? ", " : "",
                 e->judged.neighbours, density ? ", " : "", density ? density : "");
@@ -216,9 +225,9 @@ static tw_status evaluate(evaluation *e)
     } else {
         TW_TRY(compare_columns(e));
     }
-    if (is_sequences(&e->m))
-        e->report.clouds_path = e->report.flow_path = NULL; /* rows of different lengths make no picture */
-    else
+    if (tw_flow_fact(e->m.flow, FACT_TOKENISER))
+        TW_TRY(write_samples(e));
+    else if (!is_sequences(&e->m)) /* rows of different lengths make no picture */
         TW_TRY(draw_pictures(e));
     e->report.seconds = tw_clock() - e->c->started;
     TW_TRY(write_report(e));
@@ -235,7 +244,8 @@ int run_eval(cli *c)
     static const option_id of_files[] = {OPT_COLUMN, OPT_TRAINING_ROWS};
     for (int i = 0; i < TW_COUNT(of_files); i++)
         if (opt_given(&c->set, of_files[i]))
-            return cli_usage("--%s is for eval FILE --samples FILE: a run knows its own", option_table[of_files[i]].name);
+            return cli_usage("--%s is for eval FILE --samples FILE: a run knows its own",
+                             option_table[of_files[i]].name);
     if (!solver_of(c, &e.solver)) return EXIT_USAGE;
     TW_TRY(cli_start(c));
     result = model_open(c, &e.m);

@@ -64,7 +64,7 @@ static void add_distances(const report *r, tw_text *out)
 {
     char count[32];
     tw_text_add(out, "\nDistances (%s, %s rows on each side, mean of %d)\n  %-22s %-22s %-22s %s\n",
-                r->compared->curved                 ? "along the space"
+                r->compared->curved             ? "along the space"
                 : strcmp(r->units, "data") == 0 ? "original columns"
                                                 : "standardised columns",
                 human_count((double)r->compared->pairs, count, sizeof count), r->compared->repeats, "",
@@ -189,5 +189,6 @@ cJSON *report_json(const report *r)
     json_text(object, "clouds", r->clouds_path);
     json_text(object, "flow", r->flow_path);
     json_text(object, "density", r->density_path);
+    json_text(object, "samples", r->samples_path);
     return object;
 }

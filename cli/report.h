@@ -26,7 +26,7 @@ typedef struct report {
     const fid *fid;                             /* likewise */
     const lines *lines;                         /* of tokens, else NULL */
     double seconds;
-    const char *report_path, *clouds_path, *flow_path, *density_path; /* density: NULL where there is none */
+    const char *report_path, *clouds_path, *flow_path, *density_path, *samples_path; /* NULL where there is none */
 } report;
 
 /* mean, sd and quantiles of each column of (rows, columns) into out (columns). */

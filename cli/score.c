@@ -18,6 +18,14 @@
 
 /* --- used by eval too -------------------------------------------------------------------------------------------- */
 
+int64_t scored_rows(const model *m)
+{
+    enum { MOST_ROWS = 10000, FEWEST_ROWS = 100, TOKENS = 25600 };
+    if (is_pictures(m)) return FEWEST_ROWS;
+    if (!is_tokens(m)) return MOST_ROWS;
+    return tw_max_i64(FEWEST_ROWS, tw_min_i64(MOST_ROWS, TOKENS / m->about->columns));
+}
+
 /* `count` different numbers below `rows` in an order that is drawn: Fisher and Yates, as far as needed. NULL: no
  * memory.
  */
@@ -210,11 +218,10 @@ typedef struct scoring {
 
 static tw_status take_rows(scoring *s)
 {
-    enum { HELD_OUT_ROWS = 10000, HELD_OUT_PICTURES = 100 };
     cli *c = s->c;
     int64_t limit = opt_int(&c->set, OPT_N_SCORE), n = s->held.rows;
     bool file = opt_given(&c->set, OPT_DATA) && !is_builtin(opt_text(&c->set, OPT_DATA));
-    if (limit == 0 && !file) limit = is_pictures(&s->m) ? HELD_OUT_PICTURES : HELD_OUT_ROWS;
+    if (limit == 0 && !file) limit = scored_rows(&s->m);
     if (limit > 0 && limit < n) n = limit;
     s->rows = random_rows(c, 0, s->held.columns, s->held.rows, s->held.values, n);
     s->conditions = random_conditions(c, 0, &s->held, s->m.about, n);

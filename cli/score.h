@@ -14,6 +14,8 @@ typedef struct score {
     tw_ode_stats stats;
 } score;
 
+/* How many rows are worth scoring when nothing is said: networks see a row of pictures or tokens as many places. */
+int64_t scored_rows(const model *m);
 /* log_density (rows); conditions of the rows, or NULL. Shows a bar, stops for signals. With --dequantise, and pictures
  * without being asked, the mean over draws of noise. */
 TW_NODISCARD tw_status score_rows(cli *c, const model *m, const tw_ode_desc *solver, int64_t rows, const double *values,

@@ -1,7 +1,8 @@
 /* train/train.c - the loop: steps, validation, checkpoints, progress; then the weights go to the flow.
  *
  * The flow receives the averaged weights of the lowest validation loss: on large tables those are the last ones, on
- * small tables the ones before the network began to learn single rows by heart. The flow is untouched until then. */
+ * small tables the ones before the network began to learn single rows by heart; those that match a path of densities
+ * are the last ones, as that of held-out rows is another. The flow is untouched until then. */
 #include "train/trainer.h"
 
 #include "base/file.h"
@@ -318,7 +319,8 @@ static tw_status validate(tw_trainer *r, pace *p)
     r->validations = tw_validations_due(tw_plan_fraction(&r->plan, r->done));
     r->validated_step = r->done;
     r->last_validation = loss;
-    if (!(loss < r->best_validation * (last ? 1 + LUCK : 1))) return TW_OK;
+    const bool judges = last || !r->flow->method->rules->own_path;
+    if (!judges || !(loss < r->best_validation * (last ? 1 + LUCK : 1))) return TW_OK;
     r->best_validation = loss;
     r->best_step = r->done;
     memcpy(r->best, r->step.flat[TW_AVERAGE], r->step.flat_bytes[TW_WEIGHTS]);

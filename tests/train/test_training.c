@@ -400,7 +400,8 @@ static void test_validations_of_long_rows_are_bounded(void **state)
     tw_flow *flow = NULL;
     tw_train_result result;
     tw_dataset_desc split = {.split = {0.5, 0.5, 0}};
-    tw_flow_desc desc = {.space = "tokens:3", .columns = WIDE, .network = {.kind = "ddit", .width = 8, .depth = 1, .heads = 1}};
+    tw_flow_desc desc = {
+        .space = "tokens:3", .columns = WIDE, .network = {.kind = "ddit", .width = 8, .depth = 1, .heads = 1}};
     for (int i = 0; i < ROWS * WIDE; i++) values[i] = i * 7 % 3;
     assert_int_equal(tw_dataset_from_memory(c, ROWS, WIDE, values, NULL, &split, &data), TW_OK);
     assert_int_equal(tw_flow_create(c, &desc, &flow), TW_OK);
@@ -651,6 +652,23 @@ static void test_best_weights_are_kept(void **state)
     tw_context_destroy(ctx);
 }
 
+/* The path to so few held-out rows is not the one to match. */
+static void test_last_weights_of_a_path_of_densities_are_kept(void **state)
+{
+    (void)state;
+    tw_context *ctx = context(2);
+    tw_dataset *data = gaussian(ctx, 60);
+    tw_flow *flow = NULL;
+    tw_train_desc desc = {.steps = 800, .batch = 64, .lr = 5e-3};
+    tw_flow_desc about = {.columns = 2, .method = "ppd:width=0.05", .network = {.width = 32, .depth = 2}};
+    assert_int_equal(tw_flow_create(ctx, &about, &flow), TW_OK);
+    assert_int_equal(tw_train(flow, data, &desc, NULL), TW_OK);
+    assert_string_equal(tw_flow_fact(flow, "best_step"), "800");
+    tw_flow_destroy(flow);
+    tw_dataset_destroy(data);
+    tw_context_destroy(ctx);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -712,6 +730,7 @@ int main(void)
         cmocka_unit_test(test_tiny_tables),
         cmocka_unit_test(test_constant_column),
         cmocka_unit_test(test_best_weights_are_kept),
+        cmocka_unit_test(test_last_weights_of_a_path_of_densities_are_kept),
         cmocka_unit_test(test_last_weights_are_kept),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_memory_running_out),
