@@ -34,7 +34,7 @@ holds "1 and 2 threads score the same" [ "$one" = "$(json nll)" ]
 # 20 steps tell more than any five letters, and a law of 363 sequences cannot be below its entropy, which is above 2 nats
 holds "a bound between the entropy and nothing known" sh -c "awk -v x='$one' 'BEGIN { exit !(x > 2 && x < 30) }'"
 works 'lengths  *0\.[0-9]* .*0\.[0-9]*' eval w --pairs 100 -n 10 --steps 16 -o ev
-holds "copies are told, and there is no picture" sh -c 'grep -q "in the training data" out && ! grep -q "^pictures" out && grep -q "\"known\":" ev/report.json'
+holds "copies are told, and there is no picture" sh -c 'grep -q "in the training data" out && ! grep -q "^pictures" out && grep -q "\"known\":" ev/report.json && [ "$(wc -l <ev/samples.txt)" -eq 30 ]'
 fails "expected 'euler'" sample w -n 2 -o c.txt --solver midpoint
 fails 'no argmax' sample w -n 2 -o c.txt --argmax
 fails "'x' is not among the 3 symbols" sample w -n 2 -o c.txt --prompt ax

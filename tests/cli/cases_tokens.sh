@@ -98,6 +98,7 @@ holds "texts go on from the prompt" sh -c '[ "$(grep -c "^the dog" out)" -eq 3 ]
 works 'negative log-likelihood  [0-9]' score order -n 5
 works 'told by counting  .* bits a token' eval order -n 5 --pairs 5
 holds "no bound" sh -c '! grep -q "at most [0-9]" out'
+holds "samples to read and no pictures" sh -c '[ "$(grep -c "^-----" order/samples.txt)" -eq 4 ] && ! grep -q "^pictures" out && [ ! -e order/clouds.png ]'
 fails "has 'left_to_right' only" sample order -n 3 -o - --solver euler
 fails "source 'mask', path 'mixture' and loss" train book.txt --chunk 16 --method ar --source uniform --out bad
 fails "causal" train book.txt --chunk 16 --method ar --network token_mlp --out bad
