@@ -145,7 +145,8 @@ tw_status open_text(cli *c, const settings *s, const char *path, int columns, tw
         TW_TRY(file_rows(c, &desc, path, padding, &columns, &rows, &values));
     }
     tw_dataset_desc data = dataset_desc_of(s, split);
-    data = (tw_dataset_desc){.split = {data.split[0], data.split[1], data.split[2]}, .seed = data.seed};
+    data = (tw_dataset_desc){
+        .split = {data.split[0], data.split[1], data.split[2]}, .seed = data.seed, .runs_on = desc.chunk > 0};
     TW_TRY(tw_dataset_from_memory(c->ctx, rows, columns, values, NULL, &data, out_data));
     if (made) *tokeniser = made;
     made = NULL;

@@ -22,8 +22,8 @@ typedef enum tw_missing {
     TW_MISSING_KEEP    /* tw_dataset_open_like: leave them, as NaN */
 } tw_missing;
 
-/* Whether a file is read as a table of mixed columns: kinds are found, texts are levels, gaps a part of the data, and the
- * rows of the data set are codes of numbers and tokens, for a flow on their product. */
+/* Whether a file is read as a table of mixed columns: kinds are found, texts are levels, gaps a part of the data, and
+ * the rows of the data set are codes of numbers and tokens, for a flow on their product. */
 typedef enum tw_mixed {
     TW_MIXED_NO,
     TW_MIXED_AUTO, /* when a column is a category, yes/no, a date, an angle or a place, or has gaps or few values */
@@ -75,6 +75,9 @@ typedef struct tw_dataset_desc {
     tw_mixed mixed;
     const char *kinds;    /* of mixed columns, overruling what is found: "age=integer,city=category,id=skip"; NULL */
     tw_image known_image; /* tw_dataset_open_like: what the model's pictures are */
+    /* Rows follow each other, as pieces of one text do: training has the first of them, validation those behind, tests
+     * the last, in their order; a training on tokens takes rows that begin anywhere in between. */
+    bool runs_on;
 } tw_dataset_desc;
 
 typedef struct tw_dataset tw_dataset;

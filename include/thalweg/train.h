@@ -19,9 +19,9 @@ typedef struct tw_train_progress {
     double steps_per_second, seconds, seconds_left;
 } tw_train_progress;
 
-/* Called a few times a second, after every block of a validation, and at the end; non-zero asks to stop: training writes a
- * checkpoint at the step boundary and returns TW_ERR_CANCELLED. A validation that was stopped is made anew by who goes
- * on from there. */
+/* Called a few times a second, after every block of a validation, and at the end; non-zero asks to stop: training
+ * writes a checkpoint at the step boundary and returns TW_ERR_CANCELLED. A validation that was stopped is made anew by
+ * who goes on from there. */
 typedef int (*tw_progress_fn)(void *user, const tw_train_progress *progress);
 
 /* The optimisers there are: name, one line about it, where it was published; NULL past the end. */
@@ -35,11 +35,11 @@ typedef struct tw_train_desc {
     int64_t steps;         /* optimiser steps [20000 unless minutes is given] */
     double minutes;        /* instead: train for about so long */
     int batch;             /* rows a step, drawn with replacement [the training rows, at least 256, at most 512; of
-                            * pictures 32] */
+                              pictures 32; by a transformer of tokens no more than have 4096 tokens, or 16] */
     int accumulate;        /* the batch is worked off in so many equal pieces, whose gradients are summed [1] */
     const char *optimiser; /* ["adamw"] */
     double lr;             /* peak learning rate, reached after the warm-up, then half a cosine to 0 [adamw: 3e-3, of
-                            * pictures 2e-3] */
+                              pictures 2e-3, of a transformer of tokens at most 0.2 / width] */
     int64_t warmup;        /* steps of linear warm-up [5 % of the steps, at most 500] */
     double weight_decay;   /* on matrices only [adamw: 0.01; negative: none] */
     double beta1, beta2, epsilon; /* [adamw: 0.9, 0.999, 1e-8]; beta1 is the momentum of sgd and nesterov */
@@ -74,9 +74,9 @@ typedef struct tw_train_desc {
 
 typedef struct tw_train_result {
     int64_t steps;
-    double seconds;    /* of training, all runs of a resumed training together */
-    double loss;       /* mean training loss over the last 100 steps */
-    double validation; /* validation loss of the weights kept, NaN without validation rows */
+    double seconds;           /* of training, all runs of a resumed training together */
+    double loss;              /* mean training loss over the last 100 steps */
+    double validation;        /* validation loss of the weights kept, NaN without validation rows */
     int64_t validation_draws; /* rows, each with its time and noise, that it is the mean of */
     double steps_per_second;
     int64_t optimiser_bytes; /* of the moments the optimiser keeps */
@@ -87,8 +87,9 @@ typedef struct tw_train_result {
 
 /* Fits the normaliser on the training part, then the network, from the weights the flow has. Afterwards the flow holds
  * the averaged weights: those of the last step, unless the validation loss (taken about 40 times; of pictures, tokens
- * and sequences over so few draws that all together cost about a twentieth of the training) was lower before by more than 0.2 %, as it is on small tables once the network learns rows by heart; then those of its lowest value.
- * Facts kept in the flow: "steps", "batch", "lr", "loss", "train_rows", "skipped_steps", and with validation rows
+ * and sequences over so few draws that all together cost about a twentieth of the training) was lower before by more
+ * than 0.2 %, as it is on small tables once the network learns rows by heart; then those of its lowest value. Facts
+ * kept in the flow: "steps", "batch", "lr", "loss", "train_rows", "skipped_steps", and with validation rows
  * "validation" and "best_step". The flow is changed only when training ends or is stopped by on_progress
  * (TW_ERR_CANCELLED), not on failure; but a schedule that is
  * fitted to the data ("kinetic") is when training begins. */

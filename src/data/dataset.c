@@ -263,7 +263,9 @@ static tw_status make_dataset(tw_context *ctx, tw_table *table, const tw_builtin
     if (names) {
         d->part_rows[TW_PART_TEST] = d->table.rows;
     } else {
-        TW_TRY(tw_table_split(&d->table, desc->split, desc->seed, d->part_rows));
+        d->runs_on = desc->runs_on;
+        TW_TRY(d->runs_on ? tw_split_sizes(ctx, d->table.rows, desc->split, d->part_rows)
+                          : tw_table_split(&d->table, desc->split, desc->seed, d->part_rows));
         TW_TRY(tw_table_fill(&d->table, d->part_rows[TW_PART_TRAIN]));
     }
     d->bins = desc->bins;

@@ -16,9 +16,9 @@ typedef struct tw_builtin {
     int (*draw)(tw_random *random, double *out);
     double (*log_density)(const double *x); /* with respect to the volume of its space; NULL: not known. Of a separable
                                                set that of one column */
-    int columns;              /* 0: two */
-    const char *const *names; /* of the columns; NULL: x1, x2, ... */
-    bool separable;           /* columns are independent of each other, so that any of them are a set */
+    int columns;                            /* 0: two */
+    const char *const *names;               /* of the columns; NULL: x1, x2, ... */
+    bool separable;                         /* columns are independent of each other, so that any of them are a set */
 } tw_builtin;
 
 static inline int tw_builtin_columns(const tw_builtin *b)
@@ -84,13 +84,14 @@ void tw_dataset_know_density(tw_dataset *dataset, const tw_known_density *known)
 struct tw_dataset {
     tw_context *ctx;
     tw_known_density known; /* log_density NULL: none */
-    tw_bins bins;   /* that the numbers were put into; count 0: none */
-    tw_table table; /* of pictures: names and notes alone, no values */
+    tw_bins bins;           /* that the numbers were put into; count 0: none */
+    tw_table table;         /* of pictures: names and notes alone, no values */
     int64_t part_rows[3];
+    bool runs_on;              /* rows follow each other */
     const tw_builtin *builtin; /* NULL for files and memory */
     tw_conditions conditions;
-    tw_schema schema; /* of mixed columns, whose codes are the table; columns 0: rows are no such */
-    tw_cells cells;   /* and its cells, in the order of the rows */
+    tw_schema schema;     /* of mixed columns, whose codes are the table; columns 0: rows are no such */
+    tw_cells cells;       /* and its cells, in the order of the rows */
     tw_pictures pictures; /* image.height 0: rows are no pictures, they are in the table */
 };
 

@@ -28,7 +28,8 @@ static tw_status check_range(tw_context *ctx, const char *what, double value, do
 
 static bool one_by_one(const tw_jump *jump)
 {
-    return jump->method->step == tw_jump_first_hitting || jump->method->step == tw_jump_left_to_right;
+    return jump->method->step == tw_jump_first_hitting || jump->method->step == tw_jump_left_to_right ||
+           jump->method->step == tw_jump_margin;
 }
 
 static tw_status check_together(tw_context *ctx, const tw_jump *jump)

@@ -166,35 +166,71 @@ tw_status tw_jump_tau_leaping(tw_jump *jump)
 /* --- one at a time ---------------------------------------------------------------------------------------------------
  */
 
+static tw_status unmask(tw_jump *jump, int64_t a, int i, bool most)
+{
+    tw_jump_dice dice = tw_jump_dice_of(jump, a, 0);
+    int x1 = draw_data(jump, &dice, logits_of(jump, jump->logits, a, i), i, most);
+    if (x1 < 0) return TW_ERR_NUMERIC;
+    jump->x[a * jump->tokens + i] = x1;
+    return TW_OK;
+}
+
 /* s is when the next token is due; which one it is does not depend on when. */
 tw_status tw_jump_first_hitting(tw_jump *jump)
 {
     const uint32_t nobody = UINT32_MAX; /* a number of the row, not of a token */
-    for (int64_t a = 0; a < jump->active; a++) {
+    tw_status status = TW_OK;
+    for (int64_t a = 0; a < jump->active && status == TW_OK; a++) {
         tw_jump_dice dice = tw_jump_dice_of(jump, a, 0);
         int left = 0, chosen = 0;
         for (int i = 0; i < jump->tokens; i++) left += !tw_jump_known(jump, a, i, jump->x);
         int count = (int)(tw_jump_uniform(&dice, nobody, TW_JUMP_TARGET) * left);
         for (int i = 0; i < jump->tokens; i++)
             if (!tw_jump_known(jump, a, i, jump->x) && count-- == 0) chosen = i;
-        int x1 = draw_data(jump, &dice, logits_of(jump, jump->logits, a, chosen), chosen, false);
-        if (x1 < 0) return TW_ERR_NUMERIC;
-        jump->x[a * jump->tokens + chosen] = x1;
+        status = unmask(jump, a, chosen, false);
     }
-    return TW_OK;
+    return status;
 }
 
 tw_status tw_jump_left_to_right(tw_jump *jump)
 {
-    for (int64_t a = 0; a < jump->active; a++) {
-        tw_jump_dice dice = tw_jump_dice_of(jump, a, 0);
+    tw_status status = TW_OK;
+    for (int64_t a = 0; a < jump->active && status == TW_OK; a++) {
         int i = 0;
         while (tw_jump_known(jump, a, i, jump->x)) i++;
-        int x1 = draw_data(jump, &dice, logits_of(jump, jump->logits, a, i), i, jump->desc.argmax);
-        if (x1 < 0) return TW_ERR_NUMERIC;
-        jump->x[a * jump->tokens + i] = x1;
+        status = unmask(jump, a, i, jump->desc.argmax);
     }
-    return TW_OK;
+    return status;
+}
+
+/* How far the likeliest symbol is ahead of the second, as the model says it; NaN for no numbers. */
+static double margin_of(tw_jump *jump, const float *logits)
+{
+    const tw_jump_shape plain = {.temperature = 1, .top_p = 1};
+    double sum = tw_jump_probabilities(&plain, jump->path.symbols, logits, jump->p, jump->scratch), first = 0,
+           second = 0;
+    for (int k = 0; k < jump->path.symbols; k++) {
+        second = fmax(second, fmin(first, jump->p[k]));
+        first = fmax(first, jump->p[k]);
+    }
+    return sum > 0 ? (first - second) / sum : (double)NAN;
+}
+
+/* Exact posteriors make the law of x_1 in any order, also in one that depends on what is there. */
+tw_status tw_jump_margin(tw_jump *jump)
+{
+    tw_status status = TW_OK;
+    for (int64_t a = 0; a < jump->active && status == TW_OK; a++) {
+        double most = -1;
+        int chosen = -1;
+        for (int i = 0; i < jump->tokens; i++) {
+            if (tw_jump_known(jump, a, i, jump->x)) continue;
+            double margin = margin_of(jump, logits_of(jump, jump->logits, a, i));
+            if (margin > most) most = margin, chosen = i;
+        }
+        status = chosen < 0 ? TW_ERR_NUMERIC : unmask(jump, a, chosen, jump->desc.argmax);
+    }
+    return status;
 }
 
 /* --- steps by a tolerance --------------------------------------------------------------------------------------------

@@ -64,12 +64,24 @@ static tw_val dequantise(const tw_batch_desc *desc, tw_val x, tw_val key, tw_val
     return tw_add(x, tw_mul(uniform, tw_broadcast_to(tw_cast(width, desc->dtype), shape)));
 }
 
+/* Pieces of rows that follow each other, which begin at any number of the table. */
+static tw_val take_runs(const tw_batch_desc *desc, tw_val points, tw_val key, tw_val counter)
+{
+    const int64_t all = desc->rows * desc->columns, batch = desc->batch, columns = desc->columns;
+    tw_val begin = draw_rows(key, counter, TW_STREAM_TRAIN_ROW, batch, all - columns + 1);
+    tw_val behind = tw_iota(points.graph, TW_DTYPE_I32, tw_shape_of(1, columns), 1);
+    tw_val place = tw_add(tw_expand_dim(begin, 1), behind);
+    tw_val taken = tw_take_rows(tw_reshape(points, tw_shape_of(all)), tw_reshape(place, tw_shape_of(batch * columns)));
+    return tw_reshape(taken, tw_shape_of(batch, columns));
+}
+
 tw_batch tw_batch_draw(const tw_space *space, const tw_piece *source, const tw_batch_desc *desc,
                        const tw_val feed[TW_FEEDS], tw_val key, tw_val counter)
 {
     tw_batch batch = {TW_NONE, TW_NONE, TW_NONE};
     tw_val rows = draw_rows(key, counter, TW_STREAM_TRAIN_ROW, desc->batch, desc->rows);
-    batch.x1 = take_points(desc, TW_FEED_DATA, feed[TW_FEED_DATA], rows, key, counter);
+    batch.x1 = desc->runs_on ? take_runs(desc, feed[TW_FEED_DATA], key, counter)
+                             : take_points(desc, TW_FEED_DATA, feed[TW_FEED_DATA], rows, key, counter);
     batch.x1 = dequantise(desc, batch.x1, key, counter);
     if (desc->conditions > 0) batch.condition = tw_take_rows(feed[TW_FEED_CONDITION], rows);
     if (desc->source_rows == 0) {

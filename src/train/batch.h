@@ -17,6 +17,7 @@ typedef struct tw_batch_desc {
     tw_dtype dtype;
     tw_image image;        /* what rows are when they are pictures */
     bool packed[TW_FEEDS]; /* tables of their bytes (train/pixels.h), not of numbers */
+    bool runs_on;          /* a row of data goes on in the next one: rows begin anywhere */
     const float *noise;    /* (columns) width of uniform noise around the data, NULL: none */
     bool flip;             /* half of the pictures, by seed and step, are mirrored */
     int shift;             /* and all moved by up to so many pixels either way */

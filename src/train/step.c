@@ -37,6 +37,7 @@ tw_batch_desc tw_step_batch(const tw_flow *flow, const tw_step_desc *desc)
                            .dtype = desc->dtype,
                            .image = flow->desc.image,
                            .packed = {desc->packed[0], desc->packed[1], desc->packed[2]},
+                           .runs_on = desc->runs_on,
                            .noise = desc->noise,
                            .shift = desc->shift,
                            .flip = desc->flip};
@@ -71,11 +72,11 @@ static told_draws draw_batch(tw_flow *flow, const tw_step_desc *desc, tw_step_gr
         batch = tw_batch_draw(model->space, model->source, &about, s->feed, s->key, s->counter);
     }
     tw_val condition = tell(flow, desc, s, batch.condition);
-    tw_draws draws = {.x1 = batch.x1,
-                      .x0 = batch.x0,
-                      .t =
-                          tw_density_times(&flow->piece[TW_PIECE_time_density], model->schedule, draw_uniform(s, desc)),
-                      .z = draw_noise(s, desc, rules, tw_shape_of(desc->batch, (int64_t)rules->noise * flow->space.numbers))};
+    tw_draws draws = {
+        .x1 = batch.x1,
+        .x0 = batch.x0,
+        .t = tw_density_times(&flow->piece[TW_PIECE_time_density], model->schedule, draw_uniform(s, desc)),
+        .z = draw_noise(s, desc, rules, tw_shape_of(desc->batch, (int64_t)rules->noise * flow->space.numbers))};
     return (told_draws){draws, condition};
 }
 

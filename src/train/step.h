@@ -20,6 +20,7 @@ typedef struct tw_step_desc {
     double beta1, beta2, epsilon, weight_decay, clip;
     tw_products products;
     bool packed[TW_FEEDS];  /* tables of pictures as bytes */
+    bool runs_on;           /* rows of data go on in the next ones */
     const float *noise;     /* (columns) width of uniform noise around the data's rows, NULL: none */
     bool flip;              /* pictures are mirrored by chance */
     int shift;              /* and moved by up to so many pixels */

@@ -193,6 +193,8 @@ static tw_status part_of(const making *m, tw_part part, int64_t first, tw_table_
     if (set->rows == 0) return TW_OK;
     TW_TRY(points_of(m, m->data, part, first, TW_FEED_DATA, set));
     TW_TRY(condition_rows(m, part, &set->feed[TW_FEED_CONDITION]));
+    set->runs_on = m->data->runs_on && m->flow->space.symbols > 0 && !m->flow->space.ragged && !source &&
+                   m->flow->desc.conditions_count == 0 && set->rows <= INT32_MAX / m->numbers;
     if (!source) return TW_OK;
     /* held-out rows of its own, or the training ones when it has none */
     if (tw_dataset_rows(source, part) == 0) part = TW_PART_TRAIN;

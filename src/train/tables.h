@@ -15,6 +15,7 @@ typedef struct tw_table_set {
     int64_t rows, source_rows;       /* of data and conditions, of source points (0: the flow's source draws them) */
     float *feed[TW_FEEDS];           /* NULL where there is none */
     const uint8_t *packed[TW_FEEDS]; /* instead: pictures (train/pixels.h), of the data set */
+    bool runs_on;                    /* a row of tokens goes on in the next one: rows may begin anywhere */
 } tw_table_set;
 
 typedef struct tw_tables {

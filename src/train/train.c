@@ -37,6 +37,7 @@ static tw_step_desc step_desc(const tw_trainer *r)
                           .packed = {packed[0] != NULL, packed[1] != NULL, packed[2] != NULL},
                           .flip = d->flip,
                           .shift = d->shift,
+                          .runs_on = r->tables.train.runs_on,
                           .noise = r->tables.noise,
                           .dropout = d->condition_dropout,
                           .beta1 = d->beta1,
@@ -159,8 +160,7 @@ static tw_status trainer_create(tw_flow *flow, const tw_dataset *data, const tw_
                       .last_validation = (double)NAN,
                       .best_validation = (double)INFINITY,
                       .started = tw_clock()};
-    TW_TRY(
-        tw_train_complete(ctx, desc, tw_dataset_rows(data, TW_PART_TRAIN), flow->desc.image.height > 0, &r->options));
+    TW_TRY(tw_train_complete(ctx, desc, tw_dataset_rows(data, TW_PART_TRAIN), &flow->desc, &r->options));
     r->plan = tw_plan_make(r->options.steps, r->options.minutes * 60, r->options.warmup, r->options.lr);
     r->curve = tw_alloc(ctx, 1, sizeof(tw_curve));
     if (!r->curve) TW_TRY(tw_fail_memory(ctx, sizeof(tw_curve)));

@@ -41,9 +41,9 @@ typedef struct tw_trainer {
 
 double tw_trainer_seconds(const tw_trainer *trainer);
 
-/* Fills in the defaults, for so many rows, and checks ranges. */
-TW_NODISCARD tw_status tw_train_complete(tw_context *ctx, const tw_train_desc *desc, int64_t rows, bool pictures,
-                                         tw_train_desc *out_desc);
+/* Fills in the defaults, for so many rows of what the flow is of, and checks ranges. */
+TW_NODISCARD tw_status tw_train_complete(tw_context *ctx, const tw_train_desc *desc, int64_t rows,
+                                         const tw_flow_desc *flow, tw_train_desc *out_desc);
 
 /* Writes the checkpoint; the one before is kept as FILE.prev. */
 TW_NODISCARD tw_status tw_checkpoint_write(tw_trainer *trainer);

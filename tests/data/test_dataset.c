@@ -98,6 +98,24 @@ static void splits_by_seed(void **state)
 }
 
 /* Over many seeds each row is in the test part (20 of 200) one time in ten: chi-square of 200 counts of mean 100. */
+/* Pieces of one text: their order is kept, parts are one behind another. */
+static void splits_what_runs_on_in_order(void **state)
+{
+    (void)state;
+    tw_context *ctx = tw_context_create(NULL);
+    tw_dataset *d = open_pairs(ctx, 200, &(tw_dataset_desc){.runs_on = true, .seed = 3});
+    const tw_part parts[] = {TW_PART_TRAIN, TW_PART_VALIDATION, TW_PART_TEST};
+    const int64_t begin[] = {0, 160, 180};
+    for (int p = 0; p < 3; p++) {
+        const double *values = tw_dataset_values(d, parts[p]);
+        assert_int_equal(tw_dataset_rows(d, parts[p]), p == 0 ? 160 : 20);
+        for (int64_t i = 0; i < tw_dataset_rows(d, parts[p]); i++)
+            assert_true(values[2 * i] == (double)(begin[p] + i) && values[2 * i + 1] == 2 * values[2 * i]);
+    }
+    tw_dataset_destroy(d);
+    tw_context_destroy(ctx);
+}
+
 static void splits_evenly(void **state)
 {
     (void)state;
@@ -367,10 +385,15 @@ static int leave_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(splits_every_size),       cmocka_unit_test(splits_by_seed),
-        cmocka_unit_test(splits_evenly),           cmocka_unit_test(fills_with_medians_of_training_rows),
-        cmocka_unit_test(refuses_bad_memory),      cmocka_unit_test(opens_the_penguins),
-        cmocka_unit_test(opens_like_a_model),      cmocka_unit_test(opens_arrays),
+        cmocka_unit_test(splits_every_size),
+        cmocka_unit_test(splits_by_seed),
+        cmocka_unit_test(splits_what_runs_on_in_order),
+        cmocka_unit_test(splits_evenly),
+        cmocka_unit_test(fills_with_medians_of_training_rows),
+        cmocka_unit_test(refuses_bad_memory),
+        cmocka_unit_test(opens_the_penguins),
+        cmocka_unit_test(opens_like_a_model),
+        cmocka_unit_test(opens_arrays),
         cmocka_unit_test(survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);

@@ -212,12 +212,47 @@ static void test_ends_with_data(void **state)
             tw_token_path path = {.symbols = K, .states = K + masked, .schedule = &condot};
             tw_jump_desc desc = {.method = name, .path = &path, .seed = 3};
             double tv;
-            bool exact = strcmp(name, "first_hitting") == 0 || strcmp(name, "left_to_right") == 0;
+            bool exact =
+                strcmp(name, "first_hitting") == 0 || strcmp(name, "left_to_right") == 0 || strcmp(name, "margin") == 0;
             if (!masked && exact) continue;
             double off = law_off(&desc, 1, 64, &tv);
             if (!(tv < 0.03)) fail_msg("%s, mask %d: TV %g", name, masked, tv);
             if (exact) assert_true(off < 3.5);
         }
+    tw_piece_free(ctx, &condot);
+}
+
+/* Of three tokens the last is certain, the first nearly so. */
+static tw_status plain_logits(void *user, int64_t rows, const int64_t *row, const double *t, const int32_t *x,
+                              float *out)
+{
+    static const float logits[3][3] = {{2, 1, -1e30f}, {0, 0, 0}, {-1e30f, -1e30f, 0}};
+    int *worst = user;
+    (void)row, (void)t;
+    for (int64_t r = 0; r < rows; r++, x += 3) {
+        memcpy(out + r * 9, logits, sizeof logits);
+        bool in_order = (x[0] == 3 || x[2] == 2) && (x[1] == 3 || x[0] < 2);
+        if (!in_order) *worst = (int)r;
+    }
+    return TW_OK;
+}
+
+static void test_margins_choose_what_is_plain(void **state)
+{
+    (void)state;
+    enum { SOME = 64 };
+    static int32_t x[SOME * 3];
+    int worst = -1, ones = 0;
+    tw_schedule condot = schedule_of("condot");
+    tw_token_path path = {.symbols = 3, .states = 4, .schedule = &condot};
+    tw_jump_desc desc = {.method = "margin", .path = &path, .seed = 3};
+    run(&desc, 1, 0, plain_logits, &worst, SOME, 3, x, NULL, NULL);
+    assert_int_equal(worst, -1);
+    for (int r = 0; r < SOME; r++) {
+        assert_true(x[3 * r] < 2 && x[3 * r + 1] < 3 && x[3 * r + 2] == 2);
+        ones += x[3 * r + 1] == 1;
+    }
+    assert_in_range(ones, 5, 40); /* a third of them */
     tw_piece_free(ctx, &condot);
 }
 
@@ -653,7 +688,8 @@ static int symbol_of(int cell, int token)
 }
 
 /* What masks leave open, exactly: p (WORLD) over the cells that agree with the tokens that are known. */
-static tw_status each_logits(void *user, int64_t rows, const int64_t *row, const double *t, const int32_t *x, float *out)
+static tw_status each_logits(void *user, int64_t rows, const int64_t *row, const double *t, const int32_t *x,
+                             float *out)
 {
     const double *p = user;
     (void)row, (void)t;
@@ -663,7 +699,8 @@ static tw_status each_logits(void *user, int64_t rows, const int64_t *row, const
             for (int cell = 0; cell < WORLD; cell++) {
                 bool agrees = true;
                 for (int j = 0; j < EACH; j++)
-                    agrees = agrees && (j == i || x[r * EACH + j] == alphabet[j] || x[r * EACH + j] == symbol_of(cell, j));
+                    agrees =
+                        agrees && (j == i || x[r * EACH + j] == alphabet[j] || x[r * EACH + j] == symbol_of(cell, j));
                 if (agrees) sum[symbol_of(cell, i)] += p[cell];
             }
             for (int k = 0; k < alphabet[i]; k++) *out++ = logf((float)sum[k]);
@@ -678,7 +715,8 @@ typedef struct lone_tokens {
     const double *law[EACH];
 } lone_tokens;
 
-static tw_status lone_logits(void *user, int64_t rows, const int64_t *row, const double *t, const int32_t *x, float *out)
+static tw_status lone_logits(void *user, int64_t rows, const int64_t *row, const double *t, const int32_t *x,
+                             float *out)
 {
     const lone_tokens *lone = user;
     double at[8];
@@ -704,7 +742,8 @@ static void test_bound_of_different_alphabets(void **state)
     tw_random r = {.seed = 11, .stream = 3};
     for (int i = 0; i < EACH; i++) {
         masks[i] = (tw_token_path){.symbols = alphabet[i], .states = alphabet[i] + 1, .schedule = &square};
-        uniform[i] = (tw_token_path){.symbols = alphabet[i], .states = alphabet[i], .schedule = &square, .uniform = true};
+        uniform[i] =
+            (tw_token_path){.symbols = alphabet[i], .states = alphabet[i], .schedule = &square, .uniform = true};
     }
     for (int k = 0; k < WORLD; k++) sum += p[k] = 0.05 + tw_random_uniform(&r);
     for (int k = 0; k < WORLD; k++) p[k] /= sum;
@@ -794,6 +833,7 @@ int main(void)
         cmocka_unit_test(test_orders),
         cmocka_unit_test(test_d5_stops_at_any_t_with_the_law_of_the_path),
         cmocka_unit_test(test_ends_with_data),
+        cmocka_unit_test(test_margins_choose_what_is_plain),
         cmocka_unit_test(test_d7_corrector_from_the_start),
         cmocka_unit_test(test_corrector_of_large_clocks),
         cmocka_unit_test(test_remasking),

@@ -328,6 +328,42 @@ static void given_pairs_are_learned(void **state)
     tw_dataset_destroy(x1);
 }
 
+/* Rows that follow each other: pieces of their numbers, from any on, as often. */
+static void pieces_begin_anywhere(void **state)
+{
+    (void)state;
+    enum { LINES = 5, LONG = 4, MANY = 2000, PLACES = LINES * LONG - LONG + 1 };
+    static double out[MANY * LONG];
+    double table[LINES * LONG], *results = out;
+    int seen[PLACES] = {0};
+    tw_graph *g = NULL;
+    tw_val feed[TW_FEEDS];
+    tw_piece mask = {0};
+    tw_factor factor = {.symbols = 30, .columns = LONG, .numbers = LONG};
+    const tw_space space = {.count = 1, .numbers = LONG, .columns = LONG, .symbols = 30, .factor = &factor};
+    const tw_batch_desc desc = {.batch = MANY, .columns = LONG, .rows = LINES, .dtype = TW_DTYPE_F64, .runs_on = true};
+    for (int i = 0; i < LINES * LONG; i++) table[i] = i;
+    assert_int_equal(tw_graph_create(ctx, &g), TW_OK);
+    assert_int_equal(tw_piece_read(ctx, "source", "mask", tw_source_list, &mask), TW_OK);
+    tw_batch_tables(g, &desc, feed);
+    tw_val key = tw_input(g, "key", TW_DTYPE_U32, tw_shape_of(2)),
+           counter = tw_input(g, "counter", TW_DTYPE_U32, tw_shape_of(2));
+    tw_val x1 = tw_batch_draw(&space, &mask, &desc, feed, key, counter).x1;
+    assert_int_equal(tw_graph_check(g), TW_OK);
+    assert_int_equal(tw_reference_run(ctx, 3, (tw_val[]){feed[TW_FEED_DATA], key, counter},
+                                      (const double *[]){table, (double[]){7, 0}, (double[]){3, 0}}, 1, &x1, &results),
+                     TW_OK);
+    for (int r = 0; r < MANY; r++) {
+        int begin = (int)out[r * LONG];
+        assert_in_range(begin, 0, PLACES - 1);
+        for (int k = 0; k < LONG; k++) assert_true(out[r * LONG + k] == begin + k);
+        seen[begin]++;
+    }
+    for (int i = 0; i < PLACES; i++) assert_in_range(seen[i], MANY / PLACES / 2, 2 * MANY / PLACES);
+    tw_piece_free(ctx, &mask);
+    tw_graph_destroy(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +375,7 @@ int main(void)
         cmocka_unit_test(guidance_is_its_formula),
         cmocka_unit_test(conditions_steer_samples_and_are_saved),
         cmocka_unit_test(given_pairs_are_learned),
+        cmocka_unit_test(pieces_begin_anywhere),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -214,7 +214,8 @@ static void what_does_not_fit_is_refused(void **state)
                      TW_ERR_INVALID);
     assert_string_equal(tw_context_error(ctx), "training: a batch of 64 rows is not 5 equal pieces (accumulate)");
     tw_train_desc whole = {0}; /* a batch of one's own choosing is whole pieces */
-    assert_int_equal(tw_train_complete(ctx, &(tw_train_desc){.accumulate = 3}, 400, false, &whole), TW_OK);
+    assert_int_equal(
+        tw_train_complete(ctx, &(tw_train_desc){.accumulate = 3}, 400, &(tw_flow_desc){.columns = 2}, &whole), TW_OK);
     assert_int_equal(whole.batch, 402);
     assert_int_equal(tw_train(flow, data, &(tw_train_desc){.steps = 1, .flip = true}, NULL), TW_ERR_INVALID);
     assert_string_equal(tw_context_error(ctx), "only pictures can be mirrored (flip), and these rows are none");
