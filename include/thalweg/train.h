@@ -88,7 +88,8 @@ typedef struct tw_train_result {
 /* Fits the normaliser on the training part, then the network, from the weights the flow has. Afterwards the flow holds
  * the averaged weights: those of the last step, unless the validation loss (taken about 40 times; of pictures, tokens
  * and sequences over so few draws that all together cost about a twentieth of the training) was lower before by more
- * than 0.2 %, as it is on small tables once the network learns rows by heart; then those of its lowest value. Facts
+ * than 0.2 %, as it is on small tables once the network learns rows by heart; then those of its lowest value
+ * (not of a path of densities, method ppd: that of held-out rows is another). Facts
  * kept in the flow: "steps", "batch", "lr", "loss", "train_rows", "skipped_steps", and with validation rows
  * "validation" and "best_step". The flow is changed only when training ends or is stopped by on_progress
  * (TW_ERR_CANCELLED), not on failure; but a schedule that is

@@ -49,8 +49,7 @@ static tw_val numbers_density(tw_val x, tw_val x1, tw_val s)
     return tw_add(around, tw_adds(tw_muls(tw_log(s), -n), -0.5 * n * log(turn)));
 }
 
-/* --- unit vectors of n numbers -------------------------------------------------------------------------------------
- */
+/* --- unit vectors of n numbers ------------------------------------------------------------------------------------ */
 
 /* 1 + x0 . x1 and 1 - x0 . x1 are half of squared lengths, which do not cancel. */
 static tw_val sphere_point(tw_val x0, tw_val x1, tw_val s)
@@ -69,8 +68,7 @@ static tw_val cauchy(int dims, tw_val cosine, tw_val s)
     return tw_muls(tw_sub(tw_log(tw_muls(s, 2)), tw_log(width)), dims);
 }
 
-/* --- shares, as unit vectors without negative numbers --------------------------------------------------------------
- */
+/* --- shares, as unit vectors without negative numbers ------------------------------------------------------------- */
 
 /* tau, from 0 on: what the roots of shares deviate by is s then, for small s. */
 static tw_val concentration(tw_val s)
@@ -105,8 +103,7 @@ static tw_val shares_density(tw_val x, tw_val x1, tw_val s)
     return sum;
 }
 
-/* --- angles ---------------------------------------------------------------------------------------------------------
- */
+/* --- angles ------------------------------------------------------------------------------------------------------- */
 
 static tw_val angles_point(tw_val x0, tw_val x1, tw_val s)
 {
@@ -128,8 +125,7 @@ static tw_val angles_density(tw_val x, tw_val x1, tw_val s)
     return sum;
 }
 
-/* --- of a factor, and of all -----------------------------------------------------------------------------------------
- */
+/* --- of a factor, and of all -------------------------------------------------------------------------------------- */
 
 static tw_val part_of(const tw_factor *f, tw_val x)
 {

@@ -2,16 +2,16 @@
  * factor s, from 1 down, in a chart about x_1 that the source looks the same in from every side.
  *
  *   on R^n      x_1 + s (x_0 - x_1), x_0 normal                     normal: mean (1 - s) x_1, deviation s
- *   on S^n      stereographic coordinates y about x_1 become s y    density (2 s / (2 s^2 + (1 - s^2) |x - x_1|^2 /
- * 2))^n over that of the uniform x_0 of angles   the same, each on a circle                          wrapped Cauchy of
- * shares   their roots z towards those of x_1                  Dirichlet, 1/2 + tau x_1, tau = (1 / s^2 - 1) / 4
+ *   on S^n      stereographic coordinates y about x_1 become s y    density over that of the uniform x_0:
+ *                                                                   (2 s / (2 s^2 + (1 - s^2) |x - x_1|^2 / 2))^n
+ *   of angles   the same, each on a circle                          wrapped Cauchy
+ *   of shares   their roots z towards those of x_1                  Dirichlet, 1/2 + tau x_1, tau = (1 / s^2 - 1) / 4
  *
  * On spheres y -> s y is a Moebius transformation, and the law the spherical Cauchy distribution (Kato, McCullagh 2020,
  * Some properties of a Cauchy family on the sphere derived from the Moebius transformations): uniform at s = 1, in any
  * dimension without a Bessel function, sampled by one formula. Of shares points are drawn from a law that is
  * only near the one told (path/contraction.c): what holds at every point of the path may be held at those. Of unit
- * vectors x moves by
- * -(ds/dt) / s times the part of x_1 across x. */
+ * vectors x moves by -(ds/dt) / s times the part of x_1 across x. */
 #ifndef TW_PATH_CONTRACTION_H
 #define TW_PATH_CONTRACTION_H
 

@@ -8,7 +8,8 @@
 #include <string.h>
 
 static const tw_jump_method methods[] = {
-#define TW_JUMP(name, about, source, evaluations) {{#name, about, source, NULL}, evaluations, tw_jump_##name},
+#define TW_JUMP(name, about, source, evaluations, one_by_one)                                                          \
+    {{#name, about, source, NULL}, evaluations, one_by_one, tw_jump_##name},
 #include "solve/jumps.def"
 };
 
@@ -26,19 +27,13 @@ static tw_status check_range(tw_context *ctx, const char *what, double value, do
     return tw_fail(ctx, TW_ERR_INVALID, "%s is %g, expected %g to %g", what, value, low, high);
 }
 
-static bool one_by_one(const tw_jump *jump)
-{
-    return jump->method->step == tw_jump_first_hitting || jump->method->step == tw_jump_left_to_right ||
-           jump->method->step == tw_jump_margin;
-}
-
 static tw_status check_together(tw_context *ctx, const tw_jump *jump)
 {
     const tw_jump_desc *d = &jump->desc;
     const tw_token_path *path = &jump->path;
     const char *name = jump->method->info.name;
     bool masks = path->states > path->symbols, renews = d->refresh[0] > 0 || d->remask > 0;
-    if (one_by_one(jump) && (!masks || path->noise > 0 || renews))
+    if (jump->method->one_by_one && (!masks || path->noise > 0 || renews))
         return tw_fail(ctx, TW_ERR_INVALID,
                        "solver %s unmasks token by token: it needs a source that masks, and no noise and no corrector",
                        name);
@@ -202,7 +197,7 @@ static bool any_jumps(const tw_jump *jump, int64_t a)
 static bool plan(tw_jump *jump, int64_t a)
 {
     double end = jump->leg->t1;
-    if (one_by_one(jump)) {
+    if (jump->method->one_by_one) {
         int left = 0;
         for (int i = 0; i < jump->tokens; i++) left += !tw_jump_known(jump, a, i, jump->x);
         if (left == 0) return false;

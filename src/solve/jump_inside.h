@@ -8,6 +8,7 @@
 typedef struct tw_jump_method {
     tw_piece_info info;
     int evaluations; /* a step */
+    bool one_by_one; /* a step unmasks one token */
     /* Moves the first `active` rows from t to s by their logits; the second stage asks for its own. */
     tw_status (*step)(tw_jump *jump);
 } tw_jump_method;
@@ -64,7 +65,7 @@ double tw_jump_renewal(const tw_jump *jump, double t, double s);
 /* Sets the end s of every row's step by the tolerance. */
 tw_status tw_jump_choose_steps(tw_jump *jump);
 
-#define TW_JUMP(name, about, source, evaluations) tw_status tw_jump_##name(tw_jump *jump);
+#define TW_JUMP(name, about, source, evaluations, one_by_one) tw_status tw_jump_##name(tw_jump *jump);
 #include "solve/jumps.def"
 
 #endif

@@ -156,6 +156,7 @@ void tw_manifold_log(tw_manifold m, int n, const double *x, const double *y, dou
     SCRATCH(w, n);
     give(n, rules[m].log(&w, x, y), out);
 }
+
 /* By eigenvalues alone, much the quicker. */
 static double spd_length(int n, const double *x, const double *y)
 {

@@ -29,8 +29,7 @@ const tw_piece_info *tw_source_list(int index)
     return index >= 0 && index < TW_COUNT(sources) ? &sources[index].info : NULL;
 }
 
-/* --- products
- * --------------------------------------------------------------------------------------------------------- */
+/* --- products ----------------------------------------------------------------------------------------------------- */
 
 static bool is_product(const char *text)
 {
@@ -146,8 +145,7 @@ tw_space tw_space_of_moving(const tw_space *space)
     return s;
 }
 
-/* --- spaces
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- spaces ------------------------------------------------------------------------------------------------------- */
 
 tw_status tw_space_make(tw_context *ctx, const tw_piece *piece, int columns, const char *const *names,
                         tw_space *out_space)

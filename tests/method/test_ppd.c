@@ -172,8 +172,7 @@ static void powers_of_what_is_left(void **state)
     }
 }
 
-/* --- laws ------------------------------------------------------------------------------------------------------------
- */
+/* --- laws --------------------------------------------------------------------------------------------------------- */
 
 typedef struct asked {
     tw_graph *g;
@@ -358,8 +357,7 @@ static void widths_vary_with_how_many_are_near(void **state)
     tw_graph_destroy(g);
 }
 
-/* --- the bound -------------------------------------------------------------------------------------------------------
- */
+/* --- the bound ---------------------------------------------------------------------------------------------------- */
 
 /* On a circle: fields that are too fast or too slow lead to densities, here by the characteristics of many points,
  * whose total variation from p_1 is at most half of the mean over t of E |r|. */
