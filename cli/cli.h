@@ -76,8 +76,9 @@ int arguments_read(cli *c, int argc, char **argv, bool *out_help);
 /* Settings from a file, or from text with `label` for errors; sets them with `from`. Exit status. */
 int config_read(settings *s, const char *path, origin from);
 int config_parse(settings *s, const char *label, const char *text, origin from);
-/* The settings that say what is trained and how, as YAML. `data` replaces the value of that key. Appends. */
-
+/* Whether an option says what is trained and how, not only where and how fast. */
+bool config_keeps(const settings *s, option_id id);
+/* Such settings as YAML. `data` replaces the value of that key. Appends. */
 void config_write(const settings *s, const char *data, tw_text *out);
 
 /* help.c */

@@ -58,7 +58,7 @@ int config_parse(settings *s, const char *label, const char *text, origin from)
     return read_settings(s, label, text, from);
 }
 
-static bool is_kept(const settings *s, option_id id)
+bool config_keeps(const settings *s, option_id id)
 {
     const option *o = &option_table[id];
     if (!strchr(o->verbs, s->verb)) return false;
@@ -71,7 +71,7 @@ void config_write(const settings *s, const char *data, tw_text *out)
     for (int i = 0; i < OPT_COUNT; i++) {
         const option *o = &option_table[i];
         const char *value = i == OPT_DATA ? data : opt_text(s, (option_id)i);
-        if (!is_kept(s, (option_id)i) || !value) continue;
+        if (!config_keeps(s, (option_id)i) || !value) continue;
         tw_text_add(out, "%s: ", o->name);
         if (o->type == TYPE_TEXT || o->type == TYPE_SEPARATOR || o->type == TYPE_SPLIT || o->type == TYPE_LEVELS ||
             o->type == TYPE_LIST)

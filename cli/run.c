@@ -43,6 +43,12 @@ static bool is_finished(const run_files *f)
     return model_stat.st_mtim.tv_nsec >= config_stat.st_mtim.tv_nsec;
 }
 
+bool run_is_finished(const char *folder)
+{
+    run_files f;
+    return name_files(folder, &f) && is_finished(&f);
+}
+
 /* A data file by its full path, so that a run can be resumed from any folder. */
 static const char *full_path(const char *data, char *out)
 {
@@ -50,10 +56,45 @@ static const char *full_path(const char *data, char *out)
     return out;
 }
 
+/* The same text, files by their full path; --levels alone are completed by the range that was found. */
+static bool is_same(option_id id, const char *now, const char *then)
+{
+    char full_now[PATH_MAX], full_then[PATH_MAX];
+    if (!now || !then) return now == then;
+    if (id == OPT_DATA || id == OPT_SOURCE_DATA || id == OPT_TEACHER)
+        return strcmp(full_path(now, full_now), full_path(then, full_then)) == 0;
+    if (id == OPT_LEVELS && !strchr(now, ',')) return strncmp(now, then, strcspn(then, ",")) == 0;
+    return strcmp(now, then) == 0;
+}
+
+option_id run_differs(const char *folder, const settings *now, bool whole, char *why, size_t size)
+{
+    char config[MODEL_PATH];
+    settings run = {.verb = 'T'};
+    int id = OPT_COUNT;
+    if (path_join(config, sizeof config, folder, CONFIG_FILE) && file_exists(config) &&
+        config_read(&run, config, ORIGIN_RUN) == EXIT_DONE)
+        for (id = 0; id < OPT_COUNT; id++) {
+            const char *wanted = opt_text(now, (option_id)id), *used = opt_text(&run, (option_id)id);
+            if (!config_keeps(now, (option_id)id) || (!whole && !opt_given(now, (option_id)id))) continue;
+            if (is_same((option_id)id, wanted, used)) continue;
+            snprintf(why, size, "with %s %s, not %s", option_table[id].name, used ? used : "unsaid",
+                     wanted ? wanted : "unsaid");
+            break;
+        }
+    settings_free(&run);
+    return (option_id)id;
+}
+
 static int locate_resumed(cli *c, const run_files *f, bool *out_resume, bool *out_finished)
 {
+    char why[2 * PATH_MAX];
     *out_finished = is_finished(f);
     *out_resume = has_checkpoint(f);
+    if (*out_finished && run_differs(f->folder, &c->set, false, why, sizeof why) != OPT_COUNT) {
+        cli_complain("the run in '%s' is finished, %s; choose another --out, or --force to replace it", f->folder, why);
+        return EXIT_FAILED;
+    }
     if (!file_exists(f->config)) {
         if (!opt_given(&c->set, OPT_DATA)) {
             cli_complain("nothing to resume in '%s': there is no %s in it", f->folder, CONFIG_FILE);

@@ -13,6 +13,11 @@ typedef struct run_files {
  * ones given; *out_resume tells whether there is a checkpoint to go on from, *out_finished that the run is already
  * done. Exit status. */
 int run_locate(cli *c, run_files *out_files, bool *out_resume, bool *out_finished);
+/* Whether the folder holds a run that is done. */
+bool run_is_finished(const char *folder);
+/* The first setting of the run in the folder that is another than in `now`, OPT_COUNT: none is, or there is no run.
+ * What `now` does not give counts only for `whole`, as its standard. A sentence of it is left in `why`. */
+option_id run_differs(const char *folder, const settings *now, bool whole, char *why, size_t size);
 /* Refuses to replace the model of other data, or an unfinished run, without --force. */
 TW_NODISCARD tw_status run_check_earlier(cli *c, const run_files *files);
 /* Makes the folder, removes half-written files and, unless resuming, old checkpoints; writes config.yaml. That of a

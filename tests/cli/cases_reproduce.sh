@@ -29,6 +29,42 @@ for key in name paper claim ours bar ok seconds; do
 done
 holds 'what the paper has' grep -q '"published":"1"' out
 
+# what was trained and measured by the same settings is kept by --resume, and nothing else
+kept() { # WHAT 'WORDS OF NOTES' FILE: what --resume finds in the file of measures is taken, and its flows are kept
+    run reproduce ./study.yaml --resume --threads 1
+    holds "$1" grep -q "$2" err
+}
+works '3 of 3 bars held' reproduce ./study.yaml --threads 1
+holds 'tells every measure' test "$(grep -c 'seed [01]: ' err)" -eq 6
+cp out whole
+run reproduce ./study.yaml --resume --threads 1
+holds 'the same out of the record' cmp -s whole out
+measured=runs/reproduce/study/measured.json
+holds 'a record of six' test "$(grep -c '"measure"' $measured)" -eq 6
+sed 's/"value":.*/"value": 7,/' $measured >changed && cp changed $measured
+kept 'a recorded value is taken' 'seed 1: one step 7'
+sed 's/one step: {measure: nfe, flow: tiny, solver: euler, steps: 1/one step: {measure: nfe, flow: tiny, solver: midpoint, steps: 1/' \
+    study.yaml >other && cp study.yaml mine && cp other study.yaml
+kept 'not one of other settings' 'seed 1: one step 2'
+holds 'the others are' grep -q 'seed 1: far 7' err
+cp changed $measured
+sed 's/tiny: {data: moons, rows: 2000, steps: 60/tiny: {data: moons, rows: 2000, steps: 61/' mine >study.yaml
+kept 'a flow of other settings is trained again' 'tiny-1 was trained with steps 60, not 61: again'
+holds 'its measures are taken again' grep -q 'seed 1: one step 1' err
+cp mine study.yaml
+printf '%s\n' 'paper: nobody' 'claim: none' 'flows:' '  first: {data: moons, rows: 500, steps: 3, width: 8, depth: 1}' \
+    '  second: {data: moons, rows: 500, steps: 2, width: 8, depth: 1, teacher: "@first"}' 'measures:' \
+    '  one: {measure: nfe, flow: second, solver: euler, steps: 1, bar: "<= 1"}' >chain.yaml
+works '1 of 1 bars held' reproduce ./chain.yaml --quiet
+cp runs/reproduce/chain/second-0/model.safetensors second && sed -i 's/steps: 3/steps: 4/' chain.yaml
+works '1 of 1 bars held' reproduce ./chain.yaml --resume --quiet
+holds 'what is taught by a flow that is trained again is too' \
+    sh -c '! cmp -s second runs/reproduce/chain/second-0/model.safetensors'
+echo '[{"seed": 0, "mea' >$measured
+kept 'what cannot be read is measured again' 'seed 1: one step 1'
+holds 'with the same figures' cmp -s whole out
+fails 'is finished, with steps 60, not 90' train moons --resume --out runs/reproduce/study/tiny-0 --steps 90
+
 # the same numbers whatever the number of threads
 run reproduce ./study.yaml --quiet --threads 1
 cp out one
