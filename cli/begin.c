@@ -98,8 +98,7 @@ static void take_turns(const tw_flow_desc *about, int64_t n, double *out)
 }
 
 /* What an option of `sample` says all rows are told, or each; nothing: NULL. */
-static tw_status open_told(cli *c, const tw_flow_desc *about, option_id which, int64_t n, double **out,
-                           bool *out_same)
+static tw_status open_told(cli *c, const tw_flow_desc *about, option_id which, int64_t n, double **out, bool *out_same)
 {
     const char *text = c->verb->letter == 'S' ? opt_text(&c->set, which) : NULL, *flag = option_table[which].name;
     size_t told = (size_t)about->conditions_count;
@@ -147,7 +146,7 @@ static tw_status open_from(cli *c, const model *m, begin *b)
     tw_status status = TW_OK;
     if (!path && strcmp(about->source, "data") != 0) return TW_OK;
     int64_t rows = 0;
-    bool text = path && is_sequences(m) && tw_flow_fact(m->flow, FACT_TOKENISER);
+    bool text = path && is_sequences(m) && is_texts(m);
     if (text) {
         TW_TRY(model_read_lines(c, m, path, &rows, &read));
         values = read;

@@ -225,7 +225,7 @@ static tw_status evaluate(evaluation *e)
     } else {
         TW_TRY(compare_columns(e));
     }
-    if (tw_flow_fact(e->m.flow, FACT_TOKENISER))
+    if (is_texts(&e->m))
         TW_TRY(write_samples(e));
     else if (!is_sequences(&e->m)) /* rows of different lengths make no picture */
         TW_TRY(draw_pictures(e));

@@ -96,7 +96,7 @@ static tw_mixed mixed_of(const settings *s)
 {
     static const option_id others[] = {OPT_METHOD,    OPT_SPACE,       OPT_SOURCE,    OPT_PATH,   OPT_COUPLING,
                                        OPT_PREDICT,   OPT_GAMMA,       OPT_LOSS,      OPT_WEIGHT, OPT_TEACHER,
-                                       OPT_CONDITION, OPT_SOURCE_DATA, OPT_TOKENISER, OPT_LEVELS,  OPT_MESH};
+                                       OPT_CONDITION, OPT_SOURCE_DATA, OPT_TOKENISER, OPT_LEVELS, OPT_MESH};
     int asked = s->verb == 'T' ? word_index(opt_text(s, OPT_TABLE), "no|auto|yes") : 0;
     if (asked != TW_MIXED_AUTO) return (tw_mixed)asked;
     if (opt_given(s, OPT_COLUMN)) return TW_MIXED_YES;
@@ -202,8 +202,8 @@ tw_status open_rows(tw_context *ctx, const settings *s, const char *path, const 
 {
     if (is_mesh_file(path)) return surface_open(ctx, s, path, desc, out_data);
     if (opt_given(s, OPT_EIGENFUNCTION))
-        return tw_fail(ctx, TW_ERR_INVALID, "--eigenfunction is of points drawn on a mesh: '%s' is none (.obj, .off, .ply)",
-                       path);
+        return tw_fail(ctx, TW_ERR_INVALID,
+                       "--eigenfunction is of points drawn on a mesh: '%s' is none (.obj, .off, .ply)", path);
     return tw_dataset_open(ctx, path, desc, out_data);
 }
 
@@ -262,8 +262,7 @@ tw_status model_open_source(cli *c, const model *m, tw_dataset **out_source)
     tw_status status = TW_OK;
     if (!kept || config_parse(&s, m->path, kept, ORIGIN_RUN) != EXIT_DONE || !opt_given(&s, OPT_SOURCE_DATA))
         TW_TRY(tw_fail(c->ctx, TW_ERR_IO, "the model does not say at which rows it begins; name them: --from FILE"));
-    status = tw_flow_fact(m->flow, FACT_TOKENISER) ? open_source_text(c, m, &s, out_source)
-                                                   : open_source(c->ctx, &s, out_source);
+    status = is_texts(m) ? open_source_text(c, m, &s, out_source) : open_source(c->ctx, &s, out_source);
     if (status != TW_OK)
         status = tw_fail(c->ctx, TW_ERR_IO, "the rows to begin at cannot be had (--from FILE names others): %s",
                          tw_context_error(c->ctx));
@@ -296,7 +295,7 @@ static tw_status open_given(cli *c, const model *m, const char *path, held_out *
     tw_tokeniser *tokeniser = NULL;
     if (is_builtin(path) && !is_builtin_text(path)) {
         TW_TRY(open_builtin(c, m, path, h));
-    } else if (tw_flow_fact(m->flow, FACT_TOKENISER)) {
+    } else if (is_texts(m)) {
         TW_TRY(model_tokeniser(c, m, &tokeniser));
         TW_TRY(open_text(c, &c->set, path, m->about->columns, &tokeniser, &h->data));
         snprintf(h->label, sizeof h->label, "%s", path);

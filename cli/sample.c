@@ -90,7 +90,7 @@ static bool settle_form(cli *c, const model *m, job *j)
 {
     const char *given = opt_text(&c->set, OPT_OUT_FILE);
     bool scored = opt_flag(&c->set, OPT_LOG_DENSITY);
-    bool texts = tw_flow_fact(m->flow, FACT_TOKENISER) != NULL;
+    bool texts = is_texts(m);
     j->shown = opt_flag(&c->set, OPT_SHOW);
     if (j->shown && !show_suits(c, m)) return false;
     bool back = opt_flag(&c->set, OPT_REVERSE); /* a picture would clip what is no picture */

@@ -15,7 +15,7 @@
 bool show_suits(const cli *c, const model *m)
 {
     if (c->json) return cli_usage("--json and --show: both want standard output"), false;
-    return tw_flow_fact(m->flow, FACT_TOKENISER) || (cli_usage("--show is for models of texts"), false);
+    return is_texts(m) || (cli_usage("--show is for models of texts"), false);
 }
 
 static int terminal_height(void)

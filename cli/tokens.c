@@ -18,6 +18,11 @@ bool is_tokens(const model *m)
     return strncmp(m->about->space, "tokens", 6) == 0 || is_sequences(m); /* in products they come last */
 }
 
+bool is_texts(const model *m)
+{
+    return tw_flow_fact(m->flow, FACT_TOKENISER) != NULL;
+}
+
 const char *at_most(const model *m)
 {
     return is_tokens(m) && strcmp(m->about->method, "ar") != 0 ? "at most " : "";

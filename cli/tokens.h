@@ -10,6 +10,8 @@
 
 /* Of nothing else: also tables all whose columns are levels. */
 bool is_tokens(const model *m);
+/* Whether rows are texts: the model has a tokeniser. */
+bool is_texts(const model *m);
 /* "at most ", where what scoring finds is a bound: of tokens but in order. */
 const char *at_most(const model *m);
 
@@ -19,8 +21,8 @@ bool is_text_data(const settings *s, const char *path);
  * --chunk or the longest line says. */
 TW_NODISCARD tw_status open_text(cli *c, const settings *s, const char *path, int columns, tw_tokeniser **tokeniser,
                                  tw_dataset **out_data);
-/* The same of a training: the data, and the texts the flow begins at by --source-data, with rows as long as the longer of
- * both; the source is not touched without. */
+/* The same of a training: the data, and the texts the flow begins at by --source-data, with rows as long as the longer
+ * of both; the source is not touched without. */
 TW_NODISCARD tw_status open_texts(cli *c, const settings *s, const char *path, tw_tokeniser **tokeniser,
                                   tw_dataset **data, tw_dataset **source);
 /* The model's own tokeniser; NULL when it has none. */
