@@ -3,13 +3,13 @@
 #include "measures.h"
 
 #include "begin.h"
+#include "lines.h"
 #include "sequences.h"
 #include "tokens.h"
 
 #include <thalweg/edit.h>
 
 #include <math.h>
-#include <string.h>
 
 /* Samples, as many as eval's -n says; the rows they began at, for flows that begin at rows. */
 typedef struct drawn_lines {
@@ -95,43 +95,15 @@ done:
     return status;
 }
 
-/* Adds the shares of lengths of rows, times `sign`, to share (columns + 1). */
-static void add_lengths(const drawn_lines *d, int64_t rows, const double *values, double sign, int32_t *token,
-                        double *share)
-{
-    for (int64_t i = 0; i < rows; i++) share[take_row(d, values + i * d->columns, token)] += sign / (double)rows;
-}
-
-static double half_sum(int count, const double *share)
-{
-    double sum = 0;
-    for (int i = 0; i < count; i++) sum += 0.5 * fabs(share[i]);
-    return sum;
-}
-
 tw_status measure_length_tv(const subject *s, measured *out)
 {
-    cli *c = s->c;
-    const tw_dataset *training = s->h.training;
     drawn_lines d;
+    lines compared;
     tw_status status = draw_lines(s, &d);
     if (status != TW_OK) return status;
-    size_t lengths = (size_t)d.columns + 1;
-    int32_t *token = tw_alloc(c->ctx, lengths, sizeof *token);
-    double *sampled = tw_alloc(c->ctx, 2 * lengths, sizeof *sampled), *learned = sampled + lengths;
-    *out = (measured){(double)NAN, (double)NAN};
-    if (!token || !sampled) TW_TRY(tw_fail_memory(c->ctx, 2 * lengths * sizeof *sampled));
-    memset(sampled, 0, 2 * lengths * sizeof *sampled);
-    add_lengths(&d, d.n, d.rows, 1, token, sampled);
-    add_lengths(&d, s->h.rows, s->h.values, -1, token, sampled);
-    out->value = half_sum((int)lengths, sampled);
-    if (!training) goto done;
-    add_lengths(&d, tw_dataset_rows(training, TW_PART_TRAIN), tw_dataset_values(training, TW_PART_TRAIN), 1, token, learned);
-    add_lengths(&d, s->h.rows, s->h.values, -1, token, learned);
-    out->floor = half_sum((int)lengths, learned);
+    TW_TRY(lines_compare(s->c, &s->m, &s->h, d.n, d.rows, &compared));
+    *out = (measured){compared.lengths.samples, compared.lengths.floor};
 done:
-    tw_free(c->ctx, token);
-    tw_free(c->ctx, sampled);
     lines_free(s, &d);
     return status;
 }
