@@ -1,205 +1,10 @@
-/* data/dataset.c - from a name to a data set: find out what it names, read it, choose columns, treat gaps, split,
- * report. */
+/* data/dataset.c - a table as a data set: columns chosen, gaps treated, split, conditions parted; and what is asked of
+ * it. */
 #include "data/dataset.h"
 
-#include "base/text.h"
-#include "io/npy.h"
-
-#include <fcntl.h>
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define BUILTIN_ROWS 500000
-#define MAX_COLUMNS  100000
 
 static const tw_dataset_desc no_wishes;
-
-/* --- columns ---------------------------------------------------------------------------------------------- */
-
-static bool holds_text(const tw_table_column *c)
-{
-    return 2 * c->numbers < c->numbers + c->texts;
-}
-static bool is_empty(const tw_table_column *c)
-{
-    return c->numbers == 0 && c->texts == 0;
-}
-
-/* Leaves out columns that nobody asked for by name and that hold text or nothing. */
-static tw_status leave_out_texts(tw_table *table, int *list, int *count)
-{
-    int kept = 0;
-    for (int i = 0; i < *count; i++) {
-        const tw_table_column *column = &table->column[list[i]];
-        tw_status status = TW_OK;
-        if (is_empty(column))
-            status = tw_note(table->ctx, &table->notes, "column '%s' is empty: left out", column->name);
-        else if (holds_text(column))
-            status = tw_note(table->ctx, &table->notes, "column '%s' holds text: left out", column->name);
-        else
-            list[kept++] = list[i];
-        if (status != TW_OK) return status;
-    }
-    if (kept == 0) return tw_fail(table->ctx, TW_ERR_FORMAT, "%s: no column holds numbers", table->path);
-    *count = kept;
-    return TW_OK;
-}
-
-static bool is_decimal_comma(const char *text)
-{
-    text += *text == '-' || *text == '+';
-    size_t whole = strspn(text, "0123456789");
-    if (text[whole] != ',') return false;
-    size_t rest = strspn(text + whole + 1, "0123456789");
-    return whole > 0 && rest > 0 && text[whole + 1 + rest] == 0;
-}
-
-/* Every value of the chosen columns is a finite number or a gap, or the first that is not is named. */
-static tw_status check_columns(const tw_table *table, const int *list, int count, tw_missing missing)
-{
-    for (int i = 0; i < count; i++) {
-        const tw_table_column *column = &table->column[list[i]];
-        if (column->texts > 0)
-            return tw_fail(table->ctx, TW_ERR_FORMAT, "%s: column '%s': '%s' is not a number%s",
-                           tw_table_place(table, column->text_at).text, column->name, column->text,
-                           is_decimal_comma(column->text) ? " (decimals are written with a point)" : "");
-        if (column->infinite_at > 0)
-            return tw_fail(table->ctx, TW_ERR_FORMAT, "%s: column '%s': '%s' is not finite",
-                           tw_table_place(table, column->infinite_at).text, column->name, column->infinite);
-        if (is_empty(column) && missing != TW_MISSING_KEEP)
-            return tw_fail(table->ctx, TW_ERR_FORMAT, "%s: column '%s' is empty", table->path, column->name);
-    }
-    return TW_OK;
-}
-
-static const char **names_of(const tw_table *table)
-{
-    const char **names = tw_alloc(table->ctx, (size_t)table->columns, sizeof(char *));
-    for (int i = 0; names && i < table->columns; i++) names[i] = table->column[i].name;
-    return names;
-}
-
-/* Takes the conditions out of the list of data columns; one that was asked for as data, too, is a mistake. */
-static tw_status leave_out_conditions(const tw_table *table, const tw_dataset_desc *desc, const int *conditions,
-                                      int conditions_count, int *list, int *count)
-{
-    int kept = 0;
-    for (int i = 0; i < *count; i++) {
-        bool taken = false;
-        for (int k = 0; k < conditions_count; k++) taken = taken || conditions[k] == list[i];
-        if (taken && desc->columns)
-            return tw_fail(table->ctx, TW_ERR_INVALID, "%s: column '%s' is named in --columns and in --condition",
-                           table->path, table->column[list[i]].name);
-        if (!taken) list[kept++] = list[i];
-    }
-    if (kept == 0) return tw_fail(table->ctx, TW_ERR_INVALID, "%s: every column is a condition", table->path);
-    *count = kept;
-    return TW_OK;
-}
-
-/* Keeps the data columns and, behind them, the conditions. */
-static tw_status choose_columns(tw_table *table, const tw_dataset_desc *desc, int *out_conditions)
-{
-    int *list = NULL, *told = NULL, *both = NULL, count = 0, told_count = 0;
-    tw_status status = TW_OK;
-    const char **names = names_of(table);
-    if (!names) return tw_fail_memory(table->ctx, (size_t)table->columns * sizeof(char *));
-    TW_TRY(tw_columns_choose(table->ctx, table->path, desc->columns, desc->drop, table->columns, names, &list, &count));
-    TW_TRY(tw_conditions_choose(table, desc, &told, &told_count));
-    TW_TRY(leave_out_conditions(table, desc, told, told_count, list, &count));
-    if (!desc->columns) TW_TRY(leave_out_texts(table, list, &count));
-    TW_TRY(check_columns(table, list, count, desc->missing));
-    TW_TRY(tw_conditions_check(table, desc->missing, told, told_count));
-    both = tw_alloc(table->ctx, (size_t)(count + told_count), sizeof(int));
-    if (!both) TW_TRY(tw_fail_memory(table->ctx, (size_t)(count + told_count) * sizeof(int)));
-    for (int i = 0; i < count + told_count; i++) both[i] = i < count ? list[i] : told[i - count];
-    status = tw_table_keep(table, both, count + told_count);
-    *out_conditions = told_count;
-done:
-    tw_free(table->ctx, names);
-    tw_free(table->ctx, list);
-    tw_free(table->ctx, told);
-    tw_free(table->ctx, both);
-    return status;
-}
-
-/* --- columns as a model has them -------------------------------------------------------------------------- */
-
-static int find_column(const tw_table *table, const char *name)
-{
-    for (int i = 0; i < table->columns; i++)
-        if (strcmp(table->column[i].name, name) == 0) return i;
-    return -1;
-}
-
-static tw_status fail_no_column(const tw_table *table, const char *name)
-{
-    const char **names = names_of(table);
-    if (!names) return tw_fail_memory(table->ctx, (size_t)table->columns * sizeof(char *));
-    const char *near = tw_nearest_name(name, names, table->columns);
-    tw_status status = tw_fail(table->ctx, TW_ERR_INVALID, "%s: no column '%s', which the model needs%s%s%s",
-                               table->path, name, near ? "; there is '" : "", near ? near : "", near ? "'" : "");
-    tw_free(table->ctx, names);
-    return status;
-}
-
-/* Without a header: all columns when there are as many as the model has, else those of numbers when they are. */
-static tw_status find_by_place(const tw_table *table, int columns, int *list)
-{
-    int numeric = 0;
-    for (int i = 0; i < table->columns; i++) {
-        bool number = !holds_text(&table->column[i]) && !is_empty(&table->column[i]);
-        if (number && numeric < columns) list[numeric] = i;
-        numeric += number;
-    }
-    if (table->columns == columns)
-        for (int i = 0; i < columns; i++) list[i] = i;
-    else if (numeric != columns)
-        return tw_fail(table->ctx, TW_ERR_SHAPE, "%s: %d columns and no header, where the model has %d columns",
-                       table->path, table->columns, columns);
-    return TW_OK;
-}
-
-/* The last `conditions` of the columns are told, not drawn. */
-static tw_status choose_like(tw_table *table, int columns, int conditions, const char *const *names, tw_missing missing)
-{
-    int *list = tw_alloc(table->ctx, (size_t)columns, sizeof(int));
-    if (!list) return tw_fail_memory(table->ctx, (size_t)columns * sizeof(int));
-    tw_status status = TW_OK;
-    const char *lacking = NULL;
-    for (int i = 0; i < columns; i++) {
-        list[i] = find_column(table, names[i]);
-        if (list[i] < 0 && !lacking) lacking = names[i];
-    }
-    if (lacking && table->has_header) {
-        status = fail_no_column(table, lacking);
-        goto done;
-    }
-    if (lacking) TW_TRY(find_by_place(table, columns, list));
-    /* names made up for a file without a header (x1, x2, ...) may be a model's by chance */
-    if (!lacking && !table->has_header && table->columns != columns)
-        TW_TRY(tw_note(table->ctx, &table->notes,
-                       "no header, and %d columns where the model has %d: '%s' is taken as column %d and so on",
-                       table->columns, columns, names[0], list[0] + 1));
-    TW_TRY(check_columns(table, list, columns - conditions, missing));
-    TW_TRY(tw_conditions_check(table, TW_MISSING_AUTO, list + columns - conditions, conditions));
-    TW_TRY(tw_table_keep(table, list, columns));
-    for (int i = 0; i < columns; i++) {
-        char *name = tw_strdup(table->ctx, names[i]);
-        if (!name) {
-            status = tw_fail_memory(table->ctx, strlen(names[i]) + 1);
-            goto done;
-        }
-        tw_free(table->ctx, table->column[i].name);
-        table->column[i].name = name;
-    }
-done:
-    tw_free(table->ctx, list);
-    return status;
-}
 
 /* --- making a data set of a table ------------------------------------------------------------------------- */
 
@@ -249,9 +54,9 @@ static tw_status make_dataset(tw_context *ctx, tw_table *table, const tw_builtin
     *table = (tw_table){0};
     int conditions = names ? desc->known_conditions_count : 0;
     if (names)
-        TW_TRY(choose_like(&d->table, columns, conditions, names, desc->missing));
+        TW_TRY(tw_table_choose_like(&d->table, columns, conditions, names, desc->missing));
     else
-        TW_TRY(choose_columns(&d->table, desc, &conditions));
+        TW_TRY(tw_table_choose(&d->table, desc, &conditions));
     if (names && desc->missing == TW_MISSING_MEDIAN) {
         status =
             tw_fail(ctx, TW_ERR_INVALID, "%s: medians come from training rows, and there are none here", d->table.path);
@@ -280,139 +85,6 @@ done:
     return status;
 }
 
-/* --- reading by kind -------------------------------------------------------------------------------------- */
-
-tw_status tw_file_kind_tell(tw_context *ctx, const char *path, tw_file_kind *out_kind)
-{
-    static const struct {
-        const char *magic;
-        size_t length;
-        const char *what;
-    } others[] = {{"PAR1", 4, "a Parquet file"},
-                  {"\x89HDF\r\n\x1a\n", 8, "an HDF5 file"},
-                  {"SQLite format 3", 15, "an SQLite database"},
-                  {"ARROW1", 6, "an Arrow file"},
-                  {"\xD0\xCF\x11\xE0", 4, "an old Excel or Word file"},
-                  {"%PDF", 4, "a PDF"},
-                  {"\x89PNG", 4, "a PNG picture"}};
-    char head[32] = {0};
-    struct stat info;
-    ssize_t got = 0;
-    *out_kind = TW_FILE_TEXT;
-    /* a pipe is not opened twice: what is lost between could not be had again */
-    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return TW_OK;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return TW_OK; /* the reader says what is wrong */
-    got = read(fd, head, sizeof head);
-    close(fd);
-    if (got >= 6 && memcmp(head, "\x93NUMPY", 6) == 0) *out_kind = TW_FILE_NPY;
-    if (got >= 4 && (memcmp(head, "PK\3\4", 4) == 0 || memcmp(head, "PK\5\6", 4) == 0)) *out_kind = TW_FILE_NPZ;
-    for (int i = 0; i < TW_COUNT(others); i++)
-        if (got >= (ssize_t)others[i].length && memcmp(head, others[i].magic, others[i].length) == 0)
-            return tw_fail(ctx, TW_ERR_UNSUPPORTED, "%s: %s is not read here: save the table as CSV or NPY", path,
-                           others[i].what);
-    return TW_OK;
-}
-
-static tw_status read_npy(tw_context *ctx, const char *path, tw_file_kind kind, const char *name, tw_table *out_table)
-{
-    tw_npy array = {0};
-    tw_status status = tw_npy_read(ctx, path, kind == TW_FILE_NPZ ? name : NULL, &array);
-    if (status != TW_OK) return status;
-    int64_t rows = array.shape.rank > 0 ? array.shape.dim[0] : 1, columns = 1;
-    for (int i = 1; i < array.shape.rank; i++) columns *= array.shape.dim[i];
-    bool whole = strchr("iub", array.type[1]) != NULL, folded = array.shape.rank > 2;
-    if (rows < 1 || columns < 1 || columns > MAX_COLUMNS) {
-        tw_npy_free(ctx, &array);
-        if (rows < 1 || columns < 1) return tw_fail(ctx, TW_ERR_FORMAT, "%s: the array is empty", path);
-        return tw_fail(ctx, TW_ERR_UNSUPPORTED, "%s: rows of %lld numbers: at most %d are read as columns", path,
-                       (long long)columns, MAX_COLUMNS);
-    }
-    double *values = array.value;
-    array.value = NULL;
-    tw_npy_free(ctx, &array);
-    status = tw_table_take_array(ctx, path, rows, (int)columns, values, NULL, out_table);
-    if (status != TW_OK) return status;
-    for (int c = 0; whole && c < (int)columns; c++) out_table->column[c].decimals = 0;
-    if (folded)
-        status = tw_note(ctx, &out_table->notes, "each of the %lld rows of the array is read as %lld columns",
-                         (long long)rows, (long long)columns);
-    if (status != TW_OK) tw_table_free(out_table);
-    return status;
-}
-
-static tw_status draw_builtin(tw_context *ctx, const tw_builtin *builtin, const tw_dataset_desc *desc,
-                              tw_table *out_table)
-{
-    int64_t rows = desc->rows ? desc->rows : BUILTIN_ROWS;
-    size_t limit = tw_table_limit();
-    if (rows < 0)
-        return tw_fail(ctx, TW_ERR_INVALID, "%s: %lld rows cannot be drawn", builtin->info.name, (long long)rows);
-    bool classes = desc->conditions || desc->known_conditions_count > 0;
-    int own = tw_builtin_columns(builtin), columns = own + classes;
-    size_t row = (size_t)columns * sizeof(double);
-    if ((desc->columns || desc->drop) && !builtin->separable)
-        return tw_fail(ctx, TW_ERR_INVALID, "%s: a built-in set keeps all its columns: no --columns, no --drop",
-                       builtin->info.name);
-    if ((uint64_t)rows > limit / row)
-        return tw_table_fail_size(ctx, builtin->info.name, (double)rows * (double)row, limit);
-    double *values = tw_alloc(ctx, (size_t)rows, row);
-    if (!values) return tw_fail_memory(ctx, (size_t)rows * row);
-    for (int64_t r = 0; r < rows; r++) {
-        int class = tw_builtin_draw(builtin, desc->seed, r, values + columns * r);
-        if (classes) values[columns * r + own] = class;
-    }
-    const char *names[TW_ANGLES + 1];
-    char number[TW_ANGLES][16];
-    for (int c = 0; c < own; c++) {
-        snprintf(number[c], sizeof number[c], "x%d", c + 1);
-        names[c] = builtin->names ? builtin->names[c] : number[c];
-    }
-    names[own] = "class";
-    bool named = classes || builtin->names;
-    tw_status status =
-        tw_table_take_array(ctx, builtin->info.name, rows, columns, values, named ? names : NULL, out_table);
-    if (status == TW_OK) out_table->has_header = named;
-    return status;
-}
-
-/* A word that is neither a file nor a set is perhaps a misspelt set. */
-static tw_status fail_unknown_name(tw_context *ctx, const char *path)
-{
-    const char *names[16];
-    int count = 0;
-    for (const tw_builtin_info *info; count < TW_COUNT(names) && (info = tw_builtin_list(count)); count++)
-        names[count] = info->name;
-    const char *near = tw_nearest_name(path, names, count);
-    if (near)
-        return tw_fail(ctx, TW_ERR_IO, "'%s' is neither a file nor a built-in set: did you mean '%s'?", path, near);
-    return tw_fail(ctx, TW_ERR_IO, "'%s' is neither a file nor a built-in set", path);
-}
-
-static tw_status read_table(tw_context *ctx, const char *path, const tw_dataset_desc *desc, tw_table *out_table)
-{
-    tw_file_kind kind;
-    if (!strpbrk(path, "/.") && access(path, F_OK) != 0) return fail_unknown_name(ctx, path);
-    tw_status status = tw_file_kind_tell(ctx, path, &kind);
-    if (status != TW_OK) return status;
-    if (kind == TW_FILE_TEXT) return tw_table_read_csv(ctx, path, desc, out_table);
-    return read_npy(ctx, path, kind, desc->array, out_table);
-}
-
-tw_status tw_table_open(tw_context *ctx, const char *path, const tw_dataset_desc *desc, tw_table *out_table)
-{
-    tw_table table = {0};
-    int conditions;
-    tw_status status = read_table(ctx, path, desc, &table);
-    if (status == TW_OK) status = choose_columns(&table, desc, &conditions);
-    if (status == TW_OK) status = tw_table_treat_gaps(&table, TW_MISSING_ERROR);
-    if (status == TW_OK)
-        *out_table = table;
-    else
-        tw_table_free(&table);
-    return status;
-}
-
 /* --- the public functions --------------------------------------------------------------------------------- */
 
 tw_status tw_dataset_open(tw_context *ctx, const char *path, const tw_dataset_desc *desc, tw_dataset **out_dataset)
@@ -435,7 +107,7 @@ tw_status tw_dataset_open(tw_context *ctx, const char *path, const tw_dataset_de
             return TW_OK;
         }
     }
-    status = builtin ? draw_builtin(ctx, builtin, desc, &table) : read_table(ctx, path, desc, &table);
+    status = builtin ? tw_builtin_table(ctx, builtin, desc, &table) : tw_table_read(ctx, path, desc, &table);
     return status == TW_OK ? make_dataset(ctx, &table, builtin, desc, 0, NULL, out_dataset) : status;
 }
 
@@ -478,7 +150,7 @@ tw_status tw_dataset_open_like(tw_context *ctx, const char *path, const tw_datas
         status = tw_picture_set_make(ctx, &pictures, &wishes, columns + told, all, out_dataset);
         goto done;
     }
-    TW_TRY(builtin ? draw_builtin(ctx, builtin, &wishes, &table) : read_table(ctx, path, &wishes, &table));
+    TW_TRY(builtin ? tw_builtin_table(ctx, builtin, &wishes, &table) : tw_table_read(ctx, path, &wishes, &table));
     status = make_dataset(ctx, &table, builtin, &wishes, columns + told, all, out_dataset);
 done:
     tw_free(ctx, all);

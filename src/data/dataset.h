@@ -98,6 +98,13 @@ struct tw_dataset {
 typedef enum tw_file_kind { TW_FILE_TEXT, TW_FILE_NPY, TW_FILE_NPZ } tw_file_kind;
 /* By the first bytes, not the name. Kinds that look like data but are not read here are refused by name. */
 TW_NODISCARD tw_status tw_file_kind_tell(tw_context *ctx, const char *path, tw_file_kind *out_kind);
+/* All columns of a file of any of these kinds; an unknown name is told which built-in set it may mean. */
+TW_NODISCARD tw_status tw_table_read(tw_context *ctx, const char *path, const tw_dataset_desc *desc,
+                                     tw_table *out_table);
+/* desc->rows rows of a built-in set, drawn by desc->seed, and behind them their classes where conditions are asked for.
+ */
+TW_NODISCARD tw_status tw_builtin_table(tw_context *ctx, const tw_builtin *builtin, const tw_dataset_desc *desc,
+                                        tw_table *out_table);
 /* Reads a file of numbers (CSV, NPY, NPZ) and chooses its columns; rows keep their order, gaps are refused. */
 TW_NODISCARD tw_status tw_table_open(tw_context *ctx, const char *path, const tw_dataset_desc *desc,
                                      tw_table *out_table);

@@ -89,6 +89,12 @@ TW_NODISCARD tw_status tw_columns_find(tw_context *ctx, const char *path, const 
 TW_NODISCARD tw_status tw_columns_name(tw_table *table, const char *const *texts);
 
 /* --- the steps after reading, in order --- */
+/* Keeps the data columns that desc asks for, or all of numbers, and behind them the conditions, which it counts. */
+TW_NODISCARD tw_status tw_table_choose(tw_table *table, const tw_dataset_desc *desc, int *out_conditions);
+/* Keeps the columns of these names; without a header by their place. The last `conditions` of them are told, not drawn.
+ */
+TW_NODISCARD tw_status tw_table_choose_like(tw_table *table, int columns, int conditions, const char *const *names,
+                                            tw_missing missing);
 /* Keeps the columns of `list`, in that order. */
 TW_NODISCARD tw_status tw_table_keep(tw_table *table, const int *list, int count);
 /* Errors or drops rows by the policy; TW_MISSING_MEDIAN leaves the gaps for tw_table_fill. */
