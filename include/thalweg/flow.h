@@ -55,8 +55,8 @@ TW_API int64_t tw_flow_parameters(const tw_flow *flow);
 /* Numbers of a point as the flow moves it: the columns in R^D, other numbers on manifolds (space/space.h). */
 TW_API int tw_flow_numbers(const tw_flow *flow);
 /* How far rows a (n, columns) of data are from rows b (m, columns), out (n, m): in R^D in standard deviations of the
- * training rows, on a manifold along geodesics, in a product the root of the sum of squares of its factors' distances, on a
- * mesh that of its paths. Fails where a row is no point of the space, and of tokens. */
+ * training rows, on a manifold along geodesics, in a product the root of the sum of squares of its factors' distances,
+ * on a mesh that of its paths. Fails where a row is no point of the space, and of tokens. */
 TW_NODISCARD TW_API tw_status tw_flow_distances(const tw_flow *flow, int64_t n, const double *a, int64_t m,
                                                 const double *b, double *out);
 /* Whether a column never changed in training: samples hold its value, other values are impossible. */
@@ -73,6 +73,13 @@ TW_API const tw_ode_method_info *tw_sampler_list(int index);
 /* How tokens jump, for flows on spaces "tokens" and "sequences"; zeros mean the defaults in brackets. Sequences take
  * tolerance, temperature, top_k, top_p, and as `known` tokens at their beginning. On a product of numbers and tokens,
  * "euclidean*3 + tokens:7*2", temperature, known columns - numbers among them - and `never` are taken. */
+/* What is known about tokens beside a flow of them, for predictor guidance. For rows number row[0].. of a call, x
+ * (rows, tokens) at t (rows), masks the number behind the last symbol: out (rows, tokens, symbols) gets log p(y | x_t,
+ * x_1^i = k), how likely it is that what is wanted holds when token i ends as k, up to a number of each token;
+ * -INFINITY: it cannot. Called by several threads at once; anything but TW_OK ends the sampling with it. */
+typedef tw_status (*tw_token_predictor_fn)(void *user, int64_t rows, const int64_t *row, const double *t,
+                                           const int32_t *x, float *out);
+
 typedef struct tw_token_options {
     double tolerance; /* of method "euler": every row chooses its steps, so that a token jumps in one with at most this
                          probability, of sequences at most so many edits are expected in one [0: steps as given] */
@@ -88,7 +95,13 @@ typedef struct tw_token_options {
     const double *known; /* (n, columns): tokens that are given, NaN where they are not [none] */
     bool same_known;     /* one row of them for all */
     const int *never;    /* (tokens) of a product: a symbol that each does not become, -1: none [NULL: none] */
-    int32_t *edits;      /* (n), of sequences: gets how many edits made each [not wanted] */
+    /* Of rows of one length and one alphabet: `predictor_strength` [1] times what it says is added to what the network
+     * says of x_1, which at 1 is then the posterior given y, and the chain that of the data for which y holds (Nisonoff
+     * et al. 2024, Unlocking guidance for discrete state-space diffusion and flow models). NULL: none */
+    tw_token_predictor_fn predictor;
+    void *predictor_user;
+    double predictor_strength;
+    int32_t *edits; /* (n), of sequences: gets how many edits made each [not wanted] */
 } tw_token_options;
 
 typedef struct tw_sample_desc {
@@ -129,9 +142,9 @@ typedef struct tw_sample_desc {
     const char *probe_kind; /* "signs", "gaussian", new ones at every time by "signs:fresh=1" (thalweg list probes), for
                                solvers with fixed steps, over which they average; NULL: "signs" */
     const tw_token_options *tokens; /* for flows of tokens; NULL: the defaults */
-    /* Of a method with jumps (thalweg list methods: jump): their share, 0..1, the rest is the flow's; 0: the flow alone.
-     * Any share has the same distribution. Above 0 rows go by solver.steps (100) of "euler" from draws of the source, and
-     * have no density found on the way; that of tw_log_density is the flow's. */
+    /* Of a method with jumps (thalweg list methods: jump): their share, 0..1, the rest is the flow's; 0: the flow
+     * alone. Any share has the same distribution. Above 0 rows go by solver.steps (100) of "euler" from draws of the
+     * source, and have no density found on the way; that of tw_log_density is the flow's. */
     double jumps;
     double *log_density; /* (n), tw_sample: the log-density of each sample in data units, found on the way; NULL */
     /* with frames: called when all rows have come to number `frame` of them, which is in out_frames then */
@@ -181,8 +194,8 @@ TW_NODISCARD TW_API tw_status tw_interpolate(tw_flow *flow, int64_t rows, const 
 /* Log-density (nats, in data units) of rows x (n, columns) by the instantaneous change of variables (Chen et al. 2018,
  * eq. 8), with exact divergence - all D tangents of a row in one forward-mode sweep - or an estimate (desc->probes).
  * With solver.t1 < 1 the density of the flow at that time. Of tokens and sequences: an estimate of a bound from
- * below on the log-probability, by solver.steps times drawn a row (0: 64); of sequences, of the chain in continuous time
- * whose rates stop growing when a thousandth is left to do. out (n): -INFINITY where the way back leads beyond a
+ * below on the log-probability, by solver.steps times drawn a row (0: 64); of sequences, of the chain in continuous
+ * time whose rates stop growing when a thousandth is left to do. out (n): -INFINITY where the way back leads beyond a
  * million standard deviations and the solver gives up, as it can for rows unlike all that was seen in training. */
 TW_NODISCARD TW_API tw_status tw_log_density(tw_flow *flow, int64_t n, const double *x, const tw_sample_desc *desc,
                                              double *out, tw_ode_stats *out_stats);

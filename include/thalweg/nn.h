@@ -83,14 +83,17 @@ typedef struct tw_network_desc {
     int scale_shift;                  /* 1: time scales and shifts norms instead of being added before them */
     int plain_resample;               /* 1: pixels are halved and doubled without convolutions */
     int residual_resample;            /* 1: in residual blocks of their own */
-    int tied;                         /* 1: logits are products with the embeddings of tokens */
-    int causal;                       /* 1: a token sees those before it and itself alone */
-    int learn_positions;              /* of transformers, 1: instead of sines and cosines */
-    int learn_sigma;                  /* 1: twice the channels in the last layer, the second half unused */
-    int states;                       /* of tokens, masks included: networks of tokens need it; a flow states its own */
-    int blank;                        /* of rows of different lengths: the state that fills them up, which is not looked
-                                         at; 0: none */
-    tw_image image;                   /* what x is: networks of pictures need it; a flow states its own */
+    int timeless;        /* 1: a network of tokens is not told t: what masks hide does not depend on it (Ou et al.
+                            2024, Your absorbing discrete diffusion secretly models the conditional
+                            distributions of clean data) */
+    int tied;            /* 1: logits are products with the embeddings of tokens */
+    int causal;          /* 1: a token sees those before it and itself alone */
+    int learn_positions; /* of transformers, 1: instead of sines and cosines */
+    int learn_sigma;     /* 1: twice the channels in the last layer, the second half unused */
+    int states;          /* of tokens, masks included: networks of tokens need it; a flow states its own */
+    int blank;           /* of rows of different lengths: the state that fills them up, which is not looked
+                            at; 0: none */
+    tw_image image;      /* what x is: networks of pictures need it; a flow states its own */
 } tw_network_desc;
 
 /* u(x, t, condition): x (B,D), t (B), condition (B,C) or TW_NONE -> (B,outputs); of tokens x (B,T), whole numbers of

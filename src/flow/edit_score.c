@@ -149,7 +149,7 @@ tw_status tw_edits_bound(tw_flow *flow, int64_t n, const double *x, const tw_sam
     tw_ode_stats total = {0};
     double *conditions = NULL;
     tw_status status = TW_OK;
-    TW_TRY(tw_tokens_check_desc(flow, d));
+    TW_TRY(tw_tokens_take_desc(flow, d));
     if (s.draws > 1 << 20) s.draws = 1 << 20;
     TW_TRY(tw_tokens_check_rows(flow, n, x));
     if (!tw_space_draws(&flow->space, flow->model.source))

@@ -64,6 +64,7 @@ static tw_status check_guide(const tw_flow *flow, const tw_flow *guide)
     const tw_flow_desc *a = &flow->desc, *b = &guide->desc;
     const char *what = NULL;
     if (a->columns != b->columns) what = "columns";
+    if (strcmp(a->space, b->space) != 0) what = "a space";
     if (strcmp(a->schedule, b->schedule) != 0) what = "a schedule";
     if (strcmp(a->source, b->source) != 0) what = "a source";
     if (strcmp(a->path, b->path) != 0) what = "a path";
@@ -172,15 +173,13 @@ static tw_val score(const tw_flow *flow, const tw_flow *whose, const tw_model *m
     return tw_div(tw_method_score(whose->method, model, x, t), c.scale);
 }
 
-typedef tw_val (*field_of)(const tw_flow *flow, const tw_flow *whose, const tw_model *model, tw_val x, tw_val t);
-
 static bool is_guided(const tw_flow *flow, const tw_flow_binding *binding)
 {
     return flow->guidance.strength != 0 && (binding->guide || !tw_is_none(binding->condition));
 }
 
 /* What guidance leads away from: the guide's answer, else the flow's own when it is told nothing. */
-static tw_val worse(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t, field_of of)
+static tw_val worse(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t, tw_flow_answer of)
 {
     tw_flow_binding *binding = model->user;
     if (binding->guide) {
@@ -194,7 +193,7 @@ static tw_val worse(const tw_flow *flow, const tw_model *model, tw_val x, tw_val
     return untold;
 }
 
-static tw_val guided(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t, field_of of)
+tw_val tw_flow_guided(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t, tw_flow_answer of)
 {
     tw_val better = of(flow, flow, model, x, t);
     if (!is_guided(flow, model->user)) return better;
@@ -231,7 +230,7 @@ static tw_val hold(const tw_flow *flow, tw_val u)
 
 tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
 {
-    return hold(flow, guided(flow, model, x, t, velocity));
+    return hold(flow, tw_flow_guided(flow, model, x, t, velocity));
 }
 
 tw_val tw_flow_shared_velocity(const tw_flow *flow, const tw_model *model, tw_val told, tw_val x, tw_val t)
@@ -258,7 +257,7 @@ tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_va
                              "learns it");
     /* classifier-free guidance is the same sum of scores; others are of velocities, from which the score follows */
     if (!flow->mixture && (!is_guided(flow, model->user) || flow->guidance.piece.row == 0))
-        return guided(flow, model, x, t, score);
+        return tw_flow_guided(flow, model, x, t, score);
     if (flow->method->rules->score)
         return tw_graph_fail(x.graph, TW_ERR_UNSUPPORTED, "guidance '%s' with noise is for methods that learn no score",
                              flow->guidance.piece.info->name);

@@ -135,6 +135,14 @@ TW_NODISCARD tw_status tw_flow_use_guidance(tw_flow *flow, const tw_sample_desc 
 TW_NODISCARD tw_status tw_flow_use_probes(tw_flow *flow, const tw_sample_desc *desc);
 /* Columns that are held (NULL: none), likewise. */
 TW_NODISCARD tw_status tw_flow_use_held(tw_flow *flow, const bool *held);
+/* What the network of `whose`, the flow or its guide, says of points, as a graph. */
+typedef tw_val (*tw_flow_answer)(const tw_flow *flow, const tw_flow *whose, const tw_model *model, tw_val x, tw_val t);
+/* The flow's answer (B,D), led away from a worse one as flow->guidance says. */
+tw_val tw_flow_guided(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t, tw_flow_answer of);
+/* A guide's network in the graph of the flow's own, told the same (raw conditions, TW_NONE: none) or, when it was
+ * trained so, nothing. */
+TW_NODISCARD tw_status tw_flow_bind_guide(const tw_flow *guide, tw_graph *graph, tw_dtype dtype, tw_val condition,
+                                          tw_flow_binding *out_binding, tw_params **out_params);
 /* Velocity and score along it, as graphs: what programs are made from. */
 tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
 tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);

@@ -31,12 +31,14 @@ static tw_status refuse(const tw_flow *flow, const char *what)
     return tw_fail(flow->ctx, TW_ERR_INVALID, "%s: a flow of tokens has none", what);
 }
 
-/* What is asked of a flow in R^D, and has no meaning here. */
-tw_status tw_tokens_check_desc(const tw_flow *flow, const tw_sample_desc *d)
+/* The rest is of a flow in R^D, and has no meaning here. What a network says of tokens are logits, of edits logarithms
+ * of rates: that guidance adds differences of them multiplies probabilities and rates (Nisonoff et al. 2024, Unlocking
+ * guidance for discrete state-space diffusion and flow models; of masks Schiff et al. 2024, Simple guidance mechanisms
+ * for discrete diffusion models). */
+tw_status tw_tokens_take_desc(tw_flow *flow, const tw_sample_desc *d)
 {
     if (d->diffusion) return refuse(flow, "sampling with noise");
     if (d->schedule) return refuse(flow, "another schedule");
-    if (d->guidance != 0 || d->guide) return refuse(flow, "guidance");
     if (d->held) return refuse(flow, "columns that are held");
     if (d->log_density) return refuse(flow, "log-densities found on the way");
     if (d->solver.rtol != 0 || d->solver.atol != 0)
@@ -47,7 +49,11 @@ tw_status tw_tokens_check_desc(const tw_flow *flow, const tw_sample_desc *d)
     if (d->grid || d->solver.time_grid) return refuse(flow, "a grid of sampling times");
     if (d->conditions && flow->desc.conditions_count == 0)
         return tw_fail(flow->ctx, TW_ERR_INVALID, "conditions for a flow that was trained without any");
-    return TW_OK;
+    tw_status status = tw_flow_use_guidance(flow, d);
+    if (status == TW_OK && flow->guidance.strength != 0 && strcmp(flow->guidance.piece.info->name, "cfg") != 0)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "guidance '%s' is for velocities: tokens have 'cfg'",
+                       flow->guidance.piece.info->name);
+    return status;
 }
 
 /* Whole numbers below `states`. */
@@ -141,6 +147,25 @@ static tw_status begin_block(void *user, tw_token_worker *w, int64_t begin, int6
     return TW_OK;
 }
 
+/* What the network says, and `strength` times what the predictor does. */
+static tw_status ask_both(void *user, int64_t rows, const int64_t *row, const double *t, const int32_t *x, float *out)
+{
+    tw_token_worker *w = user;
+    const tw_token_crew *crew = w->crew;
+    const tw_token_options *o = w->options;
+    double strength = o->predictor_strength != 0 ? o->predictor_strength : 1;
+    int64_t tokens = crew->flow->space.numbers;
+    tw_status status = tw_token_worker_logits(w, rows, row, t, x, out);
+    for (int64_t begin = 0; status == TW_OK && begin < rows; begin += crew->rows) {
+        int64_t count = tw_min_i64(crew->rows, rows - begin);
+        float *logits = out + begin * crew->answers;
+        for (int64_t i = 0; i < count; i++) w->row[i] = w->first + row[begin + i];
+        status = o->predictor(o->predictor_user, count, w->row, t + begin, x + begin * tokens, w->predicted);
+        for (int64_t i = 0; i < count * crew->answers; i++) logits[i] += (float)(strength * (double)w->predicted[i]);
+    }
+    return status;
+}
+
 static tw_status sample_block(void *user, tw_token_worker *w, int64_t begin, int64_t rows, tw_jump_stats *stats)
 {
     token_run *run = user;
@@ -149,7 +174,10 @@ static tw_status sample_block(void *user, tw_token_worker *w, int64_t begin, int
     tw_jump_leg leg = run->leg;
     leg.first_row = begin;
     put_known(run, w, begin, rows);
-    if (!w->chain) return tw_jump_run(w->jump, &leg, tw_token_worker_logits, w, rows, x, w->known, stats);
+    w->options = o;
+    w->first = begin;
+    tw_logits_fn said = o && o->predictor ? ask_both : tw_token_worker_logits;
+    if (!w->chain) return tw_jump_run(w->jump, &leg, said, w, rows, x, w->known, stats);
     return tw_edit_chain_run(w->chain, &leg, tw_token_worker_logits, w, rows, x, w->held,
                              o && o->edits ? o->edits + begin : NULL, stats);
 }
@@ -228,6 +256,7 @@ static tw_status make_solvers(tw_token_crew *crew, const tw_sample_desc *d)
         tw_edit_chain_destroy(w->chain);
         w->jump = NULL;
         w->chain = NULL;
+        if (d->tokens && d->tokens->predictor) TW_TRY(tw_token_worker_predicts(w));
         if (flow->space.ragged) {
             tw_edit_chain_desc chain = chain_of(flow, d);
             status = tw_edit_chain_create(flow->ctx, &chain, crew->rows, flow->space.numbers, &w->chain);
@@ -236,6 +265,7 @@ static tw_status make_solvers(tw_token_crew *crew, const tw_sample_desc *d)
             status = tw_jump_create(flow->ctx, &jump, crew->rows, flow->space.numbers, &w->jump);
         }
     }
+done:
     return status;
 }
 
@@ -319,6 +349,8 @@ static tw_status check_edits(const tw_flow *flow, int64_t n, const tw_sample_des
     const char *method = d->solver.method;
     if (method && strcmp(method, "euler") != 0)
         return tw_fail(flow->ctx, TW_ERR_INVALID, "there is no solver '%s' of sequences: expected 'euler'", method);
+    if (o && o->predictor)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "a predictor is for rows of one length, not for sequences");
     if (o && (o->argmax || o->refresh[0] > 0 || o->remask > 0 || o->stratified))
         return tw_fail(flow->ctx, TW_ERR_INVALID,
                        "a flow of sequences has no argmax, refreshed, masked or stratified tokens");
@@ -393,7 +425,7 @@ tw_status tw_tokens_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc,
     double *conditions = NULL;
     tw_status status = TW_OK;
     if (n < 0) return tw_fail(flow->ctx, TW_ERR_INVALID, "%lld rows asked for", (long long)n);
-    TW_TRY(tw_tokens_check_desc(flow, run.desc));
+    TW_TRY(tw_tokens_take_desc(flow, run.desc));
     TW_TRY(check_beginning(flow, n, run.desc));
     TW_TRY(plan(flow, &run));
     TW_TRY(tw_token_crew_get(flow, &run.crew));
@@ -451,7 +483,7 @@ tw_status tw_tokens_bound(tw_flow *flow, int64_t n, const double *x, const tw_sa
     run.draws = flow->method->rules->ordered ? 1
                 : run.desc->solver.steps > 0 ? (int)tw_min_i64(run.desc->solver.steps, 1 << 20)
                                              : DRAWS;
-    TW_TRY(tw_tokens_check_desc(flow, run.desc));
+    TW_TRY(tw_tokens_take_desc(flow, run.desc));
     TW_TRY(tw_tokens_check_rows(flow, n, x));
     if (!tw_space_draws(&flow->space, flow->model.source))
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "no likelihood: the law of the flow's source is not known"));

@@ -37,7 +37,8 @@ TW_NODISCARD tw_status tw_together_sample(tw_flow *flow, int64_t n, const tw_sam
 TW_NODISCARD tw_status tw_tokens_conditions(const tw_flow *flow, const tw_sample_desc *desc, int64_t n, double **out);
 /* Rows of data that are points of the space: tokens each of its own symbols, sequences. */
 TW_NODISCARD tw_status tw_tokens_check_rows(const tw_flow *flow, int64_t n, const double *x);
-TW_NODISCARD tw_status tw_tokens_check_desc(const tw_flow *flow, const tw_sample_desc *desc);
+/* What flows that jump have of desc, or a sentence; its guidance is what programs are made with from here on. */
+TW_NODISCARD tw_status tw_tokens_take_desc(tw_flow *flow, const tw_sample_desc *desc);
 
 /* --- the inside ------------------------------------------------------------------------------------------------------
  */
@@ -46,21 +47,24 @@ typedef struct tw_token_worker {
     const struct tw_token_crew *crew;
     tw_state *state;
     const void **inputs;
-    float *x, *t, *told;      /* one block of the program */
-    int32_t *tokens;          /* one block of rows */
-    unsigned char *known;     /* and what of them is known, */
-    tw_jump *jump;            /* to sample, */
-    tw_edit_chain *chain;     /* to sample sequences, */
-    void *memory;             /* or to score */
-    double *bound, *point;    /* point: a row of the source */
-    int32_t *held;            /* of sequences: how many tokens are given */
-    const double *conditions; /* (rows, told) of the block under way, or NULL */
+    float *x, *t, *told;             /* one block of the program */
+    int32_t *tokens;                 /* one block of rows */
+    unsigned char *known;            /* and what of them is known, */
+    tw_jump *jump;                   /* to sample, */
+    tw_edit_chain *chain;            /* to sample sequences, */
+    void *memory;                    /* or to score */
+    double *bound, *point;           /* point: a row of the source */
+    int32_t *held;                   /* of sequences: how many tokens are given */
+    const tw_token_options *options; /* of the call; their predictor is asked about one block of */
+    float *predicted;                /* (rows, answers), */
+    int64_t *row, first;             /* rows of these numbers, the first of the block under way `first` */
+    const double *conditions;        /* (rows, told) of the block under way, or NULL */
 } tw_token_worker;
 
 typedef struct tw_token_crew {
     tw_flow *flow;
     tw_graph *graph;
-    tw_params *params;
+    tw_params *params, *guide_params; /* of the guide, NULL: none */
     tw_program *program;
     int64_t rows; /* of a block */
     int width;    /* numbers of a row that the program takes: tokens, in a product also which numbers are known */
@@ -85,6 +89,8 @@ TW_NODISCARD tw_status tw_token_crew_run(tw_token_crew *crew, const tw_sample_de
 tw_status tw_token_worker_ask(tw_token_worker *w, int64_t count, float *out);
 /* Conditions of rows number row[0].. of the block under way become the worker's. */
 void tw_token_worker_tell(tw_token_worker *w, int64_t count, const int64_t *row);
+/* Memory for what a predictor says. */
+TW_NODISCARD tw_status tw_token_worker_predicts(tw_token_worker *w);
 /* tw_logits_fn, `user` a worker. */
 tw_status tw_token_worker_logits(void *user, int64_t rows, const int64_t *row, const double *t, const int32_t *x,
                                  float *out);

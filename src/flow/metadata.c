@@ -169,6 +169,8 @@ tw_status tw_metadata_network(tw_context *ctx, const char *path, const tw_tensor
         const char *text = NULL;
         char key[64], why[256];
         snprintf(key, sizeof(key), "network.%s", tw_network_fields[fields[i].field].name);
+        if (tw_network_fields[fields[i].field].type == TW_FIELD_FLAG && !tw_safetensors_metadata(file, key))
+            continue; /* it was written before there was this choice, which is then not made */
         status = tw_metadata_text(ctx, path, file, key, &text);
         if (status != TW_OK) return status;
         if (tw_field_read(ctx, (int)fields[i].field, text, &network) == TW_OK) continue;

@@ -62,14 +62,13 @@ static tw_val features_of(const tw_flow *flow, int row, tw_val condition)
     return tw_conditions_features(told, flow->desc.conditions, tw_slice(condition, 1, row * told, (row + 1) * told));
 }
 
-/* The guide's network beside the flow's own, told the same or, when it was trained so, nothing. */
-static tw_status bind_guide(tw_flow_program *p, tw_val condition, tw_flow_binding *guide)
+tw_status tw_flow_bind_guide(const tw_flow *guide, tw_graph *graph, tw_dtype dtype, tw_val condition,
+                             tw_flow_binding *out_binding, tw_params **out_params)
 {
-    const tw_flow *flow = guide->flow;
-    int told = flow->desc.conditions_count;
-    guide->condition = features_of(flow, 0, told > 0 ? condition : TW_NONE);
-    tw_status status = tw_params_create(flow->ctx, p->graph, p->wide ? TW_DTYPE_F64 : TW_DTYPE_F32, &p->guide_params);
-    guide->params = p->guide_params;
+    int told = guide->desc.conditions_count;
+    tw_status status = tw_params_create(guide->ctx, graph, dtype, out_params);
+    *out_binding = (tw_flow_binding){
+        .flow = guide, .params = *out_params, .condition = features_of(guide, 0, told > 0 ? condition : TW_NONE)};
     return status;
 }
 
@@ -92,13 +91,15 @@ static tw_status build(tw_flow *flow, tw_flow_program *p)
     tw_status status = TW_OK;
     TW_TRY(tw_graph_create(ctx, &p->graph));
     TW_TRY(tw_params_create(ctx, p->graph, dtype, &p->params));
-    tw_flow_binding binding = {.params = p->params, .flow = flow}, guide = {.flow = flow->guide.flow};
+    tw_flow_binding binding = {.params = p->params, .flow = flow}, guide;
     int told = p->told;
     tw_val condition = TW_NONE;
     if (told > 0) condition = tw_input(p->graph, "condition", dtype, tw_shape_of(p->rows, told));
     binding.condition = features_of(flow, 0, condition);
-    if (guide.flow) TW_TRY(bind_guide(p, condition, &guide));
-    if (guide.flow) binding.guide = &guide;
+    if (flow->guide.flow) {
+        TW_TRY(tw_flow_bind_guide(flow->guide.flow, p->graph, dtype, condition, &guide, &p->guide_params));
+        binding.guide = &guide;
+    }
     tw_model model = tw_flow_model(flow, &binding);
     tw_val x = tw_input(p->graph, "x", dtype, tw_shape_of(p->rows, p->numbers));
     tw_val t = tw_input(p->graph, "t", dtype, tw_shape_of(p->rows));

@@ -1,6 +1,6 @@
 /* flow/together.c - sampling a product of numbers and tokens: rows of columns in and out, blocks of rows through all
- * steps of solve/together.h. Columns that are known stay what they are, and the network is told which: it has learned the
- * law of the others given any of them (method/gm.c). */
+ * steps of solve/together.h. Columns that are known stay what they are, and the network is told which: it has learned
+ * the law of the others given any of them (method/gm.c). */
 #include "flow/jumping.h"
 
 #include "base/streams.h"
@@ -30,7 +30,8 @@ typedef struct block {
     void *memory;
 } block;
 
-/* --- the network -------------------------------------------------------------------------------------------------------- */
+/* --- the network
+ * -------------------------------------------------------------------------------------------------------- */
 
 static tw_status answer(void *user, int64_t rows, double t, const double *x, double *velocity, float *logits)
 {
@@ -54,7 +55,8 @@ static tw_status answer(void *user, int64_t rows, double t, const double *x, dou
     return status;
 }
 
-/* --- blocks ------------------------------------------------------------------------------------------------------------- */
+/* --- blocks
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static bool block_make(tw_token_worker *w, block *b)
 {
@@ -116,25 +118,27 @@ static tw_status sample_block(void *user, tw_token_worker *worker, int64_t begin
     return status;
 }
 
-/* --- what is asked ------------------------------------------------------------------------------------------------------ */
+/* --- what is asked
+ * ------------------------------------------------------------------------------------------------------ */
 
-static tw_status check(const tw_flow *flow, const tw_sample_desc *d)
+static tw_status check(tw_flow *flow, const tw_sample_desc *d)
 {
     const tw_token_options *o = d->tokens;
     const char *wrong = NULL;
-    tw_status status = tw_tokens_check_desc(flow, d);
+    tw_status status = tw_tokens_take_desc(flow, d);
     if (status != TW_OK) return status;
     if (d->solver.method && strcmp(d->solver.method, "midpoint") != 0) wrong = "another solver than 'midpoint'";
     if (d->solver.t0 != 0 || (d->solver.t1 != 0 && d->solver.t1 != 1)) wrong = "times other than from 0 to 1";
     if (d->solver.step_size != 0) wrong = "a step size (steps are counted)";
     if (d->from) wrong = "rows to begin at";
     if (d->frames > 1) wrong = "frames";
-    if (o && (o->tolerance != 0 || o->top_k != 0 || (o->top_p != 0 && o->top_p != 1) || o->argmax || o->refresh[0] != 0 || o->remask != 0 ||
-              o->stratified))
+    if (o && (o->tolerance != 0 || o->top_k != 0 || (o->top_p != 0 && o->top_p != 1) || o->argmax ||
+              o->refresh[0] != 0 || o->remask != 0 || o->stratified || o->predictor))
         wrong = "options of tokens but temperature and known columns";
     if (d->solver.steps < 0 || d->solver.steps >= TW_JUMP_STEPS / 2) wrong = "so many steps";
-    return wrong ? tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "sampling numbers and tokens together does not take %s", wrong)
-                 : TW_OK;
+    return wrong
+               ? tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "sampling numbers and tokens together does not take %s", wrong)
+               : TW_OK;
 }
 
 /* Known columns as states, to be freed. */

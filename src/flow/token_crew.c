@@ -24,13 +24,13 @@ static void measure(tw_token_crew *crew)
     crew->rows = block_rows(crew);
 }
 
-/* What the network says, as the solver of its kind of flow takes it. */
-static tw_val answer_of(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t)
+/* What a network says, as the solver of its kind of flow takes it, (B, answers). */
+static tw_val answer_of(const tw_flow *flow, const tw_flow *whose, const tw_model *model, tw_val x, tw_val t)
 {
-    const tw_method_rules *rules = flow->method->rules;
-    if (rules->jumps) return rules->jumps(model, x, t);
-    if (tw_space_is_mixed(&flow->space)) return tw_model_answer(model, x, t);
-    return tw_method_logits(flow->method, model, x, t);
+    tw_val answer =
+        tw_space_is_mixed(&flow->space) ? tw_model_answer(model, x, t) : tw_method_logits(whose->method, model, x, t);
+    int64_t rows = tw_shape_at(x).dim[0];
+    return tw_reshape(answer, tw_shape_of(rows, tw_shape_size(tw_shape_at(answer)) / rows));
 }
 
 static tw_status build(tw_token_crew *crew)
@@ -38,27 +38,33 @@ static tw_status build(tw_token_crew *crew)
     tw_flow *flow = crew->flow;
     tw_context *ctx = flow->ctx;
     int told = flow->desc.conditions_count;
+    const tw_method_rules *rules = flow->method->rules;
+    const tw_flow *guide = rules->jumps ? NULL : flow->guide.flow;
     tw_val *inputs = NULL;
     bool *constants = NULL;
     tw_status status = TW_OK;
     TW_TRY(tw_graph_create(ctx, &crew->graph));
     TW_TRY(tw_params_create(ctx, crew->graph, TW_DTYPE_F32, &crew->params));
-    tw_flow_binding binding = {.params = crew->params, .flow = flow};
+    tw_flow_binding binding = {.params = crew->params, .flow = flow}, guiding;
     tw_val condition = TW_NONE;
     if (told > 0) condition = tw_input(crew->graph, "condition", TW_DTYPE_F32, tw_shape_of(crew->rows, told));
     binding.condition = tw_conditions_features(told, flow->desc.conditions, condition);
+    if (guide) {
+        TW_TRY(tw_flow_bind_guide(guide, crew->graph, TW_DTYPE_F32, condition, &guiding, &crew->guide_params));
+        binding.guide = &guiding;
+    }
     tw_model model = tw_flow_model(flow, &binding);
     tw_val x = tw_input(crew->graph, "x", TW_DTYPE_F32, tw_shape_of(crew->rows, crew->width));
     tw_val t = tw_input(crew->graph, "t", TW_DTYPE_F32, tw_shape_of(crew->rows));
-    tw_val answer = answer_of(flow, &model, x, t);
+    tw_val answer = rules->jumps ? rules->jumps(&model, x, t) : tw_flow_guided(flow, &model, x, t, answer_of);
     TW_TRY(tw_graph_check(crew->graph));
-    int count = tw_params_count(crew->params);
+    int own = tw_params_count(crew->params), count = own + (guide ? tw_params_count(crew->guide_params) : 0);
     crew->inputs_count = count + 2 + (told > 0);
     inputs = tw_alloc(ctx, (size_t)crew->inputs_count, sizeof(*inputs));
     constants = tw_alloc(ctx, (size_t)crew->inputs_count, sizeof(*constants));
     if (!inputs || !constants) TW_TRY(tw_fail_memory(ctx, (size_t)crew->inputs_count * sizeof(*inputs)));
     for (int i = 0; i < count; i++) {
-        inputs[i] = tw_params_value(crew->params, i);
+        inputs[i] = i < own ? tw_params_value(crew->params, i) : tw_params_value(crew->guide_params, i - own);
         constants[i] = true;
     }
     inputs[count] = x;
@@ -79,13 +85,20 @@ done:
     return status;
 }
 
+/* Parameters where they lie among the weights; how many. */
+static int point_at(const float *weights, const tw_params *params, const void **inputs)
+{
+    for (int i = 0; i < tw_params_count(params); i++) inputs[i] = weights + tw_params_offset(params, i);
+    return tw_params_count(params);
+}
+
 static tw_status make_worker(tw_token_crew *crew, tw_token_worker *w)
 {
     const tw_flow *flow = crew->flow;
     tw_context *ctx = flow->ctx;
     size_t rows = (size_t)crew->rows, numbers = rows * (size_t)flow->space.numbers;
     size_t told = (size_t)flow->desc.conditions_count;
-    int count = tw_params_count(crew->params);
+    int count = 0;
     w->crew = crew;
     tw_status status = tw_state_create(crew->program, 1, &w->state);
     if (status != TW_OK) return status;
@@ -101,7 +114,8 @@ static tw_status make_worker(tw_token_crew *crew, tw_token_worker *w)
     if (!w->point || !w->held) return tw_fail_memory(ctx, rows * sizeof(int32_t));
     if (!w->inputs || !w->x || !w->t || !w->told || !w->tokens || !w->known || !w->bound)
         return tw_fail_memory(ctx, numbers * sizeof(float));
-    for (int i = 0; i < count; i++) w->inputs[i] = flow->weights + tw_params_offset(crew->params, i);
+    count = point_at(flow->weights, crew->params, w->inputs);
+    if (crew->guide_params) count += point_at(flow->guide.weights, crew->guide_params, w->inputs + count);
     w->inputs[count] = w->x;
     w->inputs[count + 1] = w->t;
     if (told > 0) w->inputs[count + 2] = w->told;
@@ -151,20 +165,32 @@ void tw_token_crew_destroy(tw_token_crew *crew)
         tw_free(ctx, w->bound);
         tw_free(ctx, w->point);
         tw_free(ctx, w->held);
+        tw_free(ctx, w->predicted);
+        tw_free(ctx, w->row);
         tw_free(ctx, w->memory);
     }
     tw_free(ctx, crew->worker);
     tw_program_destroy(crew->program);
     tw_params_destroy(crew->params);
+    tw_params_destroy(crew->guide_params);
     tw_graph_destroy(crew->graph);
     tw_free(ctx, crew);
+}
+
+tw_status tw_token_worker_predicts(tw_token_worker *w)
+{
+    const tw_token_crew *crew = w->crew;
+    size_t rows = (size_t)crew->rows, answers = (size_t)crew->answers;
+    if (!w->predicted) w->predicted = tw_alloc(crew->flow->ctx, rows * answers, sizeof(float));
+    if (!w->row) w->row = tw_alloc(crew->flow->ctx, rows, sizeof(int64_t));
+    return w->predicted && w->row ? TW_OK : tw_fail_memory(crew->flow->ctx, rows * answers * sizeof(float));
 }
 
 void tw_token_worker_tell(tw_token_worker *w, int64_t count, const int64_t *row)
 {
     int64_t told = w->crew->flow->desc.conditions_count;
     for (int64_t i = 0; i < count * told; i++)
-        w->told[i] = w->conditions ? (float)w->conditions[row[i / told] * told + i % told] : 0.0f;
+        w->told[i] = w->conditions ? (float)w->conditions[row[i / told] * told + i % told] : (float)TW_UNTOLD;
 }
 
 tw_status tw_token_worker_ask(tw_token_worker *w, int64_t count, float *out)
@@ -219,8 +245,8 @@ static const char *reason(tw_status status)
     return status == TW_ERR_MEMORY ? "not enough memory" : "the network could not be run";
 }
 
-/* Few rows are shared out, too: into so many parts that threads have enough of them, unless products would be too small to
- * run well. */
+/* Few rows are shared out, too: into so many parts that threads have enough of them, unless products would be too small
+ * to run well. */
 static int64_t rows_of_block(const tw_token_crew *crew, int64_t n)
 {
     const int64_t parts = 16, tokens = 1024;

@@ -23,9 +23,9 @@ typedef struct network {
 #define COUNT(...)       (int)(sizeof((const tw_field_default[]){__VA_ARGS__}) / sizeof(tw_field_default))
 #define TW_ROW(name, about, source, takes, ...)                                                                        \
     {{#name, about, source, NULL}, tw_network_##name, takes, {__VA_ARGS__}, COUNT(__VA_ARGS__)},
-#define TW_NETWORK(name, about, source, fields)       TW_ROW(name, about, source, OF_ROWS, fields)
-#define TW_IMAGE_NETWORK(name, about, source, fields) TW_ROW(name, about, source, OF_IMAGES, fields)
-#define TW_TOKEN_NETWORK(name, about, source, fields) TW_ROW(name, about, source, OF_TOKENS, fields)
+#define TW_NETWORK(name, about, source, fields)        TW_ROW(name, about, source, OF_ROWS, fields)
+#define TW_IMAGE_NETWORK(name, about, source, fields)  TW_ROW(name, about, source, OF_IMAGES, fields)
+#define TW_TOKEN_NETWORK(name, about, source, fields)  TW_ROW(name, about, source, OF_TOKENS, fields)
 #define TW_RAGGED_NETWORK(name, about, source, fields) TW_ROW(name, about, source, OF_RAGGED, fields)
 static const network networks[] = {
 #include "nn/networks.def"
@@ -55,7 +55,11 @@ tw_status tw_network_complete(tw_context *ctx, const tw_network_desc *desc, tw_n
     tw_network_desc full = desc ? *desc : (tw_network_desc){0};
     const tw_piece_info *info = NULL;
     tw_status status = TW_OK;
-    TW_TRY(tw_piece_find(ctx, "network", full.kind ? full.kind : full.states > 0 ? "token_mlp" : "mlp", tw_network_list, &info));
+    TW_TRY(tw_piece_find(ctx, "network",
+                         full.kind         ? full.kind
+                         : full.states > 0 ? "token_mlp"
+                                           : "mlp",
+                         tw_network_list, &info));
     full.kind = info->name;
     const network *n = find(full.kind);
     if (n->takes == OF_IMAGES && full.image.height < 1)
@@ -64,9 +68,11 @@ tw_status tw_network_complete(tw_context *ctx, const tw_network_desc *desc, tw_n
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "network '%s' is %s tokens, and the rows are %s", full.kind,
                        full.states > 0 ? "not for" : "for", full.states > 0 ? "some" : "none"));
     if (full.blank > 0 && n->takes != OF_RAGGED)
-        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "network '%s' is for rows of one length, not for sequences of any", full.kind));
+        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "network '%s' is for rows of one length, not for sequences of any",
+                       full.kind));
     if (full.blank > 0 && full.tied)
-        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "network '%s': what is said of edits is no product with embeddings (tied)", full.kind));
+        TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "network '%s': what is said of edits is no product with embeddings (tied)",
+                       full.kind));
     TW_TRY(tw_fields_complete(ctx, full.kind, n->fields_count, n->field, &full));
     int levels = 0;
     while (levels < TW_NETWORK_LEVELS && full.mult[levels] > 0) levels++;
@@ -120,5 +126,6 @@ tw_val tw_network(tw_scope scope, const tw_network_desc *desc, tw_val x, tw_val 
     const network *n = find(full.kind);
     if (n->takes == OF_IMAGES) return of_images(n, scope, &full, x, t, condition, outputs);
     if (n->takes >= OF_TOKENS) x = tw_cast(x, TW_DTYPE_I32);
+    if (full.timeless) t = tw_zeros_like(t);
     return n->build(scope, &full, x, t, condition, outputs);
 }

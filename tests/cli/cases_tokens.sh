@@ -57,6 +57,16 @@ for wrong in 1 8,3,1 8,1 x 8,0,1,2 2.5; do refused 'levels:.*expected a whole nu
 fails 'makes tokens' train moons --rows 100 --levels 4 --space euclidean --out bad
 
 # texts: chunks and lines
+# told, and guided
+works 'timeless' train moons --rows 1000 --levels 8,-1.5,2.5 --condition class --timeless $small --out told
+run sample told -n 40 -o - --condition class=1 --steps 8
+cp out told.csv
+run sample told -n 40 -o - --condition class=1 --steps 8 --guidance 4
+holds "guided samples are others" sh -c '! cmp -s out told.csv'
+run sample told -n 40 -o - --condition class=1 --steps 8 --guidance 4 --guide told
+holds "away from itself nothing changes" cmp -s out told.csv
+fails "is for velocities: tokens have 'cfg'" sample told --condition class=1 --guidance 1 --guidance-kind cfg_zero
+
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo "the cat sat on the mat and the dog sat on the log"; done >book.txt
 text="--steps 10 --width 16 --depth 1 --heads 2 --batch 16 --network ddit --threads 2"
 works 'rows of 16 columns' train book.txt --chunk 16 $text --out book
