@@ -4,6 +4,7 @@
  * so that
  * --resume needs nothing but the folder; the checkpoint goes when the model is there. */
 #include "begin.h"
+#include "embedding.h"
 #include "files.h"
 #include "kinds.h"
 #include "model.h"
@@ -149,6 +150,7 @@ static tw_status create_flow(training *t)
     int *decimals = tw_alloc(ctx, (size_t)columns, sizeof *decimals);
     char *product = NULL;
     tw_mesh *mesh = NULL;
+    embedding places = {0};
     if (!names || !decimals) TW_TRY(tw_fail_memory(ctx, (size_t)columns * sizeof *names));
     for (int i = 0; i < columns; i++) {
         names[i] = tw_dataset_name(t->data, i);
@@ -157,6 +159,7 @@ static tw_status create_flow(training *t)
     char space[64];
     const char *space_name = NULL;
     TW_TRY(take_schema(t, &product));
+    TW_TRY(embedding_open(t->c, t->tokeniser, &places));
     TW_TRY(space_text(t->c, t->data, t->tokeniser, space, &space_name));
     if (product) space_name = product;
     if (mesh_of(s)) {
@@ -180,6 +183,9 @@ static tw_status create_flow(training *t)
                          .conditions_count = tw_dataset_conditions_count(t->data),
                          .columns = columns,
                          .mesh = mesh,
+                         .embedding = places.place,
+                         .embedding_symbols = places.symbols,
+                         .embedding_width = places.width,
                          .image = tw_dataset_image(t->data) ? *tw_dataset_image(t->data) : (tw_image){0},
                          .names = names,
                          .decimals = decimals,
@@ -194,6 +200,7 @@ done:
     tw_free(ctx, names);
     tw_free(ctx, decimals);
     tw_free(ctx, product);
+    embedding_close(t->c, &places);
     tw_mesh_destroy(mesh); /* which the flow shares */
     return status;
 }

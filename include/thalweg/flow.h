@@ -32,8 +32,12 @@ typedef struct tw_flow_desc {
     int columns;              /* dimension D of the data, at least 1 */
     tw_image image;           /* what rows are, when they are pictures of `columns` numbers */
     tw_mesh *mesh;            /* of space "mesh", which the flow shares and a model file holds; NULL of others */
-    const char *const *names; /* column names, NULL: x1.. */
-    const int *decimals;      /* digits written per column, -1 or NULL: all */
+    /* (symbols, width): places of the symbols of tokens, between which path "metric" takes distances, in units of the
+     * mean distance of a symbol from its nearest; copied, and a model file holds them. NULL: 0, 1, 2, ... on a line */
+    const double *embedding;
+    int embedding_symbols, embedding_width;
+    const char *const *names;       /* column names, NULL: x1.. */
+    const int *decimals;            /* digits written per column, -1 or NULL: all */
     const tw_condition *conditions; /* what the flow is told, copied; tw_dataset_condition */
     int conditions_count;
     uint64_t seed; /* of the initial weights */

@@ -4,6 +4,7 @@
 #include "nn/network.h"
 #include "path/contraction.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -176,6 +177,28 @@ static void make_edit_path(tw_flow *flow)
     flow->model.edits = &flow->edits;
 }
 
+/* Places of symbols, which only path 'metric' looks at. */
+static tw_status take_embedding(tw_flow *flow, const tw_flow_desc *desc)
+{
+    int symbols = desc->embedding_symbols, width = desc->embedding_width;
+    if (!desc->embedding) return TW_OK;
+    if (strcmp(flow->piece[TW_PIECE_path].info->name, "metric") != 0)
+        return tw_fail(flow->ctx, TW_ERR_INVALID, "an embedding is for path 'metric', not for '%s'",
+                       flow->piece[TW_PIECE_path].info->name);
+    if (symbols != flow->space.symbols || width < 1)
+        return tw_fail(flow->ctx, TW_ERR_SHAPE,
+                       "an embedding of %d symbols as %d numbers each, and there are %d symbols", symbols, width,
+                       flow->space.symbols);
+    size_t count = (size_t)symbols * (size_t)width;
+    double *copy = tw_alloc(flow->ctx, count, sizeof *copy);
+    if (!copy) return tw_fail_memory(flow->ctx, count * sizeof *copy);
+    memcpy(copy, desc->embedding, count * sizeof *copy);
+    flow->desc.embedding = copy;
+    flow->desc.embedding_symbols = symbols;
+    flow->desc.embedding_width = width;
+    return TW_OK;
+}
+
 /* The path of a flow of tokens. */
 static tw_status make_token_path(tw_flow *flow)
 {
@@ -196,7 +219,12 @@ static tw_status make_token_path(tw_flow *flow)
                        MOST_LEVELS);
     flow->token_distance = tw_alloc(flow->ctx, (size_t)symbols * (size_t)symbols, sizeof(double));
     if (!flow->token_distance) return tw_fail_memory(flow->ctx, (size_t)symbols * (size_t)symbols * sizeof(double));
-    tw_token_distances(symbols, path->value[2], flow->token_distance);
+    tw_token_distances(symbols, flow->desc.embedding_width, flow->desc.embedding, path->value[2], flow->token_distance);
+    for (int i = 0; i < symbols * symbols; i++)
+        if (i % (symbols + 1) && !(flow->token_distance[i] > 0 && isfinite(flow->token_distance[i])))
+            return tw_fail(flow->ctx, TW_ERR_INVALID,
+                           "the embedding puts symbols %d and %d at one place, or a distance apart that is no number",
+                           i / symbols, i % symbols);
     flow->tokens.distance = flow->token_distance;
     flow->tokens.scale = path->value[0];
     flow->tokens.power = path->value[1];
@@ -262,6 +290,7 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
         TW_TRY(tw_fail(ctx, TW_ERR_UNSUPPORTED,
                        "method '%s' takes no conditions: its densities are means over all rows of a batch",
                        flow->method->info.name));
+    TW_TRY(take_embedding(flow, desc));
     bool ragged = flow->space.ragged;
     if (ragged)
         make_edit_path(flow);
@@ -337,6 +366,7 @@ void tw_flow_destroy(tw_flow *flow)
     tw_premetric_destroy(flow->premetric);
     tw_mesh_destroy(flow->desc.mesh);
     tw_free(ctx, flow->token_distance);
+    tw_free(ctx, (void *)(uintptr_t)flow->desc.embedding);
     tw_free(ctx, flow->moving);
     tw_piece_free(ctx, &flow->other_schedule);
     tw_piece_free(ctx, &flow->guidance.piece);

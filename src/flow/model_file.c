@@ -1,8 +1,8 @@
 /* flow/model_file.c - a flow as one .safetensors file.
  *
- * The tensors are the network's parameters by name (F32), the normaliser's shift and scale (F64), and a mesh; the metadata holds
- * every piece by name, the columns, the facts and a checksum. Reading checks everything before it allocates by what it
- * read. */
+ * The tensors are the network's parameters by name (F32), the normaliser's shift and scale (F64), a mesh and an
+ * embedding (F64); the metadata holds every piece by name, the columns, the facts and a checksum. Reading checks
+ * everything before it allocates by what it read. */
 #include "flow/flow.h"
 
 #include "data/levels.h"
@@ -10,6 +10,7 @@
 #include "flow/mesh_tensors.h"
 #include "flow/metadata.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,16 +69,17 @@ static tw_tensor make_tensor(const char *name, const char *dtype, tw_shape shape
     return tensor;
 }
 
-static int mesh_tensors(const tw_flow *flow)
+/* Behind parameters and normaliser: those of a mesh, an embedding. */
+static int more_tensors(const tw_flow *flow)
 {
-    return flow->desc.mesh ? TW_MESH_TENSORS : 0;
+    return (flow->desc.mesh ? TW_MESH_TENSORS : 0) + (flow->desc.embedding != NULL);
 }
 
 tw_status tw_flow_save(tw_flow *flow, const char *path)
 {
     tw_context *ctx = flow->ctx;
     tw_metadata metadata = {.ctx = ctx};
-    int count = tw_params_count(flow->params), all = count + 2 + mesh_tensors(flow);
+    int count = tw_params_count(flow->params), all = count + 2 + more_tensors(flow);
     tw_status status = TW_OK;
     tw_tensor *tensors = tw_alloc(ctx, (size_t)all, sizeof(tw_tensor));
     if (!tensors) return tw_fail_memory(ctx, (size_t)all * sizeof(tw_tensor));
@@ -88,6 +90,10 @@ tw_status tw_flow_save(tw_flow *flow, const char *path)
     tensors[count] = make_tensor("normaliser.shift", "F64", columns, flow->normaliser.shift, sizeof(double));
     tensors[count + 1] = make_tensor("normaliser.scale", "F64", columns, flow->normaliser.scale, sizeof(double));
     if (flow->desc.mesh) tw_mesh_tensors(flow->desc.mesh, tensors + count + 2);
+    if (flow->desc.embedding)
+        tensors[all - 1] =
+            make_tensor("path.embedding", "F64", tw_shape_of(flow->desc.embedding_symbols, flow->desc.embedding_width),
+                        flow->desc.embedding, sizeof(double));
     describe(flow, &metadata);
     TW_TRY(tw_metadata_write(&metadata, path, all, tensors));
 done:
@@ -171,6 +177,22 @@ done:
     return status;
 }
 
+/* It stays where the file has it. */
+static tw_status read_embedding(tw_context *ctx, const char *path, const tw_tensor_file *file, tw_flow_desc *desc)
+{
+    const tw_tensor *tensor = tw_safetensors_find(file, "path.embedding");
+    const void *data = NULL;
+    if (!tensor) return TW_OK;
+    tw_status status = tw_safetensors_get(ctx, file, path, tensor->name, "F64", -1, &data);
+    if (status != TW_OK) return status;
+    if (tensor->shape.rank != 2 || tensor->shape.dim[0] > INT_MAX || tensor->shape.dim[1] > INT_MAX)
+        return tw_fail(ctx, TW_ERR_FORMAT, "%s: its embedding is no table", path);
+    desc->embedding = data;
+    desc->embedding_symbols = (int)tensor->shape.dim[0];
+    desc->embedding_width = (int)tensor->shape.dim[1];
+    return TW_OK;
+}
+
 /* A flow without weights, from the metadata; the sentence of a piece this version does not know names the file. */
 static tw_status read_description(tw_context *ctx, const char *path, const tw_tensor_file *file, tw_flow **out_flow)
 {
@@ -188,6 +210,7 @@ static tw_status read_description(tw_context *ctx, const char *path, const tw_te
     TW_TRY(read_image(ctx, path, file, &desc.image));
     TW_TRY(read_conditions(ctx, path, file, &desc));
     TW_TRY(tw_mesh_of_tensors(ctx, path, file, &desc.mesh));
+    TW_TRY(read_embedding(ctx, path, file, &desc));
     status = tw_flow_create_empty(ctx, &desc, out_flow);
     if (status != TW_OK && status != TW_ERR_MEMORY) {
         char why[700];
@@ -238,7 +261,7 @@ static tw_status read_weights(const char *path, const tw_tensor_file *file, tw_f
             TW_TRY(
                 tw_fail(ctx, TW_ERR_SHAPE, "%s: tensor '%s' has another shape than the network described", path, name));
     }
-    int all = count + 2 + mesh_tensors(flow);
+    int all = count + 2 + more_tensors(flow);
     if (file->count != all)
         TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: %d tensors, expected %d for the network described", path, file->count,
                        all));

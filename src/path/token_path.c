@@ -16,10 +16,26 @@ bool tw_schedule_is_convex(const tw_schedule *schedule)
     return convex;
 }
 
-void tw_token_distances(int symbols, double exponent, double *out)
+static double length_between(int width, const double *a, const double *b)
 {
-    for (int i = 0; i < symbols; i++)
-        for (int j = 0; j < symbols; j++) out[i * symbols + j] = pow(fabs((double)(i - j)), exponent);
+    double sum = 0;
+    for (int k = 0; k < width; k++) sum += (a[k] - b[k]) * (a[k] - b[k]);
+    return sqrt(sum);
+}
+
+void tw_token_distances(int symbols, int width, const double *place, double exponent, double *out)
+{
+    double unit = 0;
+    for (int i = 0; i < symbols; i++) {
+        double nearest = (double)INFINITY;
+        for (int j = 0; j < symbols; j++) {
+            double d = place ? length_between(width, place + i * width, place + j * width) : fabs((double)(i - j));
+            out[i * symbols + j] = d;
+            if (i != j) nearest = fmin(nearest, d);
+        }
+        unit += nearest / symbols;
+    }
+    for (int i = 0; i < symbols * symbols; i++) out[i] = pow(place ? out[i] / unit : out[i], exponent);
 }
 
 /* --- the clock ------------------------------------------------------------------------------------------------------

@@ -25,8 +25,9 @@ typedef struct tw_token_path {
 
 /* Whether alpha + sigma = 1, alpha from 0 to 1. */
 bool tw_schedule_is_convex(const tw_schedule *schedule);
-/* |x - y|^exponent for the numbers 0..K-1, (K,K). */
-void tw_token_distances(int symbols, double exponent, double *out);
+/* |x - y|^exponent of places (K,width) of the symbols, in units of the mean distance of one from its nearest; NULL: of
+ * the numbers 0..K-1. out (K,K). */
+void tw_token_distances(int symbols, int width, const double *place, double exponent, double *out);
 
 /* --- on the host, in double ----------------------------------------------------------------------------------------
  * x_0 = -1 below stands for a draw of the source: the mask, or uniform on the symbols without one. */
@@ -78,9 +79,9 @@ void tw_components_velocity(int count, const double *kappa, const double *slope,
 
 /* x_t (B,T) drawn by uniform numbers (B,T) for x_0, x_1 (B,T), whole numbers in a real type, and t (B). */
 tw_val tw_token_point(const tw_token_path *path, tw_val x0, tw_val x1, tw_val t, tw_val uniform);
-/* What a token says of its own x_1, log p_t(x | x_1) up to a constant (B,T,K) for x (B,T) and t (B): in a posterior this
- * is the part that sharpens without bounds towards t = 1, and what is left for a network to learn changes little. TW_NONE:
- * nothing, as of masks and of sources of data. */
+/* What a token says of its own x_1, log p_t(x | x_1) up to a constant (B,T,K) for x (B,T) and t (B): in a posterior
+ * this is the part that sharpens without bounds towards t = 1, and what is left for a network to learn changes little.
+ * TW_NONE: nothing, as of masks and of sources of data. */
 tw_val tw_token_evidence(const tw_token_path *path, tw_val x, tw_val t);
 /* tau'(t), elementwise. */
 tw_val tw_token_pace_at(const tw_token_path *path, tw_val t);

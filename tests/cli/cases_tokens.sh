@@ -99,6 +99,18 @@ END
 if python3 -c 'import json' 2>/dev/null; then
     holds "the page ends with the samples, a token at every place and time" sh -c 'python3 ends.py page.html 16 | cmp -s - page.txt'
 fi
+# symbols with places: of a table, or what another network has learned of them
+printf 'x\n1\n2\n3\n' >three.csv
+echo 'another text of 16 and more' >other.txt
+printf 'symbol,x,y\n' >places.csv
+seq 14 | awk '{ print "s," NR % 4 "," int(NR / 4) }' >>places.csv # letters, blank and the ends of lines
+works 'holds text: left out\|rows of 16' train book.txt --chunk 16 $text --path metric --embedding places.csv --out placed
+works 'of a token' score placed book.txt -n 3 --steps 4
+works 'rows of 16 columns' train book.txt --chunk 16 $text --path metric --embedding book --out learned
+fails 'has other symbols than this text' train other.txt --chunk 16 $text --path metric --embedding book --out bad
+fails 'has learned none' train moons --rows 500 --levels 8,-1.5,2.5 $small --path metric --embedding levels --out bad
+fails "is for path 'metric'" train book.txt --chunk 16 $text --embedding book --out bad
+fails 'an embedding of 3 symbols' train moons --rows 500 --levels 8,-1.5,2.5 $small --path metric --embedding three.csv --out bad
 # in order, to compare with: no bound, and n-grams beside it
 works 'causal' train book.txt --chunk 16 --method ar --steps 10 --width 16 --depth 1 --batch 16 --heads 2 --threads 2 --out order
 run sample order -n 3 --show --prompt 'the dog' --animate order.html

@@ -38,7 +38,7 @@ static tw_token_path path_of(int index, tw_schedule *schedule)
         path.schedule = schedule;
         return path;
     }
-    tw_token_distances(K, 2, ordinal);
+    tw_token_distances(K, 0, NULL, 2, ordinal);
     for (int i = 0; i < K * K; i++) any[i] = i % (K + 1) ? 0.1 + 3 * tw_random_uniform(&dice) : 0;
     path.distance = index == PATHS - 1 ? any : ordinal;
     *schedule = (tw_schedule){0};
@@ -404,9 +404,30 @@ static void test_convex(void **state)
     tw_piece_free(ctx, &mask);
 }
 
+/* Levels a distance of ten apart on some line are levels; of a square in the plane sides are 1 and the diagonal is
+ * longer. */
+static void test_places(void **state)
+{
+    (void)state;
+    enum { LEVELS = 6 };
+    double line[2 * LEVELS], levels[LEVELS * LEVELS], placed[LEVELS * LEVELS], square[16];
+    for (int i = 0; i < LEVELS; i++) line[2 * i] = 6 * i - 3, line[2 * i + 1] = 100 - 8 * i;
+    tw_token_distances(LEVELS, 0, NULL, 1.7, levels);
+    tw_token_distances(LEVELS, 2, line, 1.7, placed);
+    for (int i = 0; i < LEVELS * LEVELS; i++) {
+        assert_true(fabs(levels[i] - pow(fabs((double)(i / LEVELS - i % LEVELS)), 1.7)) < 1e-12);
+        assert_true(fabs(placed[i] - levels[i]) < 1e-12);
+    }
+    const double corner[] = {0, 0, 7, 0, 7, 7, 0, 7};
+    tw_token_distances(4, 2, corner, 2, square);
+    for (int i = 0; i < 16; i++)
+        assert_true(fabs(square[i] - (i / 4 == i % 4 ? 0 : (i / 4 + i % 4) % 2 ? 1 : 2)) < 1e-12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_places),
         cmocka_unit_test(test_continuity),
         cmocka_unit_test(test_clock),
         cmocka_unit_test(test_least_kinetic_energy),

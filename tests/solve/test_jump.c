@@ -184,7 +184,7 @@ static void test_d5_stops_at_any_t_with_the_law_of_the_path(void **state)
     (void)state;
     static double ordinal[K * K];
     tw_schedule condot = schedule_of("condot"), square = schedule_of("polynomial:2");
-    tw_token_distances(K, 1, ordinal);
+    tw_token_distances(K, 0, NULL, 1, ordinal);
     const tw_token_path paths[] = {{.symbols = K, .states = K + 1, .schedule = &condot},
                                    {.symbols = K, .states = K, .schedule = &square},
                                    {.symbols = K, .states = K, .schedule = &condot, .noise = 0.5},
@@ -318,7 +318,7 @@ static void test_corrector_of_large_clocks(void **state)
 {
     (void)state;
     static double ordinal[K * K];
-    tw_token_distances(K, 1, ordinal);
+    tw_token_distances(K, 0, NULL, 1, ordinal);
     for (double scale = 1; scale < 1e5; scale *= 1000) {
         tw_token_path path = {.symbols = K, .states = K, .distance = ordinal, .scale = scale, .power = 1};
         tw_jump_desc desc = {.path = &path, .refresh = {2, 1, 0.5}};
@@ -641,7 +641,7 @@ static void test_bound(void **state)
     (void)state;
     static double ordinal[K * K];
     tw_schedule condot = schedule_of("condot"), square = schedule_of("polynomial:2");
-    tw_token_distances(K, 1, ordinal);
+    tw_token_distances(K, 0, NULL, 1, ordinal);
     const tw_token_path paths[] = {{.symbols = K, .states = K + 1, .schedule = &square},
                                    {.symbols = K, .states = K, .schedule = &condot},
                                    {.symbols = K, .states = K + 1, .schedule = &condot, .noise = 0.5},

@@ -265,7 +265,6 @@ static void test_refused(void **state)
         tw_sample_desc desc;
         const char *says;
     } bad[] = {{{.solver = {.method = "dopri5"}}, "solver"},
-               {{.guidance = 1}, "guidance"},
                {{.diffusion = "sigma"}, "noise"},
                {{.solver = {.t0 = 1, .t1 = 0}}, "from a time to a later one"},
                {{.from = x}, "x2=5: expected a whole number from 0 to 4"},
@@ -330,6 +329,46 @@ static void test_in_order(void **state)
     for (int i = 0; i < TW_COUNT(bad); i++) assert_int_equal(tw_flow_create(ctx, &bad[i], &flow), TW_ERR_INVALID);
 }
 
+/* Symbols with places that a model file keeps: what is near becomes what it is nearer to, and the law is learned as of
+ * levels. */
+static void test_embedding(void **state)
+{
+    (void)state;
+    static const double place[] = {0, 0, 5, 0, 5, 5, 0, 5};
+    static double before[2 * 50], after[2 * 50];
+    char path[64];
+    tw_flow_desc desc = {.space = "tokens:4",
+                         .path = "metric",
+                         .columns = 2,
+                         .network = {.width = 48},
+                         .embedding = place,
+                         .embedding_symbols = K,
+                         .embedding_width = 2};
+    tw_flow *flow = trained_by(&desc), *loaded = NULL;
+    double tv = distance(flow, NULL, NULL);
+    if (!(tv < 0.05)) fail_msg("TV %g", tv);
+    tw_sample_desc sample = {.solver = {.steps = 8}, .seed = 2};
+    snprintf(path, sizeof(path), "/tmp/thalweg-places-%d.safetensors", (int)getpid());
+    check(tw_sample(flow, 50, &sample, before, NULL, NULL));
+    check(tw_flow_save(flow, path));
+    check(tw_flow_load(ctx, path, &loaded));
+    unlink(path);
+    assert_int_equal(tw_flow_about(loaded)->embedding_width, 2);
+    assert_memory_equal(tw_flow_about(loaded)->embedding, place, sizeof place);
+    check(tw_sample(loaded, 50, &sample, after, NULL, NULL));
+    assert_memory_equal(before, after, sizeof before);
+    tw_flow_destroy(flow);
+    tw_flow_destroy(loaded);
+    static const double twice[] = {0, 1, 1, 2};
+    desc.embedding_width = 1;
+    desc.embedding = twice;
+    refused(&desc, "puts symbols 1 and 2 at one place");
+    desc.embedding_symbols = 3;
+    refused(&desc, "an embedding of 3 symbols as 1 numbers each, and there are 4 symbols");
+    desc.path = "mixture";
+    refused(&desc, "is for path 'metric'");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_samplers),
         cmocka_unit_test(test_frames_files_and_threads),
         cmocka_unit_test(test_goes_on_from_where_it_stopped),
+        cmocka_unit_test(test_embedding),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
