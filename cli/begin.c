@@ -16,7 +16,7 @@ enum { STANDARD_ROWS = 1000, STANDARD_PICTURES = 64, OF_A_CLASS = 8 };
 static int64_t standard_rows(const model *m)
 {
     int class = class_condition(m->about), classes = class < 0 ? 0 : m->about->conditions[class].classes;
-    if (!is_pictures(m)) return STANDARD_ROWS;
+    if (!shows_pictures(m)) return STANDARD_ROWS;
     if (classes == 0) return STANDARD_PICTURES;
     return classes * tw_max_i64(1, tw_min_i64(OF_A_CLASS, 2 * STANDARD_PICTURES / classes));
 }
@@ -86,7 +86,7 @@ static tw_status read_told(cli *c, const tw_flow_desc *about, const char *path, 
 /* Pictures nobody says anything about are of every class in turn, so that one sees them all. */
 static bool takes_turns(cli *c, const model *m)
 {
-    if (!is_pictures(m) || class_condition(m->about) < 0 || c->verb->letter == 'C') return false;
+    if (!shows_pictures(m) || class_condition(m->about) < 0 || c->verb->letter == 'C') return false;
     return !opt_given(&c->set, OPT_FROM) && !(c->verb->letter == 'S' && opt_given(&c->set, OPT_OBSERVE));
 }
 

@@ -112,7 +112,7 @@ static tw_status draw_flow(evaluation *e)
     size_t row = (size_t)e->held.columns * sizeof(double);
     begin b = {0};
     tw_status status = TW_OK;
-    int64_t n = is_pictures(&e->m) ? FLOW_PICTURES : FLOW_ROWS;
+    int64_t n = shows_pictures(&e->m) ? FLOW_PICTURES : FLOW_ROWS;
     double *rows = tw_alloc(c->ctx, (size_t)n, row), *states = tw_alloc(c->ctx, (size_t)(n * frames), row);
     if (!rows || !states) TW_TRY(tw_fail_memory(c->ctx, (size_t)(n * frames) * row));
     TW_TRY(begin_open(c, &e->m, &e->held, n, &b));
@@ -120,6 +120,7 @@ static tw_status draw_flow(evaluation *e)
     progress_begin(&c->progress);
     signals_watch();
     TW_TRY(tw_sample(e->m.flow, n, &desc, rows, states, NULL));
+    model_from_bins(&e->m, n * frames * e->held.columns, states);
     progress_clear(&c->progress);
     const drawn d = {.m = &e->m, .n = n, .rows = states, .conditions = b.conditions, .same = b.same};
     TW_TRY(plot_flow(c->ctx, e->flow_path, &d, frames, false));
@@ -134,10 +135,21 @@ done:
 static tw_status draw_pictures(evaluation *e)
 {
     int64_t shown = tw_min_i64(e->held.rows, e->compared.samples_count);
-    shown = tw_min_i64(shown, is_pictures(&e->m) ? PICTURES : PICTURE_ROWS);
+    shown = tw_min_i64(shown, shows_pictures(&e->m) ? PICTURES : PICTURE_ROWS);
     drawn held = {.m = &e->m, .n = shown, .rows = e->held.values, .conditions = e->held.conditions}, samples = held;
     tw_status status = TW_OK;
+    double *copies = NULL;
     samples.rows = e->compared.samples;
+    if (model_bins(&e->m).count > 0) { /* as the data has them */
+        int64_t count = shown * e->held.columns;
+        if (!(copies = tw_alloc(e->c->ctx, 2 * (size_t)count, sizeof *copies)))
+            TW_TRY(tw_fail_memory(e->c->ctx, 2 * (size_t)count * sizeof *copies));
+        memcpy(copies, held.rows, (size_t)count * sizeof *copies);
+        memcpy(copies + count, samples.rows, (size_t)count * sizeof *copies);
+        model_from_bins(&e->m, 2 * count, copies);
+        held.rows = copies;
+        samples.rows = copies + count;
+    }
     e->report.clouds_path = e->clouds_path;
     e->report.flow_path = e->flow_path;
     TW_TRY(plot_both(e->c->ctx, e->clouds_path, "held-out data", &held, "samples", &samples));
@@ -149,6 +161,7 @@ static tw_status draw_pictures(evaluation *e)
         e->report.density_path = e->density_path;
     }
 done:
+    tw_free(e->c->ctx, copies);
     return status;
 }
 
@@ -169,7 +182,7 @@ static bool name_outputs(evaluation *e)
     e->report.report_path = e->text_path;
     return path_join(e->text_path, MODEL_PATH, e->folder, "report.txt") &&
            path_join(e->json_path, MODEL_PATH, e->folder, "report.json") &&
-           path_join(e->clouds_path, MODEL_PATH, e->folder, is_pictures(&e->m) ? "grid.png" : "clouds.png") &&
+           path_join(e->clouds_path, MODEL_PATH, e->folder, shows_pictures(&e->m) ? "grid.png" : "clouds.png") &&
            path_join(e->flow_path, MODEL_PATH, e->folder, "flow.png") &&
            path_join(e->density_path, MODEL_PATH, e->folder, "density.png") &&
            path_join(e->samples_path, MODEL_PATH, e->folder, "samples.txt");

@@ -137,7 +137,7 @@ static void say_columns(cli *c, const model *m)
     const tw_flow_desc *about = m->about;
     if (say_table(c, m)) return;
     const tw_image *image = &about->image;
-    if (is_pictures(m))
+    if (shows_pictures(m))
         cli_say(c, "  %-16s %d x %d pixels, %s", "pictures", image->height, image->width,
                 image->channels == 3 ? "colour" : "grey");
     else if (image->height > 0)
@@ -168,7 +168,10 @@ static int model_info(cli *c, const model *m)
     bool more = strlen(about->schedule) > (size_t)most;
     cli_say(c, "  path             %s, schedule %.*s%s, coupling %s, gamma %s", about->path, most, about->schedule,
             more ? "..." : "", about->coupling, about->gamma);
-    cli_say(c, "  predicts         %s; loss %s, weight %s, times %s", is_sequences(m) ? "edits" : is_tokens(m) ? "x_1" : about->predict,
+    cli_say(c, "  predicts         %s; loss %s, weight %s, times %s",
+            is_sequences(m) ? "edits"
+            : is_tokens(m)  ? "x_1"
+                            : about->predict,
             about->loss, about->weight, about->time_density);
     cli_say(c, "  network          %s, %s parameters", network_text(&about->network, network),
             human_count((double)tw_flow_parameters(m->flow), count, sizeof count));
@@ -177,7 +180,7 @@ static int model_info(cli *c, const model *m)
         const char *value = tw_flow_fact(m->flow, facts[i].name);
         if (value) cli_say(c, "  %-16s %s", facts[i].label, value);
     }
-    cli_say(c, "\nNext: thalweg sample %s%s", m->shown, is_pictures(m) ? "" : " -n 1000 -o samples.csv");
+    cli_say(c, "\nNext: thalweg sample %s%s", m->shown, shows_pictures(m) ? "" : " -n 1000 -o samples.csv");
     return EXIT_DONE;
 }
 

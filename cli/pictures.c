@@ -3,6 +3,7 @@
 
 #include "files.h"
 #include "signals.h"
+#include "tokens.h"
 
 #include "base/file.h"
 #include "flow/flow.h"
@@ -24,11 +25,19 @@ enum {
     STILL_LINES = 10
 };
 
+static bool has_image(const tw_flow_desc *about)
+{
+    return about->image.height > 0 && (about->image.channels == 1 || about->image.channels == 3);
+}
+
 bool is_pictures(const model *m)
 {
-    const tw_image *image = &m->about->image;
-    return image->height > 0 && (image->channels == 1 || image->channels == 3) &&
-           m->flow->normaliser.shift[0] == TW_PIXEL_MIDDLE;
+    return has_image(m->about) && m->flow->normaliser.shift[0] == TW_PIXEL_MIDDLE;
+}
+
+bool shows_pictures(const model *m)
+{
+    return has_image(m->about) && (is_pictures(m) || is_tokens(m));
 }
 
 int class_condition(const tw_flow_desc *about)
@@ -163,8 +172,8 @@ static tw_status plot_restored(tw_context *ctx, const char *path, const drawn *d
 tw_status plot_samples(tw_context *ctx, const char *path, const drawn *d)
 {
     tw_cloud cloud = {"samples", d->n, d->rows};
-    if (is_pictures(d->m) && d->seen) return plot_restored(ctx, path, d);
-    if (!is_pictures(d->m)) return tw_plot_clouds(ctx, path, d->m->about->columns, d->m->about->names, 1, &cloud);
+    if (shows_pictures(d->m) && d->seen) return plot_restored(ctx, path, d);
+    if (!shows_pictures(d->m)) return tw_plot_clouds(ctx, path, d->m->about->columns, d->m->about->names, 1, &cloud);
     arrangement a = {0};
     tw_status status = arrange(ctx, d, MOST_TILES, &a);
     tw_tiles tiles = tiles_of(d, &a, d->same ? class_name(d, class_of_row(d, 0)) : NULL);
@@ -177,7 +186,7 @@ tw_status plot_both(tw_context *ctx, const char *path, const char *title, const 
                     const drawn *other)
 {
     tw_cloud clouds[] = {{title, d->n, d->rows}, {other_title, other->n, other->rows}};
-    if (!is_pictures(d->m)) return tw_plot_clouds(ctx, path, d->m->about->columns, d->m->about->names, 2, clouds);
+    if (!shows_pictures(d->m)) return tw_plot_clouds(ctx, path, d->m->about->columns, d->m->about->names, 2, clouds);
     arrangement a = {0}, b = {0};
     tw_status status = arrange(ctx, d, MOST_TILES, &a);
     if (status == TW_OK) status = arrange(ctx, other, MOST_TILES, &b);
@@ -239,7 +248,8 @@ tw_status plot_flow(tw_context *ctx, const char *path, const drawn *d, int frame
         cloud[k] = (tw_cloud){title[k], tw_min_i64(d->n, moving ? MOVING_ROWS : DRAWN_ROWS),
                               d->rows + (int64_t)k * d->n * columns};
     }
-    if (is_pictures(d->m)) return moving ? move_tiles(ctx, path, d, frames, time) : plot_stills(ctx, path, d, frames);
+    if (shows_pictures(d->m))
+        return moving ? move_tiles(ctx, path, d, frames, time) : plot_stills(ctx, path, d, frames);
     if (moving) return tw_plot_points_moving(ctx, path, columns, about->names, 0, other, frames, time, cloud);
     return tw_plot_frames(ctx, path, columns, about->names, 0, other, frames, time, cloud);
 }

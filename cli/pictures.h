@@ -8,6 +8,8 @@
 /* Rows that are pictures of bytes, grey or in colour. Images of other numbers - latents of an autoencoder, values of -1
  * to 1 - are rows of numbers to the program: as bytes they would be cut off. */
 bool is_pictures(const model *m);
+/* Those, and pictures whose pixels are levels (--levels), which are tokens but where somebody looks at them. */
+bool shows_pictures(const model *m);
 /* The condition that says what class a picture is: the first that has classes, or -1. */
 int class_condition(const tw_flow_desc *about);
 

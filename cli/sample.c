@@ -94,11 +94,11 @@ static bool settle_form(cli *c, const model *m, job *j)
     j->shown = opt_flag(&c->set, OPT_SHOW);
     if (j->shown && !show_suits(c, m)) return false;
     bool back = opt_flag(&c->set, OPT_REVERSE); /* a picture would clip what is no picture */
-    j->out = given                       ? given
-             : texts                     ? "samples.txt"
-             : !is_pictures(m) || scored ? "samples.csv"
-             : back                      ? "latents.npy"
-                                         : "grid.png";
+    j->out = given                          ? given
+             : texts                        ? "samples.txt"
+             : !shows_pictures(m) || scored ? "samples.csv"
+             : back                         ? "latents.npy"
+                                            : "grid.png";
     j->form = (form)form_of(j->out);
     if (j->shown && (!given || strcmp(given, "-") == 0)) {
         j->out = "-";
@@ -108,7 +108,7 @@ static bool settle_form(cli *c, const model *m, job *j)
     if (texts && (strcmp(j->out, "-") == 0 || has_ending(j->out, ".txt"))) j->form = FORM_TEXT;
     if (j->form == FORM_TEXT) return texts || (cli_usage("--out: '%s' is for models of texts", j->out), false);
     if (j->form < FORM_GRID) return true;
-    if (!is_pictures(m))
+    if (!shows_pictures(m))
         return cli_usage("--out: '%s' is for models of pictures; rows of numbers go to a name that ends in .csv or "
                          ".npy, and --plot draws them",
                          j->out),
@@ -247,7 +247,7 @@ static tw_status write_samples(cli *c, const model *m, const job *j)
     if (j->form == FORM_TEXT) return write_texts(c, m, j->out, j->n, j->rows);
     if (j->form == FORM_GRID) return plot_samples(c->ctx, j->out, &d);
     if (j->form == FORM_FOLDER) return write_picture_folder(c->ctx, j->out, &d);
-    if (j->form == FORM_NPY && is_pictures(m) && !exact) return write_picture_array(c->ctx, j->out, &d);
+    if (j->form == FORM_NPY && shows_pictures(m) && !exact) return write_picture_array(c->ctx, j->out, &d);
     return write_table(c, m->about->columns, m->about->names, m->about->decimals, j->n, j->rows, j->out);
 }
 
@@ -272,13 +272,13 @@ static void tell(cli *c, const model *m, const job *j)
     char rows[32], time[32], what[64];
     const tw_image *image = &m->about->image;
     const char *out = strcmp(j->out, "-") == 0 ? "standard output" : j->out;
-    if (is_pictures(m))
+    if (shows_pictures(m))
         snprintf(what, sizeof what, "pictures of %d x %d pixels", image->height, image->width);
     else
         snprintf(what, sizeof what, "rows of %d columns", m->about->columns);
     cli_say(c, "%s %s in %s, %lld network evaluations %s at most -> %s", human_count((double)j->n, rows, sizeof rows),
-            what, human_time(j->seconds, time, sizeof time), (long long)j->stats.nfe, is_pictures(m) ? "each" : "a row",
-            out);
+            what, human_time(j->seconds, time, sizeof time), (long long)j->stats.nfe,
+            shows_pictures(m) ? "each" : "a row", out);
     const char *plot = opt_text(&c->set, OPT_PLOT), *flow = opt_text(&c->set, OPT_FRAMES_PLOT);
     const char *film = opt_text(&c->set, OPT_ANIMATE);
     if (plot) cli_say(c, "picture of them -> %s", plot);

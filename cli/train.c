@@ -345,7 +345,7 @@ static tw_status draw_samples(training *t)
     begin b = {0};
     double *rows = NULL;
     tw_status status = TW_OK;
-    if (!is_pictures(&m) || t->source) return TW_OK;
+    if (!shows_pictures(&m) || t->source) return TW_OK;
     TW_TRY(solver_suit(c, &m, &desc.solver));
     TW_TRY(begin_open(c, &m, NULL, 0, &b));
     begin_set(&b, &desc);
@@ -353,6 +353,7 @@ static tw_status draw_samples(training *t)
     if (!rows) TW_TRY(tw_fail_memory(c->ctx, (size_t)b.n * (size_t)m.about->columns * sizeof *rows));
     progress_begin(&c->progress);
     TW_TRY(tw_sample(t->flow, b.n, &desc, rows, NULL, NULL));
+    model_from_bins(&m, b.n * m.about->columns, rows);
     const drawn d = {.m = &m, .n = b.n, .rows = rows, .conditions = b.conditions, .same = b.same};
     TW_TRY(plot_samples(c->ctx, t->files.samples_png, &d));
     t->drawn = true;

@@ -92,7 +92,7 @@ struct tw_dataset {
     tw_conditions conditions;
     tw_schema schema;     /* of mixed columns, whose codes are the table; columns 0: rows are no such */
     tw_cells cells;       /* and its cells, in the order of the rows */
-    tw_pictures pictures; /* image.height 0: rows are no pictures, they are in the table */
+    tw_pictures pictures; /* image.height 0: rows are no pictures, they are in the table; so are those of levels */
 };
 
 typedef enum tw_file_kind { TW_FILE_TEXT, TW_FILE_NPY, TW_FILE_NPZ } tw_file_kind;

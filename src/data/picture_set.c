@@ -54,8 +54,6 @@ static tw_status check_wishes(const tw_pictures *p, const tw_dataset_desc *desc,
     if (columns > 0 && columns != tw_image_size(i))
         return tw_fail(p->ctx, TW_ERR_SHAPE, "%s: pictures of %d x %d x %d where the model's rows are %d numbers",
                        p->path, i.height, i.width, i.channels, columns);
-    if (desc->bins.count != 0)
-        return tw_fail(p->ctx, TW_ERR_UNSUPPORTED, "%s: levels are made of tables, not of pictures", p->path);
     if (desc->columns || desc->drop)
         return tw_fail(p->ctx, TW_ERR_INVALID, "%s: pictures keep every pixel: no --columns, no --drop", p->path);
     return TW_OK;
@@ -99,6 +97,30 @@ static tw_status name_columns(tw_dataset *d)
     return TW_OK;
 }
 
+/* Bytes become tokens, bins of 0 to 256 unless others are asked for, and the set a table of them that is still known to
+ * show pictures. */
+static tw_status to_levels(tw_dataset *d, const tw_bins *bins)
+{
+    tw_table *table = &d->table;
+    tw_pictures *p = &d->pictures;
+    const tw_image image = p->image;
+    size_t row = (size_t)table->columns * sizeof(double), limit = tw_table_limit();
+    if ((uint64_t)p->rows > limit / row)
+        return tw_table_fail_size(d->ctx, table->path, (double)p->rows * (double)row, limit);
+    double *values = tw_alloc(d->ctx, (size_t)tw_max_i64(p->rows, 1), row);
+    if (!values) return tw_fail_memory(d->ctx, (size_t)p->rows * row);
+    table->storage = table->values = values;
+    table->stride = table->columns;
+    for (int64_t i = 0; i < p->rows; i++)
+        for (int j = 0; j < table->columns; j++)
+            values[i * table->columns + j] = p->bytes[(size_t)i * p->stride + (size_t)j];
+    tw_pictures_free(p);
+    d->pictures = (tw_pictures){.ctx = d->ctx, .image = image};
+    d->bins = *bins;
+    if (d->bins.low == 0 && d->bins.high == 0) d->bins.high = 256;
+    return tw_table_bin(table, table->columns, &d->bins);
+}
+
 tw_status tw_picture_set_make(tw_context *ctx, tw_pictures *pictures, const tw_dataset_desc *desc, int columns,
                               const char *const *names, tw_dataset **out_dataset)
 {
@@ -125,6 +147,7 @@ tw_status tw_picture_set_make(tw_context *ctx, tw_pictures *pictures, const tw_d
     TW_TRY(tw_conditions_split(&labels, count, d->part_rows[TW_PART_TRAIN], like ? desc->known_conditions : NULL,
                                &d->conditions));
     TW_TRY(name_columns(d));
+    if (desc->bins.count != 0) TW_TRY(to_levels(d, &desc->bins));
     *out_dataset = d;
     d = NULL;
 done:

@@ -305,7 +305,7 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
         network.kind = "ddit";
     if (!network.kind && suits_patches(&desc->image)) network.kind = "patch_unet";
     TW_TRY(tw_network_complete(ctx, &network, &flow->desc.network));
-    if (desc->image.height > 0) TW_TRY(tw_flow_need_flat(flow, "pictures"));
+    if (desc->image.height > 0 && flow->space.symbols == 0) TW_TRY(tw_flow_need_flat(flow, "pictures"));
     tw_condition *conditions = NULL;
     TW_TRY(tw_conditions_copy(ctx, desc->conditions_count, desc->conditions, &conditions));
     flow->desc.conditions = conditions;

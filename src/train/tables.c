@@ -210,7 +210,7 @@ static tw_status fit_normaliser(const making *m)
 {
     int64_t rows = tw_dataset_rows(m->data, TW_PART_TRAIN);
     const double *values = tw_dataset_values(m->data, TW_PART_TRAIN);
-    if (m->flow->desc.image.height > 0)
+    if (m->flow->desc.image.height > 0 && m->flow->space.flat)
         return tw_normaliser_make(m->ctx, m->columns, TW_PIXEL_MIDDLE, TW_PIXEL_MIDDLE, &m->t->normaliser);
     if (tw_space_is_mixed(&m->flow->space)) return tw_normaliser_make(m->ctx, m->columns, 0, 1, &m->t->normaliser);
     find_constants(m, rows, values);

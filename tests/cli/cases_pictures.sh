@@ -28,6 +28,17 @@ works 'told class .*2: 0, 1' info m
 run info m --json
 holds "info --json has the sides" grep -q '"image":\[8,8,1\]' out
 
+# pixels as tokens of four levels: the middles of 0 to 256 by 64, shown as pictures, judged as tokens
+works 'rows of 64 columns\|pictures of 8 x 8' train data --levels 4 --steps 30 --batch 32 --width 16 --depth 1 --heads 2 --out levels -j 1
+holds "and draws what it learned" is_png levels/samples.png
+works '16 pictures of 8 x 8 pixels' sample levels --steps 8 -o levels.png
+run sample levels --steps 8 -n 5 -o levels.csv --condition class=1
+holds "middles of levels" sh -c '! tail -n +2 levels.csv | grep -qvE "^((32|96|160|224),?)+$"'
+works 'animation' sample levels --steps 8 -n 4 --frames 3 --animate levels.apng.png
+works 'symbols' eval levels --steps 4 -n 20
+holds "held-out pictures beside samples" is_png levels/grid.png
+fails "is not for tokens" train data --levels 4 --network patch_unet --steps 2 --out bad
+
 # a grid is what one gets, with every class in turn
 works '16 pictures of 8 x 8 pixels' sample m
 holds "the grid is a picture" is_png grid.png

@@ -43,6 +43,34 @@ static void check_part(const tw_dataset *d, tw_part part, int start, bool *seen)
     }
 }
 
+/* Bins of 0 to 256, of others when told, and the same of a file that a model is tested on. */
+static void pixels_become_levels(void **state)
+{
+    static const tw_bins asked[] = {{8, 0, 0}, {5, 20, 200}};
+    for (int b = 0; b < TW_COUNT(asked); b++) {
+        tw_dataset *plain = open_set(*state, "set/", NULL);
+        tw_dataset *levels = open_set(*state, "set/", &(tw_dataset_desc){.bins = asked[b]});
+        const tw_bins *bins = tw_dataset_bins(levels);
+        assert_int_equal(tw_dataset_image(levels)->height, HEIGHT);
+        assert_true(bins->count == asked[b].count && bins->high == (b ? 200 : 256) && bins->low == (b ? 20 : 0));
+        int64_t rows = tw_dataset_rows(levels, TW_PART_ALL);
+        const double *token = tw_dataset_values(levels, TW_PART_ALL);
+        assert_int_equal(rows, TRAIN + TEST);
+        assert_memory_equal(tw_dataset_condition_values(plain, TW_PART_ALL),
+                            tw_dataset_condition_values(levels, TW_PART_ALL), (size_t)rows * sizeof(double));
+        for (int64_t r = 0; r < rows; r++) {
+            double byte[COLUMNS];
+            assert_int_equal(tw_dataset_read(plain, TW_PART_ALL, r, 1, byte), TW_OK);
+            for (int j = 0; j < COLUMNS; j++) {
+                double bin = b ? floor((byte[j] - 20) / 36) : floor(byte[j] / 32);
+                assert_true(token[r * COLUMNS + j] == fmin(asked[b].count - 1, fmax(0, bin)));
+            }
+        }
+        tw_dataset_destroy(plain);
+        tw_dataset_destroy(levels);
+    }
+}
+
 static void folders_hold_training_and_test_files(void **state)
 {
     for (uint64_t seed = 0; seed < 3; seed++) {
@@ -280,13 +308,10 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(folders_hold_training_and_test_files),
-        cmocka_unit_test(files_are_split_as_tables_are),
-        cmocka_unit_test(a_model_is_tested_on_what_is_for_testing),
-        cmocka_unit_test(resizing_keeps_what_it_must),
-        cmocka_unit_test(areas_are_shared),
-        cmocka_unit_test(sizes_are_asked_for),
-        cmocka_unit_test(broken_sets_are_refused),
+        cmocka_unit_test(pixels_become_levels),          cmocka_unit_test(folders_hold_training_and_test_files),
+        cmocka_unit_test(files_are_split_as_tables_are), cmocka_unit_test(a_model_is_tested_on_what_is_for_testing),
+        cmocka_unit_test(resizing_keeps_what_it_must),   cmocka_unit_test(areas_are_shared),
+        cmocka_unit_test(sizes_are_asked_for),           cmocka_unit_test(broken_sets_are_refused),
         cmocka_unit_test(survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
