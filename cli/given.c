@@ -68,6 +68,21 @@ static tw_status take_pair(void *user, const char *name, const char *value)
     return TW_OK;
 }
 
+/* A point is held whole. */
+static tw_status check_groups(cli *c, const tw_schema *schema, const double *cells)
+{
+    for (int i = 0; i < schema->columns; i++)
+        for (int k = 0; k < schema->columns; k++) {
+            const tw_schema_column *a = &schema->column[i], *b = &schema->column[k];
+            if (a->group >= 0 && a->group == b->group && !isnan(cells[i]) && isnan(cells[k]))
+                return tw_fail(c->ctx, TW_ERR_INVALID,
+                               "--given: '%s' makes one point with '%s': give both, or a range such as "
+                               "%s=LOW..HIGH",
+                               a->name, b->name, a->name);
+        }
+    return TW_OK;
+}
+
 tw_status given_open(cli *c, const tw_schema *schema, const char *text, given *out_given)
 {
     given g = {.ctx = c->ctx, .columns = schema->columns};
@@ -80,6 +95,7 @@ tw_status given_open(cli *c, const tw_schema *schema, const char *text, given *o
     if (!cells || !g.low || !g.high || !g.codes) TW_TRY(tw_fail_memory(c->ctx, columns * sizeof(double)));
     for (size_t i = 0; i < columns; i++) cells[i] = g.low[i] = g.high[i] = (double)NAN;
     if (text) TW_TRY(pairs_parse(c, "given", text, take_pair, &(reading){c, schema, &g, cells}));
+    TW_TRY(check_groups(c, schema, cells));
     tw_schema_encode(schema, cells, 0, 0, true, g.codes);
     *out_given = g;
     g = (given){0};

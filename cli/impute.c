@@ -1,5 +1,5 @@
-/* impute.c - `thalweg impute`: a file again, with nothing missing. It is read twice: once as cells, from which the gaps are
- * drawn, and once as text, of which everything but the gaps is written as it stands. */
+/* impute.c - `thalweg impute`: a file again, with nothing missing. It is read twice: once as cells, from which the gaps
+ * are drawn, and once as text, of which everything but the gaps is written as it stands. */
 #include "files.h"
 #include "model.h"
 #include "signals.h"
@@ -28,7 +28,8 @@ typedef struct filling {
     int fields;
 } filling;
 
-/* --- drawing ------------------------------------------------------------------------------------------------------------ */
+/* --- drawing
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static bool is_gap(const filling *f, int64_t row, int column)
 {
@@ -63,20 +64,23 @@ static tw_status draw(filling *f)
 {
     const settings *set = &f->c->set;
     row_bar bar = {.c = f->c, .label = "impute"};
-    tw_token_options tokens = {
-        .temperature = opt_number(set, OPT_TEMPERATURE), .known = f->known, .never = f->never};
+    tw_token_options tokens = {.temperature = opt_number(set, OPT_TEMPERATURE), .known = f->known, .never = f->never};
     tw_sample_desc desc = {.solver = {.steps = (int)opt_int(set, OPT_SOLVER_STEPS), .t1 = 1},
                            .seed = opt_seed(set, OPT_SEED) + (uint64_t)f->draw * UINT64_C(0x9E3779B97F4A7C15),
                            .tokens = &tokens,
                            .on_progress = on_rows,
                            .user = &bar};
     tw_status status = tw_sample(f->m.flow, f->cells.rows, &desc, f->codes, NULL, NULL);
-    for (int64_t r = 0; status == TW_OK && r < f->cells.rows; r++)
-        tw_schema_decode(&f->schema, f->codes + r * f->schema.codes, f->filled + r * f->schema.columns);
+    for (int64_t r = 0; status == TW_OK && r < f->cells.rows; r++) {
+        double *filled = f->filled + r * f->schema.columns;
+        tw_schema_decode(&f->schema, f->codes + r * f->schema.codes, filled);
+        tw_schema_agree(&f->schema, f->cells.value + r * f->schema.columns, filled);
+    }
     return status;
 }
 
-/* --- writing ------------------------------------------------------------------------------------------------------------ */
+/* --- writing
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static tw_status flush(filling *f)
 {
@@ -142,7 +146,8 @@ static tw_status write_draw(filling *f, const char *path)
     return status == TW_OK ? flush(f) : status;
 }
 
-/* --- all ---------------------------------------------------------------------------------------------------------------- */
+/* --- all
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static tw_status open_all(filling *f, const char *path, const char *out)
 {
@@ -152,8 +157,9 @@ static tw_status open_all(filling *f, const char *path, const char *out)
     tw_status status = TW_OK;
     TW_TRY(table_schema(c, &f->m, &f->schema));
     if (f->schema.codes == f->schema.numbers)
-        TW_TRY(tw_fail(c->ctx, TW_ERR_UNSUPPORTED, "the model's table has no column but numbers: fill in such rows by "
-                                                   "thalweg sample --observe FILE"));
+        TW_TRY(tw_fail(c->ctx, TW_ERR_UNSUPPORTED,
+                       "the model's table has no column but numbers: fill in such rows by "
+                       "thalweg sample --observe FILE"));
     TW_TRY(tw_schema_read(&f->schema, path, &desc, false, &f->cells));
     f->separator = f->schema.separator;
     if (strcmp(out, "-") != 0) TW_TRY(check_writable_file(c->ctx, out));

@@ -139,8 +139,8 @@ static tw_status skip_unchosen(const wishes *w, const tw_dataset_desc *desc)
     const char **names = tw_alloc(w->ctx, (size_t)table->columns, sizeof(char *));
     if (!names) return tw_fail_memory(w->ctx, (size_t)table->columns * sizeof(char *));
     for (int i = 0; i < table->columns; i++) names[i] = table->column[i].name;
-    tw_status status = tw_columns_choose(w->ctx, table->path, desc->columns, desc->drop, table->columns, names, &list,
-                                         &count);
+    tw_status status =
+        tw_columns_choose(w->ctx, table->path, desc->columns, desc->drop, table->columns, names, &list, &count);
     for (int i = 0; status == TW_OK && i < table->columns; i++) {
         bool chosen = false;
         for (int k = 0; k < count; k++) chosen = chosen || list[k] == i;
@@ -158,7 +158,7 @@ static int find_partner(const tw_schema *schema, int latitude)
     int best = -1;
     for (int i = 0; i < schema->columns; i++) {
         const tw_schema_column *c = &schema->column[i];
-        if (c->kind != TW_KIND_longitude || c->partner >= 0) continue;
+        if (c->kind != TW_KIND_longitude || c->group >= 0) continue;
         if (best < 0 || abs(i - latitude) < abs(best - latitude)) best = i;
     }
     return best;
@@ -198,7 +198,7 @@ static tw_status find_column(tw_schema *schema, const tw_table *table, int index
     tw_seen seen = {0};
     tw_status status = TW_OK;
     free_column(schema->ctx, c);
-    *c = (tw_schema_column){.partner = -1, .number = -1, .token = -1};
+    *c = (tw_schema_column){.group = -1, .number = -1, .token = -1};
     c->name = tw_strdup(schema->ctx, table->column[index].name);
     if (!c->name) return tw_fail_memory(schema->ctx, 1);
     TW_TRY(tw_seen_gather(table, index, &seen));
@@ -227,16 +227,16 @@ static tw_status pair_places(tw_schema *schema, const tw_table *table, const int
         tw_schema_column *p = &schema->column[partner];
         bool wide = p->high - p->low > region || c->high - c->low > region;
         if (!wide && asked[i] < 0 && asked[partner] < 0) continue;
-        c->partner = partner;
-        p->partner = i;
+        c->group = p->group = partner; /* the longitude speaks */
+        c->rank = 1;
     }
     for (int i = 0; i < schema->columns; i++) {
         tw_schema_column *c = &schema->column[i];
         bool place = c->kind == TW_KIND_latitude || c->kind == TW_KIND_longitude;
-        if (place && c->partner < 0 && asked[i] >= 0)
+        if (place && c->group < 0 && asked[i] >= 0)
             return tw_fail(schema->ctx, TW_ERR_INVALID, "%s: column '%s' is a longitude, and there is no latitude",
                            table->path, c->name);
-        if (!place || c->partner >= 0) continue;
+        if (!place || c->group >= 0) continue;
         tw_status status = find_column(schema, table, i, TW_KIND_number);
         if (status != TW_OK) return status;
     }
@@ -362,6 +362,7 @@ tw_status tw_schema_find(tw_context *ctx, const char *path, const tw_dataset_des
     }
     if (kept == 0) TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: no column is left to learn from", path));
     TW_TRY(pair_places(&schema, &table, asked));
+    TW_TRY(tw_schema_find_shares(&schema, &table, asked, find_column));
     TW_TRY(take_cells(&schema, &table, from, false, &cells));
     tw_schema_lay_out(&schema);
     hand_over_notes(&table, &cells);

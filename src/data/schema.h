@@ -56,9 +56,12 @@ typedef struct tw_schema_column {
     tw_date_form date;
     char between;           /* of a date's day and time */
     tw_quantiles quantiles; /* of numbers beside spikes: to normal scores (tw_schema_fit) */
-    int partner;            /* of a place on the globe: the other column, else -1 */
-    /* where its codes are, -1: it has none such. Those of a place are side by side, longitude and latitude, and its
-     * token is the longitude's */
+    /* Columns that make one point together, a place on the globe or the parts of a whole: the one that speaks for them,
+     * and which of them this one is, from 0, which speaks; -1: it is alone. */
+    int group, rank;
+    double total; /* of shares: their sum */
+    /* where its codes are, -1: it has none such. Those of a group are side by side by rank, longitude before latitude,
+     * and its token is the speaker's */
     int number, token, symbols;
 } tw_schema_column;
 
@@ -117,8 +120,12 @@ TW_NODISCARD tw_status tw_schema_fit(tw_schema *schema, const tw_cells *cells, i
 void tw_schema_encode(const tw_schema *schema, const double *cells, uint64_t seed, int64_t row, bool unknown,
                       double *out_codes);
 void tw_schema_decode(const tw_schema *schema, const double *codes, double *out_cells);
+/* Parts of a whole that `known` (columns) lacks are scaled to what its others leave, in `cells` and in whole steps. */
+void tw_schema_agree(const tw_schema *schema, const double *known, double *cells);
 /* Gives every column the places of its codes; done by all that make a schema. */
 void tw_schema_lay_out(tw_schema *schema);
+/* How many columns make a point with this one that speaks, itself counted. */
+int tw_schema_group_size(const tw_schema *schema, int column);
 /* Name of a code, for messages: that of its column. */
 const char *tw_schema_code_name(const tw_schema *schema, int code);
 /* The state space of codes as --space takes it, "euclidean*3 + sphere*2 + tokens:7". */

@@ -11,15 +11,34 @@ static tw_kind_sort sort_of(const tw_schema_column *c)
     return tw_kind_list((int)c->kind)->sort;
 }
 
-/* Of the two columns of a place the longitude speaks for both. */
+/* Another column speaks for it. */
 static bool follows(const tw_schema_column *c)
 {
-    return c->kind == TW_KIND_latitude && c->partner >= 0;
+    return c->group >= 0 && c->rank > 0;
 }
 
-static bool is_place(const tw_schema_column *c)
+int tw_schema_group_size(const tw_schema *schema, int column)
 {
-    return c->partner >= 0;
+    int count = 0;
+    for (int i = 0; i < schema->columns; i++) count += i == column || schema->column[i].group == column;
+    return count;
+}
+
+/* The column that has a rank in the group of the one that speaks. */
+static int member(const tw_schema *schema, int column, int rank)
+{
+    if (rank == 0) return column;
+    for (int i = 0; i < schema->columns; i++)
+        if (schema->column[i].group == column && schema->column[i].rank == rank) return i;
+    return column;
+}
+
+static bool has_gaps(const tw_schema *schema, int column)
+{
+    bool gaps = false;
+    for (int i = 0; i < schema->columns; i++)
+        gaps = gaps || ((i == column || schema->column[i].group == column) && schema->column[i].gaps > 0);
+    return gaps;
 }
 
 /* --- where codes lie --------------------------------------------------------------------------------------------- */
@@ -29,18 +48,16 @@ void tw_schema_lay_out(tw_schema *schema)
     int next = 0;
     for (int i = 0; i < schema->columns; i++) {
         tw_schema_column *c = &schema->column[i];
-        bool gaps = c->gaps > 0 || (is_place(c) && schema->column[c->partner].gaps > 0);
         c->number = c->token = -1;
-        c->symbols = c->levels + c->spikes + c->open + gaps;
+        c->symbols = c->levels + c->spikes + c->open + has_gaps(schema, i);
         if (follows(c) || sort_of(c) == TW_SORT_OF_NOTHING) c->symbols = 0;
         if (!c->open || follows(c)) continue;
-        c->number = next++;
-        if (is_place(c)) schema->column[c->partner].number = next++;
+        c->number = next;
+        next += tw_schema_group_size(schema, i);
     }
-    /* a latitude in front of its longitude was laid out before it */
-    for (int i = 0; i < schema->columns; i++) {
+    for (int i = 0; i < schema->columns; i++) { /* one that follows may stand before the one that speaks */
         tw_schema_column *c = &schema->column[i];
-        if (follows(c)) c->number = schema->column[c->partner].number + 1;
+        if (follows(c)) c->number = schema->column[c->group].number + c->rank;
     }
     schema->numbers = next;
     for (int i = 0; i < schema->columns; i++)
@@ -71,8 +88,9 @@ static int write_factor(const tw_schema *schema, int code, tw_text *text)
     if (code >= schema->numbers) {
         while (code + count < schema->codes && column_of_code(schema, code + count)->symbols == c->symbols) count++;
         tw_text_add(text, "tokens:%d*%d", c->symbols, count);
-    } else if (is_place(c)) {
-        tw_text_add(text, "sphere*%d", count = 2);
+    } else if (c->group >= 0) {
+        count = tw_schema_group_size(schema, c->group);
+        tw_text_add(text, "%s*%d", c->kind == TW_KIND_share ? "simplex" : "sphere", count);
     } else if (c->kind == TW_KIND_degrees) {
         tw_text_add(text, "torus:360,%d*1", c->low < 0 ? -180 : 0);
     } else if (c->kind == TW_KIND_radians) {
@@ -148,23 +166,33 @@ static int token_of(const tw_schema_column *c, double cell)
     return c->open ? 0 : best;
 }
 
+/* The cells of a point, in the order of its codes: a place as it is, shares with a sum of 1. False: one is missing. */
+static bool point_of(const tw_schema *schema, int column, const double *cells, double *out)
+{
+    int count = tw_schema_group_size(schema, column);
+    double sum = 0;
+    for (int k = 0; k < count; k++) sum += out[k] = cells[member(schema, column, k)];
+    if (schema->column[column].kind != TW_KIND_share) return !isnan(sum);
+    for (int k = 0; k < count; k++) out[k] /= sum;
+    return sum > 0;
+}
+
 void tw_schema_encode(const tw_schema *schema, const double *cells, uint64_t seed, int64_t row, bool unknown,
                       double *out_codes)
 {
     for (int i = 0; i < schema->columns; i++) {
         const tw_schema_column *c = &schema->column[i];
         if (follows(c) || sort_of(c) == TW_SORT_OF_NOTHING) continue;
-        double cell = cells[i], beside = is_place(c) ? cells[c->partner] : 0;
-        bool missing = isnan(cell) || isnan(beside);
-        int token = missing ? c->symbols - 1 : token_of(c, cell);
+        bool together = c->group >= 0,
+             missing = together ? !point_of(schema, i, cells, out_codes + c->number) : isnan(cells[i]);
+        int token = missing ? c->symbols - 1 : token_of(c, cells[i]);
         bool number = !missing && c->open && token == 0;
         if (c->token >= 0) out_codes[c->token] = missing && unknown ? (double)NAN : token;
         if (c->number < 0) continue;
-        out_codes[c->number] = (double)NAN;
-        if (is_place(c)) out_codes[c->number + 1] = number ? beside : (double)NAN;
-        if (!number) continue;
+        for (int k = 0; !number && k < tw_schema_group_size(schema, i); k++) out_codes[c->number + k] = (double)NAN;
+        if (!number || together) continue;
         bool line = sort_of(c) == TW_SORT_OF_NUMBERS;
-        out_codes[c->number] = line ? tw_quantiles_score(&c->quantiles, spread(c, i, cell, seed, row)) : cell;
+        out_codes[c->number] = line ? tw_quantiles_score(&c->quantiles, spread(c, i, cells[i], seed, row)) : cells[i];
     }
 }
 
@@ -175,10 +203,61 @@ static double settle(const tw_schema_column *c, double value)
     return sort_of(c) == TW_SORT_OF_NUMBERS ? fmin(fmax(value, c->low_open), c->high_open) : value;
 }
 
+/* Rounded down, but for what is whole up to rounding. */
+static double units_of(double value)
+{
+    return floor(value + 1e-6);
+}
+
+/* Parts of one whole, `count` of them by their columns, scaled to a sum and written with as many digits as the file
+ * has: what rounding down leaves goes to those that lost most by it (Hamilton's method). */
+static void settle_shares(const tw_schema_column *c, int count, const int *column, double total, double *cells)
+{
+    double sum = 0, whole = 0, unit = c->decimals < 0 ? 1e-9 : pow(10, -c->decimals);
+    for (int k = 0; k < count; k++) sum += cells[column[k]];
+    if (!(sum >= 0)) return;
+    for (int k = 0; k < count; k++) {
+        double share = sum > 0 ? cells[column[k]] / sum : 1.0 / count;
+        cells[column[k]] = share * total / unit;
+        whole += units_of(cells[column[k]]);
+    }
+    for (int64_t left = (int64_t)floor(total / unit - whole + 0.5); left > 0; left--) {
+        int most = column[0];
+        for (int k = 1; k < count; k++)
+            if (cells[column[k]] - units_of(cells[column[k]]) > cells[most] - units_of(cells[most])) most = column[k];
+        cells[most] = units_of(cells[most]) + 1;
+    }
+    for (int k = 0; k < count; k++) cells[column[k]] = units_of(cells[column[k]]) * unit;
+}
+
+/* Those of a group that speaks which `known` (NULL: none) does not have, sharing what the others leave. */
+static void settle_group(const tw_schema *schema, int speaker, const double *known, double *cells)
+{
+    enum { MOST = 256 };
+    const tw_schema_column *c = &schema->column[speaker];
+    int column[MOST], count = 0, size = tw_schema_group_size(schema, speaker);
+    double total = c->total;
+    for (int k = 0; k < size && count < MOST; k++) {
+        int at = member(schema, speaker, k);
+        if (known && !isnan(known[at]))
+            total -= known[at];
+        else
+            column[count++] = at;
+    }
+    if (count > 0) settle_shares(c, count, column, fmax(total, 0), cells);
+}
+
+void tw_schema_agree(const tw_schema *schema, const double *known, double *cells)
+{
+    for (int i = 0; i < schema->columns; i++)
+        if (schema->column[i].kind == TW_KIND_share && !follows(&schema->column[i]))
+            settle_group(schema, i, known, cells);
+}
+
 void tw_schema_decode(const tw_schema *schema, const double *codes, double *out_cells)
 {
     for (int i = 0; i < schema->columns; i++) {
-        const tw_schema_column *c = &schema->column[i], *speaker = follows(c) ? &schema->column[c->partner] : c;
+        const tw_schema_column *c = &schema->column[i], *speaker = follows(c) ? &schema->column[c->group] : c;
         out_cells[i] = (double)NAN;
         if (sort_of(c) == TW_SORT_OF_NOTHING) continue;
         double said = speaker->token >= 0 ? codes[speaker->token] : 0;
@@ -188,10 +267,13 @@ void tw_schema_decode(const tw_schema *schema, const double *codes, double *out_
             if (token < c->levels) out_cells[i] = token;
         } else if (token == 0 && speaker->open) {
             double code = codes[c->number];
-            bool line = sort_of(c) == TW_SORT_OF_NUMBERS;
-            out_cells[i] = settle(c, line ? tw_quantiles_value(&c->quantiles, code) : code);
+            bool line = sort_of(c) == TW_SORT_OF_NUMBERS, share = c->kind == TW_KIND_share;
+            out_cells[i] = line    ? settle(c, tw_quantiles_value(&c->quantiles, code))
+                           : share ? code * c->total
+                                   : settle(c, code);
         } else if (token - c->open < c->spikes) {
             out_cells[i] = c->spike[token - c->open];
         }
     }
+    tw_schema_agree(schema, NULL, out_cells);
 }

@@ -36,4 +36,11 @@ TW_NODISCARD tw_status tw_seen_check(const tw_seen *seen, tw_column_kind kind);
 TW_NODISCARD tw_status tw_seen_levels(const tw_seen *seen, tw_schema_column *column);
 TW_NODISCARD tw_status tw_seen_numbers(const tw_seen *seen, tw_schema_column *column);
 
+/* Reads column `index` again as a kind. */
+typedef tw_status (*tw_schema_again_fn)(tw_schema *schema, const tw_table *table, int index, int kind);
+/* Columns side by side that are parts of a whole, of 1 or 100 in every row, become shares, and so do those that were
+ * asked to be (asked: kinds, -1: none), whatever their sum (data/schema_shares.c). */
+TW_NODISCARD tw_status tw_schema_find_shares(tw_schema *schema, const tw_table *table, const int *asked,
+                                             tw_schema_again_fn again);
+
 #endif

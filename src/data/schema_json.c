@@ -55,11 +55,11 @@ static void save_column(const tw_schema_column *c, tw_text *t)
     const struct {
         const char *key;
         double value;
-    } numbers[] = {{"low", c->low},           {"high", c->high},           {"distinct", c->distinct},
-                   {"heavy", c->heavy},       {"open", c->open},           {"step", c->step},
-                   {"low_open", c->low_open}, {"high_open", c->high_open}, {"decimals", c->decimals},
-                   {"padded", c->padded},     {"date", c->date},           {"between", c->between},
-                   {"partner", c->partner},   {"top", c->quantiles.top}};
+    } numbers[] = {
+        {"low", c->low},           {"high", c->high},     {"distinct", c->distinct}, {"heavy", c->heavy},
+        {"open", c->open},         {"step", c->step},     {"low_open", c->low_open}, {"high_open", c->high_open},
+        {"decimals", c->decimals}, {"padded", c->padded}, {"date", c->date},         {"between", c->between},
+        {"group", c->group},       {"rank", c->rank},     {"total", c->total},       {"top", c->quantiles.top}};
     for (int i = 0; i < TW_COUNT(numbers); i++) add_number(t, numbers[i].key, numbers[i].value);
     add_numbers(t, "knots", c->quantiles.count, c->quantiles.knot);
     tw_text_add(t, "}");
@@ -140,7 +140,21 @@ static void load_levels(loading *l, const cJSON *object, tw_schema_column *c)
     cJSON_ArrayForEach(item, array) c->level[c->levels++] = copy_text(l, item);
 }
 
-static void load_column(loading *l, const cJSON *object, int columns, tw_schema_column *c)
+/* Files once knew places alone, by the column that is the other one's partner. */
+static void load_group(loading *l, const cJSON *object, int columns, int index, tw_schema_column *c)
+{
+    if (cJSON_GetObjectItemCaseSensitive(object, "partner")) {
+        c->group = (int)number(l, object, "partner", -1, columns - 1);
+        if (c->group >= 0 && c->kind == TW_KIND_longitude) c->group = index;
+        c->rank = c->kind == TW_KIND_latitude;
+        return;
+    }
+    c->group = (int)number(l, object, "group", -1, columns - 1);
+    c->rank = (int)number(l, object, "rank", 0, columns - 1);
+    c->total = number(l, object, "total", 0, 1e300);
+}
+
+static void load_column(loading *l, const cJSON *object, int columns, int index, tw_schema_column *c)
 {
     const double most = 1e300, many = 1e15;
     char *kind = optional_text(l, object, "kind");
@@ -170,7 +184,7 @@ static void load_column(loading *l, const cJSON *object, int columns, tw_schema_
     c->padded = number(l, object, "padded", 0, 1) != 0;
     c->date = (tw_date_form)number(l, object, "date", 0, TW_DATE_SECOND);
     c->between = (char)number(l, object, "between", 0, 127);
-    c->partner = (int)number(l, object, "partner", -1, columns - 1);
+    load_group(l, object, columns, index, c);
     c->quantiles.knot = numbers(l, object, "knots", -1, &c->quantiles.count);
     c->quantiles.top = number(l, object, "top", 0, 100);
     bool line = tw_kind_list((int)c->kind)->sort == TW_SORT_OF_NUMBERS;
@@ -178,16 +192,21 @@ static void load_column(loading *l, const cJSON *object, int columns, tw_schema_
     l->wrong = l->wrong || (line && !c->open && c->spikes == 0);
 }
 
-/* Of a place each column is the other's partner. */
-static bool partners_agree(const tw_schema *s)
+/* A place is a longitude that speaks and a latitude; shares are shares of one sum; ranks are all there. */
+static bool groups_agree(const tw_schema *s)
 {
     for (int i = 0; i < s->columns; i++) {
         const tw_schema_column *c = &s->column[i];
-        bool place = c->kind == TW_KIND_latitude || c->kind == TW_KIND_longitude;
-        if (place != (c->partner >= 0)) return false;
-        if (!place) continue;
-        const tw_schema_column *p = &s->column[c->partner];
-        if (p->partner != i || p->kind == c->kind || !c->open) return false;
+        bool place = c->kind == TW_KIND_latitude || c->kind == TW_KIND_longitude, share = c->kind == TW_KIND_share;
+        if ((place || share) != (c->group >= 0)) return false;
+        if (c->group < 0) continue;
+        const tw_schema_column *speaker = &s->column[c->group];
+        int size = tw_schema_group_size(s, c->group), alike = 0;
+        for (int k = 0; k < s->columns; k++) alike += s->column[k].group == c->group && s->column[k].rank == c->rank;
+        if (speaker->group != c->group || speaker->rank != 0 || (c->group == i) != (c->rank == 0)) return false;
+        if (c->rank >= size || alike != 1 || !c->open || size < 2) return false;
+        if (place && (size != 2 || (c->kind == TW_KIND_longitude) != (c->rank == 0))) return false;
+        if (share && (speaker->kind != TW_KIND_share || !(c->total > 0) || c->total != speaker->total)) return false;
     }
     return true;
 }
@@ -206,10 +225,14 @@ tw_status tw_schema_load(tw_context *ctx, const char *json, tw_schema *out_schem
     if (s.column && !l.wrong) {
         s.header = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(root, "header"));
         s.separator = separator->valuestring[0];
-        cJSON_ArrayForEach(item, columns) load_column(&l, item, count, &s.column[s.columns++]);
+        cJSON_ArrayForEach(item, columns)
+        {
+            load_column(&l, item, count, s.columns, &s.column[s.columns]);
+            s.columns++;
+        }
     }
     cJSON_Delete(root);
-    if (l.status == TW_OK && (l.wrong || !partners_agree(&s)))
+    if (l.status == TW_OK && (l.wrong || !groups_agree(&s)))
         l.status = tw_fail(ctx, TW_ERR_FORMAT, "the reading of a table's columns is damaged");
     if (l.status == TW_OK) {
         tw_schema_lay_out(&s);

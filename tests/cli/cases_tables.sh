@@ -51,3 +51,19 @@ holds "levels of the file" sh -c '! tail -n +2 out | grep -qvE "^(red|green|blue
 echo 'colour,size,made
 mauve,S,1' >mauve.csv
 fails 'mauve' score levels mauve.csv
+
+# parts of a whole: found, drawn with their sum and digits, filled in by what the others leave
+awk 'BEGIN { srand(3); print "site,sand,silt,clay"
+    for (i = 0; i < 200; i++) { a = int(1001 * rand()); b = int((1001 - a) * rand())
+        printf "%s,%.1f,%.1f,%.1f\n", rand() < 0.5 ? "hill" : "dale", a / 10, b / 10, (1000 - a - b) / 10 } }' >soil.csv
+works 'clay *share' train soil.csv --steps 30 --width 16 --depth 1 --batch 64 --threads 2 --out soil
+works 'simplex\*3 + tokens:2\*1' info soil
+run sample soil -n 50 --steps 10 -o -
+holds "they add up" sh -c '[ "$(tail -n +2 out | awk -F, "\$2 + \$3 + \$4 > 99.99 && \$2 + \$3 + \$4 < 100.01" | wc -l)" -eq 50 ]'
+run sample soil -n 3 --steps 10 -o - --given sand=20,silt=30,clay=50
+holds "a point that is given is held" [ "$(grep -c ',20.0,30.0,50.0$' out)" -eq 3 ]
+fails "'sand' makes one point with 'silt': give both, or a range such as sand=LOW..HIGH" sample soil -n 3 --given sand=20 -o -
+printf 'site,sand,silt,clay\nhill,40.0,,\ndale,30.0,60.0,\n' >holes.csv
+run impute soil holes.csv --steps 10 -o -
+holds "what is left is shared out" sh -c 'grep -q "^dale,30.0,60.0,10.0$" out && grep "^hill,40.0," out | awk -F, "{ exit !(\$3 + \$4 > 59.99 && \$3 + \$4 < 60.01) }"'
+works 'sand *number' train soil.csv --column sand=number --steps 2 --width 8 --depth 1 --out plain

@@ -221,6 +221,123 @@ static void scores_are_normal(void **state)
     assert_true(tw_normal_quantile(0.5) == 0 || fabs(tw_normal_quantile(0.5)) < 1e-15);
 }
 
+/* Thirty rows of three shares of `total` with one digit behind the point, a number before them; the row that has a gap.
+ */
+static char *soils(tw_context *ctx, int total, int gap)
+{
+    tw_text t = tw_text_new(ctx);
+    tw_random r = {.seed = 8, .stream = 1};
+    tw_text_add(&t, "ph,sand,silt,clay\n");
+    for (int i = 0; i < 30; i++) {
+        int sand = (int)tw_random_below(&r, (uint32_t)(10 * total)),
+            silt = (int)tw_random_below(&r, (uint32_t)(10 * total - sand));
+        tw_text_add(&t, "%.2f,%.1f,", 5 + 3 * tw_random_uniform(&r), 0.1 * sand);
+        if (i == gap)
+            tw_text_add(&t, ",");
+        else
+            tw_text_add(&t, "%.1f,", 0.1 * silt);
+        tw_text_add(&t, "%.1f\n", 0.1 * (10 * total - sand - silt));
+    }
+    return t.data;
+}
+
+static void finds_shares(void **state)
+{
+    tw_context *ctx = *state;
+    char *percent = soils(ctx, 100, -1), *other = soils(ctx, 24, -1), *gaps = soils(ctx, 100, 6);
+    expect_kinds(ctx, percent, NULL, "ph number, sand share, silt share, clay share");
+    expect_kinds(ctx, gaps, NULL, "ph number, sand share, silt share, clay share");
+    expect_kinds(ctx, percent, "silt=number", "ph number, sand number, silt number, clay number");
+    expect_kinds(ctx, other, NULL, "ph number, sand number, silt number, clay number"); /* of a day, who knows */
+    expect_kinds(ctx, other, "sand=share,silt=share,clay=share", "ph number, sand share, silt share, clay share");
+    refuse(ctx, "a,b,c\n1,2,3\n1,2,9\n", "a=share,b=share,c=share", "x.csv:3: shares 'a' to 'c' do not add up to 6");
+    refuse(ctx, percent, "clay=share", "x.csv: column 'clay' is a share, and none stands beside it");
+    refuse(ctx, "a,b\n-1,2\n3,-2\n", "a=share,b=share", "x.csv: column 'a': shares are not below 0, and there is -1");
+    tw_free(ctx, percent);
+    tw_free(ctx, other);
+    tw_free(ctx, gaps);
+}
+
+/* A point of the simplex and a token for the row that has a gap; whatever comes back has the sum, in the file's digits.
+ */
+static void shares_are_points(void **state)
+{
+    tw_context *ctx = *state;
+    char *file = soils(ctx, 100, 6);
+    tw_schema s, again;
+    tw_cells cells;
+    tw_text text = tw_text_new(ctx), space = tw_text_new(ctx);
+    tw_random random = {.seed = 2, .stream = 1};
+    find(ctx, file, NULL, &s, &cells);
+    assert_int_equal(tw_schema_fit(&s, &cells, cells.rows, 1), TW_OK);
+    tw_schema_save(&s, &text);
+    assert_int_equal(tw_schema_load(ctx, text.data, &again), TW_OK);
+    tw_schema_space(&again, &space);
+    assert_string_equal(space.data, "euclidean*1 + simplex*3 + tokens:2*1");
+    double codes[5], back[4];
+    for (int64_t r = 0; r < cells.rows; r++) {
+        const double *row = cells.value + 4 * r;
+        tw_schema_encode(&again, row, 1, r, false, codes);
+        tw_schema_decode(&again, codes, back);
+        assert_true(codes[4] == (r == 6));
+        for (int k = 1; k < 4; k++)
+            assert_true(r == 6 ? isnan(codes[k]) && isnan(back[k])
+                               : fabs(codes[k] - row[k] / 100) < 1e-12 && fabs(back[k] - row[k]) < 1e-9);
+    }
+    for (int i = 0; i < 1000; i++) { /* of any point, and of one whose first part is known */
+        double sum = 0, tenths = 0;
+        for (int k = 1; k < 4; k++) sum += codes[k] = i % 7 == k ? 0 : tw_random_uniform(&random);
+        for (int k = 1; k < 4; k++) codes[k] /= sum;
+        const double known[] = {(double)NAN, 0.1 * (i % 1000), (double)NAN, (double)NAN};
+        tw_schema_decode(&again, codes, back);
+        for (int turn = 0; turn < 2; turn++) {
+            for (int k = 1; k < 4; k++) {
+                tenths += floor(10 * back[k] + 0.5);
+                assert_true(back[k] >= 0 && fabs(10 * back[k] - floor(10 * back[k] + 0.5)) < 1e-9);
+                assert_true(turn || fabs(back[k] - 100 * codes[k]) < 0.1 + 1e-9);
+            }
+            assert_true(tenths == 1000 * (turn + 1));
+            back[1] = known[1];
+            tw_schema_agree(&again, known, back);
+        }
+    }
+    tw_schema_free(&s);
+    tw_schema_free(&again);
+    tw_cells_free(&cells);
+    tw_text_free(&text);
+    tw_text_free(&space);
+    tw_free(ctx, file);
+}
+
+/* What a damaged file says of groups is not believed. */
+static void groups_are_checked(void **state)
+{
+    static const char *const wrong[][2] = {{"\"group\": 1, \"rank\": 1", "\"group\": 1, \"rank\": 2"},
+                                           {"\"group\": 1, \"rank\": 2", "\"group\": 2, \"rank\": 2"},
+                                           {"\"group\": -1", "\"group\": 1"},
+                                           {"\"total\": 100", "\"total\": 0"}};
+    tw_context *ctx = *state;
+    char *file = soils(ctx, 100, -1);
+    tw_schema s;
+    tw_cells cells;
+    tw_text text = tw_text_new(ctx);
+    find(ctx, file, NULL, &s, &cells);
+    tw_schema_save(&s, &text);
+    for (int i = 0; i < TW_COUNT(wrong); i++) {
+        tw_text damaged = tw_text_new(ctx);
+        const char *at = strstr(text.data, wrong[i][0]);
+        assert_non_null(at);
+        tw_text_add(&damaged, "%.*s%s%s", (int)(at - text.data), text.data, wrong[i][1], at + strlen(wrong[i][0]));
+        tw_schema other;
+        assert_int_equal(tw_schema_load(ctx, damaged.data, &other), TW_ERR_FORMAT);
+        tw_text_free(&damaged);
+    }
+    tw_schema_free(&s);
+    tw_cells_free(&cells);
+    tw_text_free(&text);
+    tw_free(ctx, file);
+}
+
 static void knows_the_calendar(void **state)
 {
     (void)state;
@@ -253,6 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_kinds),     cmocka_unit_test(refuses),           cmocka_unit_test(writes_what_it_read),
         cmocka_unit_test(codes_come_back), cmocka_unit_test(scores_are_normal), cmocka_unit_test(knows_the_calendar),
+        cmocka_unit_test(finds_shares),    cmocka_unit_test(shares_are_points), cmocka_unit_test(groups_are_checked),
     };
     int failed = cmocka_run_group_tests(tests, open_context, close_context);
     unlink("x.csv");
