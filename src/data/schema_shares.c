@@ -11,12 +11,13 @@ static double cell_at(const tw_table *table, int64_t row, int column)
     return table->values[row * table->stride + column];
 }
 
+/* How far rounding may put a sum off: a half of the last digit each, at most; of many columns 3.5 of its deviations. */
 static double slack_of(const tw_schema *schema, int from, int count, double total)
 {
-    double slack = 1e-9 * total;
+    double unit = 0;
     for (int k = from; k < from + count; k++)
-        slack += schema->column[k].decimals < 0 ? 1e-6 * total : 0.5 * pow(10, -schema->column[k].decimals);
-    return slack;
+        unit = fmax(unit, schema->column[k].decimals < 0 ? 1e-6 * total : pow(10, -schema->column[k].decimals));
+    return 1e-9 * total + unit * fmin(0.5 * count, sqrt(count));
 }
 
 /* The first row whose parts do not have the sum, -1: all do. Adds up the rows that have them all. */
@@ -67,12 +68,14 @@ static const double totals[] = {1, 100};
 /* Columns from one on that add up to one of these; 0: they do not, however many. */
 static int parts_from(const tw_schema *schema, const tw_table *table, const int *asked, int from, double *out_total)
 {
+    const double coarse = 0.04; /* what is rounded like this may add up by chance */
     for (int count = 1;
          from + count <= schema->columns && could_be(&schema->column[from + count - 1], asked[from + count - 1]);
          count++)
         for (int i = 0; count > 1 && i < TW_COUNT(totals); i++) {
             int64_t rows;
             *out_total = totals[i];
+            if (slack_of(schema, from, count, totals[i]) > coarse * totals[i]) continue;
             if (first_wrong(schema, table, from, count, totals[i], &rows) < 0 && rows >= FEWEST_ROWS) return count;
         }
     return 0;

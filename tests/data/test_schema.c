@@ -251,6 +251,17 @@ static void finds_shares(void **state)
     expect_kinds(ctx, other, NULL, "ph number, sand number, silt number, clay number"); /* of a day, who knows */
     expect_kinds(ctx, other, "sand=share,silt=share,clay=share", "ph number, sand share, silt share, clay share");
     refuse(ctx, "a,b,c\n1,2,3\n1,2,9\n", "a=share,b=share,c=share", "x.csv:3: shares 'a' to 'c' do not add up to 6");
+    tw_text few = tw_text_new(ctx); /* small whole numbers add up to about 1 by chance */
+    tw_text_add(&few, "a,b\n");
+    for (int i = 0; i < 40; i++) tw_text_add(&few, "%d,%d\n", i % 3, i % 3 ? 0 : i % 2);
+    expect_kinds(ctx, few.data, NULL, "a integer, b yesno");
+    tw_text_free(&few);
+    few = tw_text_new(ctx);
+    tw_text_add(&few, "a,b\n");
+    for (int i = 0; i < 60; i++)
+        tw_text_add(&few, "%d,%d\n", i % 3, i % 3 == 2 ? 0 : (i / 3) % 2 + (i % 3 == 0) * (i % 2));
+    expect_kinds(ctx, few.data, NULL, "a integer, b integer");
+    tw_text_free(&few);
     refuse(ctx, percent, "clay=share", "x.csv: column 'clay' is a share, and none stands beside it");
     refuse(ctx, "a,b\n-1,2\n3,-2\n", "a=share,b=share", "x.csv: column 'a': shares are not below 0, and there is -1");
     tw_free(ctx, percent);
