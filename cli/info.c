@@ -86,6 +86,8 @@ static int model_json(const model *m)
     json_text(object, "source", about->source);
     json_text(object, "path", about->path);
     json_text(object, "schedule", about->schedule);
+    json_text(object, "factor_schedules", about->factor_schedules);
+    json_text(object, "factor_weights", about->factor_weights);
     json_text(object, "coupling", about->coupling);
     json_text(object, "gamma", about->gamma);
     json_text(object, "predict", about->predict);
@@ -168,6 +170,10 @@ static int model_info(cli *c, const model *m)
     bool more = strlen(about->schedule) > (size_t)most;
     cli_say(c, "  path             %s, schedule %.*s%s, coupling %s, gamma %s", about->path, most, about->schedule,
             more ? "..." : "", about->coupling, about->gamma);
+    if (about->factor_schedules || about->factor_weights)
+        cli_say(c, "  of each factor   schedule %s; weight %s",
+                about->factor_schedules ? about->factor_schedules : about->schedule,
+                about->factor_weights ? about->factor_weights : "1");
     cli_say(c, "  predicts         %s; loss %s, weight %s, times %s",
             is_sequences(m) ? "edits"
             : is_tokens(m)  ? "x_1"

@@ -171,6 +171,8 @@ static tw_status create_flow(training *t)
                          .source = t->source ? "data" : opt_text(s, OPT_SOURCE),
                          .path = opt_text(s, OPT_PATH),
                          .schedule = opt_text(s, OPT_SCHEDULE),
+                         .factor_schedules = opt_text(s, OPT_FACTOR_SCHEDULES),
+                         .factor_weights = opt_text(s, OPT_FACTOR_WEIGHTS),
                          .coupling =
                              t->teacher.flow && !opt_given(s, OPT_COUPLING) ? "given" : opt_text(s, OPT_COUPLING),
                          .predict = opt_text(s, OPT_PREDICT),

@@ -28,10 +28,14 @@ typedef struct tw_flow_desc {
     const char *weight;       /* of the loss over time, "none" */
     const char *time_density; /* of training times, "uniform" */
     const char *gamma;        /* size of the path's own noise, for methods that have it: "none" */
-    tw_network_desc network;  /* "mlp"; of pictures "patch_unet", of tokens "token_mlp" or "ddit", by their size */
-    int columns;              /* dimension D of the data, at least 1 */
-    tw_image image;           /* what rows are, when they are pictures of `columns` numbers */
-    tw_mesh *mesh;            /* of space "mesh", which the flow shares and a model file holds; NULL of others */
+    /* Of products with tokens (method "gm"), for each factor of the space, joined by +: schedules instead of
+     * `schedule`, "condot + polynomial:2"; weights of the loss, "1 + 0.5", or "learned", by which each counts as much
+     * whatever its size. NULL: the same for all */
+    const char *factor_schedules, *factor_weights;
+    tw_network_desc network; /* "mlp"; of pictures "patch_unet", of tokens "token_mlp" or "ddit", by their size */
+    int columns;             /* dimension D of the data, at least 1 */
+    tw_image image;          /* what rows are, when they are pictures of `columns` numbers */
+    tw_mesh *mesh;           /* of space "mesh", which the flow shares and a model file holds; NULL of others */
     /* (symbols, width): places of the symbols of tokens, between which path "metric" takes distances, in units of the
      * mean distance of a symbol from its nearest; copied, and a model file holds them. NULL: 0, 1, 2, ... on a line */
     const double *embedding;

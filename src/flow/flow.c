@@ -1,6 +1,7 @@
 /* flow/flow.c - making a flow from names, its description and its facts. */
 #include "flow/flow.h"
 
+#include "flow/factors.h"
 #include "nn/network.h"
 #include "path/contraction.h"
 
@@ -69,11 +70,19 @@ static tw_val call_uncertainty(void *user, tw_val t)
     return tw_sum_axis(h, 1);
 }
 
+static tw_val call_balance(void *user, int64_t count)
+{
+    const tw_flow_binding *binding = user;
+    tw_scope scope = tw_in(tw_scope_root(binding->params), "balance");
+    return tw_param(scope, "log_loss", tw_shape_of(count), TW_INIT_ZERO, 0);
+}
+
 tw_model tw_flow_model(const tw_flow *flow, tw_flow_binding *binding)
 {
     tw_model model = flow->model;
     model.network = call_network;
     model.uncertainty = call_uncertainty;
+    model.balance = call_balance;
     model.user = binding;
     return model;
 }
@@ -291,6 +300,7 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
                        "method '%s' takes no conditions: its densities are means over all rows of a batch",
                        flow->method->info.name));
     TW_TRY(take_embedding(flow, desc));
+    TW_TRY(tw_flow_take_factors(flow, desc));
     bool ragged = flow->space.ragged;
     if (ragged)
         make_edit_path(flow);
@@ -362,6 +372,7 @@ void tw_flow_destroy(tw_flow *flow)
     tw_free(ctx, flow->curve_step);
     tw_free(ctx, flow->curve_loss);
     for (int i = 0; i < TW_PIECE_COUNT; i++) tw_piece_free(ctx, &flow->piece[i]);
+    tw_flow_free_factors(flow);
     tw_space_free(ctx, &flow->space);
     tw_premetric_destroy(flow->premetric);
     tw_mesh_destroy(flow->desc.mesh);

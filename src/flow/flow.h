@@ -100,6 +100,8 @@ struct tw_flow {
     tw_fact *facts;
     int64_t facts_count, facts_capacity;
     tw_token_path tokens;                         /* of a flow of tokens: flow/jumping.h */
+    tw_piece *factor_schedule;                    /* (factors of the space) of products, NULL: one for all */
+    double *factor_weight;                        /* likewise, of their losses */
     double *token_distance;                       /* of its path, NULL: a mixture */
     tw_edit_path edits;                           /* of a flow of sequences, likewise */
     struct tw_token_crew *token_crew;             /* NULL until needed */

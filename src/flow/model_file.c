@@ -46,6 +46,8 @@ static void describe(const tw_flow *flow, tw_metadata *m)
     tw_metadata_add_int(m, "format_version", TW_FLOW_FORMAT_VERSION);
     tw_metadata_add(m, "thalweg_version", TW_VERSION);
     for (int i = 0; i < TW_PIECE_COUNT; i++) tw_metadata_add(m, tw_flow_piece_at(i)->field, flow->piece[i].text);
+    if (d->factor_schedules) tw_metadata_add(m, "factor_schedules", d->factor_schedules);
+    if (d->factor_weights) tw_metadata_add(m, "factor_weights", d->factor_weights);
     tw_metadata_add_network(m, &d->network);
     if (d->image.height > 0)
         tw_metadata_add_ints(m, "image", 3, (const int[]){d->image.height, d->image.width, d->image.channels});
@@ -117,6 +119,8 @@ static tw_status read_names(tw_context *ctx, const char *path, const tw_tensor_f
             TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: %s '%.60s' names a file: a model holds its numbers", path, field,
                            *name));
     }
+    desc->factor_schedules = tw_safetensors_metadata(file, "factor_schedules");
+    desc->factor_weights = tw_safetensors_metadata(file, "factor_weights");
     TW_TRY(tw_metadata_network(ctx, path, file, &desc->network));
     TW_TRY(tw_metadata_seed(ctx, path, file, "seed", &desc->seed));
 done:

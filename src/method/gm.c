@@ -4,6 +4,10 @@
  *
  *   loss(row) = (sum over numbers |v - dx_t/dt|^2 + w sum over tokens -log p(x_1 | x_t)) / (numbers + tokens)
  *
+ * Factors may have schedules and weights of their own. Weights that are learned make every factor's loss count by what
+ * it lacks of its present size: e^-s L + n s for a loss L of n numbers, which is least where e^s = L / n (Kendall, Gal,
+ * Cipolla 2018, Multi-task learning using uncertainty to weigh losses).
+ *
  * Some rows are told a part of themselves: a random share of their factors stands at x_1 from the start, and the
  * network is told which numbers do. So it learns every conditional law as well (arbitrary conditioning: Ivanov et al.
  * 2019, VAEAC), and what is known when sampling is simply held.
@@ -33,8 +37,15 @@ static tw_val join(tw_val whole, tw_val part)
 tw_token_path tw_model_token_path(const tw_model *model, const tw_factor *f)
 {
     bool masks = tw_source_rules_of(model->source) == &tw_source_mask;
-    return (tw_token_path){
-        .symbols = f->symbols, .states = f->symbols + masks, .schedule = model->schedule, .uniform = !masks};
+    return (tw_token_path){.symbols = f->symbols,
+                           .states = f->symbols + masks,
+                           .schedule = tw_model_factor_schedule(model, f),
+                           .uniform = !masks};
+}
+
+const tw_schedule *tw_model_factor_schedule(const tw_model *model, const tw_factor *f)
+{
+    return model->factor_schedule ? &model->factor_schedule[f - model->space->factor] : model->schedule;
 }
 
 /* --- what is drawn ----------------------------------------------------------------------------------------------- */
@@ -88,8 +99,18 @@ static void draw_numbers(const tw_model *model, const tw_draws *d, on_the_way *w
     tw_val known = tw_slice(w->known, 1, 0, count), missing = tw_ne(x1, x1);
     known = tw_select(missing, tw_zeros_like(known), known);
     x1 = tw_select(missing, stand_ins(model, &w->moving, tw_slice(d->z, 1, 0, count)), x1);
-    tw_path_at(model->path, &w->moving, model->schedule, x0, x1, d->t, &w->numbers, &w->velocity);
-    if (tw_is_none(w->numbers)) return;
+    for (int i = 0; i < w->moving.count; i++) {
+        const tw_factor *f = &w->moving.factor[i];
+        int begin = f->number, end = begin + f->numbers;
+        tw_factor room;
+        const tw_space one = tw_space_of_factor(f, &room);
+        tw_val xt, velocity;
+        tw_path_at(model->path, &one, tw_model_factor_schedule(model, f), tw_slice(x0, 1, begin, end),
+                   tw_slice(x1, 1, begin, end), d->t, &xt, &velocity);
+        w->numbers = join(w->numbers, xt);
+        w->velocity = join(w->velocity, velocity);
+    }
+    if (tw_is_none(w->numbers) || tw_is_none(w->velocity)) return;
     w->numbers = tw_select(tw_gt(known, tw_zeros_like(known)), x1, w->numbers);
     w->known_numbers = known;
 }
@@ -138,18 +159,37 @@ tw_val tw_model_answer(const tw_model *model, tw_val x, tw_val t)
 
 /* --- what it costs ----------------------------------------------------------------------------------------------- */
 
-/* Squared errors of the numbers that are not known, summed (B). */
-static tw_val loss_of_numbers(const on_the_way *w, tw_val answer)
+/* Losses of a factor's numbers (B,n), of which those that are open count, added to the sum (B) by its weight. */
+static tw_val add_loss(const tw_model *model, const tw_factor *f, tw_val balance, tw_val sum, tw_val loss, tw_val open)
 {
-    tw_val v = tw_slice(answer, 1, 0, w->moving.numbers);
-    tw_val error =
-        tw_sub(tw_space_frame(&w->moving, w->numbers, v), tw_space_frame(&w->moving, w->numbers, w->velocity));
-    tw_val open = tw_adds(tw_neg(w->known_numbers), 1);
-    return tw_sum_axis(tw_mul(tw_square(error), open), 1);
+    int64_t place = f - model->space->factor, rows = tw_dim(loss, 0);
+    tw_val part = tw_sum_axis(tw_mul(loss, open), 1);
+    if (model->factor_weight) part = tw_muls(part, model->factor_weight[place]);
+    if (!tw_is_none(balance)) {
+        tw_val s = tw_broadcast_to(tw_slice(balance, 0, place, place + 1), tw_shape_of(rows));
+        part = tw_add(tw_mul(part, tw_exp(tw_neg(s))), tw_mul(tw_sum_axis(open, 1), s));
+    }
+    return tw_is_none(sum) ? part : tw_add(sum, part);
 }
 
-/* Entropies of the tokens that are not known, summed (B). One that a mask has left is what it is. */
-static tw_val loss_of_tokens(const tw_model *model, const tw_draws *d, const on_the_way *w, tw_val answer)
+/* Squared errors of the numbers that are not known. */
+static tw_val loss_of_numbers(const tw_model *model, const on_the_way *w, tw_val balance, tw_val answer)
+{
+    tw_val v = tw_slice(answer, 1, 0, w->moving.numbers), sum = TW_NONE;
+    tw_val error =
+        tw_sub(tw_space_frame(&w->moving, w->numbers, v), tw_space_frame(&w->moving, w->numbers, w->velocity));
+    tw_val loss = tw_square(error), open = tw_adds(tw_neg(w->known_numbers), 1);
+    for (int i = 0; i < w->moving.count; i++) {
+        const tw_factor *f = &w->moving.factor[i];
+        int begin = f->number, end = begin + f->numbers;
+        sum = add_loss(model, f, balance, sum, tw_slice(loss, 1, begin, end), tw_slice(open, 1, begin, end));
+    }
+    return sum;
+}
+
+/* Entropies of the tokens that are not known. One that a mask has left is what it is. */
+static tw_val loss_of_tokens(const tw_model *model, const tw_draws *d, const on_the_way *w, tw_val balance,
+                             tw_val answer)
 {
     const tw_space *space = model->space;
     int numbers = w->moving.numbers;
@@ -163,8 +203,7 @@ static tw_val loss_of_tokens(const tw_model *model, const tw_draws *d, const on_
         tw_val open = tw_adds(tw_neg(tw_slice(w->known, 1, begin, end)), 1);
         if (path.states > path.symbols)
             open = tw_mul(open, tw_cast(tw_ge(xt, tw_full_like(xt, path.symbols)), tw_dtype_at(xt)));
-        tw_val part = tw_sum_axis(tw_mul(entropy, open), 1);
-        sum = tw_is_none(sum) ? part : tw_add(sum, part);
+        sum = add_loss(model, f, balance, sum, entropy, open);
     }
     return sum;
 }
@@ -179,8 +218,9 @@ static tw_val row_loss(const tw_model *model, const tw_draws *d)
     tw_val x = w.tokens;
     if (w.moving.numbers > 0) x = tw_concat(1, 3, (const tw_val[]){w.numbers, w.tokens, w.known_numbers});
     tw_val answer = tw_model_answer(model, x, d->t);
-    tw_val sum = tw_muls(loss_of_tokens(model, d, &w, answer), model->method->value[TOKENS]);
-    if (w.moving.numbers > 0) sum = tw_add(sum, loss_of_numbers(&w, answer));
+    tw_val balance = model->balanced ? model->balance(model->user, space->count) : TW_NONE;
+    tw_val sum = tw_muls(loss_of_tokens(model, d, &w, balance, answer), model->method->value[TOKENS]);
+    if (w.moving.numbers > 0) sum = tw_add(sum, loss_of_numbers(model, &w, balance, answer));
     return tw_muls(sum, 1.0 / space->numbers);
 }
 

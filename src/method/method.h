@@ -22,13 +22,20 @@ typedef struct tw_model {
     const tw_piece *gamma;         /* of the path's own noise; NULL: none */
     tw_prediction predict;
     const tw_token_path *tokens; /* of flows of tokens, whose x are whole numbers; NULL: of others */
+    const tw_schedule
+        *factor_schedule; /* of products with tokens one for each factor of the space; NULL: `schedule` for all */
+    const double *factor_weight; /* of them, of the loss of each factor; NULL: 1 */
+    bool balanced;               /* these are learned: see balance */
     const tw_edit_path *edits;   /* of flows of sequences, rows of tokens that are filled up; NULL: of others */
     /* the network: x (B,D), t (B) -> (B, heads D), on a manifold tangent at x, of tokens logits
-     * (B,D,symbols), of sequences what is said of slots (B,D,outputs); of a product with tokens x and which of the M numbers that move are known (B,D+M) -> the velocity
-     * of these and then the logits of every token (B,M+..); building twice shares weights */
+     * (B,D,symbols), of sequences what is said of slots (B,D,outputs); of a product with tokens x and which of the M
+     * numbers that move are known (B,D+M) -> the velocity of these and then the logits of every token (B,M+..);
+     * building twice shares weights */
     tw_val (*network)(void *user, tw_val x, tw_val t);
     /* the learned logarithm of the loss at t (B) -> (B), for the weight that asks for it */
     tw_val (*uncertainty)(void *user, tw_val t);
+    /* learned logarithms of the losses of `count` factors (count) */
+    tw_val (*balance)(void *user, int64_t count);
     void *user;
 } tw_model;
 
@@ -64,8 +71,8 @@ typedef struct tw_method_rules {
     tw_val (*row_loss)(const tw_model *model, const tw_draws *draws);
     /* of tokens: what is said of x_1, logits (B,D,symbols) at x (B,D), t (B); of sequences, of their slots */
     tw_val (*logits)(const tw_model *model, tw_val x, tw_val t);
-    /* of methods with jumps of numbers: velocities (B,D), intensities (B,D) and logits of lengths (B,D bins) side by side
-     * (path/jump_kernel.h); NULL: none */
+    /* of methods with jumps of numbers: velocities (B,D), intensities (B,D) and logits of lengths (B,D bins) side by
+     * side (path/jump_kernel.h); NULL: none */
     tw_val (*jumps)(const tw_model *model, tw_val x, tw_val t);
     /* velocity (B,D) of the generating flow at x (B,D), t (B); NULL: what the prediction means */
     tw_val (*velocity)(const tw_model *model, tw_val x, tw_val t);
@@ -101,10 +108,11 @@ tw_val tw_model_predict(const tw_model *model, tw_val x, tw_val t);
 /* Of a product with tokens: velocities and logits (B,M+..), as the network gives them, and what each token says of
  * itself. */
 tw_val tw_model_answer(const tw_model *model, tw_val x, tw_val t);
-/* The path of a factor of tokens in a product. */
+/* The schedule and, of tokens, the path of a factor of a product, one of model->space. */
+const tw_schedule *tw_model_factor_schedule(const tw_model *model, const tw_factor *factor);
 tw_token_path tw_model_token_path(const tw_model *model, const tw_factor *factor);
-/* Of sequences x (B,N), which are filled up, at t (B): what is said of their slots, the beginning and each of the places
- * (B,N+1,tw_edit_outputs). */
+/* Of sequences x (B,N), which are filled up, at t (B): what is said of their slots, the beginning and each of the
+ * places (B,N+1,tw_edit_outputs). */
 tw_val tw_model_edits(const tw_model *model, tw_val x, tw_val t);
 /* Part `head` of it, (B,D). */
 tw_val tw_model_head(tw_val y, int heads, int head);

@@ -145,6 +145,19 @@ tw_space tw_space_of_moving(const tw_space *space)
     return s;
 }
 
+tw_space tw_space_of_factor(const tw_factor *factor, tw_factor *room)
+{
+    *room = *factor;
+    room->column = room->number = room->output = 0;
+    return (tw_space){.factor = room,
+                      .count = 1,
+                      .moving = factor->symbols == 0,
+                      .columns = room->columns,
+                      .numbers = room->numbers,
+                      .features = room->features,
+                      .outputs = room->outputs};
+}
+
 /* --- spaces ------------------------------------------------------------------------------------------------------- */
 
 tw_status tw_space_make(tw_context *ctx, const tw_piece *piece, int columns, const char *const *names,

@@ -63,6 +63,8 @@ static inline bool tw_space_is_mixed(const tw_space *space)
 }
 /* The factors that move as a space of their own; it lives as long as the whole. */
 tw_space tw_space_of_moving(const tw_space *space);
+/* One factor as a space of its own: `room`, which it takes, lives as long. */
+tw_space tw_space_of_factor(const tw_factor *factor, tw_factor *room);
 /* Reads the piece of a space, "torus:360,0" or a product of such with their columns, "euclidean*3 + tokens:7*2". */
 TW_NODISCARD tw_status tw_space_piece_read(tw_context *ctx, const char *text, tw_piece *out_piece);
 

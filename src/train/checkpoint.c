@@ -31,6 +31,8 @@ static void state_settings(const tw_trainer *r, tw_metadata *m)
     char seed[32];
     snprintf(seed, sizeof(seed), "%llu", (unsigned long long)d->seed);
     for (int i = 0; i < TW_PIECE_COUNT; i++) tw_metadata_add(m, tw_flow_piece_at(i)->field, r->flow->piece[i].text);
+    if (f->factor_schedules) tw_metadata_add(m, "factor_schedules", f->factor_schedules);
+    if (f->factor_weights) tw_metadata_add(m, "factor_weights", f->factor_weights);
     tw_metadata_add_network(m, &f->network);
     tw_metadata_add_int(m, "steps", d->steps);
     tw_metadata_add_double(m, "minutes", d->minutes);

@@ -67,3 +67,10 @@ printf 'site,sand,silt,clay\nhill,40.0,,\ndale,30.0,60.0,\n' >holes.csv
 run impute soil holes.csv --steps 10 -o -
 holds "what is left is shared out" sh -c 'grep -q "^dale,30.0,60.0,10.0$" out && grep "^hill,40.0," out | awk -F, "{ exit !(\$3 + \$4 > 59.99 && \$3 + \$4 < 60.01) }"'
 works 'sand *number' train soil.csv --column sand=number --steps 2 --width 8 --depth 1 --out plain
+
+# factors with paces and weights of their own
+works 'validation' train soil.csv --factor-schedules 'condot + polynomial:2' --factor-weights learned --steps 3 --width 8 --depth 1 --out paced
+works 'of each factor   schedule condot + polynomial:2; weight learned' info paced
+fails 'and space .* has 2 factors' train soil.csv --factor-schedules condot --steps 3 --out bad
+fails "weight '0' of a factor" train soil.csv --factor-weights '1 + 0' --steps 3 --out bad
+fails "for method 'gm', not for 'fm'" train moons --factor-weights learned --steps 3 --out bad

@@ -94,9 +94,8 @@ static void draw(double kind, double size, double *cells)
 }
 
 /* Shares of kinds, of missing sizes and of zeros in each; means and deviations of the logarithm of size. */
-static void has_the_law(void **state)
+static void check_law(void)
 {
-    (void)state;
     static double cells[DRAWS * COLUMNS];
     double n[KINDS] = {0}, missing[KINDS] = {0}, zero[KINDS] = {0}, mean[KINDS] = {0}, square[KINDS] = {0};
     draw(NAN, NAN, cells);
@@ -118,8 +117,15 @@ static void has_the_law(void **state)
         if (fabs(zero[k] / n[k] - zeros[k]) > both) fail_msg("kind %d: %g zeros", k, zero[k] / n[k]);
         if (k == 2) continue;
         double there = n[k] - missing[k], m = mean[k] / there, sd = sqrt(square[k] / there - m * m);
-        if (fabs(m) > both * spread || fabs(sd / spread - 1) > 0.15) fail_msg("kind %d: size off by %g, deviation %g", k, m, sd);
+        if (fabs(m) > both * spread || fabs(sd / spread - 1) > 0.15)
+            fail_msg("kind %d: size off by %g, deviation %g", k, m, sd);
     }
+}
+
+static void has_the_law(void **state)
+{
+    (void)state;
+    check_law();
 }
 
 /* Nothing was trained for these in particular. A size between both kinds is told apart by Bayes' rule. */
@@ -139,7 +145,8 @@ static void has_conditional_laws(void **state)
         assert_true(fabs(cells[i * COLUMNS + 1] - 17) < 0.1);
         first += (cells[i * COLUMNS] == 0) / (double)DRAWS;
     }
-    double a = share[0] * exp(-0.5 * pow(log(17.0 / place[0]) / spread, 2)), b = share[1] * exp(-0.5 * pow(log(17.0 / place[1]) / spread, 2));
+    double a = share[0] * exp(-0.5 * pow(log(17.0 / place[0]) / spread, 2)),
+           b = share[1] * exp(-0.5 * pow(log(17.0 / place[1]) / spread, 2));
     if (fabs(first - a / (a + b)) > 0.12) fail_msg("a with probability %g, expected %g", first, a / (a + b));
 }
 
@@ -159,6 +166,55 @@ static void comes_back(void **state)
     tw_flow_destroy(loaded);
     tw_context_destroy(single);
     unlink("x.safetensors");
+}
+
+static tw_flow *other(const char *schedules, const char *weights, int64_t steps)
+{
+    tw_flow *made = NULL;
+    tw_flow_desc desc = {.space = tw_flow_about(flow)->space,
+                         .columns = tw_dataset_schema(data)->codes,
+                         .network = {.width = 64, .depth = 2},
+                         .factor_schedules = schedules,
+                         .factor_weights = weights};
+    check(tw_flow_create(ctx, &desc, &made));
+    check(tw_train(made, data, &(tw_train_desc){.steps = steps, .batch = 256, .lr = 4e-3, .ema = 0.99}, NULL));
+    return made;
+}
+
+/* Numbers and tokens that go at paces of their own, by weights that are learned, come to the same law; what a schedule
+ * is for, what a file keeps; weights of 1 change nothing. */
+static void factors_have_their_own(void **state)
+{
+    (void)state;
+    enum { N = 300 };
+    static double rows[N * 5], again[N * 5];
+    tw_flow *first = flow, *loaded = NULL;
+    flow = other("polynomial:2 + condot+mask_cosine", "learned", 2500);
+    check_law();
+    assert_string_equal(flow->factor_schedule[1].text, "condot");
+    int at = tw_params_count(flow->params) - 1;
+    assert_string_equal(tw_params_name(flow->params, at), "balance.log_loss");
+    const float *log_loss = flow->weights + tw_params_offset(flow->params, at);
+    for (int i = 0; i < 3; i++) assert_true(log_loss[i] < 2 && log_loss[i] > -5 && log_loss[i] != 0);
+    tw_sample_desc desc = {.solver = {.steps = 8}, .seed = 2};
+    check(tw_flow_save(flow, "x.safetensors"));
+    check(tw_flow_load(ctx, "x.safetensors", &loaded));
+    unlink("x.safetensors");
+    assert_string_equal(tw_flow_about(loaded)->factor_weights, "learned");
+    check(tw_sample(flow, N, &desc, rows, NULL, NULL));
+    check(tw_sample(loaded, N, &desc, again, NULL, NULL));
+    assert_memory_equal(rows, again, sizeof rows);
+    tw_flow_destroy(loaded);
+    tw_flow_destroy(flow);
+    flow = first;
+    tw_flow *plain = other(NULL, NULL, 20), *ones = other("condot + condot + condot", "1 + 1 + 1", 20),
+            *twos = other(NULL, "1 + 2 + 1", 20);
+    size_t bytes = (size_t)tw_params_size(plain->params) * sizeof(float);
+    assert_memory_equal(plain->weights, ones->weights, bytes);
+    assert_memory_not_equal(plain->weights, twos->weights, bytes);
+    tw_flow_destroy(plain);
+    tw_flow_destroy(ones);
+    tw_flow_destroy(twos);
 }
 
 static void refuses(void **state)
@@ -191,7 +247,8 @@ int main(void)
     char folder[] = "/tmp/thalweg_mixed_XXXXXX";
     if (!mkdtemp(folder) || chdir(folder) != 0) return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(has_the_law), cmocka_unit_test(has_conditional_laws),
-                                       cmocka_unit_test(comes_back), cmocka_unit_test(refuses)};
+                                       cmocka_unit_test(comes_back), cmocka_unit_test(refuses),
+                                       cmocka_unit_test(factors_have_their_own)};
     int failed = cmocka_run_group_tests(tests, setup, teardown);
     unlink("x.csv");
     if (chdir("/") == 0) rmdir(folder);
