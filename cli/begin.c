@@ -192,8 +192,8 @@ static tw_status open_guidance(cli *c, const model *m, begin *b)
     b->guidance = scale ? opt_number(s, OPT_GUIDANCE_SCALE) - 1 : opt_number(s, OPT_GUIDANCE);
     b->guidance_kind = opt_text(s, OPT_GUIDANCE_KIND);
     const char *run = opt_text(s, OPT_GUIDE);
-    if (run && model_open_at(c, run, &b->guide) != EXIT_DONE)
-        return tw_fail(c->ctx, TW_ERR_INVALID, "--guide: no model in '%s'", run);
+    tw_status status = run ? model_open_at(c->ctx, run, &b->guide) : TW_OK;
+    if (status != TW_OK) return status;
     if (b->guidance == 0 || b->guide.flow || m->about->conditions_count > 0) return TW_OK;
     return tw_fail(c->ctx, TW_ERR_INVALID,
                    "guidance needs a model trained with --condition, or a worse one to lead away from: --guide RUN");

@@ -51,7 +51,7 @@ static tw_status from_model(cli *c, const char *run, const tw_tokeniser *tokenis
     tw_tensor_file file = {0};
     const void *data = NULL;
     tw_status status = TW_OK;
-    if (model_open_at(c, run, &m) != EXIT_DONE) return tw_fail(c->ctx, TW_ERR_IO, "--embedding %s: no model", run);
+    TW_TRY(model_open_at(c->ctx, run, &m));
     TW_TRY(check_symbols(c, &m, tokeniser));
     TW_TRY(tw_safetensors_read(c->ctx, m.path, &file));
     const tw_tensor *tensor = tw_safetensors_find(&file, learned);

@@ -19,7 +19,7 @@
 
 /* --- the model file ------------------------------------------------------------------------------------------ */
 
-static int find_model(cli *c, const char *given, model *m)
+static tw_status find_model(tw_context *ctx, const char *given, model *m)
 {
     char checkpoint[MODEL_PATH];
     snprintf(m->shown, sizeof m->shown, "%s", given);
@@ -28,41 +28,36 @@ static int find_model(cli *c, const char *given, model *m)
         const char *slash = strrchr(given, '/');
         snprintf(m->folder, sizeof m->folder, "%.*s", slash ? (int)(slash - given) : 1, slash ? given : ".");
         if (slash == given) snprintf(m->folder, sizeof m->folder, "/");
-        return EXIT_DONE;
+        return TW_OK;
     }
     snprintf(m->folder, sizeof m->folder, "%s", given);
     if (!path_join(m->path, sizeof m->path, given, MODEL_FILE) ||
-        !path_join(checkpoint, sizeof checkpoint, given, CHECKPOINT_FILE)) {
-        cli_complain("'%s': the path is too long", given);
-        return EXIT_FAILED;
-    }
-    if (file_exists(m->path)) return EXIT_DONE;
+        !path_join(checkpoint, sizeof checkpoint, given, CHECKPOINT_FILE))
+        return tw_fail(ctx, TW_ERR_IO, "'%s': the path is too long", given);
+    if (file_exists(m->path)) return TW_OK;
     if (file_exists(checkpoint))
-        cli_complain(
+        return tw_fail(
+            ctx, TW_ERR_IO,
             "'%s' holds no model yet, its training was stopped; continue it with: thalweg train --resume --out %s",
             given, given);
-    else
-        cli_complain("'%s' holds no model: there is no %s in it", given, MODEL_FILE);
-    (void)c;
-    return EXIT_FAILED;
+    return tw_fail(ctx, TW_ERR_IO, "'%s' holds no model: there is no %s in it", given, MODEL_FILE);
 }
 
-int model_open_at(cli *c, const char *given, model *out_model)
+tw_status model_open_at(tw_context *ctx, const char *given, model *out_model)
 {
     model m = {0};
-    int result = find_model(c, given, &m);
-    if (result != EXIT_DONE) return result;
-    tw_status status = tw_flow_load(c->ctx, m.path, &m.flow);
-    if (status != TW_OK) return cli_exit(c, status);
+    tw_status status = find_model(ctx, given, &m);
+    if (status == TW_OK) status = tw_flow_load(ctx, m.path, &m.flow);
+    if (status != TW_OK) return status;
     m.about = tw_flow_about(m.flow);
     *out_model = m;
-    return EXIT_DONE;
+    return TW_OK;
 }
 
 int model_open(cli *c, model *out_model)
 {
     const char *given = opt_text(&c->set, OPT_MODEL);
-    if (given) return model_open_at(c, given, out_model);
+    if (given) return cli_exit(c, model_open_at(c->ctx, given, out_model));
     return cli_usage("%s needs a MODEL: a run's folder or a .safetensors file (thalweg %s --help)", c->verb->name,
                      c->verb->name);
 }

@@ -26,8 +26,8 @@ typedef struct model {
 
 /* Opens --model, a run's folder or a file. EXIT_DONE, or complains. */
 int model_open(cli *c, model *out_model);
-/* The same with a folder or file that is named. */
-int model_open_at(cli *c, const char *given, model *out_model);
+/* The same with a folder or file that is named; complains of nothing. */
+TW_NODISCARD tw_status model_open_at(tw_context *ctx, const char *given, model *out_model);
 void model_close(model *m);
 
 /* What `settings` say about reading data. */

@@ -63,7 +63,8 @@ static bool is_same(option_id id, const char *now, const char *then)
     if (!now || !then) return now == then;
     if (id == OPT_DATA || id == OPT_SOURCE_DATA || id == OPT_TEACHER || id == OPT_EMBEDDING)
         return strcmp(full_path(now, full_now), full_path(then, full_then)) == 0;
-    if (id == OPT_LEVELS && !strchr(now, ',')) return strncmp(now, then, strcspn(then, ",")) == 0;
+    size_t count = strcspn(then, ",");
+    if (id == OPT_LEVELS && !strchr(now, ',')) return strlen(now) == count && strncmp(now, then, count) == 0;
     return strcmp(now, then) == 0;
 }
 

@@ -453,8 +453,7 @@ int run_train(cli *c)
     shell_word(t.last_word, sizeof t.last_word, t.files.folder);
     TW_TRY(cli_start(c));
     if (finished) return run_tell_finished(c, &t.files);
-    if (opt_given(&c->set, OPT_TEACHER)) result = model_open_at(c, opt_text(&c->set, OPT_TEACHER), &t.teacher);
-    if (result != EXIT_DONE) return result;
+    if (opt_given(&c->set, OPT_TEACHER)) TW_TRY(model_open_at(c->ctx, opt_text(&c->set, OPT_TEACHER), &t.teacher));
     TW_TRY(prepare(&t));
     status = fit(&t);
     if (status == TW_ERR_CANCELLED && signals_caught()) {

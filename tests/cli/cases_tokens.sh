@@ -65,6 +65,8 @@ run sample told -n 40 -o - --condition class=1 --steps 8 --guidance 4
 holds "guided samples are others" sh -c '! cmp -s out told.csv'
 run sample told -n 40 -o - --condition class=1 --steps 8 --guidance 4 --guide told
 holds "away from itself nothing changes" cmp -s out told.csv
+fails "cannot open 'nowhere'" sample told --condition class=1 --guidance 1 --guide nowhere
+fails 'with levels 8,-1.5,2.5, not 80' train moons --resume --levels 80 --out told
 fails "is for velocities: tokens have 'cfg'" sample told --condition class=1 --guidance 1 --guidance-kind cfg_zero
 
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo "the cat sat on the mat and the dog sat on the log"; done >book.txt
@@ -108,6 +110,7 @@ works 'holds text: left out\|rows of 16' train book.txt --chunk 16 $text --path 
 works 'of a token' score placed book.txt -n 3 --steps 4
 works 'rows of 16 columns' train book.txt --chunk 16 $text --path metric --embedding book --out learned
 fails 'has other symbols than this text' train other.txt --chunk 16 $text --path metric --embedding book --out bad
+fails "cannot open 'nowhere.csv'" train book.txt --chunk 16 $text --path metric --embedding nowhere.csv --out bad
 fails 'has learned none' train moons --rows 500 --levels 8,-1.5,2.5 $small --path metric --embedding levels --out bad
 fails "is for path 'metric'" train book.txt --chunk 16 $text --embedding book --out bad
 fails 'an embedding of 3 symbols' train moons --rows 500 --levels 8,-1.5,2.5 $small --path metric --embedding three.csv --out bad
