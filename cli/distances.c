@@ -5,6 +5,7 @@
 #include "pictures.h"
 #include "score.h"
 #include "signals.h"
+#include "texts.h"
 #include "tokens.h"
 
 #include "coupling/assignment.h"
@@ -71,15 +72,13 @@ static tw_status read_samples(comparison *d, const char *path)
     const tw_flow_desc *about = d->m->about;
     double split[3];
     tw_dataset *data = NULL;
-    tw_tokeniser *tokeniser = NULL;
     tw_dataset_desc desc = dataset_desc_of(&c->set, split);
     tw_status status = TW_OK;
     desc.columns = desc.drop = desc.conditions = NULL;
     desc.known_image = about->image;
     desc.bins = model_bins(d->m);
-    TW_TRY(model_tokeniser(c, d->m, &tokeniser));
-    TW_TRY(tokeniser ? open_text(c, &c->set, path, about->columns, &tokeniser, &data)
-                     : tw_dataset_open_like(c->ctx, path, &desc, about->columns, about->names, &data));
+    TW_TRY(is_texts(d->m) ? open_text_like(c, d->m, path, &data)
+                          : tw_dataset_open_like(c->ctx, path, &desc, about->columns, about->names, &data));
     show_notes(c, data);
     int64_t rows = tw_dataset_rows(data, TW_PART_ALL);
     d->repeats = (int)tw_max_i64(1, tw_min_i64(d->repeats, rows / d->pairs));
@@ -89,7 +88,6 @@ static tw_status read_samples(comparison *d, const char *path)
     if (!d->samples) TW_TRY(tw_fail_memory(c->ctx, (size_t)rows * (size_t)about->columns * sizeof *d->samples));
     TW_TRY(tw_dataset_read(data, TW_PART_ALL, 0, rows, d->samples));
 done:
-    tw_tokeniser_destroy(tokeniser);
     tw_dataset_destroy(data);
     return status;
 }

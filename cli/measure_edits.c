@@ -1,5 +1,5 @@
-/* measure_edits.c - measures of flows of sequences: whether samples obey the rule of their text, how long they are, and how
- * many edits they took. */
+/* measure_edits.c - measures of flows of sequences: whether samples obey the rule of their text, how long they are, and
+ * how many edits they took. */
 #include "measures.h"
 
 #include "begin.h"
@@ -44,7 +44,7 @@ static tw_status draw_lines(const subject *s, drawn_lines *out)
     if (!is_sequences(&s->m)) TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "this is measured of flows of sequences"));
     TW_TRY(model_tokeniser(c, &s->m, &d.tokeniser));
     if (!d.tokeniser) TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "this is measured of flows of texts"));
-    d.symbols = tw_tokeniser_symbols(d.tokeniser);
+    d.symbols = token_symbols(&s->m);
     TW_TRY(begin_open(c, &s->m, NULL, d.n, &d.begin));
     d.rows = tw_alloc(c->ctx, (size_t)d.n, (size_t)d.columns * sizeof *d.rows);
     d.edits = jumps.edits = tw_alloc(c->ctx, (size_t)d.n, sizeof *d.edits);

@@ -8,6 +8,7 @@
 #include "signals.h"
 #include "surface.h"
 #include "tables.h"
+#include "texts.h"
 #include "tokens.h"
 
 #include "base/file.h"
@@ -287,12 +288,10 @@ static tw_status open_given(cli *c, const model *m, const char *path, held_out *
 {
     double split[3];
     tw_status status = TW_OK;
-    tw_tokeniser *tokeniser = NULL;
     if (is_builtin(path) && !is_builtin_text(path)) {
         TW_TRY(open_builtin(c, m, path, h));
     } else if (is_texts(m)) {
-        TW_TRY(model_tokeniser(c, m, &tokeniser));
-        TW_TRY(open_text(c, &c->set, path, m->about->columns, &tokeniser, &h->data));
+        TW_TRY(open_text_like(c, m, path, &h->data));
         snprintf(h->label, sizeof h->label, "%s", path);
     } else if (is_table(m)) {
         TW_TRY(table_rows(c, m, path, &h->data));
@@ -313,7 +312,6 @@ static tw_status open_given(cli *c, const model *m, const char *path, held_out *
     h->conditions = tw_dataset_condition_values(h->data, TW_PART_ALL);
     h->rows = tw_dataset_rows(h->data, TW_PART_ALL);
 done:
-    tw_tokeniser_destroy(tokeniser);
     return status;
 }
 

@@ -61,7 +61,7 @@ static bool is_same(option_id id, const char *now, const char *then)
 {
     char full_now[PATH_MAX], full_then[PATH_MAX];
     if (!now || !then) return now == then;
-    if (id == OPT_DATA || id == OPT_SOURCE_DATA || id == OPT_TEACHER || id == OPT_EMBEDDING)
+    if (id == OPT_DATA || id == OPT_SOURCE_DATA || id == OPT_TEACHER || id == OPT_EMBEDDING || id == OPT_VOCABULARY)
         return strcmp(full_path(now, full_now), full_path(then, full_then)) == 0;
     size_t count = strcspn(then, ",");
     if (id == OPT_LEVELS && !strchr(now, ',')) return strlen(now) == count && strncmp(now, then, count) == 0;
@@ -172,7 +172,7 @@ static void sweep(const run_files *f)
 static tw_status write_config(cli *c, const run_files *f)
 {
     char data[PATH_MAX], error[512];
-    static const option_id beside[] = {OPT_SOURCE_DATA, OPT_TEACHER, OPT_EMBEDDING};
+    static const option_id beside[] = {OPT_SOURCE_DATA, OPT_TEACHER, OPT_EMBEDDING, OPT_VOCABULARY};
     tw_status status = TW_OK;
     tw_writer writer = {0};
     tw_text text = tw_text_new(c->ctx);

@@ -15,16 +15,6 @@ bool is_texts(const model *m);
 /* "at most ", where what scoring finds is a bound: of tokens but in order. */
 const char *at_most(const model *m);
 
-/* Whether the data of these settings are texts: --tokeniser, or a .txt file most of which is letters. */
-bool is_text_data(const settings *s, const char *path);
-/* Texts as rows of tokens. *tokeniser NULL: trained on the file, and the caller's. columns: how long rows are, 0: as
- * --chunk or the longest line says. */
-TW_NODISCARD tw_status open_text(cli *c, const settings *s, const char *path, int columns, tw_tokeniser **tokeniser,
-                                 tw_dataset **out_data);
-/* The same of a training: the data, and the texts the flow begins at by --source-data, with rows as long as the longer
- * of both; the source is not touched without. */
-TW_NODISCARD tw_status open_texts(cli *c, const settings *s, const char *path, tw_tokeniser **tokeniser,
-                                  tw_dataset **data, tw_dataset **source);
 /* The model's own tokeniser; NULL when it has none. */
 TW_NODISCARD tw_status model_tokeniser(cli *c, const model *m, tw_tokeniser **out_tokeniser);
 /* "tokens:K" for --space tokens, where K is the levels, or the greatest number of the data and one more; other spaces

@@ -14,6 +14,7 @@
 #include "signals.h"
 #include "surface.h"
 #include "tables.h"
+#include "texts.h"
 #include "tokens.h"
 
 #include "base/file.h"

@@ -101,6 +101,26 @@ END
 if python3 -c 'import json' 2>/dev/null; then
     holds "the page ends with the samples, a token at every place and time" sh -c 'python3 ends.py page.html 16 | cmp -s - page.txt'
 fi
+# tokenisers made of the text within limits, read from files of GPT-2's kind, and texts in a column of a table
+mlp="--network token_mlp --steps 3 --width 16 --depth 1 --batch 16 --threads 2"
+cp book.txt rare.txt && echo 'the okapi sat' >>rare.txt
+fails "rare.txt:21: 'okapi' is not among the" train rare.txt --tokeniser words --min-count 2 --chunk 4 $mlp --out rare
+works 'rows of 4 columns' train rare.txt --tokeniser words --min-count 2 --unknown token --chunk 4 $mlp --out rare
+works 'of a token' score rare rare.txt -n 2 --steps 2
+works 'rows of 8 columns' train book.txt --tokeniser bpe --symbols 260 --chunk 8 $mlp --out pairs
+files=$here/../data/files
+works 'rows of 8 columns' train book.txt --vocabulary "$files/bpe.json" --chunk 8 $mlp --out foreign
+works 'rows of 8 columns' train book.txt --vocabulary "$files/bpe-vocab.json" --chunk 8 $mlp --out foreign --force
+fails 'has its symbols' train book.txt --vocabulary x.json --symbols 12 --out bad
+fails "cannot open 'x.json'" train book.txt --vocabulary x.json --out bad
+awk 'BEGIN { srand(1); print "id;text"; for (i = 0; i < 60; i++) print i ";\"C" (rand() < 0.5 ? "C" : "N") "O\"" }' >strings.csv
+works '60 rows of 3 columns' train strings.csv --tokeniser smiles --columns text $mlp --out strings
+works '60 rows scored' score strings strings.csv --steps 2
+run sample strings -n 5 -o - --steps 4
+holds "strings of its symbols" sh -c '! grep -qvE "^[CNO]*$" out'
+fails 'is a table: --columns NAME says which' train strings.csv --tokeniser smiles $mlp --out bad
+fails "no column 'txt' among its 2" train strings.csv --tokeniser smiles --columns txt $mlp --out bad
+
 # symbols with places: of a table, or what another network has learned of them
 printf 'x\n1\n2\n3\n' >three.csv
 echo 'another text of 16 and more' >other.txt
