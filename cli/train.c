@@ -264,6 +264,7 @@ static tw_status fit(training *t)
         .beta2 = opt_number(s, OPT_BETA2),
         .epsilon = opt_number(s, OPT_EPSILON),
         .clip = or_none(opt_number(s, OPT_CLIP), -1),
+        .patience = opt_number(s, OPT_PATIENCE),
         .ema = or_none(opt_number(s, OPT_EMA), DBL_MIN),
         .products = strcmp(opt_text(s, OPT_PRECISION), "bf16") == 0 ? TW_PRODUCTS_BF16 : TW_PRODUCTS_F32,
         .recompute = opt_flag(s, OPT_RECOMPUTE),
@@ -375,6 +376,7 @@ static int64_t peak_bytes(void)
 
 static void tell(training *t)
 {
+    const double learned_by_heart = 0.8; /* the best step is before this share of them */
     const tw_train_result *r = &t->result;
     char time[32], rate[48], steps[32], memory[32], moments[32], draws[32], validation[96] = "";
     if (isfinite(r->validation))
@@ -385,6 +387,13 @@ static void tell(training *t)
             human_rate(r->steps_per_second, "steps", rate, sizeof rate), r->loss, validation,
             human_bytes((double)peak_bytes(), memory, sizeof memory),
             human_bytes((double)r->optimiser_bytes, moments, sizeof moments));
+    const char *best = tw_flow_fact(t->flow, "best_step");
+    int64_t step;
+    if (best && tw_parse_int(best, &step) && (double)step < learned_by_heart * (double)r->steps)
+        cli_say(t->c,
+                "kept        the weights of step %s, when the validation loss was least: after it rows were learned by "
+                "heart (--patience 0.1 would end there)",
+                human_count((double)step, steps, sizeof steps));
     cli_say(t->c, "model       %s", t->files.model);
     if (r->curve_count) cli_say(t->c, "loss curve  %s, %s", t->files.loss_png, t->files.loss_csv);
     if (t->drawn) cli_say(t->c, "samples     %s", t->files.samples_png);

@@ -44,9 +44,11 @@ typedef struct tw_train_desc {
     double weight_decay;   /* on matrices only [adamw: 0.01; negative: none] */
     double beta1, beta2, epsilon; /* [adamw: 0.9, 0.999, 1e-8]; beta1 is the momentum of sgd and nesterov */
     double clip;                  /* bound on the global gradient norm [1; negative: none] */
-    double ema;                   /* decay of the averaged weights [0.999] */
-    tw_products products;         /* what products multiply, forward and backward; weights and sums stay f32 [f32] */
-    bool recompute;               /* networks of pictures: less memory for about a fifth more time [no] */
+    double patience;          /* it ends when so much of it has gone by, 0 to 1, since the least validation loss, whose
+                                 weights are kept [0: never] */
+    double ema;               /* decay of the averaged weights [0.999] */
+    tw_products products;     /* what products multiply, forward and backward; weights and sums stay f32 [f32] */
+    bool recompute;           /* networks of pictures: less memory for about a fifth more time [no] */
     bool independent_times;   /* of the rows of a batch; [stratified: one in each of `batch` shares of their density] */
     const tw_dataset *source; /* rows the flow begins at (source "data"); same columns */
     /* Reflow: trained instead on pairs of a source point and where this flow takes it, in its normalised units;

@@ -87,6 +87,7 @@ tw_status tw_train_complete(tw_context *ctx, const tw_train_desc *desc, int64_t 
     TW_TRY(check(ctx, "beta2", d.beta2, 0, 0.99999999));
     TW_TRY(check(ctx, "epsilon", d.epsilon, 1e-30, 1));
     TW_TRY(check(ctx, "clip", d.clip, -(double)INFINITY, 1e30));
+    TW_TRY(check(ctx, "patience", d.patience, 0, 1));
     TW_TRY(check(ctx, "ema", d.ema, 0, 0.99999999));
     TW_TRY(check(ctx, "products", (double)d.products, TW_PRODUCTS_F32, TW_PRODUCTS_BF16));
     TW_TRY(check(ctx, "checkpoint_seconds", d.checkpoint_seconds, 0, 1e12));

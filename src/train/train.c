@@ -330,6 +330,14 @@ static tw_status validate(tw_trainer *r, pace *p)
 /* --- all of it ------------------------------------------------------------------------------------------------------
  */
 
+/* Whether it has gone on for longer than its patience since it was at its best. */
+static bool is_past_its_best(const tw_trainer *r)
+{
+    double since = tw_plan_fraction(&r->plan, r->done) - tw_plan_fraction(&r->plan, r->best_step);
+    return r->options.patience > 0 && r->best_step > 0 && r->best_step < r->validated_step &&
+           since > r->options.patience;
+}
+
 static tw_status train_loop(tw_trainer *r)
 {
     double clock = tw_clock();
@@ -342,7 +350,7 @@ static tw_status train_loop(tw_trainer *r)
             go = false;
         else
             TW_TRY(status);
-        if (!go || r->done >= r->plan.total) break;
+        if (!go || r->done >= r->plan.total || is_past_its_best(r)) break;
         TW_TRY(one_step(r));
         TW_TRY(checkpoint_if_due(r, &p, false));
         if (r->done < r->plan.total) go = report(r, &p, false, 0);

@@ -18,14 +18,30 @@ static int64_t block_rows(int64_t draws, int columns)
     return tw_min_i64(draws, tw_max_i64(fewest, tw_min_i64(most, numbers / columns)));
 }
 
-/* Source point i: drawn by seed, or a row of the table of them. */
+/* The stride by which draws go round the rows: those of any length have every part of them, where rows follow each
+ * other (of a book the first are too much like what was trained on), and every row equally often, to within one. */
+static int64_t stride_of(int64_t rows)
+{
+    int64_t stride = tw_max_i64(1, (int64_t)(0.41421356237309505 * (double)rows)); /* not that of the times */
+    for (;; stride++) {
+        int64_t a = stride, b = rows;
+        while (b) { /* Euclid */
+            int64_t rest = a % b;
+            a = b;
+            b = rest;
+        }
+        if (a == 1) return stride;
+    }
+}
+
+/* Source point i, for a held-out row: drawn by seed, or a row of the table of them. */
 static void source_point(const tw_flow *flow, const tw_table_set *held, const tw_batch_desc *batch, uint64_t seed,
-                         int64_t i, double *row, float *out)
+                         int64_t i, int64_t held_row, double *row, float *out)
 {
     int columns = flow->space.numbers;
     if (held->source_rows > 0) {
         tw_random random = {.seed = seed, .stream = TW_STREAM_EVAL, .index = (uint64_t)i * 4};
-        int64_t at = batch->given ? i % held->rows : tw_random_below(&random, held->source_rows);
+        int64_t at = batch->given ? held_row : tw_random_below(&random, held->source_rows);
         tw_table_set_point(held, TW_FEED_SOURCE, at, columns, out);
         return;
     }
@@ -33,7 +49,7 @@ static void source_point(const tw_flow *flow, const tw_table_set *held, const tw
     for (int j = 0; j < columns; j++) out[j] = (float)row[j];
 }
 
-/* Pairs: every held-out row equally often (to within one), its times spread by the golden ratio, its source points
+/* Pairs of held-out rows, their times spread by the golden ratio, its source points
  * and noise by seed; then paired as the training pairs its batches. */
 static tw_status make_draws(tw_flow *flow, const tw_table_set *held, const tw_batch_desc *batch, uint64_t seed,
                             tw_validation *v)
@@ -54,12 +70,12 @@ static tw_status make_draws(tw_flow *flow, const tw_table_set *held, const tw_ba
         return tw_fail_memory(ctx, numbers * sizeof(float));
     }
     tw_random dequantise = {.seed = seed, .stream = TW_STREAM_TRAIN_DEQUANTISE};
-    for (int64_t i = 0; i < v->draws; i++) {
+    int64_t stride = stride_of(held->rows), row = 0;
+    for (int64_t i = 0; i < v->draws; i++, row = (row + stride) % held->rows) {
         const double golden = 0.61803398874989484820;
         double place = ((double)i + 0.5) * golden;
         v->u[i] = (float)(place - floor(place));
-        int64_t row = i % held->rows;
-        source_point(flow, held, batch, seed, i, source, v->x0 + i * columns);
+        source_point(flow, held, batch, seed, i, row, source, v->x0 + i * columns);
         tw_table_set_point(held, TW_FEED_DATA, row, columns, v->x1 + i * columns);
         for (int j = 0; batch->noise && j < columns; j++)
             v->x1[i * columns + j] += batch->noise[j] * (float)(tw_random_uniform(&dequantise) - 0.5);
