@@ -374,9 +374,17 @@ static int64_t peak_bytes(void)
     return getrusage(RUSAGE_SELF, &use) == 0 ? (int64_t)use.ru_maxrss * 1024 : 0;
 }
 
+/* Whose weights are kept: the last one's, where rows are not validated. */
+static int64_t best_step(const training *t)
+{
+    const char *text = tw_flow_fact(t->flow, "best_step");
+    int64_t step = t->result.steps;
+    return text && tw_parse_int(text, &step) ? step : t->result.steps;
+}
+
 static void tell(training *t)
 {
-    const double learned_by_heart = 0.8; /* the best step is before this share of them */
+    const double by_heart = 0.8; /* rows are learned so when the best step is before this share of them */
     const tw_train_result *r = &t->result;
     char time[32], rate[48], steps[32], memory[32], moments[32], draws[32], validation[96] = "";
     if (isfinite(r->validation))
@@ -387,13 +395,10 @@ static void tell(training *t)
             human_rate(r->steps_per_second, "steps", rate, sizeof rate), r->loss, validation,
             human_bytes((double)peak_bytes(), memory, sizeof memory),
             human_bytes((double)r->optimiser_bytes, moments, sizeof moments));
-    const char *best = tw_flow_fact(t->flow, "best_step");
-    int64_t step;
-    if (best && tw_parse_int(best, &step) && (double)step < learned_by_heart * (double)r->steps)
-        cli_say(t->c,
-                "kept        the weights of step %s, when the validation loss was least: after it rows were learned by "
-                "heart (--patience 0.1 would end there)",
-                human_count((double)step, steps, sizeof steps));
+    if ((double)best_step(t) < by_heart * (double)r->steps)
+        cli_say(t->c, "kept        the weights of step %s, when the validation loss was least%s",
+                human_count((double)best_step(t), steps, sizeof steps),
+                opt_number(&t->c->set, OPT_PATIENCE) > 0 ? "" : "; --patience 0.1 ends soon after it");
     cli_say(t->c, "model       %s", t->files.model);
     if (r->curve_count) cli_say(t->c, "loss curve  %s, %s", t->files.loss_png, t->files.loss_csv);
     if (t->drawn) cli_say(t->c, "samples     %s", t->files.samples_png);
@@ -409,6 +414,7 @@ static int print_json(training *t)
     cJSON *object = cJSON_CreateObject();
     json_text(object, "model", t->files.model);
     json_int(object, "steps", r->steps);
+    json_int(object, "best_step", best_step(t));
     json_number(object, "seconds", r->seconds);
     json_number(object, "loss", r->loss);
     json_number(object, "validation", r->validation);

@@ -49,6 +49,23 @@ if env --default-signal=INT true 2>/dev/null; then
     holds "SIGINT: exit 130" [ $? -eq 130 ]
 fi
 
+# few rows are learned by heart: what was best is kept, and patience ends soon after, stopped or not
+awk 'BEGIN { srand(5); print "a,b"; for (i = 0; i < 40; i++) print rand() "," rand() }' >few.csv
+few='few.csv --steps 3000 --width 64 --depth 2 --batch 64 --checkpoint-steps 100'
+works 'kept        the weights of step .*--patience 0.1 ends' train $few --out by_heart
+works 'kept        the weights of step' train $few --patience 0.1 --out patient
+holds "the same weights are kept" [ "$("$program" info by_heart | grep 'validation loss')" = "$("$program" info patient | grep 'validation loss')" ]
+run info patient
+holds "and training ended early" sh -c '[ "$(sed -n "s/.*steps trained *//p" out)" -lt 2500 ]'
+"$program" train $few --patience 0.1 --out stopped --quiet >/dev/null 2>&1 &
+job=$!
+wait_for_checkpoint stopped
+kill -TERM $job 2>/dev/null
+wait $job
+run train --resume --out stopped --quiet
+holds "stopped and resumed it ends in the same bytes" cmp -s patient/model.safetensors stopped/model.safetensors
+refused 'from 0 to 1' train moons --patience 2 --out bad
+
 # no mercy: killed again and again at moments that differ
 kills=0
 for pause in 0.05 0.23 0.11 0.31 0.17 0.07 0.29 0.13; do
