@@ -1,5 +1,5 @@
-/* lines.c - see lines.h. Rows are told apart by a hash of 64 bits: that two of a million different ones are taken for the
- * same has a probability below 1e-7. */
+/* lines.c - see lines.h. Rows are told apart by a hash of 64 bits: that two of a million different ones are taken for
+ * the same has a probability below 1e-7. */
 #include "lines.h"
 
 #include "sequences.h"
@@ -131,6 +131,27 @@ static void set_variations(const counting *k, const shares *some, const shares *
     if (k->ragged) *lengths = variation(k->columns + 1, some->length, held->length);
 }
 
+tw_status lines_lengths(cli *c, const model *m, const held_out *held, int64_t count, const double *samples,
+                        lines_pair *out)
+{
+    const tw_dataset *training = held->training;
+    const counting k = {
+        .ctx = c->ctx, .columns = held->columns, .symbols = symbols_of(m, held), .ragged = is_sequences(m)};
+    shares of[3] = {{0}};
+    tw_status status = TW_OK;
+    *out = (lines_pair){(double)NAN, (double)NAN};
+    TW_TRY(count_rows(&k, count, samples, &of[0]));
+    TW_TRY(count_rows(&k, held->rows, held->values, &of[1]));
+    out->samples = variation(k.columns + 1, of[0].length, of[1].length);
+    if (!training) goto done;
+    TW_TRY(
+        count_rows(&k, tw_dataset_rows(training, TW_PART_TRAIN), tw_dataset_values(training, TW_PART_TRAIN), &of[2]));
+    out->floor = variation(k.columns + 1, of[2].length, of[1].length);
+done:
+    for (int i = 0; i < 3; i++) tw_free(c->ctx, of[i].symbol);
+    return status;
+}
+
 tw_status lines_compare(cli *c, const model *m, const held_out *held, int64_t count, const double *samples, lines *out)
 {
     const tw_dataset *training = held->training;
@@ -155,8 +176,8 @@ tw_status lines_compare(cli *c, const model *m, const held_out *held, int64_t co
     TW_TRY(count_rows(&k, out->n, learned, &of[2]));
     TW_TRY(hashes(&k, known, learned, &hash[2]));
     set_variations(&k, &of[2], &of[1], true, out);
-    out->known = (lines_pair){known_share(out->n, hash[0], known, hash[2]),
-                              known_share(out->n, hash[1], known, hash[2])};
+    out->known =
+        (lines_pair){known_share(out->n, hash[0], known, hash[2]), known_share(out->n, hash[1], known, hash[2])};
 done:
     for (int i = 0; i < TW_COUNT(of); i++) {
         tw_free(c->ctx, of[i].symbol);
@@ -165,7 +186,8 @@ done:
     return status;
 }
 
-/* --- as text and JSON -------------------------------------------------------------------------------------------------- */
+/* --- as text and JSON
+ * -------------------------------------------------------------------------------------------------- */
 
 static void add_variation(tw_text *out, const char *name, const lines_pair *p)
 {

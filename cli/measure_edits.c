@@ -98,11 +98,11 @@ done:
 tw_status measure_length_tv(const subject *s, measured *out)
 {
     drawn_lines d;
-    lines compared;
+    lines_pair lengths;
     tw_status status = draw_lines(s, &d);
     if (status != TW_OK) return status;
-    TW_TRY(lines_compare(s->c, &s->m, &s->h, d.n, d.rows, &compared));
-    *out = (measured){compared.lengths.samples, compared.lengths.floor};
+    TW_TRY(lines_lengths(s->c, &s->m, &s->h, d.n, d.rows, &lengths));
+    *out = (measured){lengths.samples, lengths.floor};
 done:
     lines_free(s, &d);
     return status;
