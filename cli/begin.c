@@ -199,8 +199,7 @@ static tw_status open_guidance(cli *c, const model *m, begin *b)
                    "guidance needs a model trained with --condition, or a worse one to lead away from: --guide RUN");
 }
 
-/* --- all ----------------------------------------------------------------------------------------------------------
- */
+/* --- all --------------------------------------------------------------------------------------------------------- */
 
 tw_status begin_open(cli *c, const model *m, const held_out *held, int64_t n, begin *out_begin)
 {

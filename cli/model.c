@@ -124,6 +124,14 @@ tw_dataset_desc dataset_desc_of(const settings *s, double split[3])
     return desc;
 }
 
+tw_status model_settings(tw_context *ctx, const model *m, settings *out)
+{
+    const char *kept = tw_flow_fact(m->flow, FACT_SETTINGS);
+    *out = (settings){.verb = 'T'};
+    if (kept && config_parse(out, m->path, kept, ORIGIN_RUN) == EXIT_DONE) return TW_OK;
+    return tw_fail(ctx, TW_ERR_FORMAT, "the settings inside '%s' cannot be read", m->path);
+}
+
 tw_bins model_bins(const model *m)
 {
     tw_bins bins = {0};
@@ -215,8 +223,7 @@ tw_status model_open_data(cli *c, const model *m, tw_dataset **out_data)
     if (!name || !kept) TW_TRY(tw_fail(c->ctx, TW_ERR_IO, "the model does not say what data it was trained on"));
     if (!find_data(m, name, path, sizeof path))
         TW_TRY(tw_fail(c->ctx, TW_ERR_IO, "the data it was trained on, '%s', is not there", name));
-    if (config_parse(&s, m->path, kept, ORIGIN_RUN) != EXIT_DONE)
-        TW_TRY(tw_fail(c->ctx, TW_ERR_FORMAT, "the settings inside '%s' cannot be read", m->path));
+    TW_TRY(model_settings(c->ctx, m, &s));
     tw_dataset_desc desc = dataset_desc_of(&s, split);
     TW_TRY(model_tokeniser(c, m, &tokeniser));
     TW_TRY(tokeniser ? open_text(c, &s, path, m->about->columns, &tokeniser, &data)
@@ -272,7 +279,7 @@ done:
 /* Rows of a built-in set that the model cannot have seen: another seed, unless one is given. */
 static tw_status open_builtin(cli *c, const model *m, const char *name, held_out *h)
 {
-    enum { FRESH_ROWS = 100000, FRESH_SEED = 0x66726573 };
+    enum { FRESH_ROWS = 100000 };
     uint64_t seed = opt_given(&c->set, OPT_SEED) ? opt_seed(&c->set, OPT_SEED) : FRESH_SEED;
     tw_dataset_desc desc = {.seed = seed,
                             .rows = FRESH_ROWS,

@@ -6,6 +6,9 @@
 
 enum { MODEL_PATH = 4096 };
 
+/* Of rows of built-in sets that a model cannot have seen. */
+#define FRESH_SEED UINT64_C(0x66726573)
+
 /* Names of a run's files. */
 #define MODEL_FILE      "model.safetensors"
 #define CHECKPOINT_FILE "checkpoint.safetensors"
@@ -30,6 +33,8 @@ int model_open(cli *c, model *out_model);
 TW_NODISCARD tw_status model_open_at(tw_context *ctx, const char *given, model *out_model);
 void model_close(model *m);
 
+/* The settings of its training, to be freed with settings_free. */
+TW_NODISCARD tw_status model_settings(tw_context *ctx, const model *m, settings *out);
 /* What `settings` say about reading data. */
 tw_dataset_desc dataset_desc_of(const settings *s, double split_memory[3]);
 

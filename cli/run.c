@@ -210,7 +210,7 @@ void run_end(const run_files *f)
     if (path_join(fresh, sizeof(fresh), f->folder, CHECKPOINT_FILE ".new")) unlink(fresh);
 }
 
-static double fact_number(const tw_flow *flow, const char *name)
+double fact_number(const tw_flow *flow, const char *name)
 {
     const char *text = tw_flow_fact(flow, name);
     double value;

@@ -25,6 +25,8 @@ TW_NODISCARD tw_status run_check_earlier(cli *c, const run_files *files);
 TW_NODISCARD tw_status run_begin(cli *c, const run_files *files, bool resumed);
 /* Removes the checkpoints of a finished run. */
 void run_end(const run_files *files);
+/* A fact of a model that is a number; NAN: it has none such. */
+double fact_number(const tw_flow *flow, const char *name);
 /* --resume of a finished run: says so, from the facts in its model. Exit status. */
 int run_tell_finished(cli *c, const run_files *files);
 

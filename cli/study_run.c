@@ -31,8 +31,7 @@ const char *folder_of(const cli *c, option_id id, const char *name, char buffer[
     return buffer;
 }
 
-/* --- data files ----------------------------------------------------------------------------------------------------
- */
+/* --- data files -------------------------------------------------------------------------------------------------- */
 
 /* A file named without a folder, and no built-in set: in this folder or the one of data, .gz too. `out` holds where it
  * lies; false when it is nowhere. Names of other kinds are left as they are. */
@@ -101,6 +100,14 @@ static bool run_folder(const running *run, int flow, char *out)
     return path_join(out, MODEL_PATH, run->folder, name);
 }
 
+/* The flow that a value names by "@NAME", -1: none. */
+static int flow_meant(const study *s, const char *value)
+{
+    for (int f = 0; value && value[0] == '@' && f < s->flows_count; f++)
+        if (strcmp(value + 1, s->flow[f].name) == 0) return f;
+    return -1;
+}
+
 /* The settings of a flow or a measure for this seed: "@NAME" is the run folder of that flow. */
 static int settle(const running *run, const settings *from, settings *out)
 {
@@ -110,8 +117,8 @@ static int settle(const running *run, const settings *from, settings *out)
     for (int i = 0; i < OPT_COUNT && result == EXIT_DONE; i++) {
         const char *value = from->value[i].text;
         if (!value) continue;
-        for (int f = 0; value[0] == '@' && f < run->s->flows_count; f++)
-            if (strcmp(value + 1, run->s->flow[f].name) == 0 && run_folder(run, f, path)) value = path;
+        int flow = flow_meant(run->s, value);
+        if (flow >= 0 && run_folder(run, flow, path)) value = path;
         if (value[0] == '@') return cli_usage("%s: there is no flow '%s'", run->s->name, value + 1);
         if (is_data((option_id)i) && place_data(run->r->c, value, path)) value = path;
         put(out, (option_id)i, value, &result);
@@ -132,9 +139,8 @@ static bool is_kept(running *run, int flow, const char *folder, const settings *
     char why[2 * MODEL_PATH];
     if (!opt_flag(&c->set, OPT_RESUME_STUDIES)) return false;
     for (int i = 0; i < OPT_COUNT; i++) {
-        const char *value = s->flow[flow].set.value[i].text;
-        for (int f = 0; value && value[0] == '@' && f < s->flows_count; f++)
-            if (run->trained[f] && strcmp(value + 1, s->flow[f].name) == 0) return false;
+        int from = flow_meant(s, s->flow[flow].set.value[i].text);
+        if (from >= 0 && run->trained[from]) return false;
     }
     if (run_differs(folder, set, true, why, sizeof why) == OPT_COUNT) return true;
     cli_note(c, "%s was trained %s: again", folder, why);

@@ -9,10 +9,9 @@
 #include "io/csv.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#define FRESH_SEED "1718773096" /* "fres" */
 
 static bool mostly_letters(const char *path)
 {
@@ -67,12 +66,8 @@ typedef struct column_reading {
 static tw_status take_field(void *user, int64_t row, int64_t line, int count, const tw_csv_field *fields)
 {
     column_reading *r = user;
-    int64_t number;
     bool header = row == 0;
-    for (int i = 0; header && i < count && r->column < 0; i++)
-        if (strcmp(fields[i].text, r->wanted) == 0) r->column = i;
-    if (header && r->column < 0 && tw_parse_int(r->wanted, &number) && number >= 1 && number <= count)
-        r->column = (int)number - 1;
+    if (header) r->column = tw_csv_find_column(count, fields, r->wanted, true);
     if (r->column < 0)
         return tw_fail(r->c->ctx, TW_ERR_INVALID, "%s: there is no column '%s' among its %d", r->path, r->wanted,
                        count);
@@ -262,17 +257,16 @@ done:
 
 tw_status open_text_like(cli *c, const model *m, const char *path, tw_dataset **out_data)
 {
-    const char *kept = tw_flow_fact(m->flow, FACT_SETTINGS),
-               *seed = opt_given(&c->set, OPT_SEED) ? opt_text(&c->set, OPT_SEED) : FRESH_SEED;
-    char error[256];
+    char seed[32], error[256];
     settings s = {.verb = 'T'};
     tw_tokeniser *tokeniser = NULL;
     tw_status status = TW_OK;
+    snprintf(seed, sizeof seed, "%" PRIu64, opt_given(&c->set, OPT_SEED) ? opt_seed(&c->set, OPT_SEED) : FRESH_SEED);
     TW_TRY(model_tokeniser(c, m, &tokeniser));
     if (!tokeniser) TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "%s: the model is none of texts", path));
-    if (!kept || config_parse(&s, m->path, kept, ORIGIN_RUN) != EXIT_DONE ||
-        !settings_set(&s, OPT_SEED, seed, ORIGIN_COMMAND, error, sizeof error))
-        TW_TRY(tw_fail(c->ctx, TW_ERR_FORMAT, "the settings inside '%s' cannot be read", m->path));
+    TW_TRY(model_settings(c->ctx, m, &s));
+    if (!settings_set(&s, OPT_SEED, seed, ORIGIN_COMMAND, error, sizeof error))
+        TW_TRY(tw_fail(c->ctx, TW_ERR_INTERNAL, "%s", error));
     TW_TRY(open_text(c, &s, path, m->about->columns, &tokeniser, out_data));
 done:
     tw_tokeniser_destroy(tokeniser);

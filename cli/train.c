@@ -377,9 +377,8 @@ static int64_t peak_bytes(void)
 /* Whose weights are kept: the last one's, where rows are not validated. */
 static int64_t best_step(const training *t)
 {
-    const char *text = tw_flow_fact(t->flow, "best_step");
-    int64_t step = t->result.steps;
-    return text && tw_parse_int(text, &step) ? step : t->result.steps;
+    double step = fact_number(t->flow, "best_step");
+    return isnan(step) ? t->result.steps : (int64_t)step;
 }
 
 static void tell(training *t)

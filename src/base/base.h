@@ -49,6 +49,16 @@ tw_status tw_grow(tw_context *ctx, void *ptr, int64_t *capacity, int64_t need, s
 
 #define TW_COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
+/* The greatest common divisor; that of 0 and b is b (Euclid). */
+static inline uint64_t tw_gcd(uint64_t a, uint64_t b)
+{
+    while (b) {
+        uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
 static inline int64_t tw_min_i64(int64_t a, int64_t b)
 {
     return a < b ? a : b;

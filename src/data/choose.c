@@ -62,13 +62,6 @@ static tw_status check_columns(const tw_table *table, const int *list, int count
     return TW_OK;
 }
 
-static const char **names_of(const tw_table *table)
-{
-    const char **names = tw_alloc(table->ctx, (size_t)table->columns, sizeof(char *));
-    for (int i = 0; names && i < table->columns; i++) names[i] = table->column[i].name;
-    return names;
-}
-
 /* Takes the conditions out of the list of data columns; one that was asked for as data, too, is a mistake. */
 static tw_status leave_out_conditions(const tw_table *table, const tw_dataset_desc *desc, const int *conditions,
                                       int conditions_count, int *list, int *count)
@@ -91,7 +84,7 @@ tw_status tw_table_choose(tw_table *table, const tw_dataset_desc *desc, int *out
 {
     int *list = NULL, *told = NULL, *both = NULL, count = 0, told_count = 0;
     tw_status status = TW_OK;
-    const char **names = names_of(table);
+    const char **names = tw_table_names(table);
     if (!names) return tw_fail_memory(table->ctx, (size_t)table->columns * sizeof(char *));
     TW_TRY(tw_columns_choose(table->ctx, table->path, desc->columns, desc->drop, table->columns, names, &list, &count));
     TW_TRY(tw_conditions_choose(table, desc, &told, &told_count));
@@ -111,18 +104,12 @@ done:
     tw_free(table->ctx, both);
     return status;
 }
-/* --- columns as a model has them -------------------------------------------------------------------------- */
 
-static int find_column(const tw_table *table, const char *name)
-{
-    for (int i = 0; i < table->columns; i++)
-        if (strcmp(table->column[i].name, name) == 0) return i;
-    return -1;
-}
+/* --- columns as a model has them -------------------------------------------------------------------------- */
 
 static tw_status fail_no_column(const tw_table *table, const char *name)
 {
-    const char **names = names_of(table);
+    const char **names = tw_table_names(table);
     if (!names) return tw_fail_memory(table->ctx, (size_t)table->columns * sizeof(char *));
     const char *near = tw_nearest_name(name, names, table->columns);
     tw_status status = tw_fail(table->ctx, TW_ERR_INVALID, "%s: no column '%s', which the model needs%s%s%s",
@@ -156,7 +143,7 @@ tw_status tw_table_choose_like(tw_table *table, int columns, int conditions, con
     tw_status status = TW_OK;
     const char *lacking = NULL;
     for (int i = 0; i < columns; i++) {
-        list[i] = find_column(table, names[i]);
+        list[i] = tw_table_column_of(table, names[i]);
         if (list[i] < 0 && !lacking) lacking = names[i];
     }
     if (lacking && table->has_header) {

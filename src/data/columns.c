@@ -13,6 +13,20 @@
 
 #define NOTED_REPEATS 5
 
+const char **tw_table_names(const tw_table *table)
+{
+    const char **names = tw_alloc(table->ctx, (size_t)table->columns, sizeof(char *));
+    for (int i = 0; names && i < table->columns; i++) names[i] = table->column[i].name;
+    return names;
+}
+
+int tw_table_column_of(const tw_table *table, const char *name)
+{
+    for (int i = 0; i < table->columns; i++)
+        if (strcmp(table->column[i].name, name) == 0) return i;
+    return -1;
+}
+
 /* --- naming ----------------------------------------------------------------------------------------------- */
 
 static char *copy_name(tw_context *ctx, const char *text, int index)

@@ -18,9 +18,8 @@ tw_status tw_conditions_choose(const tw_table *table, const tw_dataset_desc *des
     *out_list = NULL;
     *out_count = 0;
     if (!desc->conditions || strcmp(desc->conditions, "none") == 0) return TW_OK;
-    const char **names = tw_alloc(ctx, (size_t)table->columns, sizeof(char *));
+    const char **names = tw_table_names(table);
     if (!names) return tw_fail_memory(ctx, (size_t)table->columns * sizeof(char *));
-    for (int i = 0; i < table->columns; i++) names[i] = table->column[i].name;
     tw_status status =
         tw_columns_find(ctx, table->path, "--condition", desc->conditions, table->columns, names, out_list, out_count);
     tw_free(ctx, names);

@@ -111,9 +111,8 @@ static tw_status to_levels(tw_dataset *d, const tw_bins *bins)
     if (!values) return tw_fail_memory(d->ctx, (size_t)p->rows * row);
     table->storage = table->values = values;
     table->stride = table->columns;
-    for (int64_t i = 0; i < p->rows; i++)
-        for (int j = 0; j < table->columns; j++)
-            values[i * table->columns + j] = p->bytes[(size_t)i * p->stride + (size_t)j];
+    tw_status status = tw_dataset_read(d, TW_PART_ALL, 0, p->rows, values);
+    if (status != TW_OK) return status;
     tw_pictures_free(p);
     d->pictures = (tw_pictures){.ctx = d->ctx, .image = image};
     d->bins = *bins;

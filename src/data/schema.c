@@ -87,21 +87,13 @@ static tw_status find_kind(tw_context *ctx, const char *word, int *out_kind)
 static tw_status fail_no_column(tw_context *ctx, const tw_table *table, const char *name, const char *why)
 {
     tw_status status = TW_OK;
-    const char **names = tw_alloc(ctx, (size_t)table->columns, sizeof(char *));
+    const char **names = tw_table_names(table);
     if (!names) return tw_fail_memory(ctx, (size_t)table->columns * sizeof(char *));
-    for (int i = 0; i < table->columns; i++) names[i] = table->column[i].name;
     const char *near = tw_nearest_name(name, names, table->columns);
     status = tw_fail(ctx, TW_ERR_INVALID, "%s: no column '%s'%s%s%s%s", table->path, name, why,
                      near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
     tw_free(ctx, names);
     return status;
-}
-
-static int table_column(const tw_table *table, const char *name)
-{
-    for (int i = 0; i < table->columns; i++)
-        if (strcmp(table->column[i].name, name) == 0) return i;
-    return -1;
 }
 
 /* "age=integer, city=category": a name may hold a comma. */
@@ -121,7 +113,7 @@ static tw_status read_wishes(const wishes *w, const char *text)
         at = strchr(word, ',');
         if (at) *at++ = 0;
         for (size_t n = strlen(word); n > 0 && word[n - 1] == ' '; n--) word[n - 1] = 0;
-        int column = table_column(w->table, name);
+        int column = tw_table_column_of(w->table, name);
         if (column < 0) TW_TRY(fail_no_column(w->ctx, w->table, name, ""));
         TW_TRY(find_kind(w->ctx, word, &w->kind[column]));
     }
@@ -136,9 +128,8 @@ static tw_status skip_unchosen(const wishes *w, const tw_dataset_desc *desc)
     const tw_table *table = w->table;
     int *list = NULL, count = 0;
     if (!desc->columns && !desc->drop) return TW_OK;
-    const char **names = tw_alloc(w->ctx, (size_t)table->columns, sizeof(char *));
+    const char **names = tw_table_names(table);
     if (!names) return tw_fail_memory(w->ctx, (size_t)table->columns * sizeof(char *));
-    for (int i = 0; i < table->columns; i++) names[i] = table->column[i].name;
     tw_status status =
         tw_columns_choose(w->ctx, table->path, desc->columns, desc->drop, table->columns, names, &list, &count);
     for (int i = 0; status == TW_OK && i < table->columns; i++) {
@@ -394,7 +385,9 @@ tw_status tw_schema_read(const tw_schema *schema, const char *path, const tw_dat
     bool whole = table.columns == schema->columns;
     for (int i = 0; i < schema->columns; i++) {
         bool skipped = schema->column[i].kind == TW_KIND_skip;
-        from[i] = table.has_header ? table_column(&table, schema->column[i].name) : skipped && !whole ? 0 : next++;
+        from[i] = table.has_header    ? tw_table_column_of(&table, schema->column[i].name)
+                  : skipped && !whole ? 0
+                                      : next++;
         if (from[i] < 0 && skipped) from[i] = 0;
         if (from[i] < 0) TW_TRY(fail_no_column(ctx, &table, schema->column[i].name, ", which the model needs"));
     }

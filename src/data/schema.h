@@ -110,8 +110,7 @@ void tw_schema_describe(const tw_schema *schema, tw_text *text);
 void tw_schema_save(const tw_schema *schema, tw_text *text);
 TW_NODISCARD tw_status tw_schema_load(tw_context *ctx, const char *json, tw_schema *out_schema);
 
-/* --- codes -----------------------------------------------------------------------------------------------------------
- */
+/* --- codes ------------------------------------------------------------------------------------------------------- */
 
 /* Fits the normal scores by the first `rows` rows. */
 TW_NODISCARD tw_status tw_schema_fit(tw_schema *schema, const tw_cells *cells, int64_t rows, uint64_t seed);

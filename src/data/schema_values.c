@@ -16,8 +16,7 @@ enum { SPIKE_TIMES = 4, SPIKE_LEAST = 10, SPIKE_NEAR = 4, SPIKES = 32 };
 /* A tail is heavy that reaches so many times the middle half beyond the middle. */
 enum { HEAVY_TIMES = 8 };
 
-/* --- levels ----------------------------------------------------------------------------------------------------------
- */
+/* --- levels ------------------------------------------------------------------------------------------------------ */
 
 tw_status tw_seen_levels(const tw_seen *seen, tw_schema_column *column)
 {
@@ -162,13 +161,7 @@ static double step_of(const tw_schema_column *column, const value_count *list, i
         if (is_spike(column, list[i].value)) continue;
         double place = floor((list[i].value - column->low_open) / unit + 0.5);
         if (!(place < 0x1p53)) return 0;
-        uint64_t a = (uint64_t)place, b = step;
-        while (b) { /* Euclid */
-            uint64_t rest = a % b;
-            a = b;
-            b = rest;
-        }
-        step = a;
+        step = tw_gcd((uint64_t)place, step);
     }
     return (double)step * unit;
 }

@@ -85,6 +85,10 @@ TW_NODISCARD tw_status tw_columns_choose(tw_context *ctx, const char *path, cons
 /* The columns that the text of one option names. */
 TW_NODISCARD tw_status tw_columns_find(tw_context *ctx, const char *path, const char *option, const char *text,
                                        int count, const char *const *names, int **out_list, int *out_count);
+/* The names of all columns (tw_free), which stay the table's; NULL: no memory. The column of a name, -1: there is none.
+ */
+const char **tw_table_names(const tw_table *table);
+int tw_table_column_of(const tw_table *table, const char *name);
 /* Names made unique and not empty, with notes; takes texts as a file gave them. */
 TW_NODISCARD tw_status tw_columns_name(tw_table *table, const char *const *texts);
 

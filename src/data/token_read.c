@@ -108,12 +108,8 @@ done:
 
 static tw_status find_column(reading *r, int count, const tw_csv_field *fields)
 {
-    char *end = NULL;
     const char *wanted = r->desc->column;
-    for (int i = 0; r->desc->header != TW_HEADER_NO && i < count && r->column < 0; i++)
-        if (strcmp(fields[i].text, wanted) == 0) r->column = i;
-    long number = r->column < 0 ? strtol(wanted, &end, 10) : 0;
-    if (end && end != wanted && *end == 0 && number >= 1 && number <= count) r->column = (int)number - 1;
+    r->column = tw_csv_find_column(count, fields, wanted, r->desc->header != TW_HEADER_NO);
     if (r->column >= 0) return TW_OK;
     return tw_fail(r->ctx, TW_ERR_INVALID, "%s: there is no column '%s' among its %d", r->path, wanted, count);
 }

@@ -145,6 +145,9 @@ tw_val tw_flow_guided(const tw_flow *flow, const tw_model *model, tw_val x, tw_v
  * trained so, nothing. */
 TW_NODISCARD tw_status tw_flow_bind_guide(const tw_flow *guide, tw_graph *graph, tw_dtype dtype, tw_val condition,
                                           tw_flow_binding *out_binding, tw_params **out_params);
+/* Points the parameter inputs of a program at a flow's weights, or at a copy in double, which is then the caller's. */
+TW_NODISCARD tw_status tw_flow_bind_weights(const tw_flow *flow, const tw_params *params, bool wide, void **copy,
+                                            const void **inputs);
 /* Velocity and score along it, as graphs: what programs are made from. */
 tw_val tw_flow_velocity(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);
 tw_val tw_flow_score(const tw_flow *flow, const tw_model *model, tw_val x, tw_val t);

@@ -87,8 +87,7 @@ tw_status tw_tokens_conditions(const tw_flow *flow, const tw_sample_desc *d, int
     return status;
 }
 
-/* --- the blocks ----------------------------------------------------------------------------------------------------
- */
+/* --- the blocks -------------------------------------------------------------------------------------------------- */
 
 /* The source's draw of a row. */
 static void draw_row(const token_run *run, tw_token_worker *w, int64_t row, int32_t *out)
@@ -211,8 +210,7 @@ const tw_piece_info *tw_token_solver_list(int index)
     return tw_jump_list(index);
 }
 
-/* --- sampling --------------------------------------------------------------------------------------------------------
- */
+/* --- sampling ---------------------------------------------------------------------------------------------------- */
 
 static const char in_order[] = "left_to_right";
 
@@ -442,8 +440,7 @@ done:
     return status;
 }
 
-/* --- scoring --------------------------------------------------------------------------------------------------------
- */
+/* --- scoring ----------------------------------------------------------------------------------------------------- */
 
 /* A path of each token of a product. */
 static tw_status make_paths(const tw_flow *flow, tw_token_path **out)

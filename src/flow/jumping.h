@@ -30,8 +30,7 @@ TW_NODISCARD tw_status tw_superposition_sample(tw_flow *flow, int64_t n, const t
 TW_NODISCARD tw_status tw_together_sample(tw_flow *flow, int64_t n, const tw_sample_desc *desc, double *out,
                                           tw_ode_stats *out_stats);
 
-/* --- shared ----------------------------------------------------------------------------------------------------------
- */
+/* --- shared ------------------------------------------------------------------------------------------------------ */
 
 /* Conditions of every row as the network takes them, to be freed; NULL when there are none. */
 TW_NODISCARD tw_status tw_tokens_conditions(const tw_flow *flow, const tw_sample_desc *desc, int64_t n, double **out);
@@ -40,8 +39,7 @@ TW_NODISCARD tw_status tw_tokens_check_rows(const tw_flow *flow, int64_t n, cons
 /* What flows that jump have of desc, or a sentence; its guidance is what programs are made with from here on. */
 TW_NODISCARD tw_status tw_tokens_take_desc(tw_flow *flow, const tw_sample_desc *desc);
 
-/* --- the inside ------------------------------------------------------------------------------------------------------
- */
+/* --- the inside -------------------------------------------------------------------------------------------------- */
 
 typedef struct tw_token_worker {
     const struct tw_token_crew *crew;

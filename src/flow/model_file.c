@@ -104,8 +104,7 @@ done:
     return status;
 }
 
-/* --- loading --------------------------------------------------------------------------------------------------------
- */
+/* --- loading ----------------------------------------------------------------------------------------------------- */
 
 static tw_status read_names(tw_context *ctx, const char *path, const tw_tensor_file *file, tw_flow_desc *desc)
 {

@@ -153,8 +153,8 @@ done:
     return status;
 }
 
-/* Points parameter inputs at a flow's weights, or at a copy in double. */
-static tw_status bind_weights(const tw_flow *flow, const tw_params *params, bool wide, void **copy, const void **inputs)
+tw_status tw_flow_bind_weights(const tw_flow *flow, const tw_params *params, bool wide, void **copy,
+                               const void **inputs)
 {
     int64_t size = tw_params_size(params);
     size_t element = wide ? sizeof(double) : sizeof(float);
@@ -172,10 +172,10 @@ static tw_status bind_inputs(const tw_flow *flow, tw_flow_program *p)
 {
     p->inputs = tw_alloc(flow->ctx, (size_t)p->inputs_count, sizeof(void *));
     if (!p->inputs) return tw_fail_memory(flow->ctx, (size_t)p->inputs_count * sizeof(void *));
-    tw_status status = bind_weights(flow, p->params, p->wide, &p->weights, p->inputs);
+    tw_status status = tw_flow_bind_weights(flow, p->params, p->wide, &p->weights, p->inputs);
     if (status != TW_OK || !p->guide_params) return status;
-    return bind_weights(flow->guide.flow, p->guide_params, p->wide, &p->guide_weights,
-                        p->inputs + tw_params_count(p->params));
+    return tw_flow_bind_weights(flow->guide.flow, p->guide_params, p->wide, &p->guide_weights,
+                                p->inputs + tw_params_count(p->params));
 }
 
 static void destroy(tw_context *ctx, tw_flow_program *p)

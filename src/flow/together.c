@@ -30,8 +30,7 @@ typedef struct block {
     void *memory;
 } block;
 
-/* --- the network
- * -------------------------------------------------------------------------------------------------------- */
+/* --- the network ------------------------------------------------------------------------------------------------- */
 
 static tw_status answer(void *user, int64_t rows, double t, const double *x, double *velocity, float *logits)
 {
@@ -55,8 +54,7 @@ static tw_status answer(void *user, int64_t rows, double t, const double *x, dou
     return status;
 }
 
-/* --- blocks
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- blocks ------------------------------------------------------------------------------------------------------ */
 
 static bool block_make(tw_token_worker *w, block *b)
 {
@@ -118,8 +116,7 @@ static tw_status sample_block(void *user, tw_token_worker *worker, int64_t begin
     return status;
 }
 
-/* --- what is asked
- * ------------------------------------------------------------------------------------------------------ */
+/* --- what is asked ----------------------------------------------------------------------------------------------- */
 
 static tw_status check(tw_flow *flow, const tw_sample_desc *d)
 {

@@ -85,20 +85,13 @@ done:
     return status;
 }
 
-/* Parameters where they lie among the weights; how many. */
-static int point_at(const float *weights, const tw_params *params, const void **inputs)
-{
-    for (int i = 0; i < tw_params_count(params); i++) inputs[i] = weights + tw_params_offset(params, i);
-    return tw_params_count(params);
-}
-
 static tw_status make_worker(tw_token_crew *crew, tw_token_worker *w)
 {
     const tw_flow *flow = crew->flow;
     tw_context *ctx = flow->ctx;
     size_t rows = (size_t)crew->rows, numbers = rows * (size_t)flow->space.numbers;
     size_t told = (size_t)flow->desc.conditions_count;
-    int count = 0;
+    int count = tw_params_count(crew->params);
     w->crew = crew;
     tw_status status = tw_state_create(crew->program, 1, &w->state);
     if (status != TW_OK) return status;
@@ -114,8 +107,12 @@ static tw_status make_worker(tw_token_crew *crew, tw_token_worker *w)
     if (!w->point || !w->held) return tw_fail_memory(ctx, rows * sizeof(int32_t));
     if (!w->inputs || !w->x || !w->t || !w->told || !w->tokens || !w->known || !w->bound)
         return tw_fail_memory(ctx, numbers * sizeof(float));
-    count = point_at(flow->weights, crew->params, w->inputs);
-    if (crew->guide_params) count += point_at(flow->guide.weights, crew->guide_params, w->inputs + count);
+    status = tw_flow_bind_weights(flow, crew->params, false, NULL, w->inputs);
+    if (status == TW_OK && crew->guide_params) {
+        status = tw_flow_bind_weights(flow->guide.flow, crew->guide_params, false, NULL, w->inputs + count);
+        count += tw_params_count(crew->guide_params);
+    }
+    if (status != TW_OK) return status;
     w->inputs[count] = w->x;
     w->inputs[count + 1] = w->t;
     if (told > 0) w->inputs[count + 2] = w->told;

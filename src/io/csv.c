@@ -11,6 +11,7 @@
 #include <csv.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -341,6 +342,15 @@ done:
 }
 
 /* --- writing ---------------------------------------------------------------------------------------------- */
+
+int tw_csv_find_column(int count, const tw_csv_field *first, const char *wanted, bool header)
+{
+    char *end = NULL;
+    for (int i = 0; header && i < count; i++)
+        if (strcmp(first[i].text, wanted) == 0) return i;
+    long number = strtol(wanted, &end, 10);
+    return end != wanted && *end == 0 && number >= 1 && number <= count ? (int)number - 1 : -1;
+}
 
 void tw_csv_add_field(tw_text *text, const char *value, char separator)
 {

@@ -42,6 +42,10 @@ TW_NODISCARD tw_status tw_csv_parse(tw_context *ctx, const char *label, const vo
  * does). */
 char tw_csv_guess_separator(const char *bytes, size_t size, char quote);
 
+/* The place from 0 of the column that `wanted` names by a field of the first row, a header, or by its number from 1;
+ * -1: there is none. */
+int tw_csv_find_column(int count, const tw_csv_field *first, const char *wanted, bool header);
+
 /* Appends one field, quoted when the separator, a quote, a line end or surrounding blanks make it necessary. */
 void tw_csv_add_field(tw_text *text, const char *value, char separator);
 

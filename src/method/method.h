@@ -90,8 +90,7 @@ const tw_piece_info *tw_method_list(int index); /* NULL past the end; each is th
 #define TW_METHOD(name, about, source, parameters) extern const tw_method_rules tw_method_##name;
 #include "method/methods.def"
 
-/* --- what solvers ask, whatever was trained ------------------------------------------------------------------------
- */
+/* --- what solvers ask, whatever was trained ---------------------------------------------------------------------- */
 
 tw_val tw_method_velocity(const tw_method *method, const tw_model *model, tw_val x, tw_val t);
 /* Of tokens: what is said of x_1, logits (B,D,symbols). */
@@ -99,8 +98,7 @@ tw_val tw_method_logits(const tw_method *method, const tw_model *model, tw_val x
 /* Fails in the graph when the method has no score. */
 tw_val tw_method_score(const tw_method *method, const tw_model *model, tw_val x, tw_val t);
 
-/* --- what methods share --------------------------------------------------------------------------------------------
- */
+/* --- what methods share ------------------------------------------------------------------------------------------ */
 
 /* The network's answer at x (B,D), t (B) -> (B, heads D). Where the schedule makes points larger than the data (ve,
  * edm) it sees x / sqrt(alpha^2 + sigma^2). */

@@ -38,8 +38,7 @@ void tw_token_distances(int symbols, int width, const double *place, double expo
     for (int i = 0; i < symbols * symbols; i++) out[i] = pow(place ? out[i] / unit : out[i], exponent);
 }
 
-/* --- the clock ------------------------------------------------------------------------------------------------------
- */
+/* --- the clock --------------------------------------------------------------------------------------------------- */
 
 /* Shares of the three components of a mixture, and where its chain jumps to: u = tau' (data delta_{x_1} + rest U -
  * delta_x). */
@@ -99,8 +98,7 @@ double tw_token_pace(const tw_token_path *path, double t)
     return at.d_alpha * (1 / at.sigma + path->noise / (1 - path->noise * at.alpha));
 }
 
-/* --- laws -----------------------------------------------------------------------------------------------------------
- */
+/* --- laws -------------------------------------------------------------------------------------------------------- */
 
 static const double *distances(const tw_token_path *path, int x1)
 {
@@ -176,8 +174,7 @@ int tw_token_draw(const tw_token_path *path, double t, int x0, int x1, double un
     return path->states > path->symbols ? path->symbols : draw_symbol(path->symbols, uniform / m.source);
 }
 
-/* --- rates ----------------------------------------------------------------------------------------------------------
- */
+/* --- rates ------------------------------------------------------------------------------------------------------- */
 
 /* Towards x_1 only: p_t(y | x_1) [d(x, x_1) - d(y, x_1)]_+, `weight` times, added to out. Returns their sum. */
 static double add_metric_rates(const tw_token_path *path, double beta, double weight, int x, int x1, double *out)
@@ -232,8 +229,7 @@ double tw_token_divergence(const tw_token_path *path, double t, int x, int x1, c
     return sum;
 }
 
-/* --- moves ----------------------------------------------------------------------------------------------------------
- */
+/* --- moves ------------------------------------------------------------------------------------------------------- */
 
 double tw_token_stay(const tw_token_path *path, double t, double s)
 {
@@ -279,8 +275,7 @@ int tw_token_move(const tw_token_path *path, double t, double s, double mass, in
                           : move_mixture(path, t, s, mass, x, x1, uniform, uniform_target);
 }
 
-/* --- any path ------------------------------------------------------------------------------------------------------
- */
+/* --- any path ---------------------------------------------------------------------------------------------------- */
 
 void tw_kinetic_rates(int states, const double *p, const double *dp, int x, double *out)
 {

@@ -62,8 +62,7 @@ double tw_token_stay(const tw_token_path *path, double t, double s);
 int tw_token_move(const tw_token_path *path, double t, double s, double mass, int x, int x1, double uniform,
                   double uniform_target);
 
-/* --- any path ------------------------------------------------------------------------------------------------------
- */
+/* --- any path ---------------------------------------------------------------------------------------------------- */
 
 /* The velocity of least kinetic energy sum_{y != x} u(y, x)^2 p(x) / p(y) that moves p (states) with slope dp (sum 0),
  * out of x: u(y, x) = [p(x) dp(y) - p(y) dp(x)]_+ / p(x); 0 at x, and all 0 where p(x) = 0 (Shaul et al. 2024, eq. 17).
@@ -74,8 +73,7 @@ void tw_kinetic_rates(int states, const double *p, const double *dp, int x, doub
  * theorem 3): those with kappa_j = 0 and no slope have a_j = 0. */
 void tw_components_velocity(int count, const double *kappa, const double *slope, double *out_a, double *out_b);
 
-/* --- on a graph ----------------------------------------------------------------------------------------------------
- */
+/* --- on a graph -------------------------------------------------------------------------------------------------- */
 
 /* x_t (B,T) drawn by uniform numbers (B,T) for x_0, x_1 (B,T), whole numbers in a real type, and t (B). */
 tw_val tw_token_point(const tw_token_path *path, tw_val x0, tw_val x1, tw_val t, tw_val uniform);

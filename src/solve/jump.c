@@ -18,8 +18,7 @@ const tw_piece_info *tw_jump_list(int index)
     return index >= 0 && index < TW_COUNT(methods) ? &methods[index].info : NULL;
 }
 
-/* --- what is asked for ----------------------------------------------------------------------------------------------
- */
+/* --- what is asked for ------------------------------------------------------------------------------------------- */
 
 static tw_status check_range(tw_context *ctx, const char *what, double value, double low, double high)
 {
@@ -76,8 +75,7 @@ done:
     return status;
 }
 
-/* --- memory ---------------------------------------------------------------------------------------------------------
- */
+/* --- memory ------------------------------------------------------------------------------------------------------ */
 
 static tw_status alloc(tw_jump *jump)
 {
@@ -133,8 +131,7 @@ void tw_jump_destroy(tw_jump *jump)
     tw_free(jump->ctx, jump);
 }
 
-/* --- a run ----------------------------------------------------------------------------------------------------------
- */
+/* --- a run ------------------------------------------------------------------------------------------------------- */
 
 tw_status tw_jump_ask(tw_jump *jump, const double *t, const int32_t *x, float *out_logits)
 {

@@ -60,8 +60,7 @@ tw_status tw_jump_euler(tw_jump *jump)
     return move_rows(jump, 0, jump->t, jump->s, jump->logits, true, jump->x, jump->x);
 }
 
-/* --- two stages ------------------------------------------------------------------------------------------------------
- */
+/* --- two stages -------------------------------------------------------------------------------------------------- */
 
 /* To the middle of every step, where the model is asked again. */
 static tw_status half_step(tw_jump *jump, float *logits)
@@ -129,8 +128,7 @@ tw_status tw_jump_trapezoidal(tw_jump *jump)
     return status;
 }
 
-/* --- rates held ------------------------------------------------------------------------------------------------------
- */
+/* --- rates held -------------------------------------------------------------------------------------------------- */
 
 /* Jumps at rate q for a length of clock: Poisson in number, and only one is made. */
 static int leap(tw_jump *jump, const tw_jump_dice *dice, const float *logits, double t, double length, int i, int x)
@@ -163,8 +161,7 @@ tw_status tw_jump_tau_leaping(tw_jump *jump)
     return TW_OK;
 }
 
-/* --- one at a time ---------------------------------------------------------------------------------------------------
- */
+/* --- one at a time ----------------------------------------------------------------------------------------------- */
 
 static tw_status unmask(tw_jump *jump, int64_t a, int i, bool most)
 {
@@ -233,8 +230,7 @@ tw_status tw_jump_margin(tw_jump *jump)
     return status;
 }
 
-/* --- steps by a tolerance --------------------------------------------------------------------------------------------
- */
+/* --- steps by a tolerance ---------------------------------------------------------------------------------------- */
 
 /* The largest rate of a row's tokens and the sum of all, by what the model says; false: no numbers. */
 static bool rates_of(tw_jump *jump, int64_t a, double *out_most, double *out_sum)

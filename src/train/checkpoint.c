@@ -21,8 +21,7 @@ static const char format[] = "thalweg-checkpoint";
 static const char *const flat_name[TW_FLATS] = {
     [TW_WEIGHTS] = "weights", [TW_AVERAGE] = "average", [TW_FIRST] = "first", [TW_SECOND] = "second"};
 
-/* --- what must be the same -------------------------------------------------------------------------------------------
- */
+/* --- what must be the same --------------------------------------------------------------------------------------- */
 
 static void state_settings(const tw_trainer *r, tw_metadata *m)
 {

@@ -327,8 +327,7 @@ static tw_status validate(tw_trainer *r, pace *p)
     return TW_OK;
 }
 
-/* --- all of it ------------------------------------------------------------------------------------------------------
- */
+/* --- all of it --------------------------------------------------------------------------------------------------- */
 
 /* Whether it has gone on for longer than its patience since it was at its best. */
 static bool is_past_its_best(const tw_trainer *r)

@@ -23,15 +23,8 @@ static int64_t block_rows(int64_t draws, int columns)
 static int64_t stride_of(int64_t rows)
 {
     int64_t stride = tw_max_i64(1, (int64_t)(0.41421356237309505 * (double)rows)); /* not that of the times */
-    for (;; stride++) {
-        int64_t a = stride, b = rows;
-        while (b) { /* Euclid */
-            int64_t rest = a % b;
-            a = b;
-            b = rest;
-        }
-        if (a == 1) return stride;
-    }
+    while (tw_gcd((uint64_t)stride, (uint64_t)rows) != 1) stride++;
+    return stride;
 }
 
 /* Source point i, for a held-out row: drawn by seed, or a row of the table of them. */

@@ -35,8 +35,7 @@ static void run(const tw_jump_desc *desc, double until, int64_t steps, tw_logits
     tw_jump_destroy(jump);
 }
 
-/* --- against the matrix exponential --------------------------------------------------------------------------------
- */
+/* --- against the matrix exponential ------------------------------------------------------------------------------ */
 
 /* A model that is no posterior of anything: two tokens, what is said of each depends on the other one, not on t. */
 typedef struct made_up {
@@ -150,8 +149,7 @@ static void test_orders(void **state)
     }
 }
 
-/* --- with exact posteriors -------------------------------------------------------------------------------------------
- */
+/* --- with exact posteriors --------------------------------------------------------------------------------------- */
 
 enum { K = 4, ROWS = 10000 };
 
@@ -385,8 +383,7 @@ static void test_tolerance(void **state)
     tw_piece_free(ctx, &square);
 }
 
-/* --- what is asked of draws -----------------------------------------------------------------------------------------
- */
+/* --- what is asked of draws -------------------------------------------------------------------------------------- */
 
 /* A token that is known stays, and the other one has its law given that. */
 static void test_clamped_tokens(void **state)
@@ -545,8 +542,7 @@ static void test_d8_more_stops_than_steps(void **state)
     tw_piece_free(ctx, &condot);
 }
 
-/* --- the checkerboard of 128 x 128, 4 x 4 fields ---------------------------------------------------------------------
- */
+/* --- the checkerboard of 128 x 128, 4 x 4 fields ----------------------------------------------------------------- */
 
 enum { BOARD = 128, FIELD = 32, SIDE = 4 };
 
@@ -764,8 +760,7 @@ static void test_bound_of_different_alphabets(void **state)
     tw_piece_free(ctx, &square);
 }
 
-/* --- what cannot be --------------------------------------------------------------------------------------------------
- */
+/* --- what cannot be ---------------------------------------------------------------------------------------------- */
 
 static void test_bad_input(void **state)
 {

@@ -173,8 +173,7 @@ static void test_told_nothing(void **state)
     tw_flow_destroy(flow);
 }
 
-/* --- a predictor -----------------------------------------------------------------------------------------------------
- */
+/* --- a predictor ------------------------------------------------------------------------------------------------- */
 
 /* Pairs whose second token is the first or one more, and what is wanted: that they are alike. */
 static double pair_law(int a, int b)
