@@ -112,7 +112,11 @@ tw_status tw_flow_use_guidance(tw_flow *flow, const tw_sample_desc *desc)
         TW_TRY(tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "guidance 'apg' is for affine paths, not for path '%s'",
                        flow->model.path->info.name));
     if (desc->guide) TW_TRY(check_guide(flow, desc->guide));
-    if (!desc->guide && flow->desc.conditions_count == 0) next.strength = 0;
+    if (next.strength != 0 && !desc->guide && flow->desc.conditions_count == 0)
+        TW_TRY(tw_fail(flow->ctx, TW_ERR_INVALID,
+                       "a guidance of %g has nothing to lead away from: the flow was trained without conditions, and "
+                       "there is no guide",
+                       desc->guidance));
     tw_flow_guide guide = guide_now(next.strength != 0 ? desc->guide : NULL);
     if (same_guidance(flow, &next, &guide)) goto done;
     tw_flow_programs_drop(flow);
