@@ -102,7 +102,7 @@ static tw_status open_data(training *t)
     tw_status status = text ? open_texts(c, &c->set, path, &t->tokeniser, &t->data, &t->source)
                             : open_rows(c->ctx, &c->set, path, &desc, &t->data);
     if (status != TW_OK) return status;
-    show_notes(c, t->data);
+    if (!text) show_notes(c, t->data); /* of texts the place that never changes is none worth a word */
     status = data_options_suit(c, &c->set, t->data);
     if (status == TW_OK) status = settle_levels(t);
     if (status != TW_OK) return status;

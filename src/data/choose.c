@@ -107,17 +107,6 @@ done:
 
 /* --- columns as a model has them -------------------------------------------------------------------------- */
 
-static tw_status fail_no_column(const tw_table *table, const char *name)
-{
-    const char **names = tw_table_names(table);
-    if (!names) return tw_fail_memory(table->ctx, (size_t)table->columns * sizeof(char *));
-    const char *near = tw_nearest_name(name, names, table->columns);
-    tw_status status = tw_fail(table->ctx, TW_ERR_INVALID, "%s: no column '%s', which the model needs%s%s%s",
-                               table->path, name, near ? "; there is '" : "", near ? near : "", near ? "'" : "");
-    tw_free(table->ctx, names);
-    return status;
-}
-
 /* Without a header: all columns when there are as many as the model has, else those of numbers when they are. */
 static tw_status find_by_place(const tw_table *table, int columns, int *list)
 {
@@ -147,7 +136,7 @@ tw_status tw_table_choose_like(tw_table *table, int columns, int conditions, con
         if (list[i] < 0 && !lacking) lacking = names[i];
     }
     if (lacking && table->has_header) {
-        status = fail_no_column(table, lacking);
+        status = tw_table_fail_no_column(table, lacking, ", which the model needs");
         goto done;
     }
     if (lacking) TW_TRY(find_by_place(table, columns, list));

@@ -27,6 +27,17 @@ int tw_table_column_of(const tw_table *table, const char *name)
     return -1;
 }
 
+tw_status tw_table_fail_no_column(const tw_table *table, const char *name, const char *why)
+{
+    const char **names = tw_table_names(table);
+    if (!names) return tw_fail_memory(table->ctx, (size_t)table->columns * sizeof(char *));
+    const char *near = tw_nearest_name(name, names, table->columns);
+    tw_status status = tw_fail(table->ctx, TW_ERR_INVALID, "%s: no column '%s'%s%s%s%s", table->path, name, why,
+                               near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+    tw_free(table->ctx, names);
+    return status;
+}
+
 /* --- naming ----------------------------------------------------------------------------------------------- */
 
 static char *copy_name(tw_context *ctx, const char *text, int index)

@@ -84,18 +84,6 @@ static tw_status find_kind(tw_context *ctx, const char *word, int *out_kind)
     return status;
 }
 
-static tw_status fail_no_column(tw_context *ctx, const tw_table *table, const char *name, const char *why)
-{
-    tw_status status = TW_OK;
-    const char **names = tw_table_names(table);
-    if (!names) return tw_fail_memory(ctx, (size_t)table->columns * sizeof(char *));
-    const char *near = tw_nearest_name(name, names, table->columns);
-    status = tw_fail(ctx, TW_ERR_INVALID, "%s: no column '%s'%s%s%s%s", table->path, name, why,
-                     near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
-    tw_free(ctx, names);
-    return status;
-}
-
 /* "age=integer, city=category": a name may hold a comma. */
 static tw_status read_wishes(const wishes *w, const char *text)
 {
@@ -114,7 +102,7 @@ static tw_status read_wishes(const wishes *w, const char *text)
         if (at) *at++ = 0;
         for (size_t n = strlen(word); n > 0 && word[n - 1] == ' '; n--) word[n - 1] = 0;
         int column = tw_table_column_of(w->table, name);
-        if (column < 0) TW_TRY(fail_no_column(w->ctx, w->table, name, ""));
+        if (column < 0) TW_TRY(tw_table_fail_no_column(w->table, name, ""));
         TW_TRY(find_kind(w->ctx, word, &w->kind[column]));
     }
 done:
@@ -389,7 +377,7 @@ tw_status tw_schema_read(const tw_schema *schema, const char *path, const tw_dat
                   : skipped && !whole ? 0
                                       : next++;
         if (from[i] < 0 && skipped) from[i] = 0;
-        if (from[i] < 0) TW_TRY(fail_no_column(ctx, &table, schema->column[i].name, ", which the model needs"));
+        if (from[i] < 0) TW_TRY(tw_table_fail_no_column(&table, schema->column[i].name, ", which the model needs"));
     }
     if (!table.has_header && !whole && table.columns != kept)
         TW_TRY(tw_fail(ctx, TW_ERR_SHAPE, "%s: %d columns and no header, where the model has %d", path, table.columns,

@@ -89,6 +89,8 @@ TW_NODISCARD tw_status tw_columns_find(tw_context *ctx, const char *path, const 
  */
 const char **tw_table_names(const tw_table *table);
 int tw_table_column_of(const tw_table *table, const char *name);
+/* "no column 'agee', which the model needs: did you mean 'age'?"; `why` stands behind the name. */
+tw_status tw_table_fail_no_column(const tw_table *table, const char *name, const char *why);
 /* Names made unique and not empty, with notes; takes texts as a file gave them. */
 TW_NODISCARD tw_status tw_columns_name(tw_table *table, const char *const *texts);
 

@@ -276,7 +276,7 @@ static void opens_like_a_model(void **state)
         tw_dataset_destroy(d);
     }
     assert_string_equal(like_sentence(ctx, "a,B\n1,2\n", 2, names),
-                        "x.csv: no column 'b', which the model needs; there is 'B'");
+                        "x.csv: no column 'b', which the model needs: did you mean 'B'?");
     assert_string_equal(like_sentence(ctx, "c,d\n1,2\n", 2, names), "x.csv: no column 'b', which the model needs");
     assert_string_equal(like_sentence(ctx, "1,2,3\n4,5,6\n", 2, names),
                         "x.csv: 3 columns and no header, where the model has 2 columns");
