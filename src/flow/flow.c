@@ -3,7 +3,6 @@
 
 #include "flow/factors.h"
 #include "nn/network.h"
-#include "path/contraction.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -274,6 +273,21 @@ static bool suits_patches(const tw_image *image)
            image->width % UNIT == 0;
 }
 
+/* Pieces that are of some factors only. */
+static tw_status check_factors(const tw_flow *flow)
+{
+    const tw_method_rules *rules = flow->method->rules;
+    const tw_piece *source = &flow->piece[TW_PIECE_source];
+    const char *space = flow->piece[TW_PIECE_space].text;
+    if (rules->covers && !rules->covers(&flow->space))
+        return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "method '%s' takes %s, not all that is in space '%s'",
+                       flow->method->info.name, rules->takes, space);
+    if (tw_source_rules_of(source)->simplex && !tw_space_is_shares(&flow->space))
+        return tw_fail(flow->ctx, TW_ERR_UNSUPPORTED, "source '%s' takes shares, not all that is in space '%s'",
+                       source->info->name, space);
+    return TW_OK;
+}
+
 tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flow **out_flow)
 {
     enum { FEW_TOKENS = 16 }; /* that a perceptron sees whole */
@@ -291,10 +305,7 @@ tw_status tw_flow_create_empty(tw_context *ctx, const tw_flow_desc *desc, tw_flo
     TW_TRY(tw_space_make(ctx, &flow->piece[TW_PIECE_space], desc->columns, desc->names, &flow->space));
     keep_digits(flow);
     TW_TRY(take_mesh(flow, desc->mesh));
-    if (flow->method->rules->own_path && !tw_contraction_covers(&flow->space))
-        TW_TRY(tw_fail(ctx, TW_ERR_UNSUPPORTED,
-                       "method '%s' takes numbers, angles, unit vectors and shares, not all that is in space '%s'",
-                       flow->method->info.name, flow->piece[TW_PIECE_space].text));
+    TW_TRY(check_factors(flow));
     if (flow->method->rules->own_path && desc->conditions_count > 0)
         TW_TRY(tw_fail(ctx, TW_ERR_UNSUPPORTED,
                        "method '%s' takes no conditions: its densities are means over all rows of a batch",

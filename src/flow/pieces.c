@@ -155,7 +155,8 @@ static tw_status check_tokens(tw_context *ctx, const tw_piece *piece)
     tw_status status = check_kinds(ctx, piece);
     if (status != TW_OK || kind_of_space(space) == OF_NUMBERS) return status;
     if (((const tw_method *)piece[TW_PIECE_method].info)->rules->ordered &&
-        (strcmp(source, "mask") != 0 || metric || piece[TW_PIECE_path].value[0] > 0 || strcmp(loss, "cross_entropy") != 0))
+        (strcmp(source, "mask") != 0 || metric || piece[TW_PIECE_path].value[0] > 0 ||
+         strcmp(loss, "cross_entropy") != 0))
         return tw_fail(ctx, TW_ERR_INVALID,
                        "method '%s' draws tokens one after another: source 'mask', path 'mixture' and loss "
                        "'cross_entropy', no others",
@@ -163,7 +164,8 @@ static tw_status check_tokens(tw_context *ctx, const tw_piece *piece)
     if (metric && strcmp(source, "uniform") != 0)
         return tw_fail(ctx, TW_ERR_INVALID, "path 'metric' begins at source 'uniform', not at '%s'", source);
     if (!metric && !tw_schedule_is_convex(&piece[TW_PIECE_schedule]))
-        return tw_fail(ctx, TW_ERR_INVALID, "schedule '%s': path '%s' needs one with alpha + sigma = 1, alpha from 0 to 1",
+        return tw_fail(ctx, TW_ERR_INVALID,
+                       "schedule '%s': path '%s' needs one with alpha + sigma = 1, alpha from 0 to 1",
                        piece[TW_PIECE_schedule].text, path->info.name);
     if (piece[TW_PIECE_coupling].row != 0 && strcmp(coupling, "given") != 0)
         return tw_fail(ctx, TW_ERR_UNSUPPORTED, "coupling '%s' is not for tokens: expected 'independent' or 'given'",
@@ -216,8 +218,10 @@ static tw_status check_space(tw_context *ctx, const tw_piece *piece)
     if (strcmp(weight, "none") != 0 && strcmp(weight, "learned") != 0) wrong = TW_PIECE_weight;
     bool mesh = strcmp(space, "mesh") == 0;
     if (mesh != path->premetric && !tokens)
-        return tw_fail(ctx, TW_ERR_INVALID, "path '%s' on space '%s': on space 'mesh' paths are 'biharmonic' or 'diffusion', and those nowhere else",
-                       path->info.name, space);
+        return tw_fail(
+            ctx, TW_ERR_INVALID,
+            "path '%s' on space '%s': on space 'mesh' paths are 'biharmonic' or 'diffusion', and those nowhere else",
+            path->info.name, space);
     if (mesh && strcmp(piece[TW_PIECE_source].info->name, "wrapped") == 0)
         return tw_fail(ctx, TW_ERR_INVALID, "source 'wrapped' has no origin on a mesh: expected 'uniform' or 'data'");
     if (source->draw) wrong = TW_PIECE_source;
@@ -235,10 +239,11 @@ static tw_status check_jumps(tw_context *ctx, const tw_piece *piece)
     const tw_flow_piece first[] = {TW_PIECE_source, TW_PIECE_path, TW_PIECE_schedule, TW_PIECE_coupling};
     for (int i = 0; i < TW_COUNT(first); i++)
         if (((const tw_method *)method)->rules->jumps && piece[first[i]].row != 0)
-            return tw_fail(ctx, TW_ERR_INVALID,
-                           "method '%s' knows the jumps of source 'normal', path 'affine', schedule 'condot' and coupling "
-                           "'independent', not of %s '%s'",
-                           method->name, rows[first[i]].field, piece[first[i]].info->name);
+            return tw_fail(
+                ctx, TW_ERR_INVALID,
+                "method '%s' knows the jumps of source 'normal', path 'affine', schedule 'condot' and coupling "
+                "'independent', not of %s '%s'",
+                method->name, rows[first[i]].field, piece[first[i]].info->name);
     return TW_OK;
 }
 
@@ -324,7 +329,7 @@ tw_status tw_flow_pieces_read(tw_context *ctx, const tw_flow_desc *desc, tw_piec
         bool tokens = i == TW_PIECE_space && kind_of_space(piece[i].info->name) != OF_NUMBERS;
         if (tokens && asked.path && strncmp(asked.path, "metric", 6) == 0) defaults.source = "uniform";
         if (i == TW_PIECE_space && piece[i].row != 0 && !tokens && !is_mixed(&piece[i])) {
-            defaults.source = "uniform";
+            if (!defaults.source) defaults.source = "uniform";
             defaults.path = strcmp(piece[i].info->name, "mesh") == 0 ? "biharmonic" : "geodesic";
         }
     }

@@ -56,14 +56,16 @@ typedef struct tw_method_rules {
     double (*coupling_epsilon)(const tw_piece *method);
     /* parameter of the default source, likewise */
     double (*source_parameter)(const tw_piece *method);
-    int noise;          /* how many z it draws, side by side (B, noise D); 0: none */
-    bool gamma;         /* its noise has the size of the piece gamma */
-    bool everywhere;    /* on any space, not on R^D alone */
-    bool tokens;        /* of tokens, and of nothing else */
-    bool ordered;       /* of them: each is told those before it alone, by a causal network, and drawn in that order */
-    bool mixed;         /* of products with tokens, and of nothing else */
-    bool sequences;     /* of sequences, likewise */
-    bool own_path;      /* it goes along path/contraction.h and measures itself: such pieces are not asked for */
+    int noise;       /* how many z it draws, side by side (B, noise D); 0: none */
+    bool gamma;      /* its noise has the size of the piece gamma */
+    bool everywhere; /* on any space, not on R^D alone */
+    bool tokens;     /* of tokens, and of nothing else */
+    bool ordered;    /* of them: each is told those before it alone, by a causal network, and drawn in that order */
+    bool mixed;      /* of products with tokens, and of nothing else */
+    bool sequences;  /* of sequences, likewise */
+    bool own_path;   /* it goes along path/contraction.h and measures itself: such pieces are not asked for */
+    bool (*covers)(const tw_space *space); /* whether it is of all factors, */
+    const char *takes;                     /* and what those are, for a sentence; NULL: of all that `everywhere` says */
     bool velocity_only; /* its point may be another than the affine path's: other predictions make no sense */
     int heads;          /* outputs of the network per column; 0: one */
     int64_t (*token_outputs)(const tw_model *model); /* the same of tokens; NULL: as many as there are symbols */

@@ -62,5 +62,10 @@ static tw_val row_loss(const tw_model *model, const tw_draws *d)
     return power == 2 ? tw_square(r) : power == 1 ? tw_abs(r) : tw_pows(tw_abs(r), power);
 }
 
-const tw_method_rules tw_method_ppd = {
-    .noise = 2, .everywhere = true, .velocity_only = true, .own_path = true, .row_loss = row_loss};
+const tw_method_rules tw_method_ppd = {.noise = 2,
+                                       .everywhere = true,
+                                       .velocity_only = true,
+                                       .own_path = true,
+                                       .covers = tw_contraction_covers,
+                                       .takes = "numbers, angles, unit vectors and shares",
+                                       .row_loss = row_loss};

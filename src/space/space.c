@@ -239,6 +239,13 @@ tw_status tw_space_refuse(tw_context *ctx, const tw_factor *f, int64_t row, cons
     return status;
 }
 
+bool tw_space_is_shares(const tw_space *space)
+{
+    for (int i = 0; i < space->count; i++)
+        if (space->factor[i].manifold != TW_MANIFOLD_sphere || space->factor[i].fold != TW_FOLD_POSITIVE) return false;
+    return space->count > 0;
+}
+
 /* --- sources ------------------------------------------------------------------------------------------------------ */
 
 bool tw_space_draws(const tw_space *space, const tw_piece *source)

@@ -61,6 +61,8 @@ static inline bool tw_space_is_mixed(const tw_space *space)
 {
     return space->symbols == 0 && space->moving < space->count;
 }
+/* Whether all factors are simplices. */
+bool tw_space_is_shares(const tw_space *space);
 /* The factors that move as a space of their own; it lives as long as the whole. */
 tw_space tw_space_of_moving(const tw_space *space);
 /* One factor as a space of its own: `room`, which it takes, lives as long. */
@@ -126,6 +128,7 @@ typedef struct tw_source_rules {
     bool independent;                                                          /* columns of each other */
     bool whole;                                                                /* parameters are whole numbers */
     bool tokens;                                                               /* draws tokens, too */
+    bool simplex;                                                              /* of simplices alone */
     /* On a factor: where standard normal z, as many numbers as a point has, lead; and the density there. */
     void (*place)(const double *p, const tw_factor *f, const double *z, double *out);
     tw_val (*place_rows)(const double *p, const tw_factor *f, tw_val z);
@@ -169,6 +172,9 @@ tw_val tw_space_draw(const tw_space *space, const tw_piece *source, tw_val key, 
 void tw_space_draw_row(const tw_space *space, const tw_piece *source, uint64_t seed, uint32_t stream, int64_t row,
                        double *out);
 double tw_space_log_density(const tw_space *space, const tw_piece *source, const double *x);
+
+/* Standard exponential numbers by standard normal ones, elementwise. */
+tw_val tw_exponential_rows(tw_val z);
 
 const tw_piece_info *tw_source_list(int index);
 
