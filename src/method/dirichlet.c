@@ -7,8 +7,8 @@
  *
  * Where x_0 is uniform (source 'shares') and x_1 a corner, x_t has the Dirichlet law 1 + kappa x_1, the paper's path: a
  * Dirichlet law of the sum of two parameters is two of either, mixed by a Beta law (Sethuraman 1994, A constructive
- * definition of Dirichlet priors, lemma 3.1). All of it is kept however near the data, where straight lines by a clock
- * of their own would draw every corner's law together and those of different corners apart. x_1 need be no corner here.
+ * definition of Dirichlet priors, lemma 3.1). Straight lines by one clock leave all corners but their own behind, at
+ * times that tell which corner it is; this law is nowhere 0 before t = 1. x_1 need be no corner here.
  *
  * r follows a row through time: 1 - r = exp(-sum E_i / (kappa + i)), i < n, with exponential E_i that stay the same, as
  * the logarithm of Beta(kappa, n) is such a sum. The field that is learned, the mean velocity at a place, is that of

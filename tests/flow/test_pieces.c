@@ -92,6 +92,14 @@ static bool is_of_sequences(int kind, int row)
            (kind == TW_PIECE_source && strcmp(info->name, "empty") == 0);
 }
 
+/* Of simplices. */
+static bool is_of_shares(int kind, int row)
+{
+    const tw_piece_info *info = tw_flow_piece_at(kind)->at(row);
+    if (kind == TW_PIECE_method) return ((const tw_method *)info)->rules->covers == tw_space_is_shares;
+    return kind == TW_PIECE_source && ((const tw_source *)info)->rules->simplex;
+}
+
 /* The space of meshes and the paths there, on a sphere of 80 faces. */
 static bool is_of_meshes(int kind, int row)
 {
@@ -200,6 +208,7 @@ static void test_all_that_is_listed_works(void **state)
             bool curved =
                 kind == TW_PIECE_source && !((const tw_source *)info)->rules->draw && strcmp(info->name, "data");
             if (curved) desc.space = "sphere";
+            if (is_of_shares(kind, i)) desc.space = "simplex";
             *tw_flow_piece_name(&desc, kind) = table ? "table:0,0,1,0.4,0.3,0.8,1,1,0" : info->name;
             check(&desc, info->name);
         }
