@@ -30,12 +30,15 @@ awk -v rows=4096 -v length_="$length" 'BEGIN { srand(1); for (i = 0; i < 65; i++
 
 number() { sed -n "s/.*\"$1\":[ ]*\([0-9.e+]*\).*/\1/p"; }
 size=(--width "$width" --depth "$depth" --heads "$heads")
+train() { # OPTIONS
+    "$program" train text.txt --chunk "$length" --network ddit "${size[@]}" --batch "$batch" --split 1,0,0 \
+        --precision "${PRECISION:-f32}" --threads "$threads" --out run --force --quiet "$@"
+}
 ours_train() {
-    "$program" train text.txt --chunk "$length" --network ddit "${size[@]}" --batch "$batch" --minutes "$(awk -v s="$seconds" 'BEGIN { print s / 60 }')" \
-        --split 1,0,0 --precision "${PRECISION:-f32}" --threads "$threads" --out run --force --quiet --json |
-        number steps_per_second | awk -v b="$batch" -v t="$length" '{ printf "%.6g\n", $1 * b * t }'
+    train --minutes "$(awk -v s="$seconds" 'BEGIN { print s / 60 }')" --json | number steps_per_second | awk -v b="$batch" -v t="$length" '{ printf "%.6g\n", $1 * b * t }'
 }
 ours_sample() {
+    [ -e run ] || train --steps 1
     "$program" sample run -n "$n" --steps "$steps" --solver euler --threads "$threads" --quiet --json -o samples.txt |
         number seconds | awk -v n="$n" -v t="$length" '{ printf "%.6g\n", n * t / $1 }'
 }

@@ -111,8 +111,6 @@ def in_its_form(frame, like):
     return frame
 
 
-
-
 def stop_at(deadline, module):
     """Ends the epochs of one of SDV's modules at the deadline: its loop asks tqdm for them."""
 
@@ -209,10 +207,13 @@ def rank(out):
             print(f"{name:20} {'(floor)':10} {r['detection_floor']:10.3f} {floor:8.3f} {r['marginal_floor']:8.4f} "
                   f"{r['association_floor']:8.4f} {r['closer_floor']:8.3f} {r['copies_floor']:8.4f}")
     print("\naverage rank" + " " * 19 + "".join(f"{m[0]:>11}" for m in MEASURES) + f"{'all':>11}")
+    overall = {}
     for g in GENERATORS:
         if ranks[g]["use"]:
             means = [np.mean(ranks[g][m[0]]) for m in MEASURES]
-            print(f"{'':20} {g:10}" + "".join(f"{v:11.2f}" for v in means) + f"{np.mean(means):11.2f}")
+            overall[g] = np.mean(means)
+            print(f"{'':20} {g:10}" + "".join(f"{v:11.2f}" for v in means) + f"{overall[g]:11.2f}")
+    return all(overall.get("ours", np.inf) < overall[g] for g in overall if g != "ours")
 
 
 def main():
@@ -231,7 +232,7 @@ def main():
     if options.verb == "split":
         split(options.data, options.name, options.out)
     elif options.verb == "rank":
-        rank(options.out)
+        sys.exit(0 if rank(options.out) else 1)
     else:
         train(options.peer, options.out, options.minutes)
 
