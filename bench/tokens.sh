@@ -38,7 +38,7 @@ ours_train() {
     train --minutes "$(awk -v s="$seconds" 'BEGIN { print s / 60 }')" --json | number steps_per_second | awk -v b="$batch" -v t="$length" '{ printf "%.6g\n", $1 * b * t }'
 }
 ours_sample() {
-    [ -e run ] || train --steps 1
+    [ -e run ] || train --steps 1 >&2
     "$program" sample run -n "$n" --steps "$steps" --solver euler --threads "$threads" --quiet --json -o samples.txt |
         number seconds | awk -v n="$n" -v t="$length" '{ printf "%.6g\n", n * t / $1 }'
 }
