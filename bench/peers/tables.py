@@ -138,6 +138,7 @@ def sdv(peer, train, deadline):
 def forest(train, minutes):
     """Its cost is known only after it was paid: levels of noise and copies of each row are doubled while a run twice as
     long still fits, and the last run is the one that counts."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # of each of two workers: with two each they wait for one another
     from ForestDiffusion import ForestDiffusionModel
 
     frame, levels = without_gaps(train)
