@@ -27,9 +27,9 @@ static tw_val point_of(const tw_factor *f, const tw_draws *d, tw_val alpha, tw_v
     if (tw_is_none(each)) return TW_NONE;
     tw_val i = tw_iota(each.graph, tw_dtype_at(each), tw_shape_at(each), 1);
     tw_val rates = tw_div(tw_mul(each, sigma), tw_add(tw_muls(alpha, scale * f->numbers), tw_mul(i, sigma)));
-    tw_val left = tw_neg(tw_expm1(tw_neg(tw_expand_dim(tw_sum_axis(rates, 1), 1))));
+    tw_val sum = tw_neg(tw_expand_dim(tw_sum_axis(rates, 1), 1)), left = tw_neg(tw_expm1(sum));
     tw_val from = tw_square(tw_slice(d->x0, 1, begin, end)), to = tw_square(tw_slice(d->x1, 1, begin, end));
-    return tw_sqrt(tw_add(to, tw_mul(left, tw_sub(from, to))));
+    return tw_sqrt(tw_add(tw_mul(left, from), tw_mul(tw_exp(sum), to))); /* never 0, unlike to + left (from - to) */
 }
 
 void tw_dirichlet_at(const tw_model *model, const tw_draws *d, tw_val *out_xt, tw_val *out_ut)

@@ -16,9 +16,9 @@ static void place(const double *p, const tw_factor *f, const double *z, double *
 
 tw_val tw_exponential_rows(tw_val z)
 {
-    const double least = 1.0 / (1 << 25); /* an f32 knows no more of 1 - erf */
+    const double least = 1.0 / (1 << 24); /* an f32 knows no more of 0 and 1: no number is infinite, none 0 */
     tw_val below = tw_muls(tw_adds(tw_erf(tw_muls(z, root_half)), 1), 0.5);
-    return tw_neg(tw_log(tw_max(below, tw_full_like(below, least))));
+    return tw_neg(tw_log(tw_clamp(below, least, 1 - least)));
 }
 
 static tw_val place_rows(const double *p, const tw_factor *f, tw_val z)

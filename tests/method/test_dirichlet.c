@@ -178,6 +178,42 @@ static void points_move_as_told(void **state)
     for (int i = 0; i < N * K; i++) assert_true(fabs(at[i] - data[i]) < 5e-4 && isfinite(velocity[i]));
 }
 
+/* Floats that normal numbers come as, the greatest and least among them: nothing is infinite, and nothing that is
+ * differentiated 0. */
+static void extremes_are_finite(void **state)
+{
+    (void)state;
+    enum { ROWS = 6 };
+    double z[ROWS * K] = {6.5, 6.5, 6.5, -6.5, -6.5, -6.5, 6.5, -6.5, 0, -6.5, 6.5, 6.5, 0, 6.5, -6.5, 5.6, 5.5, 5.3};
+    double corner[ROWS * K] = {0}, out[2][ROWS * K], when[ROWS];
+    const double all[] = {1e-7, 1e-3, 0.5, 0.999, 0.9999999};
+    tw_graph *g = NULL;
+    tw_piece piece = {0}, schedule = {0};
+    for (int i = 0; i < ROWS; i++) corner[K * i + i % K] = 1;
+    assert_int_equal(tw_graph_create(ctx, &g), TW_OK);
+    assert_int_equal(tw_piece_read(ctx, "method", "dirichlet", tw_method_list, &piece), TW_OK);
+    assert_int_equal(tw_piece_read(ctx, "schedule", "condot", tw_schedule_list, &schedule), TW_OK);
+    const tw_shape rows = tw_shape_of(ROWS, K);
+    const tw_val in[3] = {tw_input(g, "z", TW_DTYPE_F32, rows), tw_input(g, "x1", TW_DTYPE_F32, rows),
+                          tw_input(g, "t", TW_DTYPE_F32, tw_shape_of(ROWS))};
+    const tw_model model = {.space = &simplex, .schedule = &schedule, .method = &piece};
+    tw_val x0 = tw_source_shares.place_rows(NULL, &three, in[0]), to[2];
+    tw_dirichlet_at(&model, &(tw_draws){.x0 = x0, .x1 = in[1], .t = in[2], .z = in[0]}, &to[0], &to[1]);
+    assert_int_equal(tw_graph_check(g), TW_OK);
+    for (int k = 0; k < TW_COUNT(all); k++) {
+        for (int i = 0; i < ROWS; i++) when[i] = all[k];
+        assert_int_equal(
+            tw_reference_run(ctx, 3, in, (const double *[]){z, corner, when}, 2, to, (double *[]){out[0], out[1]}),
+            TW_OK);
+        for (int i = 0; i < ROWS * K; i++)
+            if (!isfinite(out[0][i]) || !isfinite(out[1][i]))
+                fail_msg("t = %g: %g moves by %g", all[k], out[0][i], out[1][i]);
+    }
+    tw_piece_free(ctx, &piece);
+    tw_piece_free(ctx, &schedule);
+    tw_graph_destroy(g);
+}
+
 static void source_has_its_density(void **state)
 {
     (void)state;
@@ -199,10 +235,9 @@ static void source_has_its_density(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(laws_are_dirichlet),
-        cmocka_unit_test(velocities_are_those_of_the_paper),
-        cmocka_unit_test(points_move_as_told),
-        cmocka_unit_test(source_has_its_density),
+        cmocka_unit_test(laws_are_dirichlet),  cmocka_unit_test(velocities_are_those_of_the_paper),
+        cmocka_unit_test(points_move_as_told), cmocka_unit_test(source_has_its_density),
+        cmocka_unit_test(extremes_are_finite),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
