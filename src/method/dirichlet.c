@@ -19,6 +19,8 @@
 
 static const double least = 1e-4; /* of alpha and sigma: times nearer to the ends have the velocity of no change */
 
+static const double nothing = 1e-14; /* of shares */
+
 /* Roots of shares (B,numbers) of a factor, by the squares of alpha and sigma (B,1). */
 static tw_val point_of(const tw_factor *f, const tw_draws *d, tw_val alpha, tw_val sigma, double scale)
 {
@@ -29,7 +31,8 @@ static tw_val point_of(const tw_factor *f, const tw_draws *d, tw_val alpha, tw_v
     tw_val rates = tw_div(tw_mul(each, sigma), tw_add(tw_muls(alpha, scale * f->numbers), tw_mul(i, sigma)));
     tw_val sum = tw_neg(tw_expand_dim(tw_sum_axis(rates, 1), 1)), left = tw_neg(tw_expm1(sum));
     tw_val from = tw_square(tw_slice(d->x0, 1, begin, end)), to = tw_square(tw_slice(d->x1, 1, begin, end));
-    return tw_sqrt(tw_add(tw_mul(left, from), tw_mul(tw_exp(sum), to))); /* never 0, unlike to + left (from - to) */
+    tw_val shares = tw_add(tw_mul(left, from), tw_mul(tw_exp(sum), to));
+    return tw_sqrt(tw_clamp(shares, nothing, 2)); /* a share that is 0 from begin to end does not move */
 }
 
 void tw_dirichlet_at(const tw_model *model, const tw_draws *d, tw_val *out_xt, tw_val *out_ut)
