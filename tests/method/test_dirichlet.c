@@ -202,9 +202,9 @@ static void extremes_are_finite(void **state)
     assert_int_equal(tw_graph_check(g), TW_OK);
     for (int k = 0; k < TW_COUNT(all); k++) {
         for (int i = 0; i < ROWS; i++) when[i] = all[k];
-        assert_int_equal(
-            tw_reference_run(ctx, 3, in, (const double *[]){z, corner, when}, 2, to, (double *[]){out[0], out[1]}),
-            TW_OK);
+        assert_int_equal(tw_reference_run(ctx, 3, in, (const double *[]){z, corner, when}, 4, to,
+                                          (double *[]){out[0], out[1], out[2], out[3]}),
+                         TW_OK);
         for (int i = 0; i < ROWS * K; i++)
             for (int j = 0; j < 4; j++)
                 if (!isfinite(out[j][i])) fail_msg("t = %g: output %d is %g", all[k], j, out[j][i]);
