@@ -18,6 +18,7 @@ python=${THALWEG_BENCH_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/thalweg/bench-venv}
 width=${WIDTH:-256} depth=${DEPTH:-6} heads=${HEADS:-4} length=${LENGTH:-256} batch=${BATCH:-16} n=${N:-64} steps=${STEPS:-256}
 seconds=${SECONDS_EACH:-10}
 threads=${OMP_NUM_THREADS:-2}
+modes=${MODES:-eager compile}
 export OMP_NUM_THREADS=$threads
 here=$PWD
 box=$(mktemp -d)
@@ -58,19 +59,19 @@ report() { # WHAT BAR OURS PEER...
         over=1
 }
 printf 'width %s, depth %s, heads %s, length %s; batch %s; %s rows in %s steps; %s threads; PyTorch: %s\n' "$width" "$depth" "$heads" \
-    "$length" "$batch" "$n" "$steps" "$threads" "${MODES:-eager compile}"
+    "$length" "$batch" "$n" "$steps" "$threads" "$modes"
 median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 for what in ${WHAT:-train sample}; do
     bar=1.2 repeats=${REPEATS:-3}
     [ "$what" = train ] || bar=1.5 repeats=1
     : >ours
-    for mode in ${MODES:-eager compile}; do : >"peer.$mode"; done
+    for mode in $modes; do : >"peer.$mode"; done
     for ((i = 0; i < repeats; i++)); do # by turns: what else the machine does meets all of them
         "ours_$what" >>ours
-        for mode in ${MODES:-eager compile}; do peer "$what" "$mode" >>"peer.$mode"; done
+        for mode in $modes; do peer "$what" "$mode" >>"peer.$mode"; done
     done
     results=()
-    for mode in ${MODES:-eager compile}; do results+=("$(median <"peer.$mode")"); done
+    for mode in $modes; do results+=("$(median <"peer.$mode")"); done
     report "$what" $bar "$(median <ours)" "${results[@]}"
 done
 exit $over

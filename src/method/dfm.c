@@ -15,8 +15,7 @@
 /* x_t by the noise of the row, whose normal numbers are made uniform. */
 static tw_val point(const tw_model *model, const tw_draws *d)
 {
-    const double root_half = 0.70710678118654752440;
-    tw_val uniform = tw_muls(tw_adds(tw_erf(tw_muls(d->z, root_half)), 1), 0.5);
+    tw_val uniform = tw_normal_share_rows(d->z);
     return tw_token_point(model->tokens, d->x0, d->x1, d->t, uniform);
 }
 

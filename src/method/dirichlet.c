@@ -52,10 +52,7 @@ static tw_val row_loss(const tw_model *model, const tw_draws *d)
 {
     tw_val xt, target;
     tw_dirichlet_at(model, d, &xt, &target);
-    if (tw_is_none(xt)) return TW_NONE;
-    tw_val predicted = tw_model_predict(model, xt, d->t);
-    return tw_model_loss(model, d->t, tw_space_frame(model->space, xt, predicted),
-                         tw_space_frame(model->space, xt, target));
+    return tw_is_none(xt) ? TW_NONE : tw_model_regress(model, xt, d->t, target);
 }
 
 const tw_method_rules tw_method_dirichlet = {.defaults = {.source = "shares"},

@@ -1,14 +1,15 @@
-/* method/edit_flow.c - edit flows: sequences that grow and shrink by insertions, deletions and substitutions (Havasi, Karrer,
- * Gat, Chen 2025, Edit flows: flow matching with edit operations).
+/* method/edit_flow.c - edit flows: sequences that grow and shrink by insertions, deletions and substitutions (Havasi,
+ * Karrer, Gat, Chen 2025, Edit flows: flow matching with edit operations).
  *
- * x_0 and x_1 come aligned with blanks, z_0 and z_1, as many places as a state has numbers; z_t has the place of z_1 with
- * probability kappa, else that of z_0, and x_t is z_t without its blanks. With u = tau'(t) e^h for what the network says,
- * the loss of the paper (eq. 23) is, up to a constant,
+ * x_0 and x_1 come aligned with blanks, z_0 and z_1, as many places as a state has numbers; z_t has the place of z_1
+ * with probability kappa, else that of z_0, and x_t is z_t without its blanks. With u = tau'(t) e^h for what the
+ * network says, the loss of the paper (eq. 23) is, up to a constant,
  *
- *   tau'(t) ( sum over all edits of x_t of e^h - sum over places where z_t is not z_1 of (1 + h of that edit) ) / columns,
+ *   tau'(t) ( sum over all edits of x_t of e^h - sum over places where z_t is not z_1 of (1 + h of that edit) ) /
+ * columns,
  *
- * the generalised Kullback-Leibler divergence of rates. From an empty source its mean over t bounds -log p(x_1) a column:
- * an order of insertions and the places they fill tell each other. */
+ * the generalised Kullback-Leibler divergence of rates. From an empty source its mean over t bounds -log p(x_1) a
+ * column: an order of insertions and the places they fill tell each other. */
 #include "method/method.h"
 
 #include "graph/node.h"
@@ -16,8 +17,7 @@
 /* z_t by the noise of the row, whose normal numbers are made uniform. */
 static tw_val point(const tw_edit_path *path, const tw_draws *d)
 {
-    const double root_half = 0.70710678118654752440;
-    tw_val uniform = tw_muls(tw_adds(tw_erf(tw_muls(d->z, root_half)), 1), 0.5);
+    tw_val uniform = tw_normal_share_rows(d->z);
     tw_val left = tw_schedule_sigma(path->schedule, tw_expand_dim(d->t, 1));
     return tw_select(tw_lt(uniform, left), d->x0, d->x1);
 }
@@ -74,8 +74,8 @@ static tw_val all_edits(const tw_edit_path *path, tw_val x, tw_val y)
     return sum;
 }
 
-/* sum of 1 + h over the edits of a kind that lead from z to z_1 (B), at: what is said of each place's slot (B,N,outputs);
- * law: where the logits of its token are among these, -1: it has none. */
+/* sum of 1 + h over the edits of a kind that lead from z to z_1 (B), at: what is said of each place's slot
+ * (B,N,outputs); law: where the logits of its token are among these, -1: it has none. */
 static tw_val edits_left(const tw_edit_path *path, tw_val at, tw_edit_kind kind, tw_val made, tw_val z1, int law)
 {
     tw_val h = tw_adds(kind_of(at, kind), 1);
@@ -89,9 +89,9 @@ static tw_val edits_left(const tw_edit_path *path, tw_val at, tw_edit_kind kind,
 
 static tw_val row_loss(const tw_model *model, const tw_draws *d)
 {
-    /* Of the pace: its square times the chance that something is still to be done grows like 1 / (1 - t). Larger weights
-     * would make rare rows outweigh all others (a small world of six lines, 600 steps: TV 0.20 with 100, 0.10 with 10, 0.17
-     * with 3), and which times count more does not change what is learned. */
+    /* Of the pace: its square times the chance that something is still to be done grows like 1 / (1 - t). Larger
+     * weights would make rare rows outweigh all others (a small world of six lines, 600 steps: TV 0.20 with 100, 0.10
+     * with 10, 0.17 with 3), and which times count more does not change what is learned. */
     const double largest = 10;
     const tw_edit_path *path = model->edits;
     tw_val z = point(path, d);

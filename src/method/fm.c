@@ -18,9 +18,7 @@ static tw_val row_loss(const tw_model *model, const tw_draws *d)
         tw_schedule_values at = tw_schedule_values_at(model->schedule, tw_expand_dim(d->t, 1));
         target = tw_prediction_of(model->predict, &at, d->x1, d->x0);
     }
-    tw_val predicted = tw_model_predict(model, xt, d->t);
-    return tw_model_loss(model, d->t, tw_space_frame(model->space, xt, predicted),
-                         tw_space_frame(model->space, xt, target));
+    return tw_model_regress(model, xt, d->t, target);
 }
 
 const tw_method_rules tw_method_fm = {.everywhere = true, .row_loss = row_loss};

@@ -23,12 +23,6 @@ enum { KNOWN, TOKENS }; /* parameters */
 /* Parts of z: what points are drawn by, what is known, and in the third one number for the row. */
 enum { FOR_POINTS, FOR_KNOWN, FOR_ROWS, PARTS };
 
-static tw_val uniform_of(tw_val z)
-{
-    const double root_half = 0.70710678118654752440;
-    return tw_muls(tw_adds(tw_erf(tw_muls(z, root_half)), 1), 0.5);
-}
-
 static tw_val join(tw_val whole, tw_val part)
 {
     return tw_is_none(whole) ? part : tw_concat2(1, whole, part);
@@ -58,7 +52,7 @@ static tw_val draw_known(const tw_model *model, const tw_draws *d)
     double part = model->method->value[KNOWN];
     tw_val own = tw_slice(d->z, 1, FOR_KNOWN * numbers, (FOR_KNOWN + 1) * numbers), grouped = TW_NONE;
     if (part <= 0) return tw_zeros_like(own);
-    tw_val row = tw_muls(uniform_of(tw_slice(d->z, 1, FOR_ROWS * numbers, FOR_ROWS * numbers + 1)), 1 / part);
+    tw_val row = tw_muls(tw_normal_share_rows(tw_slice(d->z, 1, FOR_ROWS * numbers, FOR_ROWS * numbers + 1)), 1 / part);
     tw_val share = tw_select(tw_lt(row, tw_full_like(row, 1)), row, tw_zeros_like(row));
     for (int i = 0; i < space->count; i++) { /* the numbers of one point are known together */
         const tw_factor *f = &space->factor[i];
@@ -66,7 +60,7 @@ static tw_val draw_known(const tw_model *model, const tw_draws *d)
         if (!tw_factor_is_apart(f)) z = tw_broadcast_to(tw_slice(z, 1, 0, 1), tw_shape_at(z));
         grouped = join(grouped, z);
     }
-    tw_val known = tw_lt(uniform_of(grouped), tw_broadcast_to(share, tw_shape_at(grouped)));
+    tw_val known = tw_lt(tw_normal_share_rows(grouped), tw_broadcast_to(share, tw_shape_at(grouped)));
     return tw_cast(known, tw_dtype_at(own));
 }
 
@@ -124,8 +118,8 @@ static void draw_tokens(const tw_model *model, const tw_draws *d, on_the_way *w)
         int begin = f->number, end = begin + f->numbers;
         tw_token_path path = tw_model_token_path(model, f);
         tw_val x1 = tw_slice(d->x1, 1, begin, end), known = tw_slice(w->known, 1, begin, end);
-        tw_val xt =
-            tw_token_point(&path, tw_slice(d->x0, 1, begin, end), x1, d->t, uniform_of(tw_slice(d->z, 1, begin, end)));
+        tw_val xt = tw_token_point(&path, tw_slice(d->x0, 1, begin, end), x1, d->t,
+                                   tw_normal_share_rows(tw_slice(d->z, 1, begin, end)));
         w->tokens = join(w->tokens, tw_select(tw_gt(known, tw_zeros_like(known)), x1, xt));
     }
 }

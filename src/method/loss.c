@@ -140,3 +140,9 @@ tw_val tw_model_loss(const tw_model *model, tw_val t, tw_val prediction, tw_val 
     tw_val weight = weights[w->row].weight(model, &at);
     return tw_mul(loss, tw_min(weight, tw_full_like(weight, largest)));
 }
+
+tw_val tw_model_regress(const tw_model *model, tw_val x, tw_val t, tw_val target)
+{
+    tw_val predicted = tw_model_predict(model, x, t);
+    return tw_model_loss(model, t, tw_space_frame(model->space, x, predicted), tw_space_frame(model->space, x, target));
+}

@@ -118,6 +118,8 @@ tw_val tw_model_edits(const tw_model *model, tw_val x, tw_val t);
 tw_val tw_model_head(tw_val y, int heads, int head);
 /* The model's loss of predictions against targets (B,D), weighted by time -> (B). */
 tw_val tw_model_loss(const tw_model *model, tw_val t, tw_val prediction, tw_val target);
+/* That of the network's answer at x (B,D), in the metric of the space there. */
+tw_val tw_model_regress(const tw_model *model, tw_val x, tw_val t, tw_val target);
 
 const tw_piece_info *tw_loss_list(int index); /* NULL past the end */
 bool tw_loss_of_tokens(const tw_piece *loss);

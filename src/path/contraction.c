@@ -15,7 +15,7 @@ bool tw_contraction_covers(const tw_space *space)
         const tw_factor *f = &space->factor[i];
         bool sphere = f->manifold == TW_MANIFOLD_sphere;
         bool known = sphere || f->manifold == TW_MANIFOLD_euclidean || f->manifold == TW_MANIFOLD_torus;
-        bool walls = f->fold != TW_FOLD_NONE && !(sphere && f->fold == TW_FOLD_POSITIVE);
+        bool walls = f->fold != TW_FOLD_NONE && !tw_factor_is_shares(f);
         if (!known || walls || f->surface || f->symbols > 0) return false;
     }
     return true;
@@ -134,7 +134,7 @@ static tw_val part_of(const tw_factor *f, tw_val x)
 
 static tw_val point_of(const tw_factor *f, tw_val x0, tw_val x1, tw_val s, tw_val z)
 {
-    if (f->fold == TW_FOLD_POSITIVE) return shares_point(x1, s, z);
+    if (tw_factor_is_shares(f)) return shares_point(x1, s, z);
     if (f->manifold == TW_MANIFOLD_sphere) return sphere_point(x0, x1, s);
     return f->manifold == TW_MANIFOLD_torus ? angles_point(x0, x1, s) : numbers_point(x0, x1, s);
 }
@@ -143,7 +143,7 @@ static tw_val density_of(const tw_factor *f, tw_val x, tw_val x1, tw_val s)
 {
     const tw_manifold m = f->manifold;
     int n = (int)tw_last_dim(x);
-    if (f->fold == TW_FOLD_POSITIVE) return shares_density(x, x1, s);
+    if (tw_factor_is_shares(f)) return shares_density(x, x1, s);
     if (m == TW_MANIFOLD_euclidean) return numbers_density(x, x1, s);
     tw_val over_uniform = m == TW_MANIFOLD_sphere ? cauchy(n - 1, products(x, x1), s) : angles_density(x, x1, s);
     return tw_adds(over_uniform, -tw_manifold_log_volume(m, n));

@@ -8,6 +8,7 @@
 #include "base/philox.h"
 #include "base/streams.h"
 #include "io/mesh_file.h"
+#include "space/space.h"
 #include "space/vector3.h"
 
 #include <math.h>
@@ -356,9 +357,8 @@ static int64_t face_of(const double *below, int64_t faces, double target)
 
 void tw_mesh_uniform(const tw_mesh *m, const double *z, double *out)
 {
-    const double root_half = 0.70710678118654752440;
     double u[3];
-    for (int j = 0; j < 3; j++) u[j] = 0.5 * erfc(-z[j] * root_half);
+    for (int j = 0; j < 3; j++) u[j] = tw_normal_share(z[j]);
     double root = sqrt(u[1]);
     tw_mesh_place at = {.face = face_of(m->below, m->info.faces, m->info.area * u[0]),
                         .share = {1 - root, root * (1 - u[2]), root * u[2]}};

@@ -4,6 +4,18 @@
 
 #include <math.h>
 
+static const double root_half = 0.70710678118654752440;
+
+double tw_normal_share(double z)
+{
+    return 0.5 * erfc(-z * root_half);
+}
+
+tw_val tw_normal_share_rows(tw_val z)
+{
+    return tw_muls(tw_adds(tw_erf(tw_muls(z, root_half)), 1), 0.5);
+}
+
 static tw_val draw(const double *p, tw_val key, tw_val counter, uint32_t stream, tw_shape shape, tw_dtype dtype)
 {
     (void)p;

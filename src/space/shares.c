@@ -5,20 +5,17 @@
 
 #include <math.h>
 
-static const double root_half = 0.70710678118654752440;
-
 static void place(const double *p, const tw_factor *f, const double *z, double *out)
 {
     (void)p;
-    for (int i = 0; i < f->numbers; i++) out[i] = sqrt(-log(0.5 * erfc(-z[i] * root_half)));
+    for (int i = 0; i < f->numbers; i++) out[i] = sqrt(-log(tw_normal_share(z[i])));
     tw_manifold_project(f->manifold, f->numbers, out, out);
 }
 
 tw_val tw_exponential_rows(tw_val z)
 {
     const double least = 1.0 / (1 << 24); /* an f32 knows no more of 0 and 1: no number is infinite, none 0 */
-    tw_val below = tw_muls(tw_adds(tw_erf(tw_muls(z, root_half)), 1), 0.5);
-    return tw_neg(tw_log(tw_clamp(below, least, 1 - least)));
+    return tw_neg(tw_log(tw_clamp(tw_normal_share_rows(z), least, 1 - least)));
 }
 
 static tw_val place_rows(const double *p, const tw_factor *f, tw_val z)

@@ -242,7 +242,7 @@ tw_status tw_space_refuse(tw_context *ctx, const tw_factor *f, int64_t row, cons
 bool tw_space_is_shares(const tw_space *space)
 {
     for (int i = 0; i < space->count; i++)
-        if (space->factor[i].manifold != TW_MANIFOLD_sphere || space->factor[i].fold != TW_FOLD_POSITIVE) return false;
+        if (!tw_factor_is_shares(&space->factor[i])) return false;
     return space->count > 0;
 }
 

@@ -61,7 +61,11 @@ static inline bool tw_space_is_mixed(const tw_space *space)
 {
     return space->symbols == 0 && space->moving < space->count;
 }
-/* Whether all factors are simplices. */
+/* Whether a factor is a simplex, as roots of shares; whether all are. */
+static inline bool tw_factor_is_shares(const tw_factor *f)
+{
+    return f->manifold == TW_MANIFOLD_sphere && f->fold == TW_FOLD_POSITIVE;
+}
 bool tw_space_is_shares(const tw_space *space);
 /* The factors that move as a space of their own; it lives as long as the whole. */
 tw_space tw_space_of_moving(const tw_space *space);
@@ -173,7 +177,10 @@ void tw_space_draw_row(const tw_space *space, const tw_piece *source, uint64_t s
                        double *out);
 double tw_space_log_density(const tw_space *space, const tw_piece *source, const double *x);
 
-/* Standard exponential numbers by standard normal ones, elementwise. */
+/* The share of standard normal numbers that are below z, uniform for such a z; and standard exponential numbers by it,
+ * elementwise. */
+double tw_normal_share(double z);
+tw_val tw_normal_share_rows(tw_val z);
 tw_val tw_exponential_rows(tw_val z);
 
 const tw_piece_info *tw_source_list(int index);

@@ -11,12 +11,12 @@ static const double scale = 1; /* of those without a volume */
 /* Numbers of 0..count - 1, equally likely, by normal ones. */
 static double pick(double z, double count)
 {
-    return fmin(floor(count * 0.5 * erfc(-z * root_half)), count - 1);
+    return fmin(floor(count * tw_normal_share(z)), count - 1);
 }
 
 static tw_val pick_rows(tw_val z, double count)
 {
-    tw_val place = tw_floor(tw_muls(tw_adds(tw_erf(tw_muls(z, root_half)), 1), 0.5 * count));
+    tw_val place = tw_floor(tw_muls(tw_normal_share_rows(z), count));
     return tw_min(place, tw_full_like(place, count - 1));
 }
 
@@ -53,7 +53,7 @@ static void place(const double *p, const tw_factor *f, const double *z, double *
     }
     switch (f->manifold) {
     case TW_MANIFOLD_torus:
-        for (int i = 0; i < f->numbers; i++) out[i] = turn * 0.5 * erfc(-z[i] * root_half);
+        for (int i = 0; i < f->numbers; i++) out[i] = turn * tw_normal_share(z[i]);
         break;
     case TW_MANIFOLD_sphere:
     case TW_MANIFOLD_rotation:
@@ -73,7 +73,7 @@ static tw_val place_rows(const double *p, const tw_factor *f, tw_val z)
     if (f->fold == TW_FOLD_BETWEEN) return tw_erf(tw_muls(z, root_half));
     switch (f->manifold) {
     case TW_MANIFOLD_torus:
-        return tw_muls(tw_adds(tw_erf(tw_muls(z, root_half)), 1), 0.5 * turn);
+        return tw_muls(tw_normal_share_rows(z), turn);
     case TW_MANIFOLD_sphere:
     case TW_MANIFOLD_rotation:
         return tw_fold_rows(f->fold, tw_manifold_project_rows(f->manifold, z));

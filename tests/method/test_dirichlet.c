@@ -2,7 +2,7 @@
  * where they begin. */
 #include "method/dirichlet.h"
 
-#include "base/philox.h"
+#include "base/order.h"
 #include "graph/reference.h"
 #include "support/own_context.h"
 
@@ -59,17 +59,11 @@ static void travel(double t, const char *method)
     tw_graph_destroy(g);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Kolmogorov and Smirnov's distance from a distribution function with one parameter, times sqrt(n). */
 static double ks(double *x, double (*cdf)(double x, double a), double a)
 {
     double worst = 0;
-    qsort(x, N, sizeof *x, by_value);
+    qsort(x, N, sizeof *x, tw_by_value);
     for (int i = 0; i < N; i++) {
         double f = cdf(x[i], a);
         worst = fmax(worst, fmax(fabs(f - (double)i / N), fabs(f - (double)(i + 1) / N)));
