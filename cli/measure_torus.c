@@ -2,21 +2,22 @@
 #include "measures.h"
 
 #include "eval/wrapped_mixture.h"
+#include "flow/flow.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { MOST_ROWS = 3000 };
 
 /* What a number of the data is in radians; 0 after a complaint. */
 static double radians_of(const subject *s)
 {
-    const char *space = s->m.about->space;
-    if (strcmp(space, "radians") == 0) return 1;
-    if (strncmp(space, "torus", 5) == 0 && (strstr(space, "period=360") || !strchr(space, ':')))
-        return 0.017453292519943295;
-    (void)tw_fail(s->c->ctx, TW_ERR_INVALID, "wrapped normals are for angles in radians or degrees, not space '%s'",
-                  space);
+    const tw_space *space = &s->m.flow->space;
+    bool angles = !space->flat;
+    for (int i = 0; i < space->count && angles; i++)
+        angles = space->factor[i].manifold == TW_MANIFOLD_torus && space->factor[i].period == space->factor[0].period;
+    if (angles) return 6.283185307179586 / space->factor[0].period;
+    (void)tw_fail(s->c->ctx, TW_ERR_INVALID, "wrapped normals are for angles of one unit, not space '%s'",
+                  s->m.about->space);
     return 0;
 }
 

@@ -327,7 +327,11 @@ tw_status tw_form_torus(tw_columns *c)
 
 tw_status tw_form_radians(tw_columns *c)
 {
-    return add_all(c, (tw_factor){.manifold = TW_MANIFOLD_torus, .form = &angles, .period = 2 * pi, .low = -pi});
+    return add_all(c, (tw_factor){.manifold = TW_MANIFOLD_torus,
+                                  .form = &angles,
+                                  .period = 2 * pi,
+                                  .low = -pi,
+                                  .waves = (int)c->piece->value[0]});
 }
 
 tw_status tw_form_directions(tw_columns *c)

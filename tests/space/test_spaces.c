@@ -203,7 +203,7 @@ static void test_more_columns_than_a_factor_holds(void **state)
     double x[150], y[150], v[150];
     assert_int_equal(s.count, 3);
     assert_int_equal(s.numbers, 150);
-    assert_int_equal(s.features, 300);
+    assert_int_equal(s.features, 150 * (2 + 2 * 2)); /* itself, and two octaves of waves */
     for (int i = 0; i < 150; i++) x[i] = 0.1, y[i] = 2 * pi - 0.2;
     assert_true(fabs(tw_space_distance(&s, x, y) - 0.3 * sqrt(150)) < 1e-12);
     tw_space_log(&s, x, y, v);
@@ -283,8 +283,8 @@ static void test_what_the_network_sees_and_says(void **state)
     static const struct {
         const char *space;
         int columns;
-    } spaces[] = {{"sphere", 2},           {"so3", 4},        {"se3", 7}, {"poincare", 3},
-                  {"torus:360,-180,3", 2}, {"directions", 5}, {"spd", 6}};
+    } spaces[] = {{"sphere", 2},           {"so3", 4},       {"se3", 7},        {"poincare", 3},
+                  {"torus:360,-180,3", 2}, {"radians:1", 3}, {"directions", 5}, {"spd", 6}};
     static double x[ROWS * MOST], y[ROWS * MOST], seen[ROWS * 4 * MOST], lifted[ROWS * MOST], framed[ROWS * MOST];
     static double seen2[ROWS * 4 * MOST], lifted2[ROWS * MOST];
     tw_random random = {.seed = 9, .stream = 1};
@@ -325,6 +325,22 @@ static void test_what_the_network_sees_and_says(void **state)
                 }
         tw_space_free(*state, &s);
     }
+}
+
+/* Of an angle: cosine and sine of it, twice it, four times it; across the seam they are the same. */
+static void test_features_of_an_angle_are_waves(void **state)
+{
+    static double x[ROWS * 2], y[ROWS * 2], seen[ROWS * 12], lifted[ROWS * 2], framed[ROWS * 2];
+    tw_space s = make(*state, "radians", 2, NULL);
+    for (int r = 0; r < ROWS; r++) x[2 * r] = 0.3 + 2 * pi * (r % 2), x[2 * r + 1] = -1.1 - 2 * pi * (r % 3);
+    ask(*state, &s, x, y, seen, lifted, framed);
+    for (int r = 0; r < ROWS; r++)
+        for (int wave = 0; wave < 3; wave++)
+            for (int k = 0; k < 4; k++) {
+                double angle = (k % 2 ? -1.1 : 0.3) * (1 << wave);
+                assert_true(fabs(seen[r * 12 + wave * 4 + k] - (k < 2 ? cos(angle) : sin(angle))) < 1e-13);
+            }
+    tw_space_free(*state, &s);
 }
 
 /* The features of a rotation are its matrix: those of a product of quaternions multiply. */
@@ -513,6 +529,7 @@ int main(void)
         cmocka_unit_test(test_long_rows_of_tokens),
         cmocka_unit_test(test_what_is_not_finite_is_no_point),
         cmocka_unit_test(test_what_the_network_sees_and_says),
+        cmocka_unit_test(test_features_of_an_angle_are_waves),
         cmocka_unit_test(test_features_of_a_rotation_are_its_matrix),
         cmocka_unit_test(test_draws_in_programs_are_those_of_the_host),
         cmocka_unit_test(test_densities_are_those_of_the_draws),
