@@ -77,7 +77,7 @@ static tw_status read_samples(comparison *d, const char *path)
     desc.columns = desc.drop = desc.conditions = NULL;
     desc.known_image = about->image;
     desc.bins = model_bins(d->m);
-    TW_TRY(is_texts(d->m) ? open_text_like(c, d->m, path, &data)
+    TW_TRY(is_texts(d->m) ? open_text_like(c, d->m, path, false, &data)
                           : tw_dataset_open_like(c->ctx, path, &desc, about->columns, about->names, &data));
     show_notes(c, data);
     int64_t rows = tw_dataset_rows(data, TW_PART_ALL);

@@ -226,7 +226,7 @@ tw_status model_open_data(cli *c, const model *m, tw_dataset **out_data)
     TW_TRY(model_settings(c->ctx, m, &s));
     tw_dataset_desc desc = dataset_desc_of(&s, split);
     TW_TRY(model_tokeniser(c, m, &tokeniser));
-    TW_TRY(tokeniser ? open_text(c, &s, path, m->about->columns, &tokeniser, &data)
+    TW_TRY(tokeniser ? open_text(c, &s, path, m->about->columns, &tokeniser, &desc, &data)
                      : open_rows(c->ctx, &s, path, &desc, &data));
     TW_TRY(check_same(c, m, path, data));
     *out_data = data;
@@ -250,10 +250,13 @@ tw_status open_source(tw_context *ctx, const settings *s, tw_dataset **out_sourc
 /* Texts as rows of the model. */
 static tw_status open_source_text(cli *c, const model *m, const settings *s, tw_dataset **out_source)
 {
+    double split[3];
+    tw_dataset_desc desc = dataset_desc_of(s, split);
     tw_tokeniser *tokeniser = NULL;
     tw_status status = model_tokeniser(c, m, &tokeniser);
+    desc.conditions = NULL;
     if (status == TW_OK)
-        status = open_text(c, s, opt_text(s, OPT_SOURCE_DATA), m->about->columns, &tokeniser, out_source);
+        status = open_text(c, s, opt_text(s, OPT_SOURCE_DATA), m->about->columns, &tokeniser, &desc, out_source);
     tw_tokeniser_destroy(tokeniser);
     return status;
 }
@@ -298,7 +301,7 @@ static tw_status open_given(cli *c, const model *m, const char *path, held_out *
     if (is_builtin(path) && !is_builtin_text(path)) {
         TW_TRY(open_builtin(c, m, path, h));
     } else if (is_texts(m)) {
-        TW_TRY(open_text_like(c, m, path, &h->data));
+        TW_TRY(open_text_like(c, m, path, true, &h->data));
         snprintf(h->label, sizeof h->label, "%s", path);
     } else if (is_table(m)) {
         TW_TRY(table_rows(c, m, path, &h->data));

@@ -160,114 +160,124 @@ static tw_status make_tokeniser(cli *c, const settings *s, const char *path, tw_
 
 /* --- rows -------------------------------------------------------------------------------------------------------- */
 
-/* Every row as doubles, shorter ones filled up. */
-static tw_status rows_of(cli *c, const tw_tokens *tokens, int columns, int32_t padding, double **out_values)
-{
-    int64_t rows = tw_tokens_rows(tokens, TW_PART_ALL), numbers = rows * columns;
-    int32_t *row = tw_alloc(c->ctx, (size_t)columns, sizeof *row);
-    double *values = tw_alloc(c->ctx, (size_t)numbers, sizeof *values);
-    if (!row || !values) {
-        tw_free(c->ctx, row);
-        tw_free(c->ctx, values);
-        return tw_fail_memory(c->ctx, (size_t)numbers * sizeof *values);
-    }
-    for (int64_t i = 0; i < rows; i++) {
-        tw_tokens_gather(tokens, TW_PART_ALL, 1, &i, columns, padding, row, NULL);
-        for (int j = 0; j < columns; j++) values[i * columns + j] = (double)row[j];
-    }
-    tw_free(c->ctx, row);
-    *out_values = values;
-    return TW_OK;
-}
-
 enum { MOST_TOKENS = 4096 /* of a line */ };
 
-/* Lines or chunks of a file, in the order of a table of tokens. */
-static tw_status file_rows(cli *c, const tw_tokens_desc *desc, const char *path, int32_t padding, int *columns,
-                           int64_t *out_rows, double **out_values)
+/* The lines of a built-in text, in their order. */
+static tw_status builtin_tokens(cli *c, const settings *s, const tw_tokeniser *tokeniser, const char *name, int longest,
+                                int columns, int32_t padding, tw_tokens **out_tokens)
 {
-    tw_tokens *tokens = NULL;
-    tw_status status = tw_tokens_open(c->ctx, 1, &path, desc, &tokens);
-    if (status != TW_OK) return status;
-    for (int i = 0; tw_tokens_note(tokens, i); i++) cli_note(c, "%s", tw_tokens_note(tokens, i));
-    if (*columns == 0) *columns = (int)(desc->chunk > 0 ? desc->chunk : tw_tokens_width(tokens));
-    *out_rows = tw_tokens_rows(tokens, TW_PART_ALL);
-    status = rows_of(c, tokens, *columns, padding, out_values);
-    tw_tokens_destroy(tokens);
-    return status;
-}
-
-tw_status open_text(cli *c, const settings *s, const char *path, int columns, tw_tokeniser **tokeniser,
-                    tw_dataset **out_data)
-{
-    double *values = NULL, split[3];
+    const tw_tokens_desc in_order = {.chunk = 1};
     char *text = NULL;
     size_t size = 0;
     int64_t rows = 0;
+    double *values = NULL;
+    int32_t *token = NULL;
+    tw_status status = TW_OK;
+    TW_TRY(text_read(c, s, name, &text, &size));
+    TW_TRY(text_rows(c, tokeniser, name, text, size, longest, padding, &columns, &rows, &values));
+    token = tw_alloc(c->ctx, (size_t)(rows * columns), sizeof *token);
+    if (!token) TW_TRY(tw_fail_memory(c->ctx, (size_t)(rows * columns) * sizeof *token));
+    for (int64_t i = 0; i < rows * columns; i++) token[i] = (int32_t)values[i];
+    status = tw_tokens_from_memory(c->ctx, rows, columns, NULL, token, tw_tokeniser_size(tokeniser), &in_order,
+                                   out_tokens);
+done:
+    tw_string_free(c->ctx, text);
+    tw_free(c->ctx, values);
+    tw_free(c->ctx, token);
+    return status;
+}
+
+/* Conditions are other columns of the table that the texts are one of. */
+static tw_status find_told(cli *c, const char *path, const tw_dataset_desc *desc, const char **out_told)
+{
+    bool told = desc->for_testing ? desc->known_conditions_count > 0
+                                  : desc->conditions && strcmp(desc->conditions, "none") != 0;
+    *out_told = told ? path : NULL;
+    if (!told || is_table_file(path)) return TW_OK;
+    return tw_fail(c->ctx, TW_ERR_INVALID,
+                   "condition '%s' is a column of a table (CSV, TSV) beside the texts, and %s is no such",
+                   desc->for_testing ? desc->known_conditions[0].name : desc->conditions, path);
+}
+
+tw_status open_text(cli *c, const settings *s, const char *path, int columns, tw_tokeniser **tokeniser,
+                    const tw_dataset_desc *desc, tw_dataset **out_data)
+{
+    const char *told;
+    tw_tokens *tokens = NULL;
     tw_tokeniser *made = NULL;
     tw_status status = TW_OK;
     TW_TRY(check_column(c, s, path));
+    TW_TRY(find_told(c, path, desc, &told));
     if (!*tokeniser) TW_TRY(make_tokeniser(c, s, path, &made));
     const tw_tokeniser *used = made ? made : *tokeniser;
     int special = tw_tokeniser_special(used, TW_SPECIAL_PADDING), padding = special < 0 ? 0 : special;
     int64_t longest = s->verb == 'T' && opt_int(s, OPT_LONGEST) > 0 ? opt_int(s, OPT_LONGEST) : MOST_TOKENS;
-    tw_tokens_desc desc = {.tokeniser = used,
-                           .chunk = special >= 0  ? 0 /* of lines */
-                                    : columns > 0 ? columns
-                                                  : opt_int(s, OPT_CHUNK),
-                           .column = is_table_file(path) ? opt_text(s, OPT_COLUMNS) : NULL,
-                           .longest = columns > 0 ? columns : longest,
-                           .too_long = TW_LONG_DROP};
-    if (is_builtin_text(path)) {
-        TW_TRY(text_read(c, s, path, &text, &size));
-        TW_TRY(text_rows(c, used, path, text, size, (int)longest, padding, &columns, &rows, &values));
-    } else {
-        TW_TRY(file_rows(c, &desc, path, padding, &columns, &rows, &values));
-    }
-    tw_dataset_desc data = dataset_desc_of(s, split);
-    data = (tw_dataset_desc){
-        .split = {data.split[0], data.split[1], data.split[2]}, .seed = data.seed, .runs_on = desc.chunk > 0};
-    TW_TRY(tw_dataset_from_memory(c->ctx, rows, columns, values, NULL, &data, out_data));
+    tw_tokens_desc cut = {.tokeniser = used,
+                          .chunk = special >= 0  ? 0
+                                   : columns > 0 ? columns
+                                                 : opt_int(s, OPT_CHUNK),
+                          .column = is_table_file(path) ? opt_text(s, OPT_COLUMNS) : NULL,
+                          .longest = columns > 0 ? columns : longest,
+                          .too_long = TW_LONG_DROP};
+    if (is_builtin_text(path))
+        TW_TRY(builtin_tokens(c, s, used, path, (int)longest, columns, padding, &tokens));
+    else
+        TW_TRY(tw_tokens_open(c->ctx, 1, &path, &cut, &tokens));
+    if (columns == 0) columns = (int)(cut.chunk > 0 ? cut.chunk : tw_tokens_width(tokens));
+    tw_dataset_desc data = {.split = {desc->split[0], desc->split[1], desc->split[2]},
+                            .seed = desc->seed,
+                            .runs_on = cut.chunk > 0,
+                            .conditions = desc->conditions,
+                            .known_conditions = desc->known_conditions,
+                            .known_conditions_count = desc->known_conditions_count,
+                            .missing = desc->missing,
+                            .for_testing = desc->for_testing};
+    TW_TRY(tw_dataset_from_tokens(c->ctx, tokens, columns, padding, told, &data, out_data));
     if (made) *tokeniser = made;
     made = NULL;
 done:
     tw_tokeniser_destroy(made);
-    tw_string_free(c->ctx, text);
-    tw_free(c->ctx, values);
+    tw_tokens_destroy(tokens);
     return status;
 }
 
-tw_status open_texts(cli *c, const settings *s, const char *path, tw_tokeniser **tokeniser, tw_dataset **data,
-                     tw_dataset **source)
+tw_status open_texts(cli *c, const settings *s, const char *path, const tw_dataset_desc *desc,
+                     tw_tokeniser **tokeniser, tw_dataset **data, tw_dataset **source)
 {
+    const char *begin = opt_text(s, OPT_SOURCE_DATA);
+    tw_dataset_desc untold = *desc;
+    untold.conditions = NULL;
     tw_status status = TW_OK;
-    TW_TRY(open_text(c, s, path, 0, tokeniser, data));
+    TW_TRY(open_text(c, s, path, 0, tokeniser, desc, data));
     if (!opt_given(s, OPT_SOURCE_DATA)) return TW_OK;
-    TW_TRY(open_text(c, s, opt_text(s, OPT_SOURCE_DATA), 0, tokeniser, source));
+    TW_TRY(open_text(c, s, begin, 0, tokeniser, &untold, source));
     int columns = tw_dataset_columns(*data), others = tw_dataset_columns(*source);
-    tw_dataset **narrow = columns < others ? data : source;
     if (columns == others) return TW_OK;
+    bool again = columns < others; /* the data, else the source */
+    tw_dataset **narrow = again ? data : source;
     tw_dataset_destroy(*narrow);
     *narrow = NULL;
-    TW_TRY(open_text(c, s, narrow == data ? path : opt_text(s, OPT_SOURCE_DATA), columns < others ? others : columns,
-                     tokeniser, narrow));
+    TW_TRY(open_text(c, s, again ? path : begin, again ? others : columns, tokeniser, again ? desc : &untold, narrow));
 done:
     return status;
 }
 
-tw_status open_text_like(cli *c, const model *m, const char *path, tw_dataset **out_data)
+tw_status open_text_like(cli *c, const model *m, const char *path, bool told, tw_dataset **out_data)
 {
     char seed[32], error[256];
     settings s = {.verb = 'T'};
     tw_tokeniser *tokeniser = NULL;
     tw_status status = TW_OK;
+    tw_dataset_desc desc = {.for_testing = true,
+                            .known_conditions = m->about->conditions,
+                            .known_conditions_count = told ? m->about->conditions_count : 0};
     snprintf(seed, sizeof seed, "%" PRIu64, opt_given(&c->set, OPT_SEED) ? opt_seed(&c->set, OPT_SEED) : FRESH_SEED);
     TW_TRY(model_tokeniser(c, m, &tokeniser));
     if (!tokeniser) TW_TRY(tw_fail(c->ctx, TW_ERR_INVALID, "%s: the model is none of texts", path));
     TW_TRY(model_settings(c->ctx, m, &s));
     if (!settings_set(&s, OPT_SEED, seed, ORIGIN_COMMAND, error, sizeof error))
         TW_TRY(tw_fail(c->ctx, TW_ERR_INTERNAL, "%s", error));
-    TW_TRY(open_text(c, &s, path, m->about->columns, &tokeniser, out_data));
+    TW_TRY(open_text(c, &s, path, m->about->columns, &tokeniser, &desc, out_data));
 done:
     tw_tokeniser_destroy(tokeniser);
     settings_free(&s);

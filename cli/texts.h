@@ -11,16 +11,17 @@
  * letters. */
 bool is_text_data(const settings *s, const char *path);
 /* Texts as rows of tokens. *tokeniser NULL: trained on the file, and the caller's. columns: how long rows are, 0: as
- * --chunk or the longest line says. */
+ * --chunk or the longest line says. Of desc the split, the seed, what is missing and the conditions matter, which are
+ * other columns of the file. */
 TW_NODISCARD tw_status open_text(cli *c, const settings *s, const char *path, int columns, tw_tokeniser **tokeniser,
-                                 tw_dataset **out_data);
+                                 const tw_dataset_desc *desc, tw_dataset **out_data);
 /* The same of a training: the data, and the texts the flow begins at by --source-data, with rows as long as the longer
  * of both; the source is not touched without. */
-TW_NODISCARD tw_status open_texts(cli *c, const settings *s, const char *path, tw_tokeniser **tokeniser,
-                                  tw_dataset **data, tw_dataset **source);
+TW_NODISCARD tw_status open_texts(cli *c, const settings *s, const char *path, const tw_dataset_desc *desc,
+                                  tw_tokeniser **tokeniser, tw_dataset **data, tw_dataset **source);
 
 /* A text as rows of a model of texts, by its own tokeniser: of a table the column it was trained on, of a built-in text
- * lines it cannot have seen, unless a seed is given. */
-TW_NODISCARD tw_status open_text_like(cli *c, const model *m, const char *path, tw_dataset **out_data);
+ * lines it cannot have seen, unless a seed is given. All rows, in their order; `told`: with the model's conditions. */
+TW_NODISCARD tw_status open_text_like(cli *c, const model *m, const char *path, bool told, tw_dataset **out_data);
 
 #endif

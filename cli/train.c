@@ -99,10 +99,10 @@ static tw_status open_data(training *t)
     tw_dataset_desc desc = dataset_desc_of(&c->set, split);
     const char *path = opt_text(&c->set, OPT_DATA);
     bool text = is_text_data(&c->set, path);
-    tw_status status = text ? open_texts(c, &c->set, path, &t->tokeniser, &t->data, &t->source)
+    tw_status status = text ? open_texts(c, &c->set, path, &desc, &t->tokeniser, &t->data, &t->source)
                             : open_rows(c->ctx, &c->set, path, &desc, &t->data);
     if (status != TW_OK) return status;
-    if (!text) show_notes(c, t->data); /* of texts the place that never changes is none worth a word */
+    show_notes(c, t->data);
     status = data_options_suit(c, &c->set, t->data);
     if (status == TW_OK) status = settle_levels(t);
     if (status != TW_OK) return status;

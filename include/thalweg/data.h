@@ -58,8 +58,9 @@ typedef struct tw_dataset_desc {
      * at most 64 different ones; built-in sets have "class". NULL: of pictures with labels their "class", else none;
      * "none": none. */
     const char *conditions;
-    const tw_condition *known_conditions; /* tw_dataset_open_like: those of the model, all to be found in the file */
+    const tw_condition *known_conditions; /* for testing: those of the model, all to be found in the file */
     int known_conditions_count;
+    bool for_testing; /* tw_dataset_from_tokens: all rows are, in the order of the file; tw_dataset_open_like does so */
     tw_header header;
     char separator; /* 0: guessed */
     tw_missing missing;

@@ -139,6 +139,14 @@ TW_NODISCARD TW_API tw_status tw_tokens_from_memory(tw_context *ctx, int64_t row
                                                     const tw_tokens_desc *desc, tw_tokens **out_tokens);
 TW_API void tw_tokens_destroy(tw_tokens *tokens);
 
+/* Rows of tokens as a data set of whole numbers, which flows of tokens are trained on: (rows, columns), named x1, x2,
+ * ..., shorter rows filled up with `padding`, longer ones cut. `told` (NULL: none) is the CSV file with a header that
+ * the tokens are one column of: desc->conditions are others of it, or with desc->for_testing desc->known_conditions,
+ * each row beside its own. The notes of the tokens are the data set's, too. */
+TW_NODISCARD TW_API tw_status tw_dataset_from_tokens(tw_context *ctx, const tw_tokens *tokens, int columns,
+                                                     int32_t padding, const char *told, const tw_dataset_desc *desc,
+                                                     tw_dataset **out_dataset);
+
 TW_API int64_t tw_tokens_rows(const tw_tokens *tokens, tw_part part);
 /* Length of the longest row, over all parts; of the shortest. */
 TW_API int64_t tw_tokens_width(const tw_tokens *tokens);

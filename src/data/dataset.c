@@ -38,10 +38,21 @@ static tw_status note_constants(tw_table *table)
     return status;
 }
 
-/* Takes the table over; with `names` the columns are a model's and all rows are for testing, in their order. */
-static tw_status make_dataset(tw_context *ctx, tw_table *table, const tw_builtin *builtin, const tw_dataset_desc *desc,
-                              int columns, const char *const *names, tw_dataset **out_dataset)
+/* What a table becomes: with `names` its columns are a model's and all rows are for testing, in their order; as tokens it
+ * has the columns that it is to have, and nobody looks at those of one symbol. */
+typedef struct making {
+    const tw_builtin *builtin;
+    int columns;
+    const char *const *names;
+    bool tokens;
+    int told; /* of tokens: so many conditions stand behind them */
+} making;
+
+/* Takes the table over. */
+static tw_status make_dataset(tw_context *ctx, tw_table *table, const tw_dataset_desc *desc, making m,
+                              tw_dataset **out_dataset)
 {
+    bool testing = m.names || desc->for_testing;
     tw_status status = TW_OK;
     tw_dataset *d = tw_alloc(ctx, 1, sizeof *d);
     if (!d) {
@@ -50,22 +61,22 @@ static tw_status make_dataset(tw_context *ctx, tw_table *table, const tw_builtin
     }
     d->ctx = ctx;
     d->table = *table;
-    d->builtin = builtin;
+    d->builtin = m.builtin;
     *table = (tw_table){0};
-    int conditions = names ? desc->known_conditions_count : 0;
-    if (names)
-        TW_TRY(tw_table_choose_like(&d->table, columns, conditions, names, desc->missing));
-    else
+    int conditions = m.names ? desc->known_conditions_count : m.told;
+    if (m.names)
+        TW_TRY(tw_table_choose_like(&d->table, m.columns, conditions, m.names, desc->missing));
+    else if (!m.tokens)
         TW_TRY(tw_table_choose(&d->table, desc, &conditions));
-    if (names && desc->missing == TW_MISSING_MEDIAN) {
+    if (testing && desc->missing == TW_MISSING_MEDIAN) {
         status =
             tw_fail(ctx, TW_ERR_INVALID, "%s: medians come from training rows, and there are none here", d->table.path);
         goto done;
     }
-    if (!names && desc->missing == TW_MISSING_KEEP)
+    if (!testing && desc->missing == TW_MISSING_KEEP)
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "%s: data to train on must have no gaps", d->table.path));
     TW_TRY(tw_table_treat_gaps(&d->table, desc->missing));
-    if (names) {
+    if (testing) {
         d->part_rows[TW_PART_TEST] = d->table.rows;
     } else {
         d->runs_on = desc->runs_on;
@@ -76,8 +87,8 @@ static tw_status make_dataset(tw_context *ctx, tw_table *table, const tw_builtin
     d->bins = desc->bins;
     if (d->bins.count != 0) TW_TRY(tw_table_bin(&d->table, d->table.columns - conditions, &d->bins));
     TW_TRY(tw_conditions_split(&d->table, conditions, d->part_rows[TW_PART_TRAIN],
-                               names ? desc->known_conditions : NULL, &d->conditions));
-    if (!names) TW_TRY(note_constants(&d->table));
+                               testing ? desc->known_conditions : NULL, &d->conditions));
+    if (!testing && !m.tokens) TW_TRY(note_constants(&d->table));
     *out_dataset = d;
     d = NULL;
 done:
@@ -108,7 +119,7 @@ tw_status tw_dataset_open(tw_context *ctx, const char *path, const tw_dataset_de
         }
     }
     status = builtin ? tw_builtin_table(ctx, builtin, desc, &table) : tw_table_read(ctx, path, desc, &table);
-    return status == TW_OK ? make_dataset(ctx, &table, builtin, desc, 0, NULL, out_dataset) : status;
+    return status == TW_OK ? make_dataset(ctx, &table, desc, (making){.builtin = builtin}, out_dataset) : status;
 }
 
 tw_status tw_dataset_from_memory(tw_context *ctx, int64_t rows, int columns, const double *values,
@@ -125,7 +136,13 @@ tw_status tw_dataset_from_memory(tw_context *ctx, int64_t rows, int columns, con
     tw_table table = {0};
     tw_status status = tw_table_take_array(ctx, "data", rows, columns, copy, names, &table);
     if (status != TW_OK) return status;
-    return make_dataset(ctx, &table, NULL, desc ? desc : &no_wishes, 0, NULL, out_dataset);
+    return make_dataset(ctx, &table, desc ? desc : &no_wishes, (making){0}, out_dataset);
+}
+
+tw_status tw_dataset_of_tokens(tw_context *ctx, tw_table *table, int told, const tw_dataset_desc *desc,
+                               tw_dataset **out_dataset)
+{
+    return make_dataset(ctx, table, desc, (making){.tokens = true, .told = told}, out_dataset);
 }
 
 tw_status tw_dataset_open_like(tw_context *ctx, const char *path, const tw_dataset_desc *desc, int columns,
@@ -151,7 +168,8 @@ tw_status tw_dataset_open_like(tw_context *ctx, const char *path, const tw_datas
         goto done;
     }
     TW_TRY(builtin ? tw_builtin_table(ctx, builtin, &wishes, &table) : tw_table_read(ctx, path, &wishes, &table));
-    status = make_dataset(ctx, &table, builtin, &wishes, columns + told, all, out_dataset);
+    status = make_dataset(ctx, &table, &wishes, (making){.builtin = builtin, .columns = columns + told, .names = all},
+                          out_dataset);
 done:
     tw_free(ctx, all);
     return status;

@@ -95,6 +95,10 @@ struct tw_dataset {
     tw_pictures pictures; /* image.height 0: rows are no pictures, they are in the table; so are those of levels */
 };
 
+/* A table of tokens, which it takes over, as a data set; its last `told` columns are conditions. */
+TW_NODISCARD tw_status tw_dataset_of_tokens(tw_context *ctx, tw_table *table, int told, const tw_dataset_desc *desc,
+                                            tw_dataset **out_dataset);
+
 typedef enum tw_file_kind { TW_FILE_TEXT, TW_FILE_NPY, TW_FILE_NPZ } tw_file_kind;
 /* By the first bytes, not the name. Kinds that look like data but are not read here are refused by name. */
 TW_NODISCARD tw_status tw_file_kind_tell(tw_context *ctx, const char *path, tw_file_kind *out_kind);

@@ -56,6 +56,7 @@ tw_status tw_table_treat_gaps(tw_table *table, tw_missing policy)
     if (!first || policy == TW_MISSING_KEEP) return TW_OK;
     int64_t gaps = 0, rows = table->rows;
     for (int64_t r = 0; r < rows; r++) gaps += has_gap(table->values + r * table->stride, table->stride);
+    if (gaps == 0) return TW_OK; /* they were of rows left out before */
     bool few = (double)gaps <= AUTO_SHARE * (double)rows;
     if (policy == TW_MISSING_MEDIAN)
         return tw_note(

@@ -16,6 +16,7 @@ typedef struct reading {
     tw_tokens *tokens;
     int32_t *encoded;
     int64_t capacity;
+    int64_t records;             /* lines or fields so far */
     int64_t cut, dropped, empty; /* rows, for the notes */
     int column;                  /* of texts, from 0; -1: not found yet */
 } reading;
@@ -45,6 +46,7 @@ static tw_status take_row(reading *r, int64_t count, int64_t line)
     TW_TRY(tw_tokens_append(r->tokens, count, r->encoded));
     if (end >= 0) TW_TRY(tw_tokens_append(r->tokens, 1, &end));
     TW_TRY(tw_tokens_end_row(r->tokens, first, r->tokens->count - first));
+    r->tokens->row[r->tokens->rows - 1].record = r->records - 1;
 done:
     return status;
 }
@@ -60,6 +62,7 @@ static tw_status encode(reading *r, int64_t line, const char *text, size_t size,
 static tw_status take_text(reading *r, int64_t line, const char *text, size_t size)
 {
     int64_t count;
+    r->records++;
     if (size == 0) {
         r->empty++;
         return TW_OK;
@@ -160,6 +163,7 @@ static tw_status read_texts(reading *r, int count, const char *const *paths)
         status = r->desc->column ? read_column(r) : read_text(r);
         if (status == TW_OK && r->desc->chunk) status = tw_tokens_chunk(r->tokens, r->desc, begin);
     }
+    if (status == TW_OK && !r->desc->chunk) r->tokens->records = r->records;
     return status;
 }
 

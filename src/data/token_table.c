@@ -47,7 +47,8 @@ tw_status tw_tokens_end_row(tw_tokens *tokens, int64_t begin, int64_t length)
     tw_status status =
         tw_grow(tokens->ctx, &tokens->row, &tokens->row_capacity, tokens->rows + 1, sizeof(tw_token_row));
     if (status != TW_OK) return status;
-    tokens->row[tokens->rows++] = (tw_token_row){begin, length};
+    tokens->row[tokens->rows] = (tw_token_row){begin, length, tokens->rows};
+    tokens->records = ++tokens->rows;
     return TW_OK;
 }
 

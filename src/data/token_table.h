@@ -8,6 +8,7 @@
 
 typedef struct tw_token_row {
     int64_t begin, length;
+    int64_t record; /* which line, field or row of its files it was, counted from 0 */
 } tw_token_row;
 
 struct tw_tokens {
@@ -18,6 +19,7 @@ struct tw_tokens {
     int64_t count, token_capacity;
     tw_token_row *row; /* in the order of the parts */
     int64_t rows, row_capacity, width, least;
+    int64_t records; /* what files held, with what was left out */
     int64_t part_rows[3];
     int64_t left_over; /* tokens that fill no row */
     double *value;     /* (size), or NULL */

@@ -69,6 +69,29 @@ fails "cannot open 'nowhere'" sample told --condition class=1 --guidance 1 --gui
 fails 'with levels 8,-1.5,2.5, not 80' train moons --resume --levels 80 --out told
 fails "is for velocities: tokens have 'cfg'" sample told --condition class=1 --guidance 1 --guidance-kind cfg_zero
 
+# texts told what other columns of their table say
+awk 'BEGIN { srand(4); print "kind,text,length"
+    for (i = 0; i < 900; i++) {
+        high = rand() < 0.5; n = 2 + int(7 * rand()); text = ""
+        for (k = 0; k < n; k++) text = text substr(high ? "xyz" : "abc", 1 + int(3 * rand()), 1)
+        print (high ? "high" : "low") "," (i % 50 == 7 ? "" : text) "," n
+    } }' >told.csv
+works '882 rows of 8 columns' train told.csv --columns text --tokeniser characters --condition kind --steps 300 --width 32 --depth 1 --batch 64 --threads 2 --out told_texts
+run sample told_texts -n 100 -o - --condition kind=high
+holds "texts are of the kind they are told" sh -c '[ "$(grep -c "^[xyz]*$" out)" -ge 95 ]'
+run sample told_texts -n 100 -o - --condition kind=low
+holds "and of the other" sh -c '[ "$(grep -c "^[abc]*$" out)" -ge 95 ]'
+works 'of a token' score told_texts
+printf 'text,kind\nzzzzzzzz,low\naa,low\naaaaaaaa,low\nxx,high\n' >four.csv
+works 'four.csv: 4 rows scored' score told_texts four.csv --per-row each.csv
+holds "rows keep their order" awk 'NR > 1 { v[NR - 1] = $1 } END { exit !(v[1] < v[3] && v[3] < v[2] && v[3] < v[4]) }' each.csv
+works 'Copies' eval told_texts -n 50
+fails "no class 'mid'" sample told_texts --condition kind=mid
+fails "no column 'knd': did you mean 'kind'" train told.csv --columns text --tokeniser characters --condition knd --out bad
+printf 'aab\nxyz\n' >plain.txt
+fails "condition 'kind' is a column of a table" train plain.txt --tokeniser characters --condition kind --out bad
+fails "condition 'kind' is a column of a table" score told_texts plain.txt
+
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo "the cat sat on the mat and the dog sat on the log"; done >book.txt
 text="--steps 10 --width 16 --depth 1 --heads 2 --batch 16 --network ddit --threads 2"
 works 'rows of 16 columns' train book.txt --chunk 16 $text --out book
