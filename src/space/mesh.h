@@ -72,13 +72,14 @@ void tw_mesh_uniform(const tw_mesh *mesh, const double *z, double *out);
 /* --- the shortest way over edges (space/mesh_route.c)
  * ------------------------------------------------------------------ */
 typedef struct tw_mesh_waiting {
-    double far;
+    double whole; /* the way through it is no shorter */
     int32_t vertex;
 } tw_mesh_waiting;
 /* Memory of a search, reused from one to the next. */
 typedef struct tw_mesh_route {
     const tw_mesh *mesh;
     double *far;   /* (vertices): from the end */
+    double *whole; /* (vertices): and straight on to the beginning */
     int32_t *next; /* (vertices): the vertex after each on its way there; -1: the end itself */
     tw_mesh_waiting *heap;
     int64_t heap_count;

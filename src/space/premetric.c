@@ -17,11 +17,18 @@
 
 static const double least = 1e-3; /* kappa at which a curve has arrived */
 
+/* In several sums, so that a compiler may take them side by side: a fifth of a training's time. */
 static double square_between(int64_t count, const double *a, const double *b)
 {
-    double sum = 0;
-    for (int64_t k = 0; k < count; k++) sum += (a[k] - b[k]) * (a[k] - b[k]);
-    return sum;
+    enum { SIDE = 8 };
+    double sum[SIDE] = {0};
+    int64_t k = 0;
+    for (; k + SIDE <= count; k += SIDE)
+        for (int i = 0; i < SIDE; i++) sum[i] += (a[k + i] - b[k + i]) * (a[k + i] - b[k + i]);
+    for (; k < count; k++) sum[0] += (a[k] - b[k]) * (a[k] - b[k]);
+    for (int half = SIDE / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) sum[i] += sum[i + half];
+    return sum[0];
 }
 
 static const double *place_of(const tw_premetric *p, int64_t face, int corner)
