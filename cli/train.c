@@ -276,6 +276,7 @@ static tw_status fit(training *t)
         .flip = opt_flag(s, OPT_FLIP),
         .shift = (int)opt_int(s, OPT_SHIFT),
         .dequantise = opt_flag(s, OPT_DEQUANTISED),
+        .smooth = opt_number(s, OPT_SMOOTH),
         .condition_dropout = or_none(opt_number(s, OPT_CONDITION_DROPOUT), -1),
         .seed = opt_seed(s, OPT_SEED),
         .checkpoint = t->files.checkpoint,

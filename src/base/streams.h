@@ -26,6 +26,7 @@ typedef enum tw_stream {
     TW_STREAM_TRAIN_FLIP = 20,       /* which pictures of a batch are mirrored */
     TW_STREAM_DEGRADE = 21,          /* noise that pictures are worsened with before they are restored */
     TW_STREAM_TRAIN_DEQUANTISE = 22, /* noise that whole numbers of a batch are trained with */
+    TW_STREAM_TRAIN_SMOOTH = 23,     /* where around its data a row of a batch is */
     TW_STREAM_JUMP = 24, /* jumps of tokens (solve/jump_draw.h); + 1 << 8: tokens of a source; + 2 << 8: of bounds; + 3 << 8: of
                             those of edits */
     TW_STREAM_TRAIN_SHIFT = 29, /* how far pictures of a batch are moved */

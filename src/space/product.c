@@ -306,6 +306,38 @@ tw_val tw_space_compression(const tw_space *space, tw_val x, tw_val u)
     return sum;
 }
 
+bool tw_space_spreads(const tw_space *space)
+{
+    for (int i = 0; i < space->count; i++)
+        if (space->factor[i].surface || space->factor[i].symbols > 0) return false;
+    return true;
+}
+
+/* Where the metric is not that of the numbers around a point, a frame is carried there from the origin. */
+static tw_val framed(const tw_factor *f, tw_val x, tw_val z)
+{
+    double first[TW_MANIFOLD_MOST];
+    if (f->manifold != TW_MANIFOLD_hyperbolic && f->manifold != TW_MANIFOLD_spd)
+        return tw_manifold_tangent_rows(f->manifold, x, tw_muls(z, 1 / tw_factor_unit(f)));
+    tw_factor_origin(f, first);
+    tw_val row = tw_const_data(x.graph, TW_DTYPE_F64, tw_shape_of(1, f->numbers), first);
+    tw_val origin = tw_broadcast_to(tw_cast(row, tw_dtype_at(x)), tw_shape_at(x));
+    return tw_manifold_carry_rows(f->manifold, origin, x, z);
+}
+
+tw_val tw_space_spread(const tw_space *space, tw_val x, tw_val z)
+{
+    tw_val out = TW_NONE;
+    if (tw_is_none(x) || tw_is_none(z)) return TW_NONE;
+    if (space->flat) return tw_add(x, z);
+    for (int i = 0; i < space->count; i++) {
+        const tw_factor *f = &space->factor[i];
+        tw_val at = part_of(f, x), v = framed(f, at, part_of(f, z));
+        out = join(out, tw_fold_rows(f->fold, tw_manifold_exp_rows(f->manifold, at, v)));
+    }
+    return out;
+}
+
 tw_val tw_space_between(const tw_space *space, tw_val x0, tw_val x1, tw_val share)
 {
     tw_val out = TW_NONE;

@@ -21,13 +21,12 @@ static bool has_origin_vector(const tw_factor *f)
     return f->manifold == TW_MANIFOLD_sphere || f->manifold == TW_MANIFOLD_rotation;
 }
 
-/* What a tangent vector of numbers z is divided by for its length to be |z|. */
-static double unit_of(const tw_factor *f)
+double tw_factor_unit(const tw_factor *f)
 {
     return f->manifold == TW_MANIFOLD_rotation ? 2 : 1;
 }
 
-static void origin(const tw_factor *f, double *x)
+void tw_factor_origin(const tw_factor *f, double *x)
 {
     for (int i = 0; i < f->numbers; i++) x[i] = i == 0 && has_origin_vector(f);
     if (f->manifold == TW_MANIFOLD_spd) tw_spd_identity(f->numbers, x);
@@ -36,8 +35,8 @@ static void origin(const tw_factor *f, double *x)
 static void place(const double *p, const tw_factor *f, const double *z, double *out)
 {
     double x[TW_MANIFOLD_MOST], v[TW_MANIFOLD_MOST];
-    origin(f, x);
-    for (int i = 0; i < f->numbers; i++) v[i] = i == 0 && has_origin_vector(f) ? 0 : p[0] * z[i] / unit_of(f);
+    tw_factor_origin(f, x);
+    for (int i = 0; i < f->numbers; i++) v[i] = i == 0 && has_origin_vector(f) ? 0 : p[0] * z[i] / tw_factor_unit(f);
     tw_manifold_exp(f->manifold, f->numbers, x, v, out);
     tw_fold_point(f->fold, f->numbers, out, out);
 }
@@ -46,10 +45,10 @@ static tw_val place_rows(const double *p, const tw_factor *f, tw_val z)
 {
     double first[TW_MANIFOLD_MOST];
     if (tw_is_none(z)) return z;
-    origin(f, first);
+    tw_factor_origin(f, first);
     tw_val row = tw_const_data(z.graph, TW_DTYPE_F64, tw_shape_of(1, f->numbers), first);
     tw_val x = tw_broadcast_to(tw_cast(row, tw_dtype_at(z)), tw_shape_at(z));
-    tw_val v = tw_manifold_tangent_rows(f->manifold, x, tw_muls(z, p[0] / unit_of(f)));
+    tw_val v = tw_manifold_tangent_rows(f->manifold, x, tw_muls(z, p[0] / tw_factor_unit(f)));
     return tw_fold_rows(f->fold, tw_manifold_exp_rows(f->manifold, x, v));
 }
 
@@ -82,7 +81,7 @@ static double factor_log_density(const double *p, const tw_factor *f, const doub
 {
     double zero[TW_MANIFOLD_MOST], v[TW_MANIFOLD_MOST], sum = 0;
     int dims = tw_manifold_dims(f->manifold, f->numbers);
-    origin(f, zero);
+    tw_factor_origin(f, zero);
     if (f->manifold == TW_MANIFOLD_torus) {
         tw_manifold_log(f->manifold, f->numbers, zero, x, v);
         for (int i = 0; i < f->numbers; i++) sum += around(p, f, 1, v[i]);

@@ -21,6 +21,7 @@ void tw_batch_tables(tw_graph *graph, const tw_batch_desc *desc, tw_val out_feed
     out_feed[TW_FEED_DATA] = points_table(graph, "data", desc, TW_FEED_DATA, desc->rows);
     out_feed[TW_FEED_SOURCE] = points_table(graph, "source", desc, TW_FEED_SOURCE, desc->source_rows);
     out_feed[TW_FEED_CONDITION] = table(graph, "condition", desc->dtype, desc->rows, desc->conditions);
+    out_feed[TW_FEED_WIDTH] = table(graph, "width", desc->dtype, desc->rows, desc->smooth);
 }
 
 /* Row numbers uniform in [0, rows): 32 random bits in double leave a bias below rows / 2^32. */
@@ -75,6 +76,16 @@ static tw_val take_runs(const tw_batch_desc *desc, tw_val points, tw_val key, tw
     return tw_reshape(taken, tw_shape_of(batch, columns));
 }
 
+/* Where normal velocities of the rows' widths lead from them. */
+static tw_val smooth(const tw_space *space, const tw_batch_desc *desc, tw_val x, tw_val widths, tw_val rows, tw_val key,
+                     tw_val counter)
+{
+    if (!desc->smooth || tw_is_none(x)) return x;
+    tw_shape shape = tw_shape_of(desc->batch, desc->columns);
+    tw_val z = tw_bits_to_normal(tw_random_bits(key, counter, TW_STREAM_TRAIN_SMOOTH, shape), desc->dtype);
+    return tw_space_spread(space, x, tw_mul(z, tw_take_rows(widths, rows)));
+}
+
 tw_batch tw_batch_draw(const tw_space *space, const tw_piece *source, const tw_batch_desc *desc,
                        const tw_val feed[TW_FEEDS], tw_val key, tw_val counter)
 {
@@ -83,6 +94,7 @@ tw_batch tw_batch_draw(const tw_space *space, const tw_piece *source, const tw_b
     batch.x1 = desc->runs_on ? take_runs(desc, feed[TW_FEED_DATA], key, counter)
                              : take_points(desc, TW_FEED_DATA, feed[TW_FEED_DATA], rows, key, counter);
     batch.x1 = dequantise(desc, batch.x1, key, counter);
+    batch.x1 = smooth(space, desc, batch.x1, feed[TW_FEED_WIDTH], rows, key, counter);
     if (desc->conditions > 0) batch.condition = tw_take_rows(feed[TW_FEED_CONDITION], rows);
     if (desc->source_rows == 0) {
         batch.x0 = tw_space_draw(space, source, key, counter, TW_STREAM_TRAIN_SOURCE, desc->batch, desc->dtype);
@@ -98,5 +110,6 @@ tw_batch tw_batch_inputs(tw_graph *graph, const tw_batch_desc *desc, tw_val out_
     out_feed[TW_FEED_DATA] = table(graph, "x1", desc->dtype, desc->batch, desc->columns);
     out_feed[TW_FEED_SOURCE] = table(graph, "x0", desc->dtype, desc->batch, desc->columns);
     out_feed[TW_FEED_CONDITION] = table(graph, "condition", desc->dtype, desc->batch, desc->conditions);
+    out_feed[TW_FEED_WIDTH] = TW_NONE;
     return (tw_batch){out_feed[TW_FEED_SOURCE], out_feed[TW_FEED_DATA], out_feed[TW_FEED_CONDITION]};
 }

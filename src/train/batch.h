@@ -6,7 +6,7 @@
 #include "space/space.h"
 
 /* What is fed from outside: tables that rows are drawn from, or the batch itself. */
-enum { TW_FEED_DATA, TW_FEED_SOURCE, TW_FEED_CONDITION, TW_FEEDS };
+enum { TW_FEED_DATA, TW_FEED_SOURCE, TW_FEED_CONDITION, TW_FEED_WIDTH, TW_FEEDS };
 
 typedef struct tw_batch_desc {
     int batch, columns;  /* rows; numbers of a point */
@@ -19,6 +19,7 @@ typedef struct tw_batch_desc {
     bool packed[TW_FEEDS]; /* tables of their bytes (train/pixels.h), not of numbers */
     bool runs_on;          /* a row of data goes on in the next one: rows begin anywhere */
     const float *noise;    /* (columns) width of uniform noise around the data, NULL: none */
+    bool smooth;           /* rows are drawn around those of the data, each by its width (train/widths.h) */
     bool flip;             /* half of the pictures, by seed and step, are mirrored */
     int shift;             /* and all moved by up to so many pixels either way */
 } tw_batch_desc;

@@ -51,6 +51,7 @@ static void state_settings(const tw_trainer *r, tw_metadata *m)
     if (f->image.height > 0) tw_metadata_add_int(m, "flip", d->flip);
     if (f->image.height > 0) tw_metadata_add_int(m, "shift", d->shift);
     tw_metadata_add_int(m, "dequantise", d->dequantise);
+    if (d->smooth > 0) tw_metadata_add_double(m, "smooth", d->smooth);
     tw_metadata_add_int(m, "accumulate", d->accumulate);
     tw_metadata_add(m, "seed", seed);
     tw_metadata_add(m, "data", tw_checksum_show(r->tables.hash).text);

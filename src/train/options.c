@@ -65,6 +65,7 @@ tw_status tw_train_complete(tw_context *ctx, const tw_train_desc *desc, int64_t 
         d.batch += (d.accumulate - d.batch % d.accumulate) % d.accumulate; /* equal pieces */
     }
     TW_TRY(check(ctx, "shift", d.shift, 0, 64));
+    TW_TRY(check(ctx, "smooth", d.smooth, 0, 10));
     if (d.batch % d.accumulate)
         TW_TRY(tw_fail(ctx, TW_ERR_INVALID, "training: a batch of %d rows is not %d equal pieces (accumulate)", d.batch,
                        d.accumulate));

@@ -52,8 +52,10 @@ struct tw_producer {
     double worked, waited;
 };
 
+/* Of what a batch is; widths are only needed to draw it. */
 static int feed_columns(const tw_batch_desc *b, int feed)
 {
+    if (feed == TW_FEED_WIDTH) return 0;
     return feed == TW_FEED_CONDITION ? b->conditions : b->columns;
 }
 
@@ -267,7 +269,7 @@ static tw_status build_program(tw_producer *p)
     tw_val counter = tw_input(p->graph, "counter", TW_DTYPE_U32, tw_shape_of(2));
     tw_batch_tables(p->graph, b, feed);
     tw_batch batch = tw_batch_draw(&p->flow->space, p->flow->model.source, b, feed, key, counter);
-    const tw_val made[TW_FEEDS] = {batch.x1, batch.x0, batch.condition};
+    const tw_val made[TW_FEEDS] = {batch.x1, batch.x0, batch.condition, TW_NONE};
     TW_TRY(tw_graph_check(p->graph));
     for (int f = 0; f < TW_FEEDS; f++)
         if (!tw_is_none(feed[f])) inputs[count++] = feed[f];

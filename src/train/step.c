@@ -39,6 +39,7 @@ tw_batch_desc tw_step_batch(const tw_flow *flow, const tw_step_desc *desc)
                            .packed = {desc->packed[0], desc->packed[1], desc->packed[2]},
                            .runs_on = desc->runs_on,
                            .noise = desc->noise,
+                           .smooth = desc->smooth,
                            .shift = desc->shift,
                            .flip = desc->flip};
 }

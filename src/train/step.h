@@ -22,6 +22,7 @@ typedef struct tw_step_desc {
     bool packed[TW_FEEDS];  /* tables of pictures as bytes */
     bool runs_on;           /* rows of data go on in the next ones */
     const float *noise;     /* (columns) width of uniform noise around the data's rows, NULL: none */
+    bool smooth;            /* rows are drawn around those of the data */
     bool flip;              /* pictures are mirrored by chance */
     int shift;              /* and moved by up to so many pixels */
     bool recompute;         /* activations of networks of pictures on the way back */

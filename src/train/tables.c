@@ -7,6 +7,7 @@
 #include "data/dataset.h"
 #include "flow/checksum.h"
 #include "train/pixels.h"
+#include "train/widths.h"
 
 #include <math.h>
 #include <string.h>
@@ -309,13 +310,27 @@ static tw_status dequantise(const making *m)
     return TW_OK;
 }
 
+/* --- rows that are drawn around ----------------------------------------------------------------------------------- */
+
+static tw_status find_widths(const making *m)
+{
+    tw_table_set *train = &m->t->train;
+    double share = m->options->smooth;
+    if (share == 0) return TW_OK;
+    if (!train->feed[TW_FEED_DATA] || m->options->teacher)
+        return tw_fail(m->ctx, TW_ERR_UNSUPPORTED, "smooth is for tables, not for %s",
+                       m->options->teacher ? "pairs of a teacher" : "pictures");
+    return tw_widths_make(m->ctx, &m->flow->space, m->t->constant, train->rows, m->numbers, train->feed[TW_FEED_DATA],
+                          share, &train->feed[TW_FEED_WIDTH]);
+}
+
 /* --- all of it ---------------------------------------------------------------------------------------------------- */
 
 static uint64_t hash_set(uint64_t hash, const making *m, const tw_table_set *set)
 {
     for (int f = 0; f < TW_FEEDS; f++) {
         int64_t rows = f == TW_FEED_SOURCE ? set->source_rows : set->rows;
-        int columns = f == TW_FEED_CONDITION ? m->flow->desc.conditions_count : m->numbers;
+        int columns = f == TW_FEED_CONDITION ? m->flow->desc.conditions_count : f == TW_FEED_WIDTH ? 1 : m->numbers;
         if (set->feed[f]) hash = tw_checksum(hash, set->feed[f], (size_t)rows * (size_t)columns * sizeof(float));
         if (set->packed[f]) hash = tw_checksum(hash, set->packed[f], 4 * (size_t)(rows * tw_pixel_words(columns)));
     }
@@ -339,6 +354,7 @@ tw_status tw_tables_make(tw_flow *flow, const tw_dataset *data, const tw_train_d
     if (!out_tables->constant) TW_TRY(tw_fail_memory(flow->ctx, (size_t)m.columns * sizeof(int)));
     TW_TRY(options->teacher ? ask_teacher(&m) : read_data(&m));
     TW_TRY(dequantise(&m));
+    TW_TRY(find_widths(&m));
     out_tables->hash = hash_set(hash_set((uint64_t)m.columns, &m, &out_tables->train), &m, &out_tables->held);
 done:
     return status;

@@ -39,6 +39,7 @@ static tw_step_desc step_desc(const tw_trainer *r)
                           .shift = d->shift,
                           .runs_on = r->tables.train.runs_on,
                           .noise = r->tables.noise,
+                          .smooth = d->smooth > 0,
                           .dropout = d->condition_dropout,
                           .beta1 = d->beta1,
                           .beta2 = d->beta2,
@@ -203,7 +204,7 @@ static tw_status one_step(tw_trainer *r)
         const float *feed[TW_FEEDS];
         status = tw_producer_take(r->producer, r->done, feed);
         if (status != TW_OK) return status;
-        const void *feeds[TW_FEEDS] = {feed[0], feed[1], feed[2]};
+        const void *feeds[TW_FEEDS] = {feed[0], feed[1], feed[2], feed[3]};
         tw_step_feed(&r->step, feeds);
     }
     status = tw_step_run(&r->step, r->done, r->updates + 1, tw_plan_rate(&r->plan, r->done),

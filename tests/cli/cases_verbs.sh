@@ -184,6 +184,11 @@ works 'nats' score runs/likely -n 5 --probes 2 --probe-kind gaussian:fresh=1 --s
 fails 'fixed steps' score runs/likely -n 5 --probes 2 --probe-kind signs:fresh=1 --quiet
 works 'gaussian' list probes
 fails 'not whole numbers' score runs/likely -n 5 --dequantise 2 --quiet
+works '' train moons --rows 200 --smooth 0.5 --steps 20 --width 8 --depth 1 --out runs/smooth --quiet
+fails 'smooth is for few rows: 80000' train moons --rows 100000 --smooth 0.5 --steps 2 --out runs/none --quiet
+fails 'tokens and points of a mesh are not spread' train moons --rows 200 --levels 4 --smooth 0.5 --steps 2 --out runs/none --quiet
+refused 'smooth.*number from 0 to 10' train moons --smooth 11
+fails "with smooth 0.5, not 0.7" train moons --rows 200 --smooth 0.7 --steps 20 --width 8 --depth 1 --resume --out runs/smooth --quiet
 awk 'BEGIN { srand(1); print "a,b"; for (i = 0; i < 400; i++) printf "%d,%d\n", 9 * rand(), 5 * rand() }' >whole.csv
 "$program" train whole.csv --steps 60 --batch 64 --width 16 --depth 1 --threads 1 --out runs/whole --quiet >out 2>err
 works 'bits per dimension' score runs/whole --dequantise 3 --quiet

@@ -356,6 +356,53 @@ static void test_features_of_a_rotation_are_its_matrix(void **state)
     tw_space_free(*state, &s);
 }
 
+/* Normal numbers of deviation sigma as velocities: squared distances are sigma^2 times chi-squares of as many degrees as
+ * there are dimensions. */
+static void test_spread_points_are_as_far_as_normal_numbers(void **state)
+{
+    enum { MANY = 4000 };
+    static const struct {
+        const char *space;
+        int columns;
+    } spaces[] = {{"sphere", 2}, {"torus", 3},    {"so3", 4}, {"se3", 7},       {"poincare", 3}, {"hyperboloid", 2},
+                  {"spd", 6},    {"directions", 4}, {"log_spd", 3}};
+    static double first[MANY * MOST], z[MANY * MOST], out[MANY * MOST];
+    const double sigma = 0.05;
+    for (int i = 0; i < TW_COUNT(spaces); i++) {
+        tw_space s = make(*state, spaces[i].space, spaces[i].columns, NULL);
+        tw_graph *g = NULL;
+        tw_random random = {.seed = 17, .stream = 1};
+        tw_piece source = {0};
+        assert_true(tw_space_spreads(&s));
+        assert_int_equal(tw_piece_read(*state, "source", "wrapped:0.7", tw_source_list, &source), TW_OK);
+        for (int r = 0; r < MANY; r++) {
+            tw_space_draw_row(&s, &source, 5, 2, r, first + r * s.numbers);
+            for (int k = 0; k < s.numbers; k++) z[r * s.numbers + k] = sigma * tw_random_normal(&random);
+        }
+        tw_piece_free(*state, &source);
+        assert_int_equal(tw_graph_create(*state, &g), TW_OK);
+        tw_shape shape = tw_shape_of(MANY, s.numbers);
+        tw_val x = tw_input(g, "x", TW_DTYPE_F64, shape), v = tw_input(g, "z", TW_DTYPE_F64, shape);
+        tw_val y = tw_space_spread(&s, x, v);
+        assert_int_equal(tw_graph_check(g), TW_OK);
+        assert_int_equal(tw_reference_run(*state, 2, (tw_val[]){x, v}, (const double *[]){first, z}, 1, &y,
+                                          (double *[]){out}),
+                         TW_OK);
+        double mean = 0;
+        for (int r = 0; r < MANY; r++) {
+            double d = tw_space_distance(&s, first + r * s.numbers, out + r * s.numbers) / sigma;
+            mean += d * d / MANY;
+        }
+        if (!(fabs(mean / s.dims - 1) < 3 * sqrt(2.0 / (MANY * s.dims)) + 0.005))
+            fail_msg("%s: %g of %d", spaces[i].space, mean, s.dims);
+        tw_graph_destroy(g);
+        tw_space_free(*state, &s);
+    }
+    tw_space tokens = make(*state, "tokens:3", 2, NULL);
+    assert_false(tw_space_spreads(&tokens));
+    tw_space_free(*state, &tokens);
+}
+
 /* --- sources -------------------------------------------------------------------------------------------------------
  */
 
@@ -529,6 +576,7 @@ int main(void)
         cmocka_unit_test(test_long_rows_of_tokens),
         cmocka_unit_test(test_what_is_not_finite_is_no_point),
         cmocka_unit_test(test_what_the_network_sees_and_says),
+        cmocka_unit_test(test_spread_points_are_as_far_as_normal_numbers),
         cmocka_unit_test(test_features_of_an_angle_are_waves),
         cmocka_unit_test(test_features_of_a_rotation_are_its_matrix),
         cmocka_unit_test(test_draws_in_programs_are_those_of_the_host),
