@@ -18,15 +18,6 @@
 
 enum { WIDTH, POWER, PROBE, VARY }; /* parameters */
 
-/* log w of the data (N,D): (1,N), or (1,1) of all. */
-static tw_val log_widths(const tw_model *model, tw_val data)
-{
-    const double width = model->method->value[WIDTH], vary = model->method->value[VARY];
-    if (tw_is_none(data)) return TW_NONE;
-    if (vary > 0) return tw_contraction_log_widths(model->space, data, width, vary);
-    return tw_adds(tw_zeros_like(tw_slice(tw_slice(data, 0, 0, 1), 1, 0, 1)), log(width));
-}
-
 /* Slopes of log p_t(x) in x (B,D) and t (B), where `data` (N,D) with these widths are what the path leads to. */
 static bool slopes_of(const tw_model *model, tw_val x, tw_val t, tw_val data, tw_val widths, tw_val *out_x,
                       tw_val *out_t)
@@ -50,7 +41,8 @@ static tw_val row_loss(const tw_model *model, const tw_draws *d)
     tw_val t = tw_stop_gradient(d->t);
     int64_t columns = tw_last_dim(d->x1);
     tw_val signs = tw_sign(tw_slice(d->z, 1, 0, columns)), z = tw_slice(d->z, 1, columns, 2 * columns);
-    tw_val widths = log_widths(model, d->x1),
+    tw_val widths = tw_contraction_log_widths(model->space, d->x1, model->method->value[WIDTH],
+                                              model->method->value[VARY]),
            own = tw_exp(tw_mul(tw_expand_dim(t, 1), tw_transpose(widths, (int[]){1, 0})));
     tw_val x = tw_stop_gradient(tw_contraction_point(model->space, d->x0, d->x1, own, z));
     if (tw_is_none(x) || !slopes_of(model, x, t, d->x1, widths, &slope_x, &slope_t)) return TW_NONE;

@@ -175,10 +175,43 @@ tw_val tw_contraction_log_density(const tw_space *space, tw_val x, tw_val x1, tw
     return sum;
 }
 
+bool tw_contraction_moves(const tw_space *space)
+{
+    for (int i = 0; i < space->count; i++)
+        if (tw_factor_is_shares(&space->factor[i])) return false;
+    return tw_contraction_covers(space);
+}
+
+/* Each direction is linear in what x_1 is: its numbers, or the sine and cosine of its angles. */
+static tw_val towards(tw_manifold m, tw_val x, tw_val x1, tw_val weight)
+{
+    if (m == TW_MANIFOLD_torus) {
+        tw_val sine = tw_matmul(weight, tw_sin(x1)), cosine = tw_matmul(weight, tw_cos(x1));
+        return tw_sub(tw_mul(tw_cos(x), sine), tw_mul(tw_sin(x), cosine));
+    }
+    tw_val sum = tw_matmul(weight, x1);
+    if (m == TW_MANIFOLD_sphere) return tw_manifold_tangent_rows(m, x, sum);
+    return tw_sub(sum, tw_mul(tw_expand_dim(tw_sum_axis(weight, 1), 1), x));
+}
+
+tw_val tw_contraction_towards(const tw_space *space, tw_val x, tw_val x1, tw_val weight)
+{
+    tw_val out = TW_NONE;
+    if (tw_is_none(x) || tw_is_none(x1) || tw_is_none(weight)) return TW_NONE;
+    if (space->flat) return towards(TW_MANIFOLD_euclidean, x, x1, weight);
+    for (int i = 0; i < space->count; i++) {
+        const tw_factor *f = &space->factor[i];
+        tw_val part = towards(f->manifold, part_of(f, x), part_of(f, x1), weight);
+        out = i == 0 ? part : tw_concat2(1, out, part);
+    }
+    return out;
+}
+
 tw_val tw_contraction_log_widths(const tw_space *space, tw_val x1, double width, double vary)
 {
     const double never = -1e30, most = 0.5; /* wider is next to the source */
     if (tw_is_none(x1)) return TW_NONE;
+    if (vary == 0) return tw_adds(tw_zeros_like(tw_expand_dim(tw_sum_axis(x1, 1), 0)), log(width));
     const int64_t n = tw_dim(x1, 0);
     tw_val twice = tw_full_like(tw_slice(x1, 1, 0, 1), fmin(2 * width, most));
     tw_val each = tw_contraction_log_density(space, x1, x1, twice);

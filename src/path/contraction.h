@@ -24,10 +24,17 @@ tw_val tw_contraction_point(const tw_space *space, tw_val x0, tw_val x1, tw_val 
 /* log p(x_i | x1_j; s_ij) with respect to the volumes of the factors, (B,N), of x (B,D), x1 (N,D), s (B,N) or (B,1). */
 tw_val tw_contraction_log_density(const tw_space *space, tw_val x, tw_val x1, tw_val s);
 
+/* Whether the velocity of the paths is known, too: not of shares. */
+bool tw_contraction_moves(const tw_space *space);
+/* The sum over the data x1 (N,D) of `weight` (B,N) times the direction to each from x (B,D), along which a path moves by
+ * -(ds/dt) / s times it: x_1 - x of numbers, the part of x_1 across x of unit vectors, the sine of the difference of
+ * angles. */
+tw_val tw_contraction_towards(const tw_space *space, tw_val x, tw_val x1, tw_val weight);
+
 /* log w_j (1,N) for each of the data x1 (N,D): `width` as a geometric mean, less where there are many, w ~ p^-vary, p
  * the mean of the others' laws of twice that width (Abramson 1982, On bandwidth variation in kernel estimates - a
  * square root law; Silverman 1986, Density estimation for statistics and data analysis, section 5.3). At most eight
- * times more or less. */
+ * times more or less. With vary 0 all are `width`. */
 tw_val tw_contraction_log_widths(const tw_space *space, tw_val x1, double width, double vary);
 
 #endif

@@ -303,9 +303,17 @@ static void test_paths_of_known_law(void **state)
             fail_msg("'%s', not '%s'", tw_context_error(*state), bad[i].says);
     }
     tw_flow *flow = NULL;
-    const tw_flow_desc good = {.columns = 5, .method = "ppd", .space = "euclidean + sphere*2 + torus*2"};
-    if (tw_flow_create(*state, &good, &flow) != TW_OK) fail_msg("%s", tw_context_error(*state));
-    tw_flow_destroy(flow);
+    static const char *const methods[] = {"ppd", "exfm"};
+    for (int i = 0; i < TW_COUNT(methods); i++) {
+        const tw_flow_desc good = {.columns = 5, .method = methods[i], .space = "euclidean + sphere*2 + torus*2"};
+        if (tw_flow_create(*state, &good, &flow) != TW_OK) fail_msg("%s", tw_context_error(*state));
+        tw_flow_destroy(flow);
+    }
+    /* a mean of velocities is known of fewer paths than a mean of densities */
+    const tw_flow_desc shares = {.columns = 3, .method = "exfm", .space = "simplex"};
+    flow = NULL;
+    assert_true(tw_flow_create(*state, &shares, &flow) != TW_OK);
+    assert_non_null(strstr(tw_context_error(*state), "takes numbers, angles and unit vectors"));
 }
 
 static tw_status make_sample_score(tw_context *ctx, void *user)

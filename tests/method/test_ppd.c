@@ -67,6 +67,7 @@ typedef struct known {
     tw_val data;  /* (N,D) */
     double vary;  /* how widths do */
     double times; /* the exact field */
+    bool shares;  /* in shares of width^t, as exfm's network says it */
 } known;
 
 /* Towards x1 by the part across x, of all that x sees at the rate at which s falls. */
@@ -106,6 +107,7 @@ static tw_val marginal(void *user, tw_val x, tw_val t)
             tw_mul(tw_slice(share, 1, j, j + 1), velocity_to(k->space, x, to, tw_neg(tw_slice(widths, 1, j, j + 1))));
         sum = j == 0 ? term : tw_add(sum, term);
     }
+    if (k->shares) sum = tw_mul(sum, tw_exp(tw_muls(tw_expand_dim(t, 1), -log(width))));
     return tw_muls(sum, k->times);
 }
 
@@ -125,10 +127,12 @@ static void losses(const tw_space *space, const char *method, double times, cons
                     tw_input(g, "t", TW_DTYPE_F64, tw_shape_of(B)),
                     tw_input(g, "z", TW_DTYPE_F64, tw_shape_of(B, 2 * space->numbers))};
     known user = {.space = space, .data = in[1], .times = times};
-    user.vary = piece.value[3];
+    const tw_method *of = (const tw_method *)piece.info;
+    user.shares = of->rules == &tw_method_exfm;
+    user.vary = piece.value[user.shares ? 1 : 3];
     const tw_model model = {
         .space = space, .schedule = &schedule, .method = &piece, .network = marginal, .user = &user};
-    tw_val loss = tw_method_ppd.row_loss(&model, &(tw_draws){.x0 = in[0], .x1 = in[1], .t = in[2], .z = in[3]});
+    tw_val loss = of->rules->row_loss(&model, &(tw_draws){.x0 = in[0], .x1 = in[1], .t = in[2], .z = in[3]});
     assert_int_equal(tw_graph_check(g), TW_OK);
     assert_int_equal(tw_reference_run(ctx, 4, in, (const double *[]){x0, data, time, z}, 1, &loss, &out), TW_OK);
     tw_piece_free(ctx, &piece);
@@ -153,6 +157,29 @@ static void exact_fields_leave_nothing(void **state)
         for (int k = 1; k < B; k++) memcpy(data + k * space.numbers, data, (size_t)space.numbers * sizeof *data);
         losses(&space, "ppd:width=0.05", 1, data, loss); /* one point: p_t = N((1 - s) x_1, s^2) and its kin */
         for (int k = 0; k < B; k++) assert_true(loss[k] < 1e-9 * (1 + off[k]));
+    }
+}
+
+/* Explicit flow matching regresses the same field, which keeps the mass of the path; half of it is half of it away. */
+static void explicit_targets_are_the_exact_field(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SPACES; i++) {
+        tw_factor room[MOST];
+        tw_space space = space_number(i, room);
+        double data[B * 8], loss[B], half[B], none[B];
+        points(&space, B, 2.9, data);
+        for (int vary = 0; vary < 2; vary++) {
+            const char *method = vary ? "exfm:width=0.05,vary=0.3" : "exfm:width=0.05";
+            losses(&space, method, 1, data, loss);
+            losses(&space, method, 0.5, data, half);
+            losses(&space, method, 0, data, none);
+            for (int k = 0; k < B; k++) {
+                assert_true(none[k] > 1e-4);
+                assert_true(loss[k] < 1e-20 * (1 + none[k]));
+                assert_true(fabs(half[k] - 0.25 * none[k]) < 1e-9 * none[k]);
+            }
+        }
     }
 }
 
@@ -401,6 +428,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact_fields_leave_nothing),
+        cmocka_unit_test(explicit_targets_are_the_exact_field),
         cmocka_unit_test(powers_of_what_is_left),
         cmocka_unit_test(laws_are_those_of_draws),
         cmocka_unit_test(laws_of_shares),
