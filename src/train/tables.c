@@ -232,8 +232,8 @@ done:
 
 /* --- pairs of a teacher ------------------------------------------------------------------------------------------- */
 
-/* Making pairs counts as no steps; who asks to stop is heard. */
-static int on_pairs(void *user, int64_t done, int64_t total)
+/* Making tables counts as no steps; who asks to stop is heard. */
+static int on_made(void *user, int64_t done, int64_t total)
 {
     const tw_train_desc *options = user;
     tw_train_progress none = {.steps = options->steps};
@@ -248,7 +248,7 @@ static tw_status make_pairs(const making *m, int64_t first, int64_t rows, tw_tab
     int64_t lot = tw_min_i64(rows, LOT), columns = m->numbers;
     size_t bytes = (size_t)rows * (size_t)columns * sizeof(float);
     const tw_piece *source = m->flow->model.source;
-    tw_sample_desc how = {.on_progress = on_pairs, .user = (void *)(uintptr_t)m->options};
+    tw_sample_desc how = {.on_progress = on_made, .user = (void *)(uintptr_t)m->options};
     tw_status status = TW_OK;
     float *x0 = set->feed[TW_FEED_SOURCE] = tw_alloc_aligned(m->ctx, bytes);
     float *x1 = set->feed[TW_FEED_DATA] = tw_alloc_aligned(m->ctx, bytes);
@@ -321,7 +321,7 @@ static tw_status find_widths(const making *m)
         return tw_fail(m->ctx, TW_ERR_UNSUPPORTED, "smooth is for tables, not for %s",
                        m->options->teacher ? "pairs of a teacher" : "pictures");
     return tw_widths_make(m->ctx, &m->flow->space, m->t->constant, train->rows, m->numbers, train->feed[TW_FEED_DATA],
-                          share, &train->feed[TW_FEED_WIDTH]);
+                          share, on_made, (void *)(uintptr_t)m->options, &train->feed[TW_FEED_WIDTH]);
 }
 
 /* --- all of it ---------------------------------------------------------------------------------------------------- */

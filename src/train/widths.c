@@ -13,6 +13,7 @@ typedef struct search {
     const double *x;
     double share;
     float *width;
+    int64_t first; /* row of those that are looked around now */
 } search;
 
 static double distance(const search *s, const double *a, const double *b)
@@ -25,9 +26,10 @@ static double distance(const search *s, const double *a, const double *b)
 }
 
 /* Rows at the same place are no neighbours: their width would be 0. */
-static void look_around(void *user, int64_t row, int thread)
+static void look_around(void *user, int64_t item, int thread)
 {
     const search *s = user;
+    const int64_t row = s->first + item;
     double near[TW_WIDTHS_NEIGHBOURS];
     int found = 0;
     (void)thread;
@@ -42,8 +44,9 @@ static void look_around(void *user, int64_t row, int thread)
 }
 
 tw_status tw_widths_make(tw_context *ctx, const tw_space *space, const int *ignored, int64_t rows, int numbers,
-                         const float *x, double share, float **out_width)
+                         const float *x, double share, tw_widths_fn on_progress, void *user, float **out_width)
 {
+    enum { LOT = 256 };
     search s = {.space = space, .ignored = ignored, .rows = rows, .numbers = numbers, .share = share};
     tw_status status = TW_OK;
     double *wide = NULL;
@@ -56,7 +59,13 @@ tw_status tw_widths_make(tw_context *ctx, const tw_space *space, const int *igno
     s.width = *out_width = tw_alloc_aligned(ctx, (size_t)rows * sizeof(float));
     if (!wide || !s.width) TW_TRY(tw_fail_memory(ctx, (size_t)rows * (size_t)numbers * sizeof *wide));
     for (int64_t i = 0; i < rows * numbers; i++) wide[i] = (double)x[i];
-    tw_pool_run(ctx->pool, rows, look_around, &s);
+    for (; s.first < rows; s.first += LOT) {
+        tw_pool_run(ctx->pool, tw_min_i64(LOT, rows - s.first), look_around, &s);
+        if (on_progress && on_progress(user, s.first, rows) != 0)
+            TW_TRY(tw_fail(ctx, TW_ERR_CANCELLED,
+                           "stopped before the first step: neighbours of %lld of %lld rows were found",
+                           (long long)s.first, (long long)rows));
+    }
 done:
     tw_free(ctx, wide);
     return status;

@@ -25,17 +25,17 @@ static void test_by_hand_on_a_line(void **state)
     /* the fifth other place: distances 1 3 6 10 10 | of 0, ... */
     const double expected[] = {10, 9, 7, 6, 10, 10, 14, 97};
     float *width = NULL;
-    assert_int_equal(tw_widths_make(*state, &flat, ignored, 8, 2, x[0], 0.5, &width), TW_OK);
+    assert_int_equal(tw_widths_make(*state, &flat, ignored, 8, 2, x[0], 0.5, NULL, NULL, &width), TW_OK);
     for (int i = 0; i < 8; i++)
         if (fabs((double)width[i] - 0.5 * expected[i]) > 1e-6) fail_msg("row %d: %g", i, (double)width[i]);
     tw_free_aligned(*state, width);
 
     /* fewer places than five, and none at all */
     const float few[][2] = {{0, 0}, {2, 0}, {2, 0}}, one[][2] = {{4, 4}, {4, 4}};
-    assert_int_equal(tw_widths_make(*state, &flat, NULL, 3, 2, few[0], 1, &width), TW_OK);
+    assert_int_equal(tw_widths_make(*state, &flat, NULL, 3, 2, few[0], 1, NULL, NULL, &width), TW_OK);
     assert_true(width[0] == 2 && width[1] == 2 && width[2] == 2);
     tw_free_aligned(*state, width);
-    assert_int_equal(tw_widths_make(*state, &flat, NULL, 2, 2, one[0], 1, &width), TW_OK);
+    assert_int_equal(tw_widths_make(*state, &flat, NULL, 2, 2, one[0], 1, NULL, NULL, &width), TW_OK);
     assert_true(width[0] == 0 && width[1] == 0);
     tw_free_aligned(*state, width);
 }
@@ -54,7 +54,7 @@ static void test_by_hand_on_the_sphere(void **state)
     }
     assert_int_equal(tw_space_piece_read(*state, "sphere", &piece), TW_OK);
     assert_int_equal(tw_space_make(*state, &piece, 2, NULL, &space), TW_OK);
-    assert_int_equal(tw_widths_make(*state, &space, NULL, PLACES, 3, x, 1, &width), TW_OK);
+    assert_int_equal(tw_widths_make(*state, &space, NULL, PLACES, 3, x, 1, NULL, NULL, &width), TW_OK);
     assert_true(fabs((double)width[0] - 0.25) < 1e-6);
     assert_true(fabs((double)width[8] - 0.55) < 1e-6); /* 64 - 9 */
     tw_free_aligned(*state, width);
@@ -62,12 +62,30 @@ static void test_by_hand_on_the_sphere(void **state)
     tw_piece_free(*state, &piece);
 }
 
+static int never(void *user, int64_t done, int64_t rows)
+{
+    *(int64_t *)user += done < rows;
+    return 1;
+}
+
+static void test_a_search_is_stopped(void **state)
+{
+    const tw_space flat = {.flat = true};
+    static const float x[2000];
+    float *width = NULL;
+    int64_t asked = 0;
+    assert_int_equal(tw_widths_make(*state, &flat, NULL, 2000, 1, x, 1, never, &asked, &width), TW_ERR_CANCELLED);
+    assert_int_equal(asked, 1);
+    tw_free_aligned(*state, width);
+}
+
 static void test_what_is_refused(void **state)
 {
     static const float x[TW_WIDTHS_ROWS + 1];
     const tw_space flat = {.flat = true};
     float *width = NULL;
-    assert_int_equal(tw_widths_make(*state, &flat, NULL, TW_WIDTHS_ROWS + 1, 1, x, 1, &width), TW_ERR_UNSUPPORTED);
+    assert_int_equal(tw_widths_make(*state, &flat, NULL, TW_WIDTHS_ROWS + 1, 1, x, 1, NULL, NULL, &width),
+                     TW_ERR_UNSUPPORTED);
     assert_string_equal(tw_context_error(*state), "smooth is for few rows: 50001 are more than 50000");
 
     double tokens[20] = {0};
@@ -93,7 +111,8 @@ static double trained(tw_context *ctx, double smooth)
     assert_int_equal(tw_dataset_open(ctx, "moons", &few, &data), TW_OK);
     assert_int_equal(tw_dataset_open(ctx, "moons", &others, &fresh), TW_OK);
     assert_int_equal(
-        tw_flow_create(ctx, &(tw_flow_desc){.columns = 2, .network = {.width = 64, .depth = 2}, .seed = 1}, &flow), TW_OK);
+        tw_flow_create(ctx, &(tw_flow_desc){.columns = 2, .network = {.width = 64, .depth = 2}, .seed = 1}, &flow),
+        TW_OK);
     const tw_train_desc options = {.steps = 6000, .batch = 64, .lr = 5e-3, .seed = 2, .smooth = smooth};
     assert_int_equal(tw_train(flow, data, &options, NULL), TW_OK);
     assert_int_equal(tw_log_density(flow, FRESH, tw_dataset_values(fresh, TW_PART_ALL), NULL, density, NULL), TW_OK);
@@ -116,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_by_hand_on_a_line),
         cmocka_unit_test(test_by_hand_on_the_sphere),
+        cmocka_unit_test(test_a_search_is_stopped),
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_few_rows_are_not_learned_by_heart),
     };
