@@ -62,7 +62,7 @@ static void hand_over(tw_table_column *from, tw_table_column *to)
 static int by_record(const void *a, const void *b)
 {
     const tw_token_row *x = *(const tw_token_row *const *)a, *y = *(const tw_token_row *const *)b;
-    return (x->begin > y->begin) - (x->begin < y->begin);
+    return (x->record > y->record) - (x->record < y->record);
 }
 
 static tw_status fill(const tw_tokens *tokens, int columns, int32_t padding, const tw_table *told, bool in_order,
