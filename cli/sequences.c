@@ -63,13 +63,13 @@ static tw_status encode(cli *c, const tw_tokeniser *tokeniser, const char *name,
 }
 
 tw_status text_rows(cli *c, const tw_tokeniser *tokeniser, const char *name, const char *text, size_t size, int longest,
-                    int32_t padding, int *columns, int64_t *out_rows, double **out_values)
+                    int32_t padding, int *columns, int64_t *out_rows, int32_t **out_tokens)
 {
     const char *line;
     size_t at = 0, length;
     int64_t number = 0, count, rows = 0, row = 0;
     int width = 0;
-    double *values = NULL;
+    int32_t *all = NULL;
     tw_status status = TW_OK;
     int32_t *token = tw_alloc(c->ctx, size + 1, sizeof *token);
     if (!token) TW_TRY(tw_fail_memory(c->ctx, size * sizeof *token));
@@ -79,37 +79,43 @@ tw_status text_rows(cli *c, const tw_tokeniser *tokeniser, const char *name, con
     }
     if (rows == 0) TW_TRY(tw_fail(c->ctx, TW_ERR_FORMAT, "%s: not one line of text", name));
     if (*columns > 0) width = *columns;
-    values = tw_alloc(c->ctx, (size_t)rows * (size_t)width, sizeof *values);
-    if (!values) TW_TRY(tw_fail_memory(c->ctx, (size_t)rows * (size_t)width * sizeof *values));
+    all = tw_alloc(c->ctx, (size_t)rows * (size_t)width, sizeof *all);
+    if (!all) TW_TRY(tw_fail_memory(c->ctx, (size_t)rows * (size_t)width * sizeof *all));
     at = 0;
     number = 0;
     for (; next_line(text, size, &at, &number, &line, &length); row++) {
         TW_TRY(encode(c, tokeniser, name, number, line, length, width, token, &count));
-        for (int64_t k = 0; k < width; k++) values[row * width + k] = k < count ? token[k] : padding;
+        for (int64_t k = 0; k < width; k++) all[row * width + k] = k < count ? token[k] : padding;
     }
     *columns = width;
     *out_rows = rows;
-    *out_values = values;
-    values = NULL;
+    *out_tokens = all;
+    all = NULL;
 done:
     tw_free(c->ctx, token);
-    tw_free(c->ctx, values);
+    tw_free(c->ctx, all);
     return status;
 }
 
 tw_status model_read_lines(cli *c, const model *m, const char *path, int64_t *out_rows, double **out_values)
 {
     int columns = m->about->columns;
-    size_t size;
+    size_t size, numbers;
     char *text = NULL;
+    int32_t *token = NULL;
     tw_tokeniser *tokeniser = NULL;
     tw_status status = TW_OK;
     TW_TRY(model_tokeniser(c, m, &tokeniser));
     TW_TRY(text_read(c, &c->set, path, &text, &size));
     TW_TRY(text_rows(c, tokeniser, path, text, size, columns, tw_tokeniser_special(tokeniser, TW_SPECIAL_PADDING),
-                     &columns, out_rows, out_values));
+                     &columns, out_rows, &token));
+    numbers = (size_t)(*out_rows * columns);
+    *out_values = tw_alloc(c->ctx, numbers, sizeof **out_values);
+    if (!*out_values) TW_TRY(tw_fail_memory(c->ctx, numbers * sizeof **out_values));
+    for (size_t i = 0; i < numbers; i++) (*out_values)[i] = token[i];
 done:
     tw_string_free(c->ctx, text);
+    tw_free(c->ctx, token);
     tw_tokeniser_destroy(tokeniser);
     return status;
 }

@@ -170,19 +170,14 @@ static tw_status builtin_tokens(cli *c, const settings *s, const tw_tokeniser *t
     char *text = NULL;
     size_t size = 0;
     int64_t rows = 0;
-    double *values = NULL;
     int32_t *token = NULL;
     tw_status status = TW_OK;
     TW_TRY(text_read(c, s, name, &text, &size));
-    TW_TRY(text_rows(c, tokeniser, name, text, size, longest, padding, &columns, &rows, &values));
-    token = tw_alloc(c->ctx, (size_t)(rows * columns), sizeof *token);
-    if (!token) TW_TRY(tw_fail_memory(c->ctx, (size_t)(rows * columns) * sizeof *token));
-    for (int64_t i = 0; i < rows * columns; i++) token[i] = (int32_t)values[i];
-    status = tw_tokens_from_memory(c->ctx, rows, columns, NULL, token, tw_tokeniser_size(tokeniser), &in_order,
-                                   out_tokens);
+    TW_TRY(text_rows(c, tokeniser, name, text, size, longest, padding, &columns, &rows, &token));
+    status =
+        tw_tokens_from_memory(c->ctx, rows, columns, NULL, token, tw_tokeniser_size(tokeniser), &in_order, out_tokens);
 done:
     tw_string_free(c->ctx, text);
-    tw_free(c->ctx, values);
     tw_free(c->ctx, token);
     return status;
 }
@@ -213,7 +208,7 @@ tw_status open_text(cli *c, const settings *s, const char *path, int columns, tw
     int special = tw_tokeniser_special(used, TW_SPECIAL_PADDING), padding = special < 0 ? 0 : special;
     int64_t longest = s->verb == 'T' && opt_int(s, OPT_LONGEST) > 0 ? opt_int(s, OPT_LONGEST) : MOST_TOKENS;
     tw_tokens_desc cut = {.tokeniser = used,
-                          .chunk = special >= 0  ? 0
+                          .chunk = special >= 0  ? 0 /* of lines */
                                    : columns > 0 ? columns
                                                  : opt_int(s, OPT_CHUNK),
                           .column = is_table_file(path) ? opt_text(s, OPT_COLUMNS) : NULL,
@@ -241,8 +236,8 @@ done:
     return status;
 }
 
-tw_status open_texts(cli *c, const settings *s, const char *path, const tw_dataset_desc *desc,
-                     tw_tokeniser **tokeniser, tw_dataset **data, tw_dataset **source)
+tw_status open_texts(cli *c, const settings *s, const char *path, const tw_dataset_desc *desc, tw_tokeniser **tokeniser,
+                     tw_dataset **data, tw_dataset **source)
 {
     const char *begin = opt_text(s, OPT_SOURCE_DATA);
     tw_dataset_desc untold = *desc;

@@ -9,18 +9,28 @@
 
 /* --- columns that are told ---------------------------------------------------------------------------------------- */
 
-static tw_status known_columns(const tw_table *table, const tw_dataset_desc *desc, int **out_list, int *out_count)
+/* Those of a model, by their names. */
+static tw_status keep_known(tw_table *table, const tw_dataset_desc *desc)
 {
     int count = desc->known_conditions_count;
-    *out_list = tw_alloc(table->ctx, (size_t)count, sizeof **out_list);
-    if (!*out_list) return tw_fail_memory(table->ctx, (size_t)count * sizeof **out_list);
-    *out_count = count;
-    for (int i = 0; i < count; i++) {
-        const char *name = desc->known_conditions[i].name;
-        (*out_list)[i] = tw_table_column_of(table, name);
-        if ((*out_list)[i] < 0) return tw_table_fail_no_column(table, name, ", which the model needs");
-    }
-    return TW_OK;
+    const char **names = tw_alloc(table->ctx, (size_t)count, sizeof *names);
+    if (!names) return tw_fail_memory(table->ctx, (size_t)count * sizeof *names);
+    for (int i = 0; i < count; i++) names[i] = desc->known_conditions[i].name;
+    tw_status status = tw_table_choose_like(table, count, count, names, desc->missing);
+    tw_free(table->ctx, names);
+    return status;
+}
+
+static tw_status keep_chosen(tw_table *table, const tw_dataset_desc *desc)
+{
+    int *list = NULL, count;
+    tw_status status = TW_OK;
+    TW_TRY(tw_conditions_choose(table, desc, &list, &count));
+    TW_TRY(tw_conditions_check(table, desc->missing, list, count));
+    status = tw_table_keep(table, list, count);
+done:
+    tw_free(table->ctx, list);
+    return status;
 }
 
 /* The conditions of every record of the file, and nothing else. */
@@ -28,23 +38,14 @@ static tw_status read_told(tw_context *ctx, const char *path, const tw_dataset_d
                            tw_table *out_table)
 {
     tw_dataset_desc wishes = *desc;
-    int *list = NULL, count;
-    tw_status status = TW_OK;
     wishes.header = TW_HEADER_YES;
     wishes.columns = wishes.drop = NULL;
-    TW_TRY(tw_table_read(ctx, path, &wishes, out_table));
-    if (desc->for_testing)
-        TW_TRY(known_columns(out_table, desc, &list, &count));
-    else
-        TW_TRY(tw_conditions_choose(out_table, desc, &list, &count));
-    TW_TRY(tw_conditions_check(out_table, desc->missing, list, count));
-    if (out_table->rows != records)
-        TW_TRY(tw_fail(ctx, TW_ERR_FORMAT, "%s: %lld rows, and %lld texts", path, (long long)out_table->rows,
-                       (long long)records));
-    status = tw_table_keep(out_table, list, count);
-done:
-    tw_free(ctx, list);
-    return status;
+    tw_status status = tw_table_read(ctx, path, &wishes, out_table);
+    if (status == TW_OK && out_table->rows != records)
+        status = tw_fail(ctx, TW_ERR_FORMAT, "%s: %lld rows, and %lld texts", path, (long long)out_table->rows,
+                         (long long)records);
+    if (status != TW_OK) return status;
+    return desc->for_testing ? keep_known(out_table, desc) : keep_chosen(out_table, desc);
 }
 
 /* What was seen of a column goes with it: its levels, and where the first gap is. */

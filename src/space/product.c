@@ -272,7 +272,8 @@ tw_val tw_space_frame(const tw_space *space, tw_val x, tw_val v)
     for (int i = 0; i < space->count; i++) {
         const tw_factor *f = &space->factor[i];
         tw_val part = part_of(f, v);
-        part = f->mesh ? tw_muls(part, 1 / f->mesh->info.size) : tw_manifold_frame_rows(f->manifold, part_of(f, x), part);
+        part =
+            f->mesh ? tw_muls(part, 1 / f->mesh->info.size) : tw_manifold_frame_rows(f->manifold, part_of(f, x), part);
         out = join(out, part);
     }
     return out;
@@ -316,13 +317,9 @@ bool tw_space_spreads(const tw_space *space)
 /* Where the metric is not that of the numbers around a point, a frame is carried there from the origin. */
 static tw_val framed(const tw_factor *f, tw_val x, tw_val z)
 {
-    double first[TW_MANIFOLD_MOST];
     if (f->manifold != TW_MANIFOLD_hyperbolic && f->manifold != TW_MANIFOLD_spd)
         return tw_manifold_tangent_rows(f->manifold, x, tw_muls(z, 1 / tw_factor_unit(f)));
-    tw_factor_origin(f, first);
-    tw_val row = tw_const_data(x.graph, TW_DTYPE_F64, tw_shape_of(1, f->numbers), first);
-    tw_val origin = tw_broadcast_to(tw_cast(row, tw_dtype_at(x)), tw_shape_at(x));
-    return tw_manifold_carry_rows(f->manifold, origin, x, z);
+    return tw_manifold_carry_rows(f->manifold, tw_factor_origin_rows(f, x), x, z);
 }
 
 tw_val tw_space_spread(const tw_space *space, tw_val x, tw_val z)

@@ -119,8 +119,8 @@ tw_val tw_space_compression(const tw_space *space, tw_val x, tw_val u);
 tw_val tw_space_between(const tw_space *space, tw_val x0, tw_val x1, tw_val share);
 /* Whether points can be spread: not those of meshes, nor tokens. */
 bool tw_space_spreads(const tw_space *space);
-/* Where geodesics from x lead whose velocities are z (B,numbers) in a frame of unit vectors there: normal numbers make a
- * wrapped normal distribution about x. */
+/* Where geodesics from x lead whose velocities are z (B,numbers) in a frame of unit vectors there: normal numbers make
+ * a wrapped normal distribution about x. */
 tw_val tw_space_spread(const tw_space *space, tw_val x, tw_val z);
 
 /* --- sources ----------------------------------------------------------------------------------------------------- */
@@ -182,9 +182,9 @@ void tw_space_draw_row(const tw_space *space, const tw_piece *source, uint64_t s
                        double *out);
 double tw_space_log_density(const tw_space *space, const tw_piece *source, const double *x);
 
-/* The origin of a factor (space/wrapped.c), and what numbers of a tangent vector are divided by for its length to be
- * theirs. */
-void tw_factor_origin(const tw_factor *factor, double *out);
+/* The origin of a factor (space/wrapped.c), as rows (B,numbers) like others, and what numbers of a tangent vector are
+ * divided by for its length to be theirs. */
+tw_val tw_factor_origin_rows(const tw_factor *factor, tw_val like);
 double tw_factor_unit(const tw_factor *factor);
 
 /* The share of standard normal numbers that are below z, uniform for such a z; and standard exponential numbers by it,

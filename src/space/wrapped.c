@@ -26,16 +26,24 @@ double tw_factor_unit(const tw_factor *f)
     return f->manifold == TW_MANIFOLD_rotation ? 2 : 1;
 }
 
-void tw_factor_origin(const tw_factor *f, double *x)
+static void origin(const tw_factor *f, double *x)
 {
     for (int i = 0; i < f->numbers; i++) x[i] = i == 0 && has_origin_vector(f);
     if (f->manifold == TW_MANIFOLD_spd) tw_spd_identity(f->numbers, x);
 }
 
+tw_val tw_factor_origin_rows(const tw_factor *f, tw_val like)
+{
+    double first[TW_MANIFOLD_MOST];
+    origin(f, first);
+    tw_val row = tw_const_data(like.graph, TW_DTYPE_F64, tw_shape_of(1, f->numbers), first);
+    return tw_broadcast_to(tw_cast(row, tw_dtype_at(like)), tw_shape_at(like));
+}
+
 static void place(const double *p, const tw_factor *f, const double *z, double *out)
 {
     double x[TW_MANIFOLD_MOST], v[TW_MANIFOLD_MOST];
-    tw_factor_origin(f, x);
+    origin(f, x);
     for (int i = 0; i < f->numbers; i++) v[i] = i == 0 && has_origin_vector(f) ? 0 : p[0] * z[i] / tw_factor_unit(f);
     tw_manifold_exp(f->manifold, f->numbers, x, v, out);
     tw_fold_point(f->fold, f->numbers, out, out);
@@ -43,11 +51,8 @@ static void place(const double *p, const tw_factor *f, const double *z, double *
 
 static tw_val place_rows(const double *p, const tw_factor *f, tw_val z)
 {
-    double first[TW_MANIFOLD_MOST];
     if (tw_is_none(z)) return z;
-    tw_factor_origin(f, first);
-    tw_val row = tw_const_data(z.graph, TW_DTYPE_F64, tw_shape_of(1, f->numbers), first);
-    tw_val x = tw_broadcast_to(tw_cast(row, tw_dtype_at(z)), tw_shape_at(z));
+    tw_val x = tw_factor_origin_rows(f, z);
     tw_val v = tw_manifold_tangent_rows(f->manifold, x, tw_muls(z, p[0] / tw_factor_unit(f)));
     return tw_fold_rows(f->fold, tw_manifold_exp_rows(f->manifold, x, v));
 }
@@ -81,7 +86,7 @@ static double factor_log_density(const double *p, const tw_factor *f, const doub
 {
     double zero[TW_MANIFOLD_MOST], v[TW_MANIFOLD_MOST], sum = 0;
     int dims = tw_manifold_dims(f->manifold, f->numbers);
-    tw_factor_origin(f, zero);
+    origin(f, zero);
     if (f->manifold == TW_MANIFOLD_torus) {
         tw_manifold_log(f->manifold, f->numbers, zero, x, v);
         for (int i = 0; i < f->numbers; i++) sum += around(p, f, 1, v[i]);

@@ -204,7 +204,8 @@ static tw_status one_step(tw_trainer *r)
         const float *feed[TW_FEEDS];
         status = tw_producer_take(r->producer, r->done, feed);
         if (status != TW_OK) return status;
-        const void *feeds[TW_FEEDS] = {feed[0], feed[1], feed[2], feed[3]};
+        const void *feeds[TW_FEEDS];
+        for (int f = 0; f < TW_FEEDS; f++) feeds[f] = feed[f];
         tw_step_feed(&r->step, feeds);
     }
     status = tw_step_run(&r->step, r->done, r->updates + 1, tw_plan_rate(&r->plan, r->done),
