@@ -1,23 +1,25 @@
 #!/bin/bash
-# scripts/check-long.sh [--asan] [--tsan] [--studies] [--graphs N] [--fuzz SECONDS] - what is too long for every change.
+# scripts/check-long.sh [--asan] [--tsan] [--own] [--studies] [--graphs N] [--fuzz SECONDS] - what is too long for every change.
 #
-# Without options all five parts: every test under the address and undefined-behaviour sanitizers, the slow ones too; the
-# tests that use threads under the thread sanitizer; every study whose data are here, in its short form; N random functions compiled and compared with the reference
+# Without options all six parts: every test under the address and undefined-behaviour sanitizers, the slow ones too; the
+# tests that use threads under the thread sanitizer; a build without a library of matrix products and every test of it;
+# every study whose data are here, in its short form; N random functions compiled and compared with the reference
 # interpreter (100000); the readers of files fuzzed for SECONDS each (60; needs clang). With options only the parts named.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 usage() {
-    echo "usage: scripts/check-long.sh [--asan] [--tsan] [--studies] [--graphs N] [--fuzz SECONDS]" >&2
+    echo "usage: scripts/check-long.sh [--asan] [--tsan] [--own] [--studies] [--graphs N] [--fuzz SECONDS]" >&2
     exit 2
 }
 is_count() { [[ ${1:-} =~ ^[1-9][0-9]*$ ]]; }
 
-asan='' tsan='' studies='' graphs='' seconds=''
+asan='' tsan='' own='' studies='' graphs='' seconds=''
 while [ $# -gt 0 ]; do
     case $1 in
         --asan) asan=yes ;;
         --tsan) tsan=yes ;;
+        --own) own=yes ;;
         --studies) studies=yes ;;
         --graphs) is_count "${2:-}" && graphs=$2 && shift || usage ;;
         --fuzz) is_count "${2:-}" && seconds=$2 && shift || usage ;;
@@ -25,7 +27,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ -n "$asan$tsan$studies$graphs$seconds" ] || { asan=yes tsan=yes studies=yes graphs=100000 seconds=60; }
+[ -n "$asan$tsan$own$studies$graphs$seconds" ] || { asan=yes tsan=yes own=yes studies=yes graphs=100000 seconds=60; }
 
 threaded='base/pool exec/threads exec/control exec/products exec/conv exec/programs exec/composites flow/sampling
           flow/noise train/training train/batches coupling/assignment coupling/coupling'
@@ -49,6 +51,10 @@ threads() {
     done
     cmake --preset tsan >/dev/null && cmake --build --preset tsan -t "${targets[@]}" -- --quiet &&
         ctest --preset tsan -R "^($(IFS='|' && echo "${names[*]}"))\$"
+}
+
+without_library() {
+    cmake --preset own >/dev/null && cmake --build --preset own -- --quiet && ctest --preset own
 }
 
 short_studies() {
@@ -80,6 +86,7 @@ fuzz() {
 
 [ -z "$asan" ] || part "address and undefined-behaviour sanitizers, every test" memory
 [ -z "$tsan" ] || part "thread sanitizer" threads
+[ -z "$own" ] || part "without a library of matrix products" without_library
 [ -z "$studies" ] || part "every study in its short form" short_studies
 [ -z "$graphs" ] || part "$graphs random functions against the reference" random_graphs
 [ -z "$seconds" ] || part "fuzzing the readers of files" fuzz

@@ -1,9 +1,10 @@
 #!/bin/bash
 # scripts/check.sh [--quick] - everything that must hold before a change lands.
 #
-# Installs what the tests need, then: the order of the house; the tests with our own matrix product; the tests under
-# the address and undefined-behaviour sanitizers; last the whole build with warnings as errors and every test, so that
-# the runner's count closes the output. --quick does the first and the last only. A part that fails does not keep the
+# Installs what the tests need, then: the order of the house; the tests under the address and undefined-behaviour
+# sanitizers, but for those that take minutes there; the whole build with warnings as errors; its tests of products by our
+# own kernels; last every test, so that the runner's count closes the output. --quick leaves the sanitizers and our own
+# products out. A part that fails does not keep the
 # others from running; the exit status tells.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -44,16 +45,9 @@ built_tests() { # PRESET [CTEST OPTIONS]
     build "$1" && ctest --preset "$1" -j "$jobs" "${@:2}"
 }
 
-# The rooms that multiply matrices, and no more of the house.
-own_product() {
-    local rooms='cpu exec nn flow train' room test targets=()
-    for room in $rooms; do
-        for test in tests/"$room"/test_*.c; do
-            test=${test##*/test_}
-            targets+=("test_${room}_${test%.c}")
-        done
-    done
-    build own "${targets[@]}" && ctest --preset own -j "$jobs" -R "^(${rooms// /|})/"
+# The rooms that multiply matrices, by our own kernels where a library's would be chosen.
+own_products() {
+    TW_GEMM=own TW_CONV=own ctest --preset check -j "$jobs" -R '^(cpu|exec|nn|flow)/'
 }
 
 # A Python with the safetensors package, for the test that reads our models with it (TW_TEST_PYTHON). Without network that
@@ -77,9 +71,9 @@ part "Python's reader of safetensors" python
 part "order of the house" ./scripts/check-includes.sh
 if [ -z "$quick" ]; then
     part "sanitizers: build and unit tests" built_tests asan -LE slow
-    part "our own matrix product: build and tests" own_product
 fi
 part "warnings as errors: build" build check
+[ -n "$quick" ] || part "our own products: tests" own_products
 
 printf '\n'
 printf '%s\n' "${summary[@]}" "$(printf '%-44s %-7s %4d s' 'so far' '' $((SECONDS - started)))"
