@@ -193,7 +193,7 @@ static tw_status add(tw_columns *c, tw_factor f)
         return tw_fail(c->ctx, TW_ERR_UNSUPPORTED, "space '%s': a point of %d numbers: at most %d", c->name, f.numbers,
                        TW_MANIFOLD_MOST);
     bool turns = f.manifold == TW_MANIFOLD_rotation;
-    f.features = f.manifold == TW_MANIFOLD_torus ? 2 * f.numbers : turns ? 9 : f.numbers;
+    f.features = f.manifold == TW_MANIFOLD_torus ? 2 * f.harmonics * f.numbers : turns ? 9 : f.numbers;
     f.features += 2 * f.waves * f.numbers;
     f.outputs = turns ? 3 : f.numbers;
     f.column = s->columns;
@@ -322,7 +322,7 @@ tw_status tw_form_torus(tw_columns *c)
                                   .form = &angles,
                                   .period = c->piece->value[0],
                                   .low = c->piece->value[1],
-                                  .waves = (int)c->piece->value[2]});
+                                  .harmonics = (int)c->piece->value[2]});
 }
 
 tw_status tw_form_radians(tw_columns *c)
@@ -331,7 +331,7 @@ tw_status tw_form_radians(tw_columns *c)
                                   .form = &angles,
                                   .period = 2 * pi,
                                   .low = -pi,
-                                  .waves = (int)c->piece->value[0]});
+                                  .harmonics = (int)c->piece->value[0]});
 }
 
 tw_status tw_form_directions(tw_columns *c)

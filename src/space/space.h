@@ -38,6 +38,7 @@ struct tw_factor {
     const tw_mesh *mesh;           /* the mesh; NULL until tw_space_on_mesh */
     const tw_premetric *premetric; /* the distance of its paths; NULL: none */
     int waves;                     /* octaves of sines of coordinates that the network sees beside them */
+    int harmonics;                 /* of angles: sines and cosines up to how many times them it sees */
 };
 
 /* Whether each of its columns is a point of its own, and not all together one. */

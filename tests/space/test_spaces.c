@@ -203,7 +203,7 @@ static void test_more_columns_than_a_factor_holds(void **state)
     double x[150], y[150], v[150];
     assert_int_equal(s.count, 3);
     assert_int_equal(s.numbers, 150);
-    assert_int_equal(s.features, 150 * (2 + 2 * 2)); /* itself, and two octaves of waves */
+    assert_int_equal(s.features, 150 * 2 * 5); /* sines and cosines of five harmonics */
     for (int i = 0; i < 150; i++) x[i] = 0.1, y[i] = 2 * pi - 0.2;
     assert_true(fabs(tw_space_distance(&s, x, y) - 0.3 * sqrt(150)) < 1e-12);
     tw_space_log(&s, x, y, v);
@@ -327,18 +327,18 @@ static void test_what_the_network_sees_and_says(void **state)
     }
 }
 
-/* Of an angle: cosine and sine of it, twice it, four times it; across the seam they are the same. */
-static void test_features_of_an_angle_are_waves(void **state)
+/* Of an angle: cosine and sine of it, twice it, three times it; across the seam they are the same. */
+static void test_features_of_an_angle_are_harmonics(void **state)
 {
     static double x[ROWS * 2], y[ROWS * 2], seen[ROWS * 12], lifted[ROWS * 2], framed[ROWS * 2];
-    tw_space s = make(*state, "radians", 2, NULL);
+    tw_space s = make(*state, "radians:harmonics=3", 2, NULL);
     for (int r = 0; r < ROWS; r++) x[2 * r] = 0.3 + 2 * pi * (r % 2), x[2 * r + 1] = -1.1 - 2 * pi * (r % 3);
     ask(*state, &s, x, y, seen, lifted, framed);
     for (int r = 0; r < ROWS; r++)
-        for (int wave = 0; wave < 3; wave++)
+        for (int harmonic = 1; harmonic <= 3; harmonic++)
             for (int k = 0; k < 4; k++) {
-                double angle = (k % 2 ? -1.1 : 0.3) * (1 << wave);
-                assert_true(fabs(seen[r * 12 + wave * 4 + k] - (k < 2 ? cos(angle) : sin(angle))) < 1e-13);
+                double angle = (k % 2 ? -1.1 : 0.3) * harmonic;
+                assert_true(fabs(seen[r * 12 + (harmonic - 1) * 4 + k] - (k < 2 ? cos(angle) : sin(angle))) < 1e-13);
             }
     tw_space_free(*state, &s);
 }
@@ -577,7 +577,7 @@ int main(void)
         cmocka_unit_test(test_what_is_not_finite_is_no_point),
         cmocka_unit_test(test_what_the_network_sees_and_says),
         cmocka_unit_test(test_spread_points_are_as_far_as_normal_numbers),
-        cmocka_unit_test(test_features_of_an_angle_are_waves),
+        cmocka_unit_test(test_features_of_an_angle_are_harmonics),
         cmocka_unit_test(test_features_of_a_rotation_are_its_matrix),
         cmocka_unit_test(test_draws_in_programs_are_those_of_the_host),
         cmocka_unit_test(test_densities_are_those_of_the_draws),
