@@ -50,6 +50,11 @@ static int on_progress(void *user, const tw_train_progress *now)
     double budget = 60 * opt_number(&t->c->set, OPT_MINUTES);
     bool known = now->steps > 0, ended = known && now->step == now->steps && now->validating == 0;
     t->seen = *now;
+    if (now->making > 0) {
+        progress_show(&t->c->progress, "rows", now->making, t->teacher.flow ? "a teacher's pairs" : "how far to smooth",
+                      false);
+        return signals_caught() != 0;
+    }
     if (budget > 0 && !ended) { /* by the clock, which runs evenly */
         share = fmin(now->seconds / budget, 0.99);
         left = fmax(budget - now->seconds, 0);

@@ -16,6 +16,7 @@ typedef struct tw_train_progress {
     double loss;         /* mean over the last steps */
     double validation;   /* last validation loss, NaN before the first */
     double validating;   /* share done of the validation under way, 0: none is */
+    double making;       /* before the first step: share done of a teacher's pairs, or of how far rows are smoothed */
     double steps_per_second, seconds, seconds_left;
 } tw_train_progress;
 

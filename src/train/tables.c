@@ -230,25 +230,31 @@ done:
     return status;
 }
 
-/* --- pairs of a teacher ------------------------------------------------------------------------------------------- */
+/* --- what is made of rows before the first step ------------------------------------------------------------------- */
 
-/* Making tables counts as no steps; who asks to stop is heard. */
-static int on_made(void *user, int64_t done, int64_t total)
+typedef struct rows_made {
+    const tw_train_desc *options;
+    int64_t before, all; /* rows of pieces made before this one, and of all */
+} rows_made;
+
+static int on_made(void *user, int64_t done, int64_t piece)
 {
-    const tw_train_desc *options = user;
-    tw_train_progress none = {.steps = options->steps};
-    (void)done, (void)total;
-    return options->on_progress ? options->on_progress(options->user, &none) : 0;
+    const rows_made *m = user;
+    tw_train_progress now = {.steps = m->options->steps, .making = (double)(m->before + done) / (double)m->all};
+    (void)piece;
+    return m->options->on_progress ? m->options->on_progress(m->options->user, &now) : 0;
 }
 
+/* --- pairs of a teacher ------------------------------------------------------------------------------------------- */
+
 /* Pairs number `first` and on: source points by seed, and where the teacher takes them. */
-static tw_status make_pairs(const making *m, int64_t first, int64_t rows, tw_table_set *set)
+static tw_status make_pairs(const making *m, int64_t first, int64_t rows, rows_made *made, tw_table_set *set)
 {
     enum { LOT = 8192 };
     int64_t lot = tw_min_i64(rows, LOT), columns = m->numbers;
     size_t bytes = (size_t)rows * (size_t)columns * sizeof(float);
     const tw_piece *source = m->flow->model.source;
-    tw_sample_desc how = {.on_progress = on_made, .user = (void *)(uintptr_t)m->options};
+    tw_sample_desc how = {.on_progress = on_made, .user = made};
     tw_status status = TW_OK;
     float *x0 = set->feed[TW_FEED_SOURCE] = tw_alloc_aligned(m->ctx, bytes);
     float *x1 = set->feed[TW_FEED_DATA] = tw_alloc_aligned(m->ctx, bytes);
@@ -257,6 +263,7 @@ static tw_status make_pairs(const making *m, int64_t first, int64_t rows, tw_tab
     set->rows = set->source_rows = rows;
     for (int64_t begin = 0; begin < rows; begin += lot) {
         int64_t count = tw_min_i64(lot, rows - begin), at = begin * columns;
+        made->before = first + begin;
         for (int64_t i = 0; i < count; i++)
             tw_space_draw_row(&m->flow->space, source, m->options->seed, TW_STREAM_TEACHER, first + begin + i,
                               points + i * columns);
@@ -273,16 +280,17 @@ static tw_status ask_teacher(const making *m)
 {
     const tw_flow *teacher = m->options->teacher;
     const tw_normaliser *n = &teacher->normaliser;
-    int64_t pairs = m->options->pairs, few = 10;
     bool validates = tw_dataset_rows(m->data, TW_PART_VALIDATION) > 0;
+    int64_t pairs = m->options->pairs, few = 10, more = validates ? (pairs + few - 1) / few : 0;
     size_t columns = (size_t)m->columns;
+    rows_made made = {.options = m->options, .all = pairs + more};
     tw_status status = TW_OK;
     TW_TRY(tw_normaliser_make(m->ctx, m->columns, 0, 1, &m->t->normaliser));
     memcpy(m->t->normaliser.shift, n->shift, columns * sizeof(double));
     memcpy(m->t->normaliser.scale, n->scale, columns * sizeof(double));
     memcpy(m->t->constant, teacher->constant, columns * sizeof(int));
-    TW_TRY(make_pairs(m, 0, pairs, &m->t->train));
-    if (validates) TW_TRY(make_pairs(m, pairs, (pairs + few - 1) / few, &m->t->held));
+    TW_TRY(make_pairs(m, 0, pairs, &made, &m->t->train));
+    if (validates) TW_TRY(make_pairs(m, pairs, more, &made, &m->t->held));
 done:
     return status;
 }
@@ -315,13 +323,14 @@ static tw_status dequantise(const making *m)
 static tw_status find_widths(const making *m)
 {
     tw_table_set *train = &m->t->train;
+    rows_made made = {.options = m->options, .all = train->rows};
     double share = m->options->smooth;
     if (share == 0) return TW_OK;
     if (!train->feed[TW_FEED_DATA] || m->options->teacher)
         return tw_fail(m->ctx, TW_ERR_UNSUPPORTED, "smooth is for tables, not for %s",
                        m->options->teacher ? "pairs of a teacher" : "pictures");
     return tw_widths_make(m->ctx, &m->flow->space, m->t->constant, train->rows, m->numbers, train->feed[TW_FEED_DATA],
-                          share, on_made, (void *)(uintptr_t)m->options, &train->feed[TW_FEED_WIDTH]);
+                          share, on_made, &made, &train->feed[TW_FEED_WIDTH]);
 }
 
 /* --- all of it ---------------------------------------------------------------------------------------------------- */

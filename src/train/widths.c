@@ -61,10 +61,11 @@ tw_status tw_widths_make(tw_context *ctx, const tw_space *space, const int *igno
     for (int64_t i = 0; i < rows * numbers; i++) wide[i] = (double)x[i];
     for (; s.first < rows; s.first += LOT) {
         tw_pool_run(ctx->pool, tw_min_i64(LOT, rows - s.first), look_around, &s);
-        if (on_progress && on_progress(user, s.first, rows) != 0)
+        int64_t done = tw_min_i64(s.first + LOT, rows);
+        if (on_progress && on_progress(user, done, rows) != 0)
             TW_TRY(tw_fail(ctx, TW_ERR_CANCELLED,
                            "stopped before the first step: neighbours of %lld of %lld rows were found",
-                           (long long)s.first, (long long)rows));
+                           (long long)done, (long long)rows));
     }
 done:
     tw_free(ctx, wide);

@@ -200,6 +200,7 @@ static int stop(void *user, const tw_train_progress *progress)
 {
     (void)user;
     assert_int_equal(progress->step, 0);
+    assert_true(progress->making > 0 && progress->making <= 1);
     return 1;
 }
 
