@@ -103,6 +103,7 @@ static void random_and_rows(void **state)
     out(&c, tw_bits_to_normal(tw_random_bits(key, counter, 5, tw_shape_of(101, 3)), TW_DTYPE_F32));
     out(&c, tw_iota(g, TW_DTYPE_F32, tw_shape_of(101, 3), 0));
     out(&c, tw_iota(g, TW_DTYPE_I32, tw_shape_of(101, 3), 1));
+    for (int axis = 0; axis < 3; axis++) out(&c, tw_iota(g, TW_DTYPE_F32, tw_shape_of(101, 5, 7), axis));
     out(&c, tw_select(tw_lt(rows, tw_const(g, TW_DTYPE_F32, 0.0)), tw_neg(rows), tw_exp(rows)));
     out(&c, tw_cast(rows, TW_DTYPE_F64));
     out(&c, tw_is_finite(tw_div(rows, tw_sub(rows, rows))));
