@@ -4,8 +4,7 @@
 # Installs what the tests need, then: the order of the house; the tests under the address and undefined-behaviour
 # sanitizers, but for those that take minutes there; the whole build with warnings as errors; its tests of products by our
 # own kernels; last every test, so that the runner's count closes the output. --quick leaves the sanitizers and our own
-# products out. A part that fails does not keep the
-# others from running; the exit status tells.
+# products out. A part that fails does not keep the others from running; the exit status tells.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
