@@ -1,13 +1,7 @@
 /* exec/op_source.c - values out of nothing: counting along an axis, random bits. */
 #include "exec/inst.h"
 
-/* The first `piece` bytes at `out`, over and over, until there are `whole`. */
-static void repeat(unsigned char *out, size_t piece, size_t whole)
-{
-    for (size_t done = piece; done < whole; done *= 2) memcpy(out + done, out, done < whole - done ? done : whole - done);
-}
-
-/* 0, 1, ... k - 1 and again, each n times. */
+/* 0, 1, ... k - 1, each n times, and again: the first of these periods is counted, the others are copies of it. */
 static void run_iota(const tw_block *b, const tw_inst *inst)
 {
     unsigned char *out = tw_block_at(b, &inst->dst);
@@ -15,12 +9,13 @@ static void run_iota(const tw_block *b, const tw_inst *inst)
     const int64_t begin = b->row * inst->per_row, count = b->rows * inst->per_row, period = inst->k * inst->n;
     const size_t size = tw_dtype_size(dtype);
     for (int64_t i = 0, same; i < tw_min_i64(count, period); i += same) {
-        int64_t at = begin + i;
-        same = tw_min_i64(inst->n - at % inst->n, count - i);
-        tw_store_element(out, dtype, i, (double)(at / inst->n % inst->k));
-        repeat(out + (size_t)i * size, size, (size_t)same * size);
+        double value;
+        same = tw_min_i64(inst->n - (begin + i) % inst->n, count - i);
+        tw_store_element(&value, dtype, 0, (double)((begin + i) / inst->n % inst->k));
+        tw_fill(out + (size_t)i * size, &value, same, size);
     }
-    repeat(out, (size_t)period * size, (size_t)count * size);
+    for (int64_t done = period; done < count; done *= 2)
+        memcpy(out + (size_t)done * size, out, (size_t)tw_min_i64(done, count - done) * size);
 }
 
 static void run_random(const tw_block *b, const tw_inst *inst)

@@ -64,8 +64,9 @@ static void test_samples_stay_and_come_back(void **state)
     static const struct {
         const char *space;
         int columns;
-    } places[] = {{"sphere:0", 2}, {"torus:harmonics=3", 2}, {"so3", 4}, {"se3", 7}, {"poincare", 2}, {"directions", 3},
-                  {"simplex", 3},  {"box", 2},   {"halfline", 2}, {"log_spd", 3}, {"spd", 3}};
+    } places[] = {{"sphere:0", 2},   {"torus:harmonics=3", 2}, {"so3", 4},     {"se3", 7}, {"poincare", 2},
+                  {"directions", 3}, {"simplex", 3},           {"box", 2},     {"halfline", 2},
+                  {"log_spd", 3},    {"spd", 3}};
     for (int i = 0; i < TW_COUNT(places); i++) {
         tw_flow *flow = flow_on(*state, places[i].space, NULL, places[i].columns, 0.3);
         int columns = places[i].columns;
