@@ -46,7 +46,7 @@ TW_API bool tw_shape_equal(tw_shape a, tw_shape b);
 
 typedef struct tw_graph tw_graph;
 
-/* A value: node `id` of `graph`. id < 0 is invalid (after an error), or "none" where documented. */
+/* A value: node `id` of `graph`. id < 0 is invalid (after an error), or "none" where documented; so is all zeros. */
 typedef struct tw_val {
     tw_graph *graph;
     int32_t id;
@@ -54,7 +54,7 @@ typedef struct tw_val {
 #define TW_NONE ((tw_val){NULL, -1})
 static inline bool tw_is_none(tw_val v)
 {
-    return v.id < 0;
+    return v.id < 0 || !v.graph;
 }
 
 TW_NODISCARD TW_API tw_status tw_graph_create(tw_context *ctx, tw_graph **out_graph);

@@ -61,8 +61,9 @@ typedef struct tw_train_desc {
     bool dequantise; /* rows are whole numbers, and trained on with uniform noise in [-1/2, 1/2) by seed and step: then
                         they have a density, whose bits bound those of the numbers. Samples are to be rounded */
     double smooth;   /* rows are drawn around those of the data, by normal vectors of this share of the distance to the
-                        fifth nearest: few rows (at most 50,000) are not learned by heart, as kernel estimates smooth
-                        them. Not for pictures, tokens, meshes, pairs of a teacher [0: none] */
+                        six nearest, a geometric mean: few rows (at most 50,000) are not learned by heart, as kernel
+                        estimates smooth them; ppd and exfm widen them by their own kernels. Not for pictures, tokens,
+                        meshes, pairs of a teacher [0: none] */
     bool flip;       /* half of the pictures of a batch, by seed and step, are mirrored left to right */
     int shift;       /* and all are moved by up to so many pixels either way, edges repeated: random crops */
     double condition_dropout; /* share of rows that are told nothing, so that guidance works [0.1; negative: none] */

@@ -39,10 +39,12 @@ typedef struct tw_model {
     void *user;
 } tw_model;
 
-/* What a training step draws: pairs x0, x1 (B,D) from the coupling, times t (B), and standard normal z (B,D) for
- * methods that say so. */
+/* What a training step draws: pairs x0, x1 (B,D) from the coupling, times t (B), standard normal z (B,D) for methods
+ * that say so, and for those of kernels their widths around x1 (B,1), none where nothing is smoothed. Where data are
+ * few these methods see all of them, too: data (N,D) and all_widths (N,1). */
 typedef struct tw_draws {
-    tw_val x0, x1, t, z;
+    tw_val x0, x1, t, z, width;
+    tw_val data, all_widths;
 } tw_draws;
 
 /* Pieces a method asks for when none is named; NULL: the first of their table. */
@@ -63,7 +65,8 @@ typedef struct tw_method_rules {
     bool ordered;    /* of them: each is told those before it alone, by a causal network, and drawn in that order */
     bool mixed;      /* of products with tokens, and of nothing else */
     bool sequences;  /* of sequences, likewise */
-    bool own_path;   /* it goes along path/contraction.h and measures itself: such pieces are not asked for */
+    bool own_path;   /* it goes along path/contraction.h and measures itself: such pieces are not asked for; smoothed,
+                        data have widths (method/kernels.h) and stay where they are */
     bool (*covers)(const tw_space *space); /* whether it is of all factors, */
     const char *takes;                     /* and what those are, for a sentence; NULL: of all that `everywhere` says */
     bool velocity_only; /* its point may be another than the affine path's: other predictions make no sense */

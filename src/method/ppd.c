@@ -8,22 +8,20 @@
  *
  * which is 0 for all x and t if u makes the densities p_t. For power 1 half of its mean over t bounds the total
  * variation between the flow and p_1, as that changes no faster than the mass that is not kept. Nothing is simulated,
- * and unlike flow matching's the loss has no floor. The data that p_t is the mean over are those of the batch: large
- * batches are better than few points of many. Widths w are `width`, or vary with how many of them are near. */
-#include "method/method.h"
-
+ * and unlike flow matching's the loss has no floor. The data that p_t is the mean over are all, where they are few,
+ * else those of the batch, which should be large then: neighbours that are missing make a density of peaks. Widths w
+ * are `width`, or by `smooth` each row's own (train/widths.h). */
+#include "method/kernels.h"
 #include "path/contraction.h"
 
 #include <math.h>
 
-enum { WIDTH, POWER, PROBE, VARY }; /* parameters */
+enum { WIDTH, POWER, PROBE }; /* parameters */
 
-/* Slopes of log p_t(x) in x (B,D) and t (B), where `data` (N,D) with these widths are what the path leads to. */
-static bool slopes_of(const tw_model *model, tw_val x, tw_val t, tw_val data, tw_val widths, tw_val *out_x,
-                      tw_val *out_t)
+/* Slopes of log p_t(x) in x (B,D) and t (B), which k is made of. */
+static bool slopes_of(const tw_model *model, const tw_kernels *k, tw_val x, tw_val t, tw_val *out_x, tw_val *out_t)
 {
-    tw_val s = tw_exp(tw_mul(tw_expand_dim(t, 1), widths));
-    tw_val each = tw_contraction_log_density(model->space, x, data, s);
+    tw_val each = tw_contraction_log_density(model->space, x, k->data, k->s);
     const tw_val of[2] = {x, t};
     tw_val slope[2];
     if (tw_is_none(each) || tw_grad(tw_sum_all(tw_logsumexp(each, 1)), 2, of, slope) != TW_OK) return false;
@@ -41,11 +39,9 @@ static tw_val row_loss(const tw_model *model, const tw_draws *d)
     tw_val t = tw_stop_gradient(d->t);
     int64_t columns = tw_last_dim(d->x1);
     tw_val signs = tw_sign(tw_slice(d->z, 1, 0, columns)), z = tw_slice(d->z, 1, columns, 2 * columns);
-    tw_val widths = tw_contraction_log_widths(model->space, d->x1, model->method->value[WIDTH],
-                                              model->method->value[VARY]),
-           own = tw_exp(tw_mul(tw_expand_dim(t, 1), tw_transpose(widths, (int[]){1, 0})));
-    tw_val x = tw_stop_gradient(tw_contraction_point(model->space, d->x0, d->x1, own, z));
-    if (tw_is_none(x) || !slopes_of(model, x, t, d->x1, widths, &slope_x, &slope_t)) return TW_NONE;
+    tw_kernels k = tw_kernels_at(d, t, model->method->value[WIDTH]);
+    tw_val x = tw_stop_gradient(tw_contraction_point(model->space, d->x0, d->x1, k.own, z));
+    if (tw_is_none(x) || !slopes_of(model, &k, x, t, &slope_x, &slope_t)) return TW_NONE;
     tw_val u = tw_model_predict(model, x, t);
     const tw_divergence_desc along = {
         .trace = TW_TRACE_HUTCHINSON, .probes = 1, .vectors = probes ? tw_expand_dim(signs, 1) : TW_NONE};

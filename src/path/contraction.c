@@ -207,17 +207,10 @@ tw_val tw_contraction_towards(const tw_space *space, tw_val x, tw_val x1, tw_val
     return out;
 }
 
-tw_val tw_contraction_log_widths(const tw_space *space, tw_val x1, double width, double vary)
+tw_val tw_contraction_log_widths(tw_val each, double width, tw_val x1)
 {
-    const double never = -1e30, most = 0.5; /* wider is next to the source */
+    const double least = 1e-3, most = 0.5;
     if (tw_is_none(x1)) return TW_NONE;
-    if (vary == 0) return tw_adds(tw_zeros_like(tw_expand_dim(tw_sum_axis(x1, 1), 0)), log(width));
-    const int64_t n = tw_dim(x1, 0);
-    tw_val twice = tw_full_like(tw_slice(x1, 1, 0, 1), fmin(2 * width, most));
-    tw_val each = tw_contraction_log_density(space, x1, x1, twice);
-    tw_val others = tw_add(each, tw_muls(tw_eye(x1.graph, tw_dtype_at(x1), n), never));
-    tw_val p = tw_expand_dim(tw_logsumexp(others, 1), 0); /* (1,N) */
-    tw_val apart = tw_sub(p, tw_expand_dim(tw_mean_axis(p, 1), 1));
-    tw_val varied = tw_clamp(tw_muls(apart, -vary), -log(8), log(8));
-    return tw_clamp(tw_adds(varied, log(width)), -(double)INFINITY, log(most));
+    if (tw_is_none(each)) return tw_adds(tw_zeros_like(tw_expand_dim(tw_sum_axis(x1, 1), 0)), log(width));
+    return tw_log(tw_clamp(tw_transpose(each, (const int[]){1, 0}), least, most));
 }

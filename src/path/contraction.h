@@ -26,15 +26,13 @@ tw_val tw_contraction_log_density(const tw_space *space, tw_val x, tw_val x1, tw
 
 /* Whether the velocity of the paths is known, too: not of shares. */
 bool tw_contraction_moves(const tw_space *space);
-/* The sum over the data x1 (N,D) of `weight` (B,N) times the direction to each from x (B,D), along which a path moves by
- * -(ds/dt) / s times it: x_1 - x of numbers, the part of x_1 across x of unit vectors, the sine of the difference of
- * angles. */
+/* The sum over the data x1 (N,D) of `weight` (B,N) times the direction to each from x (B,D), along which a path moves
+ * by -(ds/dt) / s times it: x_1 - x of numbers, the part of x_1 across x of unit vectors, the sine of the difference
+ * of angles. */
 tw_val tw_contraction_towards(const tw_space *space, tw_val x, tw_val x1, tw_val weight);
 
-/* log w_j (1,N) for each of the data x1 (N,D): `width` as a geometric mean, less where there are many, w ~ p^-vary, p
- * the mean of the others' laws of twice that width (Abramson 1982, On bandwidth variation in kernel estimates - a
- * square root law; Silverman 1986, Density estimation for statistics and data analysis, section 5.3). At most eight
- * times more or less. With vary 0 all are `width`. */
-tw_val tw_contraction_log_widths(const tw_space *space, tw_val x1, double width, double vary);
+/* log w_j (1,N) for each of the data x1 (N,D): of their own widths `each` (N,1), within 0.001, where rounding begins to
+ * tell, and 0.5, which is next to the source; with TW_NONE all are `width`. */
+tw_val tw_contraction_log_widths(tw_val each, double width, tw_val x1);
 
 #endif

@@ -77,24 +77,28 @@ static tw_val take_runs(const tw_batch_desc *desc, tw_val points, tw_val key, tw
 }
 
 /* Where normal velocities of the rows' widths lead from them. */
-static tw_val smooth(const tw_space *space, const tw_batch_desc *desc, tw_val x, tw_val widths, tw_val rows, tw_val key,
+static tw_val spread(const tw_space *space, const tw_batch_desc *desc, tw_val x, tw_val widths, tw_val key,
                      tw_val counter)
 {
-    if (!desc->smooth || tw_is_none(x)) return x;
+    if (tw_is_none(x)) return x;
     tw_shape shape = tw_shape_of(desc->batch, desc->columns);
     tw_val z = tw_bits_to_normal(tw_random_bits(key, counter, TW_STREAM_TRAIN_SMOOTH, shape), desc->dtype);
-    return tw_space_spread(space, x, tw_mul(z, tw_take_rows(widths, rows)));
+    return tw_space_spread(space, x, tw_mul(z, widths));
 }
 
 tw_batch tw_batch_draw(const tw_space *space, const tw_piece *source, const tw_batch_desc *desc,
                        const tw_val feed[TW_FEEDS], tw_val key, tw_val counter)
 {
-    tw_batch batch = {TW_NONE, TW_NONE, TW_NONE};
+    tw_batch batch = {TW_NONE, TW_NONE, TW_NONE, TW_NONE};
     tw_val rows = draw_rows(key, counter, TW_STREAM_TRAIN_ROW, desc->batch, desc->rows);
     batch.x1 = desc->runs_on ? take_runs(desc, feed[TW_FEED_DATA], key, counter)
                              : take_points(desc, TW_FEED_DATA, feed[TW_FEED_DATA], rows, key, counter);
     batch.x1 = dequantise(desc, batch.x1, key, counter);
-    batch.x1 = smooth(space, desc, batch.x1, feed[TW_FEED_WIDTH], rows, key, counter);
+    tw_val widths = desc->smooth ? tw_take_rows(feed[TW_FEED_WIDTH], rows) : TW_NONE;
+    if (desc->kernels)
+        batch.width = widths;
+    else if (desc->smooth)
+        batch.x1 = spread(space, desc, batch.x1, widths, key, counter);
     if (desc->conditions > 0) batch.condition = tw_take_rows(feed[TW_FEED_CONDITION], rows);
     if (desc->source_rows == 0) {
         batch.x0 = tw_space_draw(space, source, key, counter, TW_STREAM_TRAIN_SOURCE, desc->batch, desc->dtype);
@@ -111,5 +115,5 @@ tw_batch tw_batch_inputs(tw_graph *graph, const tw_batch_desc *desc, tw_val out_
     out_feed[TW_FEED_SOURCE] = table(graph, "x0", desc->dtype, desc->batch, desc->columns);
     out_feed[TW_FEED_CONDITION] = table(graph, "condition", desc->dtype, desc->batch, desc->conditions);
     out_feed[TW_FEED_WIDTH] = TW_NONE;
-    return (tw_batch){out_feed[TW_FEED_SOURCE], out_feed[TW_FEED_DATA], out_feed[TW_FEED_CONDITION]};
+    return (tw_batch){out_feed[TW_FEED_SOURCE], out_feed[TW_FEED_DATA], out_feed[TW_FEED_CONDITION], TW_NONE};
 }

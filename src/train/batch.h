@@ -19,7 +19,8 @@ typedef struct tw_batch_desc {
     bool packed[TW_FEEDS]; /* tables of their bytes (train/pixels.h), not of numbers */
     bool runs_on;          /* a row of data goes on in the next one: rows begin anywhere */
     const float *noise;    /* (columns) width of uniform noise around the data, NULL: none */
-    bool smooth;           /* rows are drawn around those of the data, each by its width (train/widths.h) */
+    bool smooth;           /* rows are drawn around those of the data, each by its width (train/widths.h), */
+    bool kernels;          /* or, of methods that know the law around each, stay where they are and have widths */
     bool flip;             /* half of the pictures, by seed and step, are mirrored */
     int shift;             /* and all moved by up to so many pixels either way */
 } tw_batch_desc;
@@ -27,6 +28,7 @@ typedef struct tw_batch_desc {
 typedef struct tw_batch {
     tw_val x0, x1;    /* (batch, columns) */
     tw_val condition; /* (batch, conditions), or TW_NONE */
+    tw_val width;     /* (batch, 1), or TW_NONE */
 } tw_batch;
 
 /* Inputs for tables, TW_NONE where there is none, and a batch drawn from them by key and counter. */

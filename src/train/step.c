@@ -40,6 +40,7 @@ tw_batch_desc tw_step_batch(const tw_flow *flow, const tw_step_desc *desc)
                            .runs_on = desc->runs_on,
                            .noise = desc->noise,
                            .smooth = desc->smooth,
+                           .kernels = flow->method->rules->own_path,
                            .shift = desc->shift,
                            .flip = desc->flip};
 }
@@ -61,6 +62,15 @@ typedef struct told_draws {
     tw_val condition;
 } told_draws;
 
+/* Data that are points of a table as they lie there, so few that a density can be the mean over all of them in every
+ * step. */
+static bool are_few(const tw_step_desc *desc)
+{
+    enum { FEW = 8192 };
+    bool as_they_lie = !desc->fed && !desc->packed[TW_FEED_DATA] && !desc->runs_on && !desc->noise && !desc->flip;
+    return as_they_lie && desc->shift == 0 && desc->rows <= FEW;
+}
+
 static told_draws draw_batch(tw_flow *flow, const tw_step_desc *desc, tw_step_graph *s, const tw_model *model)
 {
     const tw_method_rules *rules = flow->method->rules;
@@ -76,8 +86,13 @@ static told_draws draw_batch(tw_flow *flow, const tw_step_desc *desc, tw_step_gr
     tw_draws draws = {
         .x1 = batch.x1,
         .x0 = batch.x0,
+        .width = batch.width,
         .t = tw_density_times(&flow->piece[TW_PIECE_time_density], model->schedule, draw_uniform(s, desc)),
         .z = draw_noise(s, desc, rules, tw_shape_of(desc->batch, (int64_t)rules->noise * flow->space.numbers))};
+    if (rules->own_path && are_few(desc)) {
+        draws.data = s->feed[TW_FEED_DATA];
+        draws.all_widths = s->feed[TW_FEED_WIDTH];
+    }
     return (told_draws){draws, condition};
 }
 
@@ -94,7 +109,10 @@ static told_draws take_piece(const told_draws *all, int64_t begin, int64_t end, 
     return (told_draws){.draws = {.x1 = piece_of(all->draws.x1, begin, end, token),
                                   .x0 = piece_of(all->draws.x0, begin, end, token),
                                   .t = piece_of(all->draws.t, begin, end, token),
-                                  .z = piece_of(all->draws.z, begin, end, token)},
+                                  .z = piece_of(all->draws.z, begin, end, token),
+                                  .width = piece_of(all->draws.width, begin, end, token),
+                                  .data = all->draws.data,
+                                  .all_widths = all->draws.all_widths},
                         .condition = piece_of(all->condition, begin, end, token)};
 }
 

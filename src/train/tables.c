@@ -322,15 +322,18 @@ static tw_status dequantise(const making *m)
 
 static tw_status find_widths(const making *m)
 {
-    tw_table_set *train = &m->t->train;
+    tw_table_set *train = &m->t->train, *held = &m->t->held;
     rows_made made = {.options = m->options, .all = train->rows};
     double share = m->options->smooth;
     if (share == 0) return TW_OK;
     if (!train->feed[TW_FEED_DATA] || m->options->teacher)
         return tw_fail(m->ctx, TW_ERR_UNSUPPORTED, "smooth is for tables, not for %s",
                        m->options->teacher ? "pairs of a teacher" : "pictures");
-    return tw_widths_make(m->ctx, &m->flow->space, m->t->constant, train->rows, m->numbers, train->feed[TW_FEED_DATA],
-                          share, on_made, &made, &train->feed[TW_FEED_WIDTH]);
+    tw_status status = tw_widths_make(m->ctx, &m->flow->space, m->t->constant, train->rows, m->numbers,
+                                      train->feed[TW_FEED_DATA], share, on_made, &made, &train->feed[TW_FEED_WIDTH]);
+    if (status != TW_OK || !m->flow->method->rules->own_path || held->rows == 0) return status;
+    return tw_widths_make(m->ctx, &m->flow->space, m->t->constant, held->rows, m->numbers, held->feed[TW_FEED_DATA],
+                          share, NULL, NULL, &held->feed[TW_FEED_WIDTH]);
 }
 
 /* --- all of it ---------------------------------------------------------------------------------------------------- */

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FEWEST = 4096, MOST = 8192, NUMBERS = 1 << 22 };
+enum { FEWEST = 4096, MOST = 8192, NUMBERS = 1 << 22, MOST_INPUTS = 6 /* beside weights */ };
 
 /* Rows of a block: enough for products to run well, and few enough for a block of pictures or texts to take no longer
  * than a few steps of training. */
@@ -56,9 +56,12 @@ static tw_status make_draws(tw_flow *flow, const tw_table_set *held, const tw_ba
     size_t noises = numbers * (size_t)flow->method->rules->noise;
     if (noises) v->z = tw_alloc_aligned(ctx, noises * sizeof(float));
     if (told > 0) v->condition = tw_alloc_aligned(ctx, (size_t)v->draws * (size_t)told * sizeof(float));
+    const float *widths = held->feed[TW_FEED_WIDTH];
+    if (widths) v->width = tw_alloc_aligned(ctx, (size_t)v->draws * sizeof(float));
     v->loss = tw_alloc_aligned(ctx, (size_t)v->rows * sizeof(float));
     double *source = tw_alloc(ctx, (size_t)columns, sizeof(double));
-    if (!v->x0 || !v->x1 || !v->u || (noises && !v->z) || (told > 0 && !v->condition) || !v->loss || !source) {
+    if (!v->x0 || !v->x1 || !v->u || (noises && !v->z) || (told > 0 && !v->condition) || (widths && !v->width) ||
+        !v->loss || !source) {
         tw_free(ctx, source);
         return tw_fail_memory(ctx, numbers * sizeof(float));
     }
@@ -72,6 +75,7 @@ static tw_status make_draws(tw_flow *flow, const tw_table_set *held, const tw_ba
         tw_table_set_point(held, TW_FEED_DATA, row, columns, v->x1 + i * columns);
         for (int j = 0; batch->noise && j < columns; j++)
             v->x1[i * columns + j] += batch->noise[j] * (float)(tw_random_uniform(&dequantise) - 0.5);
+        if (widths) v->width[i] = widths[row];
         if (told > 0)
             memcpy(v->condition + i * told, held->feed[TW_FEED_CONDITION] + row * told, (size_t)told * sizeof(float));
     }
@@ -101,19 +105,21 @@ static tw_status build(tw_flow *flow, tw_validation *v)
     tw_draws draws = {.x0 = tw_input(v->graph, "x0", TW_DTYPE_F32, points),
                       .x1 = tw_input(v->graph, "x1", TW_DTYPE_F32, points),
                       .t = tw_density_times(&flow->piece[TW_PIECE_time_density], model.schedule, u),
-                      .z = v->z ? tw_input(v->graph, "z", TW_DTYPE_F32, noises) : TW_NONE};
+                      .z = v->z ? tw_input(v->graph, "z", TW_DTYPE_F32, noises) : TW_NONE,
+                      .width = v->width ? tw_input(v->graph, "width", TW_DTYPE_F32, tw_shape_of(v->rows, 1)) : TW_NONE};
     tw_val loss = flow->method->rules->row_loss(&model, &draws);
     TW_TRY(tw_graph_check(v->graph));
-    int count = tw_params_count(v->params), data = 3 + (v->z != NULL) + (told > 0);
-    inputs = tw_alloc(ctx, (size_t)(count + data), sizeof(tw_val));
-    v->inputs = tw_alloc(ctx, (size_t)(count + data), sizeof(void *));
-    if (!inputs || !v->inputs) TW_TRY(tw_fail_memory(ctx, (size_t)(count + data) * sizeof(tw_val)));
+    int count = tw_params_count(v->params), data = 3;
+    inputs = tw_alloc(ctx, (size_t)(count + MOST_INPUTS), sizeof(tw_val));
+    v->inputs = tw_alloc(ctx, (size_t)(count + MOST_INPUTS), sizeof(void *));
+    if (!inputs || !v->inputs) TW_TRY(tw_fail_memory(ctx, (size_t)(count + MOST_INPUTS) * sizeof(tw_val)));
     for (int i = 0; i < count; i++) inputs[i] = tw_params_value(v->params, i);
     inputs[count] = draws.x0;
     inputs[count + 1] = draws.x1;
     inputs[count + 2] = u;
-    if (v->z) inputs[count + 3] = draws.z;
-    if (told > 0) inputs[count + data - 1] = condition;
+    if (v->z) inputs[count + data++] = draws.z;
+    if (v->width) inputs[count + data++] = draws.width;
+    if (told > 0) inputs[count + data++] = condition;
     tw_program_desc desc = {.name = "validation",
                             .inputs_count = count + data,
                             .inputs = inputs,
@@ -162,6 +168,7 @@ void tw_validation_destroy(tw_validation *v)
     tw_free_aligned(ctx, v->u);
     tw_free_aligned(ctx, v->z);
     tw_free_aligned(ctx, v->condition);
+    tw_free_aligned(ctx, v->width);
     tw_free_aligned(ctx, v->loss);
     tw_free(ctx, v->inputs);
     *v = (tw_validation){0};
@@ -180,6 +187,7 @@ tw_status tw_validation_run(tw_validation *v, const float *weights, int64_t draw
         v->inputs[count + 2] = v->u + begin;
         int at = count + 3;
         if (v->z) v->inputs[at++] = v->z + begin * v->columns * v->noise;
+        if (v->width) v->inputs[at++] = v->width + begin;
         if (v->condition) v->inputs[at] = v->condition + begin * v->conditions;
         tw_status status = tw_program_run(v->state, v->inputs, (void *[]){v->loss}, rows);
         if (status != TW_OK) return status;

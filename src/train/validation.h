@@ -15,7 +15,7 @@ typedef struct tw_validation {
     int64_t draws, rows; /* all; of a block */
     int columns, noise, conditions;
     float *x0, *x1, *u, *z, *loss; /* u: uniform numbers that times are made from; z: NULL unless the method draws it */
-    float *condition;              /* NULL: none */
+    float *condition, *width;      /* NULL: none */
     const void **inputs;
 } tw_validation;
 

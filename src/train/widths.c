@@ -40,7 +40,9 @@ static void look_around(void *user, int64_t item, int thread)
         for (; at > 0 && near[at - 1] > d; at--) near[at] = near[at - 1];
         near[at] = d;
     }
-    s->width[row] = found > 0 ? (float)(s->share * near[found - 1]) : 0;
+    double logs = 0;
+    for (int i = 0; i < found; i++) logs += log(near[i]) / found;
+    s->width[row] = found > 0 ? (float)(s->share * exp(logs)) : 0;
 }
 
 tw_status tw_widths_make(tw_context *ctx, const tw_space *space, const int *ignored, int64_t rows, int numbers,
@@ -64,8 +66,8 @@ tw_status tw_widths_make(tw_context *ctx, const tw_space *space, const int *igno
         int64_t done = tw_min_i64(s.first + LOT, rows);
         if (on_progress && on_progress(user, done, rows) != 0)
             TW_TRY(tw_fail(ctx, TW_ERR_CANCELLED,
-                           "stopped before the first step: neighbours of %lld of %lld rows were found",
-                           (long long)done, (long long)rows));
+                           "stopped before the first step: neighbours of %lld of %lld rows were found", (long long)done,
+                           (long long)rows));
     }
 done:
     tw_free(ctx, wide);

@@ -1,13 +1,14 @@
-/* train/widths.h - how wide around each row of the data a training draws: a share of the distance to its fifth nearest
- * other place. What is learned is then a kernel estimate of the data, wide where rows are few and narrow where they
- * crowd (Breiman, Meisel, Purcell 1977, Variable kernel estimates of multivariate densities), and not the rows
- * themselves, which a flow of few of them learns by heart. */
+/* train/widths.h - how wide around each row of the data a training draws: a share of the geometric mean of the
+ * distances to its six nearest other places. What is learned is then a kernel estimate of the data, wide where rows are
+ * few and narrow where they crowd (Breiman, Meisel, Purcell 1977, Variable kernel estimates of multivariate densities,
+ * who take the distance to one neighbour, which says less of how many are near: of fires left out by 0.1 nats), and not
+ * the rows themselves, which a flow of few of them learns by heart. */
 #ifndef TW_TRAIN_WIDTHS_H
 #define TW_TRAIN_WIDTHS_H
 
 #include "space/space.h"
 
-enum { TW_WIDTHS_NEIGHBOURS = 5, TW_WIDTHS_ROWS = 50000 /* at most: every pair is looked at */ };
+enum { TW_WIDTHS_NEIGHBOURS = 6, TW_WIDTHS_ROWS = 50000 /* at most: every pair is looked at */ };
 
 /* Asked now and then; not 0: stop. */
 typedef int (*tw_widths_fn)(void *user, int64_t done, int64_t rows);

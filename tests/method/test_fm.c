@@ -69,7 +69,7 @@ static void test_loss_values(void **state)
     tw_val in[3] = {tw_input(graph, "x0", TW_DTYPE_F64, tw_shape_of(B, D)),
                     tw_input(graph, "x1", TW_DTYPE_F64, tw_shape_of(B, D)),
                     tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B))};
-    tw_val out = fm()->rules->row_loss(&model, &(tw_draws){in[0], in[1], in[2], TW_NONE});
+    tw_val out = fm()->rules->row_loss(&model, &(tw_draws){.x0 = in[0], .x1 = in[1], .t = in[2]});
     assert_int_equal(tw_reference_run(ctx, 3, in, (const double *[]){x0, x1, t}, 1, &out, (double *[]){loss}), TW_OK);
     for (int i = 0; i < B; i++) {
         double want = 0;
@@ -110,7 +110,8 @@ static void test_marginal_velocity_is_the_minimum(void **state)
     tw_val in[5] = {tw_input(graph, "x0", TW_DTYPE_F64, tw_shape_of(B, 1)),
                     tw_input(graph, "x1", TW_DTYPE_F64, tw_shape_of(B, 1)),
                     tw_input(graph, "t", TW_DTYPE_F64, tw_shape_of(B)), ab[0], ab[1]};
-    tw_val loss = tw_mean_axis(fm()->rules->row_loss(&model, &(tw_draws){in[0], in[1], in[2], TW_NONE}), 0), slope[2];
+    tw_val loss = tw_mean_axis(fm()->rules->row_loss(&model, &(tw_draws){.x0 = in[0], .x1 = in[1], .t = in[2]}), 0),
+           slope[2];
     assert_int_equal(tw_grad(loss, 2, ab, slope), TW_OK);
     double zero = 0, off = 0.2, da, db;
     const double *values[5] = {x0, x1, t, &zero, &zero};

@@ -60,14 +60,20 @@ static void points(const tw_space *s, int rows, double seed, double *out)
  * --------------------------------------------------------------------------------------------
  */
 
-enum { B = 6 };
+enum { B = 6, N = 9 };
+typedef enum kernels {
+    ALIKE,
+    VARIED,
+    ALL
+} kernels; /* around rows of the batch; of their own widths; around all data */
+static const double various[N] = {0.05, 0.03, 0.08, 0.04, 0.1, 0.06, 0.05, 0.07, 0.04};
 
 typedef struct known {
     const tw_space *space;
-    tw_val data;  /* (N,D) */
-    double vary;  /* how widths do */
-    double times; /* the exact field */
-    bool shares;  /* in shares of width^t, as exfm's network says it */
+    tw_val data;   /* (N,D) */
+    tw_val widths; /* of the kernels around them (N,1), TW_NONE: `width` */
+    double times;  /* the exact field */
+    bool shares;   /* in shares of width^t, as exfm's network says it */
 } known;
 
 /* Towards x1 by the part across x, of all that x sees at the rate at which s falls. */
@@ -98,7 +104,9 @@ static tw_val marginal(void *user, tw_val x, tw_val t)
     const known *k = user;
     const int64_t rows = tw_dim(x, 0), columns = tw_last_dim(x);
     x = tw_space_project_rows(k->space, x); /* as a network sees it: nothing changes across the tangent space */
-    tw_val widths = tw_contraction_log_widths(k->space, k->data, width, k->vary);
+    tw_val widths = tw_contraction_log_widths(k->widths, width, k->data);
+    tw_val mean = tw_expand_dim(tw_mean_axis(widths, 1), 1); /* about which they differ less: method/kernels.c */
+    widths = tw_add(mean, tw_muls(tw_sub(widths, mean), 0.8));
     tw_val s = tw_exp(tw_mul(tw_expand_dim(t, 1), widths));
     tw_val share = tw_softmax(tw_contraction_log_density(k->space, x, k->data, s), 1), sum = TW_NONE;
     for (int64_t j = 0; j < tw_dim(k->data, 0); j++) {
@@ -111,8 +119,9 @@ static tw_val marginal(void *user, tw_val x, tw_val t)
     return tw_muls(sum, k->times);
 }
 
-/* Losses of rows of the field, `times` times the exact one, of which data come from `data` (B rows). */
-static void losses(const tw_space *space, const char *method, double times, const double *data, double out[B])
+/* Losses of rows of the field, `times` times the exact one; x1 are the first of `data` (N rows). */
+static void losses(const tw_space *space, const char *method, kernels around, double times, const double *data,
+                   double out[B])
 {
     double x0[B * 8], z[B * 16] = {0};
     const double time[B] = {0, 0.2, 0.5, 0.7, 0.9, 1};
@@ -122,19 +131,26 @@ static void losses(const tw_space *space, const char *method, double times, cons
     assert_int_equal(tw_graph_create(ctx, &g), TW_OK);
     assert_int_equal(tw_piece_read(ctx, "method", method, tw_method_list, &piece), TW_OK);
     assert_int_equal(tw_piece_read(ctx, "schedule", "condot", tw_schedule_list, &schedule), TW_OK);
-    const tw_shape rows = tw_shape_of(B, space->numbers);
-    tw_val in[4] = {tw_input(g, "x0", TW_DTYPE_F64, rows), tw_input(g, "x1", TW_DTYPE_F64, rows),
-                    tw_input(g, "t", TW_DTYPE_F64, tw_shape_of(B)),
-                    tw_input(g, "z", TW_DTYPE_F64, tw_shape_of(B, 2 * space->numbers))};
-    known user = {.space = space, .data = in[1], .times = times};
+    const int d = space->numbers;
+    tw_val in[] = {tw_input(g, "x0", TW_DTYPE_F64, tw_shape_of(B, d)), tw_input(g, "t", TW_DTYPE_F64, tw_shape_of(B)),
+                   tw_input(g, "z", TW_DTYPE_F64, tw_shape_of(B, 2 * d)),
+                   tw_input(g, "data", TW_DTYPE_F64, tw_shape_of(N, d)),
+                   tw_input(g, "widths", TW_DTYPE_F64, tw_shape_of(N, 1))};
+    tw_draws draws = {.x0 = in[0], .x1 = tw_slice(in[3], 0, 0, B), .t = in[1], .z = in[2]};
+    if (around != ALIKE) draws.width = tw_slice(in[4], 0, 0, B);
+    if (around == ALL) draws.data = in[3], draws.all_widths = in[4];
+    known user = {.space = space,
+                  .data = around == ALL ? in[3] : draws.x1,
+                  .widths = around == ALL ? in[4] : draws.width,
+                  .times = times};
     const tw_method *of = (const tw_method *)piece.info;
     user.shares = of->rules == &tw_method_exfm;
-    user.vary = piece.value[user.shares ? 1 : 3];
     const tw_model model = {
         .space = space, .schedule = &schedule, .method = &piece, .network = marginal, .user = &user};
-    tw_val loss = of->rules->row_loss(&model, &(tw_draws){.x0 = in[0], .x1 = in[1], .t = in[2], .z = in[3]});
+    tw_val loss = of->rules->row_loss(&model, &draws);
     assert_int_equal(tw_graph_check(g), TW_OK);
-    assert_int_equal(tw_reference_run(ctx, 4, in, (const double *[]){x0, data, time, z}, 1, &loss, &out), TW_OK);
+    assert_int_equal(tw_reference_run(ctx, 5, in, (const double *[]){x0, time, z, data, various}, 1, &loss, &out),
+                     TW_OK);
     tw_piece_free(ctx, &piece);
     tw_piece_free(ctx, &schedule);
     tw_graph_destroy(g);
@@ -146,16 +162,15 @@ static void exact_fields_leave_nothing(void **state)
     for (int i = 0; i < SPACES; i++) {
         tw_factor room[MOST];
         tw_space space = space_number(i, room);
-        double data[B * 8], loss[B], off[B];
-        points(&space, B, 2.9, data);
-        for (int vary = 0; vary < 2; vary++) {
-            const char *method = vary ? "ppd:width=0.05,vary=0.3" : "ppd:width=0.05";
-            losses(&space, method, 1, data, loss);
-            losses(&space, method, 0.9, data, off);
+        double data[N * 8], loss[B], off[B];
+        points(&space, N, 2.9, data);
+        for (kernels around = ALIKE; around <= ALL; around++) {
+            losses(&space, "ppd:width=0.05", around, 1, data, loss);
+            losses(&space, "ppd:width=0.05", around, 0.9, data, off);
             for (int k = 0; k < B; k++) assert_true(loss[k] < 1e-9 * (1 + off[k]));
         }
         for (int k = 1; k < B; k++) memcpy(data + k * space.numbers, data, (size_t)space.numbers * sizeof *data);
-        losses(&space, "ppd:width=0.05", 1, data, loss); /* one point: p_t = N((1 - s) x_1, s^2) and its kin */
+        losses(&space, "ppd:width=0.05", ALIKE, 1, data, loss); /* one point: p_t = N((1 - s) x_1, s^2) and its kin */
         for (int k = 0; k < B; k++) assert_true(loss[k] < 1e-9 * (1 + off[k]));
     }
 }
@@ -167,13 +182,12 @@ static void explicit_targets_are_the_exact_field(void **state)
     for (int i = 0; i < SPACES; i++) {
         tw_factor room[MOST];
         tw_space space = space_number(i, room);
-        double data[B * 8], loss[B], half[B], none[B];
-        points(&space, B, 2.9, data);
-        for (int vary = 0; vary < 2; vary++) {
-            const char *method = vary ? "exfm:width=0.05,vary=0.3" : "exfm:width=0.05";
-            losses(&space, method, 1, data, loss);
-            losses(&space, method, 0.5, data, half);
-            losses(&space, method, 0, data, none);
+        double data[N * 8], loss[B], half[B], none[B];
+        points(&space, N, 2.9, data);
+        for (kernels around = ALIKE; around <= ALL; around++) {
+            losses(&space, "exfm:width=0.05", around, 1, data, loss);
+            losses(&space, "exfm:width=0.05", around, 0.5, data, half);
+            losses(&space, "exfm:width=0.05", around, 0, data, none);
             for (int k = 0; k < B; k++) {
                 assert_true(none[k] > 1e-4);
                 assert_true(loss[k] < 1e-20 * (1 + none[k]));
@@ -188,11 +202,11 @@ static void powers_of_what_is_left(void **state)
     (void)state;
     tw_factor room[MOST];
     tw_space space = space_number(1, room);
-    double data[B * 8], one[B], half[B], two[B];
-    points(&space, B, 2.9, data);
-    losses(&space, "ppd:width=0.05,power=1", 0.9, data, one);
-    losses(&space, "ppd:width=0.05,power=1.5", 0.9, data, half);
-    losses(&space, "ppd:width=0.05,power=2", 0.9, data, two);
+    double data[N * 8], one[B], half[B], two[B];
+    points(&space, N, 2.9, data);
+    losses(&space, "ppd:width=0.05,power=1", ALIKE, 0.9, data, one);
+    losses(&space, "ppd:width=0.05,power=1.5", ALIKE, 0.9, data, half);
+    losses(&space, "ppd:width=0.05,power=2", ALIKE, 0.9, data, two);
     for (int k = 0; k < B; k++) {
         assert_true(fabs(two[k] - one[k] * one[k]) < 1e-9 * two[k]);
         assert_true(fabs(half[k] - pow(one[k], 1.5)) < 1e-9 * half[k]);
@@ -351,36 +365,26 @@ static void points_of_paths(void **state)
     }
 }
 
-/* Of numbers by their formula; never more than eight times apart; those of a lone point are `width`. */
-static void widths_vary_with_how_many_are_near(void **state)
+/* Each row's own, within bounds; where there are none, `width`. */
+static void widths_are_those_of_the_rows(void **state)
 {
     (void)state;
-    enum { N = 5 };
-    const double w = 0.1, two = 2 * w, vary = 0.3, x[2 * N] = {0, 0, 0.1, 0, 0, 0.15, 0.3, 0.2, 0.5, -0.4};
-    const double lone[2 * N] = {0, 0, 1e-3, 0, 0, 1e-3, 1e-3, 1e-3, 30, 40};
-    double expected[N], mean = 0, got[N], far[N], one, *out[] = {got, far, &one};
-    for (int j = 0; j < N; j++) {
-        double p = 0;
-        for (int i = 0; i < N; i++) { /* x_j by the law of x_i */
-            double a = x[2 * j] - (1 - two) * x[2 * i], b = x[2 * j + 1] - (1 - two) * x[2 * i + 1];
-            p += i == j ? 0 : exp(-0.5 * (a * a + b * b) / (two * two));
-        }
-        expected[j] = -vary * log(p);
-        mean += expected[j] / N;
-    }
+    enum { FEW = 4 };
+    const double x[2 * FEW] = {0, 0, 0.1, 0, 0, 0.15, 0.3, 0.2}, each[FEW] = {0, 0.02, 0.3, 7};
+    const double expected[FEW] = {1e-3, 0.02, 0.3, 0.5};
+    double got[FEW], all[FEW], *out[] = {got, all};
     tw_graph *g = NULL;
-    const tw_space space = {.flat = true, .numbers = 2};
     assert_int_equal(tw_graph_create(ctx, &g), TW_OK);
-    tw_val in[2] = {tw_input(g, "x", TW_DTYPE_F64, tw_shape_of(N, 2)),
-                    tw_input(g, "lone", TW_DTYPE_F64, tw_shape_of(N, 2))};
-    tw_val widths[3] = {tw_contraction_log_widths(&space, in[0], w, vary),
-                        tw_contraction_log_widths(&space, in[1], w, 1),
-                        tw_contraction_log_widths(&space, tw_slice(in[0], 0, 0, 1), w, vary)};
+    tw_val in[2] = {tw_input(g, "x", TW_DTYPE_F64, tw_shape_of(FEW, 2)),
+                    tw_input(g, "each", TW_DTYPE_F64, tw_shape_of(FEW, 1))};
+    tw_val widths[2] = {tw_contraction_log_widths(in[1], width, in[0]),
+                        tw_contraction_log_widths(TW_NONE, width, in[0])};
     assert_int_equal(tw_graph_check(g), TW_OK);
-    assert_int_equal(tw_reference_run(ctx, 2, in, (const double *[]){x, lone}, 3, widths, out), TW_OK);
-    for (int j = 0; j < N; j++) assert_true(fabs(got[j] - (log(w) + expected[j] - mean)) < 1e-9);
-    assert_true(fabs(far[4] - log(0.5)) < 1e-12 && fabs(far[0] - log(w / 8)) < 1e-12);
-    assert_true(fabs(one - log(w)) < 1e-12);
+    assert_int_equal(tw_reference_run(ctx, 2, in, (const double *[]){x, each}, 2, widths, out), TW_OK);
+    for (int j = 0; j < FEW; j++) {
+        assert_true(fabs(got[j] - log(expected[j])) < 1e-12);
+        assert_true(fabs(all[j] - log(width)) < 1e-12);
+    }
     tw_graph_destroy(g);
 }
 
@@ -433,7 +437,7 @@ int main(void)
         cmocka_unit_test(laws_are_those_of_draws),
         cmocka_unit_test(laws_of_shares),
         cmocka_unit_test(points_of_paths),
-        cmocka_unit_test(widths_vary_with_how_many_are_near),
+        cmocka_unit_test(widths_are_those_of_the_rows),
         cmocka_unit_test(residuals_bound_what_comes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
