@@ -194,7 +194,7 @@ static tw_status add(tw_columns *c, tw_factor f)
                        TW_MANIFOLD_MOST);
     bool turns = f.manifold == TW_MANIFOLD_rotation;
     f.features = f.manifold == TW_MANIFOLD_torus ? 2 * f.harmonics * f.numbers : turns ? 9 : f.numbers;
-    f.features += 2 * f.waves * f.numbers;
+    f.features += 2 * f.waves * f.numbers + (f.surface ? 3 : 0); /* and the normal there */
     f.outputs = turns ? 3 : f.numbers;
     f.column = s->columns;
     f.number = s->numbers;

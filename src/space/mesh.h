@@ -22,14 +22,14 @@ struct tw_mesh {
     tw_mesh_info info;
     double *vertex;
     int32_t *face;
-    int32_t *across;       /* (faces,3): the face beyond the edge opposite each corner, -1: none */
-    int32_t *begin, *ring; /* faces around vertex v: ring[begin[v]] to ring[begin[v + 1] - 1] */
-    double *normal;        /* (faces,3), of length 1 */
-    double *upright;       /* (vertices,3): normals of the surface, means of the faces' by their angles */
-    double *below;         /* (faces + 1): area of all faces before each */
+    int32_t *across;          /* (faces,3): the face beyond the edge opposite each corner, -1: none */
+    int32_t *begin, *ring;    /* faces around vertex v: ring[begin[v]] to ring[begin[v + 1] - 1] */
+    double *normal;           /* (faces,3), of length 1 */
+    double *upright;          /* (vertices,3): normals of the surface, means of the faces' by their angles */
+    double *below;            /* (faces + 1): area of all faces before each */
     tw_custom plane, uniform; /* calls of graphs */
-    tw_mesh_box *box;      /* a tree of boxes around faces, */
-    int32_t *order;        /* which are in this order in its leaves */
+    tw_mesh_box *box;         /* a tree of boxes around faces, */
+    int32_t *order;           /* which are in this order in its leaves */
     double *eigenvalue, *eigenfunction;
 };
 
@@ -61,6 +61,8 @@ void tw_mesh_project(const tw_mesh *mesh, const double *x, double *out);
 void tw_mesh_make_calls(tw_mesh *mesh);
 /* The point of the plane of the nearest face nearest to x; derivatives are those of the plane. */
 tw_val tw_mesh_project_rows(const tw_mesh *mesh, tw_val x);
+/* The normal N of the surface at x, on the mesh: about 1 long, linear in each face. */
+tw_val tw_mesh_upright_rows(const tw_mesh *mesh, tw_val x);
 /* A tangent vector at x, on the mesh, from any vector: n x (y x N). */
 tw_val tw_mesh_lift_rows(const tw_mesh *mesh, tw_val x, tw_val y);
 /* (x - centre) / size */

@@ -135,12 +135,22 @@ tw_val tw_mesh_project_rows(const tw_mesh *mesh, tw_val x)
     return tw_sub(x, tw_mul(n, above));
 }
 
+static tw_val upright_of(const tw_mesh *mesh, tw_val plane, tw_val x)
+{
+    tw_val at = centred(mesh, x), turned[3];
+    for (int j = 0; j < 3; j++) turned[j] = dot(part(plane, TURN + 3 * j, 3), at);
+    return tw_add(part(plane, UPRIGHT, 3), tw_concat(1, 3, turned));
+}
+
+tw_val tw_mesh_upright_rows(const tw_mesh *mesh, tw_val x)
+{
+    return tw_is_none(x) ? x : upright_of(mesh, planes(mesh, x), x);
+}
+
 tw_val tw_mesh_lift_rows(const tw_mesh *mesh, tw_val x, tw_val y)
 {
     if (tw_is_none(x) || tw_is_none(y)) return y;
-    tw_val plane = planes(mesh, x), n = part(plane, NORMAL, 3), at = centred(mesh, x), turned[3];
-    for (int j = 0; j < 3; j++) turned[j] = dot(part(plane, TURN + 3 * j, 3), at);
-    tw_val upright = tw_add(part(plane, UPRIGHT, 3), tw_concat(1, 3, turned));
+    tw_val plane = planes(mesh, x), n = part(plane, NORMAL, 3), upright = upright_of(mesh, plane, x);
     return tw_sub(tw_mul(y, dot(n, upright)), tw_mul(upright, dot(n, y)));
 }
 

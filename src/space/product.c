@@ -174,10 +174,10 @@ static tw_val with_waves(const tw_factor *f, tw_val x, double base)
     return features;
 }
 
-/* Angles as sines and cosines of 1, 2, 3, ... times them. Fields of angles bend where the way there turns about, opposite
- * to the data: the third harmonic and those above it say so, and without them a network must multiply. Of a hundred
- * independent angles (72.5 nats) a network of 3 x 256 had 77.2 after 2,500 steps by once, twice and four times, and 74.3
- * by the first five. */
+/* Angles as sines and cosines of 1, 2, 3, ... times them. Fields of angles bend where the way there turns about,
+ * opposite to the data: the third harmonic and those above it say so, and without them a network must multiply. Of a
+ * hundred independent angles (72.5 nats) a network of 3 x 256 had 77.2 after 2,500 steps by once, twice and four times,
+ * and 74.3 by the first five. */
 static tw_val harmonics(const tw_factor *f, tw_val x)
 {
     tw_val features = wave(x, 1);
@@ -206,9 +206,9 @@ static tw_val towards(const tw_factor *f, tw_val x, tw_val y)
 static tw_val features_of(const tw_factor *f, tw_val x)
 {
     if (f->fold != TW_FOLD_NONE) return mirrored(f, x);
-    if (f->mesh) {
+    if (f->mesh) { /* the normal parts the two sides of what is thin */
         tw_val unit = tw_mesh_unit_rows(f->mesh, x);
-        return with_waves(f, unit, 3.14159265358979323846 / 2);
+        return tw_concat2(1, with_waves(f, unit, 3.14159265358979323846 / 2), tw_mesh_upright_rows(f->mesh, x));
     }
     switch (f->manifold) {
     case TW_MANIFOLD_torus:

@@ -365,6 +365,30 @@ static void test_velocities_lose_nothing_at_edges(void **state)
     tw_mesh_destroy(mesh);
 }
 
+/* What the network sees of the surface: on a sphere the point itself, within faces between those of their corners. */
+static void test_normals_of_the_surface(void **state)
+{
+    enum { N = 50 };
+    tw_mesh *mesh = mesh_of(*state, raw_sphere(3));
+    tw_graph *g = NULL;
+    double points[3 * N], normal[3 * N];
+    assert_int_equal(tw_mesh_draw(mesh, NULL, 3, N, points), TW_OK);
+    assert_int_equal(tw_graph_create(*state, &g), TW_OK);
+    tw_val x = tw_input(g, "x", TW_DTYPE_F64, tw_shape_of(N, 3)), n = tw_mesh_upright_rows(mesh, x);
+    assert_int_equal(tw_reference_run(*state, 1, &x, (const double *[]){points}, 1, &n, (double *[]){normal}), TW_OK);
+    for (int i = 0; i < N; i++) {
+        tw_mesh_place at = tw_mesh_find(mesh, points + 3 * i, NULL);
+        for (int j = 0; j < 3; j++) {
+            double between = 0;
+            for (int k = 0; k < 3; k++) between += at.share[k] * mesh->upright[3 * mesh->face[3 * at.face + k] + j];
+            assert_true(fabs(normal[3 * i + j] - between) < 1e-12);
+            assert_true(fabs(normal[3 * i + j] - points[3 * i + j]) < 0.01);
+        }
+    }
+    tw_graph_destroy(g);
+    tw_mesh_destroy(mesh);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_eigenfunctions),
         cmocka_unit_test(test_draws),
         cmocka_unit_test(test_velocities_lose_nothing_at_edges),
+        cmocka_unit_test(test_normals_of_the_surface),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
