@@ -206,11 +206,3 @@ tw_val tw_contraction_towards(const tw_space *space, tw_val x, tw_val x1, tw_val
     }
     return out;
 }
-
-tw_val tw_contraction_log_widths(tw_val each, double width, tw_val x1)
-{
-    const double least = 1e-3, most = 0.5;
-    if (tw_is_none(x1)) return TW_NONE;
-    if (tw_is_none(each)) return tw_adds(tw_zeros_like(tw_expand_dim(tw_sum_axis(x1, 1), 0)), log(width));
-    return tw_log(tw_clamp(tw_transpose(each, (const int[]){1, 0}), least, most));
-}

@@ -31,8 +31,4 @@ bool tw_contraction_moves(const tw_space *space);
  * of angles. */
 tw_val tw_contraction_towards(const tw_space *space, tw_val x, tw_val x1, tw_val weight);
 
-/* log w_j (1,N) for each of the data x1 (N,D): of their own widths `each` (N,1), within 0.001, where rounding begins to
- * tell, and 0.5, which is next to the source; with TW_NONE all are `width`. */
-tw_val tw_contraction_log_widths(tw_val each, double width, tw_val x1);
-
 #endif

@@ -86,10 +86,19 @@ static tw_val spread(const tw_space *space, const tw_batch_desc *desc, tw_val x,
     return tw_space_spread(space, x, tw_mul(z, widths));
 }
 
+/* Data that are points as the table has them, and so few that a density can be the mean over all of them in every
+ * step. */
+static bool are_few(const tw_batch_desc *desc)
+{
+    enum { FEW = 8192 };
+    bool as_they_are = !desc->packed[TW_FEED_DATA] && !desc->runs_on && !desc->noise && !desc->flip && desc->shift == 0;
+    return as_they_are && desc->rows <= FEW;
+}
+
 tw_batch tw_batch_draw(const tw_space *space, const tw_piece *source, const tw_batch_desc *desc,
                        const tw_val feed[TW_FEEDS], tw_val key, tw_val counter)
 {
-    tw_batch batch = {TW_NONE, TW_NONE, TW_NONE, TW_NONE};
+    tw_batch batch = {.x0 = TW_NONE};
     tw_val rows = draw_rows(key, counter, TW_STREAM_TRAIN_ROW, desc->batch, desc->rows);
     batch.x1 = desc->runs_on ? take_runs(desc, feed[TW_FEED_DATA], key, counter)
                              : take_points(desc, TW_FEED_DATA, feed[TW_FEED_DATA], rows, key, counter);
@@ -99,6 +108,10 @@ tw_batch tw_batch_draw(const tw_space *space, const tw_piece *source, const tw_b
         batch.width = widths;
     else if (desc->smooth)
         batch.x1 = spread(space, desc, batch.x1, widths, key, counter);
+    if (desc->kernels && are_few(desc)) {
+        batch.data = feed[TW_FEED_DATA];
+        batch.all_widths = feed[TW_FEED_WIDTH];
+    }
     if (desc->conditions > 0) batch.condition = tw_take_rows(feed[TW_FEED_CONDITION], rows);
     if (desc->source_rows == 0) {
         batch.x0 = tw_space_draw(space, source, key, counter, TW_STREAM_TRAIN_SOURCE, desc->batch, desc->dtype);
@@ -115,5 +128,6 @@ tw_batch tw_batch_inputs(tw_graph *graph, const tw_batch_desc *desc, tw_val out_
     out_feed[TW_FEED_SOURCE] = table(graph, "x0", desc->dtype, desc->batch, desc->columns);
     out_feed[TW_FEED_CONDITION] = table(graph, "condition", desc->dtype, desc->batch, desc->conditions);
     out_feed[TW_FEED_WIDTH] = TW_NONE;
-    return (tw_batch){out_feed[TW_FEED_SOURCE], out_feed[TW_FEED_DATA], out_feed[TW_FEED_CONDITION], TW_NONE};
+    return (tw_batch){
+        .x0 = out_feed[TW_FEED_SOURCE], .x1 = out_feed[TW_FEED_DATA], .condition = out_feed[TW_FEED_CONDITION]};
 }

@@ -29,6 +29,8 @@ typedef struct tw_batch {
     tw_val x0, x1;    /* (batch, columns) */
     tw_val condition; /* (batch, conditions), or TW_NONE */
     tw_val width;     /* (batch, 1), or TW_NONE */
+    /* for methods of kernels, all of few data that are points as the table has them: (rows, columns), (rows, 1) */
+    tw_val data, all_widths;
 } tw_batch;
 
 /* Inputs for tables, TW_NONE where there is none, and a batch drawn from them by key and counter. */

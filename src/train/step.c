@@ -62,15 +62,6 @@ typedef struct told_draws {
     tw_val condition;
 } told_draws;
 
-/* Data that are points of a table as they lie there, so few that a density can be the mean over all of them in every
- * step. */
-static bool are_few(const tw_step_desc *desc)
-{
-    enum { FEW = 8192 };
-    bool as_they_lie = !desc->fed && !desc->packed[TW_FEED_DATA] && !desc->runs_on && !desc->noise && !desc->flip;
-    return as_they_lie && desc->shift == 0 && desc->rows <= FEW;
-}
-
 static told_draws draw_batch(tw_flow *flow, const tw_step_desc *desc, tw_step_graph *s, const tw_model *model)
 {
     const tw_method_rules *rules = flow->method->rules;
@@ -87,12 +78,10 @@ static told_draws draw_batch(tw_flow *flow, const tw_step_desc *desc, tw_step_gr
         .x1 = batch.x1,
         .x0 = batch.x0,
         .width = batch.width,
+        .data = batch.data,
+        .all_widths = batch.all_widths,
         .t = tw_density_times(&flow->piece[TW_PIECE_time_density], model->schedule, draw_uniform(s, desc)),
         .z = draw_noise(s, desc, rules, tw_shape_of(desc->batch, (int64_t)rules->noise * flow->space.numbers))};
-    if (rules->own_path && are_few(desc)) {
-        draws.data = s->feed[TW_FEED_DATA];
-        draws.all_widths = s->feed[TW_FEED_WIDTH];
-    }
     return (told_draws){draws, condition};
 }
 

@@ -322,18 +322,22 @@ static tw_status dequantise(const making *m)
 
 static tw_status find_widths(const making *m)
 {
-    tw_table_set *train = &m->t->train, *held = &m->t->held;
-    rows_made made = {.options = m->options, .all = train->rows};
-    double share = m->options->smooth;
-    if (share == 0) return TW_OK;
-    if (!train->feed[TW_FEED_DATA] || m->options->teacher)
+    tw_table_set *const sets[] = {&m->t->train, &m->t->held};
+    const int count = m->flow->method->rules->own_path && m->t->held.rows > 0 ? 2 : 1; /* others spread no held rows */
+    rows_made made = {.options = m->options};
+    tw_status status = TW_OK;
+    if (m->options->smooth == 0) return TW_OK;
+    if (!m->t->train.feed[TW_FEED_DATA] || m->options->teacher)
         return tw_fail(m->ctx, TW_ERR_UNSUPPORTED, "smooth is for tables, not for %s",
                        m->options->teacher ? "pairs of a teacher" : "pictures");
-    tw_status status = tw_widths_make(m->ctx, &m->flow->space, m->t->constant, train->rows, m->numbers,
-                                      train->feed[TW_FEED_DATA], share, on_made, &made, &train->feed[TW_FEED_WIDTH]);
-    if (status != TW_OK || !m->flow->method->rules->own_path || held->rows == 0) return status;
-    return tw_widths_make(m->ctx, &m->flow->space, m->t->constant, held->rows, m->numbers, held->feed[TW_FEED_DATA],
-                          share, NULL, NULL, &held->feed[TW_FEED_WIDTH]);
+    for (int i = 0; i < count; i++) made.all += sets[i]->rows;
+    for (int i = 0; i < count && status == TW_OK; i++) {
+        tw_table_set *set = sets[i];
+        status = tw_widths_make(m->ctx, &m->flow->space, m->t->constant, set->rows, m->numbers, set->feed[TW_FEED_DATA],
+                                m->options->smooth, on_made, &made, &set->feed[TW_FEED_WIDTH]);
+        made.before += set->rows;
+    }
+    return status;
 }
 
 /* --- all of it ---------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* A path of densities and the field that keeps its mass: laws that are laws, draws by them, the loss of exact fields,
  * and a bound of what inexact ones lead to. */
-#include "method/method.h"
+#include "method/kernels.h"
 
 #include "base/philox.h"
 #include "graph/reference.h"
@@ -62,10 +62,10 @@ static void points(const tw_space *s, int rows, double seed, double *out)
 
 enum { B = 6, N = 9 };
 typedef enum kernels {
-    ALIKE,
-    VARIED,
-    ALL
-} kernels; /* around rows of the batch; of their own widths; around all data */
+    ALIKE,  /* around rows of the batch, */
+    VARIED, /* of their own widths, */
+    ALL     /* and around all data */
+} kernels;
 static const double various[N] = {0.05, 0.03, 0.08, 0.04, 0.1, 0.06, 0.05, 0.07, 0.04};
 
 typedef struct known {
@@ -104,7 +104,7 @@ static tw_val marginal(void *user, tw_val x, tw_val t)
     const known *k = user;
     const int64_t rows = tw_dim(x, 0), columns = tw_last_dim(x);
     x = tw_space_project_rows(k->space, x); /* as a network sees it: nothing changes across the tangent space */
-    tw_val widths = tw_contraction_log_widths(k->widths, width, k->data);
+    tw_val widths = tw_transpose(tw_kernels_log_widths(k->widths, width, k->data), (const int[]){1, 0});
     tw_val mean = tw_expand_dim(tw_mean_axis(widths, 1), 1); /* about which they differ less: method/kernels.c */
     widths = tw_add(mean, tw_muls(tw_sub(widths, mean), 0.8));
     tw_val s = tw_exp(tw_mul(tw_expand_dim(t, 1), widths));
@@ -377,8 +377,7 @@ static void widths_are_those_of_the_rows(void **state)
     assert_int_equal(tw_graph_create(ctx, &g), TW_OK);
     tw_val in[2] = {tw_input(g, "x", TW_DTYPE_F64, tw_shape_of(FEW, 2)),
                     tw_input(g, "each", TW_DTYPE_F64, tw_shape_of(FEW, 1))};
-    tw_val widths[2] = {tw_contraction_log_widths(in[1], width, in[0]),
-                        tw_contraction_log_widths(TW_NONE, width, in[0])};
+    tw_val widths[2] = {tw_kernels_log_widths(in[1], width, in[0]), tw_kernels_log_widths(TW_NONE, width, in[0])};
     assert_int_equal(tw_graph_check(g), TW_OK);
     assert_int_equal(tw_reference_run(ctx, 2, in, (const double *[]){x, each}, 2, widths, out), TW_OK);
     for (int j = 0; j < FEW; j++) {

@@ -140,8 +140,7 @@ static void test_few_rows_are_not_learned_by_heart(void **state)
     assert_true(smooth < heart - 0.4);
 }
 
-/* --- methods that know the law around each row ----------------------------------------------------------------------
- */
+/* --- methods that know the law around each row -------------------------------------------------------------------- */
 
 enum { PLACES = 24 };
 
