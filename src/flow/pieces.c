@@ -218,10 +218,11 @@ static tw_status check_space(tw_context *ctx, const tw_piece *piece)
     if (strcmp(weight, "none") != 0 && strcmp(weight, "learned") != 0) wrong = TW_PIECE_weight;
     bool mesh = strcmp(space, "mesh") == 0;
     if (mesh != path->premetric && !tokens)
-        return tw_fail(
-            ctx, TW_ERR_INVALID,
-            "path '%s' on space '%s': on space 'mesh' paths are 'biharmonic' or 'diffusion', and those nowhere else",
-            path->info.name, space);
+        return tw_fail(ctx, TW_ERR_INVALID,
+                       "path '%s' on space '%s': on space 'mesh' paths are 'biharmonic', 'commute' or 'diffusion', and "
+                       "those nowhere "
+                       "else",
+                       path->info.name, space);
     if (mesh && strcmp(piece[TW_PIECE_source].info->name, "wrapped") == 0)
         return tw_fail(ctx, TW_ERR_INVALID, "source 'wrapped' has no origin on a mesh: expected 'uniform' or 'data'");
     if (source->draw) wrong = TW_PIECE_source;

@@ -38,7 +38,11 @@ static const double *place_of(const tw_premetric *p, int64_t face, int corner)
 
 static double weight(tw_spectral kind, double tau, double lambda)
 {
-    return kind == TW_SPECTRAL_DIFFUSION ? exp(-2 * tau * lambda) : 1 / (lambda * lambda);
+    switch (kind) {
+    case TW_SPECTRAL_DIFFUSION: return exp(-2 * tau * lambda);
+    case TW_SPECTRAL_COMMUTE: return 1 / lambda;
+    default: return 1 / (lambda * lambda);
+    }
 }
 
 static bool infer_path(void *user, int args_count, const tw_array *args, tw_array *results);

@@ -12,9 +12,9 @@
  * whatever the curve's own error. Where faces on both sides lead to their edge, it goes along the edge.
  *
  * A spectral distance may have other minima than y. Of random pairs on the bunny and on Spot 4 and 6 % have a curve
- * that ends in one (biharmonic, 200 pairs; diffusion 5 and 9 %; with commute times, w = 1 / lambda, whose sum grows
- * without bound, more than 90 %, so that there is no such kind). Such pairs go the shortest way over edges at constant
- * speed instead: flow matching asks no more of a path than that it joins its pair. */
+ * that ends in one (biharmonic, 200 pairs; diffusion 5 and 9 %). With commute times, whose sum of weights grows without
+ * bound, 16 and 9 % have one of 10 eigenpairs, 64 and 52 % of 50, 95 and 93 % of 200. Such pairs go the shortest way
+ * over edges at constant speed instead: flow matching asks no more of a path than that it joins its pair. */
 #ifndef TW_SPACE_PREMETRIC_H
 #define TW_SPACE_PREMETRIC_H
 
@@ -24,6 +24,7 @@
 
 typedef enum tw_spectral {
     TW_SPECTRAL_BIHARMONIC, /* lambda^-2 (Lipman, Rustamov, Funkhouser 2010) */
+    TW_SPECTRAL_COMMUTE,    /* lambda^-1, times to there and back (Fouss et al. 2007) */
     TW_SPECTRAL_DIFFUSION,  /* e^(-2 tau lambda), tau in squares of the radius of a sphere of the same area (Coifman,
                                Lafon  2006) */
 } tw_spectral;
