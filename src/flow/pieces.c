@@ -219,9 +219,8 @@ static tw_status check_space(tw_context *ctx, const tw_piece *piece)
     bool mesh = strcmp(space, "mesh") == 0;
     if (mesh != path->premetric && !tokens)
         return tw_fail(ctx, TW_ERR_INVALID,
-                       "path '%s' on space '%s': on space 'mesh' paths are 'biharmonic', 'commute' or 'diffusion', and "
-                       "those nowhere "
-                       "else",
+                       "path '%s' on space '%s': on space 'mesh' paths are 'biharmonic', 'commute' or 'diffusion', "
+                       "and those nowhere else",
                        path->info.name, space);
     if (mesh && strcmp(piece[TW_PIECE_source].info->name, "wrapped") == 0)
         return tw_fail(ctx, TW_ERR_INVALID, "source 'wrapped' has no origin on a mesh: expected 'uniform' or 'data'");
